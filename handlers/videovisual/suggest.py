@@ -1,0 +1,13 @@
+"""Near names for a message that must say what would have been right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, allowed: Iterable[str], count: int = 3) -> list[str]:
+    """Up to `count` allowed names that look most like `name`, best first."""
+    by_folded = {candidate.lower(): candidate for candidate in allowed}
+    close = difflib.get_close_matches(name.lower(), by_folded, n=count, cutoff=0.5)
+    return [by_folded[folded] for folded in close]

@@ -1,0 +1,68 @@
+"""Which classifiers there are, and the family file that builds each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from videovisual.errors import UnknownModel
+from videovisual.suggest import nearest
+from videovisual.zoo import i3d, motion, resnet3d, tsm
+from videovisual.zoo.card import ModelCard
+
+StateDict = Mapping[str, torch.Tensor]
+
+FAMILIES: Mapping[str, ModuleType] = {
+    "i3d": i3d,
+    "r3d": resnet3d,
+    "mc3": resnet3d,
+    "r2plus1d": resnet3d,
+    "tsm": tsm,
+}
+"""A family module has `build(card) -> nn.Module` and `adapt(card, state) -> state`, which takes a
+checkpoint's entries in any layout that the family is published in to those of `build`'s network."""
+
+
+@cache
+def cards() -> Mapping[str, ModelCard]:
+    """All cards by name, in the order of the documentation."""
+    known = (*i3d.CARDS, *resnet3d.CARDS, *tsm.CARDS, *motion.CARDS)
+    return {card.name: card for card in known}
+
+
+def card(name: str) -> ModelCard:
+    """The card of that name.
+
+    Raises:
+        UnknownModel: no such model; the message lists the near names.
+    """
+    if name not in cards():
+        near = nearest(name, cards())
+        raise UnknownModel(
+            f"There is no model {name!r}. Nearest: {', '.join(near) or 'none'}. "
+            f"Known: {', '.join(cards())}.",
+            model=name,
+            nearest=near,
+            known=list(cards()),
+        )
+    return cards()[name]
+
+
+def build(card: ModelCard) -> nn.Module:
+    """The card's network, with random weights."""
+    network: nn.Module = FAMILIES[card.family].build(card)
+    return network
+
+
+def adapt(card: ModelCard, state: StateDict) -> dict[str, torch.Tensor]:
+    """A published checkpoint's entries as entries of the card's network.
+
+    Raises:
+        WeightsError: the keys are of no layout that the family is published in.
+    """
+    adapted: dict[str, torch.Tensor] = FAMILIES[card.family].adapt(card, state)
+    return adapted
