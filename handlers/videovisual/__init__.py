@@ -1,0 +1,35 @@
+"""Serve a video classifier together with its explanations.
+
+`load` a classifier, `explain` a clip. Names are resolved when they are first used, so that
+`import videovisual` alone, and `videovisual.protocol` and `.render`, need no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from videovisual.version import __version__
+
+if TYPE_CHECKING:
+    from videovisual import motion
+    from videovisual.explanation import explain
+    from videovisual.saliency import Saliency
+    from videovisual.zoo import Classifier, load
+
+__all__ = ["Classifier", "Saliency", "__version__", "explain", "load", "motion"]
+
+_HOMES = {
+    "Classifier": "videovisual.zoo",
+    "Saliency": "videovisual.saliency",
+    "explain": "videovisual.explanation",
+    "load": "videovisual.zoo",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "motion":
+        return importlib.import_module("videovisual.motion")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'videovisual' has no attribute {name!r}")

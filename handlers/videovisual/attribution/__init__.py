@@ -1,0 +1,1 @@
+"""Attribution methods: one file each, all generators of probes."""

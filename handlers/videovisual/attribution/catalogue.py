@@ -1,0 +1,146 @@
+"""The methods by name: titles, papers and parameters; importing this loads no torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from videovisual.attribution.parameters import (
+    GradCamParameters,
+    IntegratedGradientsParameters,
+    Parameters,
+)
+from videovisual.errors import InvalidParameter, UnknownMethod
+from videovisual.suggest import nearest
+
+if TYPE_CHECKING:
+    from videovisual.attribution.method import Method
+
+DEFAULT = "grad_cam"
+"""The method of `/explanations` when none is named: quick, and robust to noise."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method as its users see it.
+
+    Attributes:
+        name: public name; also the function in `module`.
+        title: one line for tables.
+        paper: where it comes from.
+        parameters: the schema of what it may be told.
+        module: the file in this package that holds it.
+        aliases: other spellings that are accepted.
+    """
+
+    name: str
+    title: str
+    paper: str
+    parameters: type[Parameters]
+    module: str
+    aliases: tuple[str, ...] = ()
+
+    def parse(self, given: Mapping[str, Any]) -> Parameters:
+        """Parameters from a request's strings or values.
+
+        Raises:
+            InvalidParameter: an unknown name or a value out of its range; says what is allowed.
+        """
+        known = self.parameters.model_fields
+        for name in given:
+            if name not in known:
+                near = nearest(name, known)
+                raise InvalidParameter(
+                    f"{self.name} has no parameter {name!r}. "
+                    f"Allowed: {', '.join(known) or 'none'}.",
+                    parameter=name,
+                    allowed=list(known),
+                    nearest=near,
+                )
+        try:
+            return self.parameters.model_validate(dict(given))
+        except ValidationError as error:
+            raise invalid_value(error, self.parameters.model_json_schema()) from None
+
+    def load(self) -> Method:
+        """The method itself (this imports torch)."""
+        module = importlib.import_module(f"videovisual.attribution.{self.module}")
+        method: Method = getattr(module, self.name)
+        return method
+
+
+def invalid_value(error: ValidationError, schema: Mapping[str, Any]) -> InvalidParameter:
+    """A pydantic error as ours: the parameter, what was given, what is allowed."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "request"
+    allowed = schema.get("properties", {}).get(name, {})
+    limits = {key: value for key, value in allowed.items() if key not in {"title", "default"}}
+    given = first["input"]
+    return InvalidParameter(
+        f"{name} = {str(given)[:80]!r} is not allowed: {first['msg']}. "
+        f"Give {limits.pop('description', 'a valid value')}.",
+        parameter=name,
+        given=str(given)[:80],
+        allowed=limits,
+    )
+
+
+ENTRIES = (
+    Entry(
+        "gradient",
+        "absolute gradient of the target's logit at the input",
+        "Simonyan et al. 2014, arXiv 1312.6034",
+        Parameters,
+        "gradient",
+        ("grad", "saliency"),
+    ),
+    Entry(
+        "gradient_x_input",
+        "gradient times input: a first-order account of the logit",
+        "Shrikumar et al. 2016, arXiv 1605.01713",
+        Parameters,
+        "gradient_x_input",
+        ("grad*input", "grad_x_input"),
+    ),
+    Entry(
+        "integrated_gradients",
+        "gradients averaged on the way from a baseline, times the way",
+        "Sundararajan et al. 2017, arXiv 1703.01365",
+        IntegratedGradientsParameters,
+        "integrated_gradients",
+        ("integrated_grad", "ig"),
+    ),
+    Entry(
+        "grad_cam",
+        "a layer's channels weighted by their mean gradient",
+        "Selvaraju et al. 2017, arXiv 1610.02391",
+        GradCamParameters,
+        "grad_cam",
+        ("gradcam",),
+    ),
+)
+
+_BY_NAME = {name: entry for entry in ENTRIES for name in (entry.name, *entry.aliases)}
+
+
+def find(name: str) -> Entry:
+    """The method of that name or alias.
+
+    Raises:
+        UnknownMethod: no such method; the message lists all.
+    """
+    key = name.strip().lower().replace("-", "_")
+    if key not in _BY_NAME:
+        known = [entry.name for entry in ENTRIES]
+        near = nearest(key, known)
+        raise UnknownMethod(
+            f"There is no method {name!r}. Allowed: {', '.join(known)}.",
+            method=name,
+            nearest=near,
+            allowed=known,
+        )
+    return _BY_NAME[key]

@@ -1,0 +1,31 @@
+"""Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391), with time as a third axis."""
+
+from __future__ import annotations
+
+from torch.nn import functional as F  # noqa: N812
+
+from videovisual.attribution.method import Case, to_map
+from videovisual.attribution.parameters import GradCamParameters
+from videovisual.engine.probe import Attribution, Probe
+from videovisual.engine.progress import Progress
+from videovisual.saliency import Saliency
+
+
+def grad_cam(case: Case, parameters: GradCamParameters) -> Attribution:
+    """A layer's channels, weighted by the mean gradient of the target's logit, summed, rectified.
+
+    The layer's coarse map is brought back to the clip's frames and pixels by trilinear
+    interpolation; its own shape is in the diagnostics.
+    """
+    layer = parameters.layer or case.card.cam_layer
+    reading = yield Probe(case.clip[None], case.targets(1), layer=layer, progress=Progress(0, 1))
+    assert reading.activation is not None
+    assert reading.activation_gradient is not None
+    weights = reading.activation_gradient.mean(dim=(2, 3, 4), keepdim=True)
+    coarse = (weights * reading.activation).sum(dim=1, keepdim=True).relu()
+    fine = F.interpolate(coarse, case.clip.shape[1:], mode="trilinear", align_corners=False)
+    return Saliency(
+        to_map(fine[0, 0]),
+        signed=False,
+        diagnostics={"layer": layer, "layer_shape": list(coarse.shape[2:])},
+    )

@@ -1,0 +1,1 @@
+"""The network's owner: methods ask it with probes, it answers with readings."""

@@ -1,0 +1,127 @@
+"""A running attribution, as its owner sees it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Generic
+
+from videovisual.engine.probe import Probe, Reading, Result, Work
+from videovisual.engine.progress import Progress
+from videovisual.errors import Cancelled, DeadlineExceeded, VideoVisualError
+
+_numbers = itertools.count(1)
+
+
+class State(Enum):
+    """Where a job stands."""
+
+    ACTIVE = "active"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Job(Generic[Result]):
+    """One piece of work in the engine's hands.
+
+    Args:
+        work: the generator to run.
+        urgent: a classification, which goes before all explanations.
+        priority: each step up doubles the job's share of the engine.
+        deadline: `time.monotonic()` after which it is given up.
+        on_progress: called in the engine's thread with each probe's progress.
+    """
+
+    def __init__(
+        self,
+        work: Work[Result],
+        *,
+        urgent: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.number = next(_numbers)
+        self.urgent = urgent
+        self.priority = priority
+        self.deadline = deadline
+        self.state = State.ACTIVE
+        self.probe: Probe | None = None
+        self._work = work
+        self._on_progress = on_progress
+        self._result: Result | None = None
+        self._error: BaseException | None = None
+        self._finished = threading.Event()
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the job to stop; it does so before its next step."""
+        self._cancelled.set()
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Wait for the work's result.
+
+        Raises:
+            Cancelled, DeadlineExceeded: the job was stopped.
+            TimeoutError: `timeout` seconds passed; the job goes on.
+            VideoVisualError: whatever the method or the oracle raised.
+        """
+        if not self._finished.wait(timeout):
+            raise TimeoutError(f"job {self.number} is still running after {timeout} s")
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
+
+    def stop_if_due(self) -> bool:
+        """End the job if it was cancelled or is late; whether it has ended."""
+        if self.state is State.ACTIVE and self._cancelled.is_set():
+            self._end(State.CANCELLED, Cancelled("The job was cancelled.", job=self.number))
+        elif (
+            self.state is State.ACTIVE
+            and self.deadline is not None
+            and time.monotonic() > self.deadline
+        ):
+            self._end(
+                State.FAILED,
+                DeadlineExceeded(
+                    "timeout_s passed before the answer was ready. "
+                    "Allow more time, or fewer steps.",
+                    job=self.number,
+                ),
+            )
+        return self.state is not State.ACTIVE
+
+    def advance(self, reading: Reading | None) -> None:
+        """Hand the generator its reading (None to start it) and take its next probe."""
+        try:
+            if reading is None:
+                self.probe = next(self._work)
+            else:
+                self.probe = self._work.send(reading)
+            if self._on_progress is not None and self.probe.progress is not None:
+                self._on_progress(self.probe.progress)
+        except StopIteration as stop:
+            self._result = stop.value
+            self._end(State.DONE, None)
+        except BaseException as error:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the job with an error."""
+        if not isinstance(error, VideoVisualError):
+            wrapped = VideoVisualError(f"{type(error).__name__}: {error}")
+            wrapped.__cause__ = error
+            error = wrapped
+        self._end(State.FAILED, error)
+
+    def _end(self, state: State, error: BaseException | None) -> None:
+        self._work.close()
+        self.probe = None
+        self._error = error
+        self.state = state
+        self._finished.set()

@@ -1,0 +1,186 @@
+"""Requests and answers: one truth for the server, the client and the API document."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from videovisual.attribution.catalogue import invalid_value
+from videovisual.errors import UnknownOutput
+from videovisual.saliency import Saliency
+
+HEADER_PREFIX = "x-videovisual-"
+"""Options beside a raw body travel as headers of this prefix, `_` written as `-`."""
+
+MAX_TARGETS = 8
+
+
+class Output(str, Enum):
+    """What an answer may be made of."""
+
+    JSON = "json"
+    NPZ = "npz"
+    PNG = "png"
+    MP4 = "mp4"
+
+    @property
+    def content_type(self) -> str:
+        """The answer's media type."""
+        return {
+            Output.JSON: "application/json",
+            Output.NPZ: "application/octet-stream",
+            Output.PNG: "image/png",
+            Output.MP4: "video/mp4",
+        }[self]
+
+
+class Options(BaseModel):
+    """What a request may ask for, beside the clip and the method's own parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str | None = Field(default=None, description="an attribution method's name")
+    target: tuple[str, ...] = Field(
+        default=("top1",),
+        min_length=1,
+        max_length=MAX_TARGETS,
+        description=f"a class name, an index, 'top1', or up to {MAX_TARGETS} of them",
+    )
+    top_k: int = Field(default=5, ge=1, le=1000, description="how many classes to list")
+    output: Output = Field(default=Output.JSON, description="the answer's format")
+    stream: bool = Field(default=False, description="true: progress as NDJSON, then the answer")
+    timeout_s: float | None = Field(
+        default=None, gt=0, le=3600, description="seconds after which to give up"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of all randomness")
+    priority: int = Field(
+        default=0, ge=-3, le=3, description="each step up doubles the job's share"
+    )
+    frames: int | None = Field(
+        default=None, ge=1, le=1024, description="frames of the clip; the model's own by default"
+    )
+    start_s: float | None = Field(default=None, ge=0, description="where the clip starts, seconds")
+    end_s: float | None = Field(default=None, gt=0, description="where the clip ends, seconds")
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            # A form field cannot hold a list, and class names contain commas.
+            if value.lstrip().startswith("["):
+                return json.loads(value)
+            return (value,)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (str(value),)
+        if isinstance(value, list | tuple):
+            return tuple(str(item) for item in value)
+        return value
+
+
+def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
+    """Options, and what is left for the method: its own parameters.
+
+    Raises:
+        InvalidParameter: a value out of its range.
+        UnknownOutput: no such output format.
+    """
+    known = {name: value for name, value in given.items() if name in Options.model_fields}
+    rest = {name: value for name, value in given.items() if name not in Options.model_fields}
+    output = str(known.get("output", Output.JSON.value)).lower()
+    allowed = [item.value for item in Output]
+    if "output" in known:
+        if output not in allowed:
+            raise UnknownOutput(
+                f"There is no output {output!r}. Allowed: {', '.join(allowed)}.",
+                output=output,
+                allowed=allowed,
+            )
+        known["output"] = output
+    try:
+        return Options.model_validate(known), rest
+    except ValidationError as error:
+        raise invalid_value(error, Options.model_json_schema()) from None
+
+
+class Prediction(BaseModel):
+    """One class and its score."""
+
+    index: int
+    label: str
+    probability: float
+    logit: float
+
+
+class Array(BaseModel):
+    """An array inside JSON: C order, little-endian."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    base64: str
+
+    @classmethod
+    def of(cls, array: np.ndarray[Any, Any]) -> Array:
+        """The array, encoded."""
+        little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+        return cls(
+            shape=array.shape,
+            dtype=array.dtype.name,
+            base64=base64.b64encode(little.tobytes()).decode("ascii"),
+        )
+
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """The array, decoded."""
+        data = base64.b64decode(self.base64)
+        dtype = np.dtype(self.dtype).newbyteorder("<")
+        return np.frombuffer(data, dtype).reshape(self.shape).astype(self.dtype)
+
+
+class Explanation(BaseModel):
+    """One saliency map, as JSON."""
+
+    method: str
+    target: Prediction
+    signed: bool
+    map: Array
+    curve: list[float] = Field(description="each frame's share of the saliency; sums to 1")
+    peak: tuple[int, int, int] = Field(description="frame, row and column of the maximum")
+    diagnostics: dict[str, Any]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def of(cls, saliency: Saliency, method: str, target: Prediction) -> Explanation:
+        """The saliency of `target` under `method`."""
+        return cls(
+            method=method,
+            target=target,
+            signed=saliency.signed,
+            map=Array.of(saliency.map),
+            curve=[round(float(share), 6) for share in saliency.curve()],
+            peak=saliency.peak(),
+            diagnostics=dict(saliency.diagnostics),
+            provenance=dict(saliency.provenance),
+        )
+
+    def to_saliency(self) -> Saliency:
+        """The saliency that this describes."""
+        return Saliency(
+            map=self.map.to_numpy(),
+            signed=self.signed,
+            diagnostics=self.diagnostics,
+            provenance=self.provenance,
+        )
+
+
+class Answer(BaseModel):
+    """What a classification or an explanation answers."""
+
+    model: str
+    predictions: list[Prediction]
+    explanations: list[Explanation] = Field(default_factory=list)
+    clip: dict[str, Any] = Field(description="which frames of the source were seen")
