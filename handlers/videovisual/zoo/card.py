@@ -25,6 +25,8 @@ class InputSpec:
         resize: short side in pixels (aspect kept), or (height, width).
         crop: side of the centred square crop, in pixels.
         mean, std: per RGB channel, applied to pixels in [0, 1]: `(x - mean) / std`.
+        antialias: whether shrinking filters first, as Pillow does, or not, as torchvision's
+            video transforms.
         min_frames: the fewest source frames that make a clip.
         max_frames: the most frames of one clip that a request may ask for.
         frame_multiple: a request's `frames` must be a multiple of this.
@@ -36,6 +38,7 @@ class InputSpec:
     crop: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    antialias: bool = False
     min_frames: int = 2
     max_frames: int = 64
     frame_multiple: int = 1

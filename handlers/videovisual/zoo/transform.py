@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from videovisual.errors import InvalidParameter
 from videovisual.zoo.card import InputSpec
@@ -83,11 +83,15 @@ def prepare(spec: InputSpec, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
     chunks = []
     for start in range(0, len(frames), CHUNK):
         pixels = torch.from_numpy(np.ascontiguousarray(frames[start : start + CHUNK]))
-        pixels = pixels.permute(0, 3, 1, 2).float().div_(255)
+        pixels = pixels.permute(0, 3, 1, 2).float()
         if size != (height, width):
-            pixels = F.interpolate(pixels, size, mode="bilinear", align_corners=False)
+            pixels = F.interpolate(
+                pixels, size, mode="bilinear", align_corners=False, antialias=spec.antialias
+            )
+            # The published pipelines resize 8-bit pictures to 8-bit pictures.
+            pixels = pixels.round_().clamp_(0, 255)
         chunks.append(pixels[..., top : top + spec.crop, left : left + spec.crop])
-    clip = torch.cat(chunks).transpose(0, 1)
+    clip = torch.cat(chunks).transpose(0, 1).div_(255)
     mean = torch.tensor(spec.mean).view(3, 1, 1, 1)
     std = torch.tensor(spec.std).view(3, 1, 1, 1)
     return ((clip - mean) / std).contiguous()

@@ -1,0 +1,99 @@
+"""Published weights → verified → the `.mar` that TorchServe loads."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from videovisual import zoo
+from videovisual.digest import file_sha256
+from videovisual.errors import DownloadError
+from videovisual.zoo.card import ModelCard
+from videovisual.zoo.layout import fit
+from videovisual_archive.checkpoint import read_checkpoint
+from videovisual_archive.downloads import default_cache, fetch, silent
+from videovisual_archive.http import Progress
+from videovisual_archive.labels import SOURCES, read_label_file
+from videovisual_archive.mar import build_archive, fingerprint, is_current
+
+__all__ = [
+    "Progress",
+    "archive",
+    "build_archive",
+    "default_cache",
+    "fetch",
+    "read_checkpoint",
+    "read_label_file",
+]
+
+
+def archive(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    labels: str | Path | None = None,
+    sha256: str | None = None,
+    store: Path,
+    cache: Path | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Make `store/NAME.mar`; an interrupted or corrupted download never yields one.
+
+    Args:
+        name: the model's.
+        weights: file or address of a checkpoint, instead of the card's.
+        labels: file or address of the class names, instead of the card's: one a line, or CSV
+            with a column `class_key`. The EPIC-Kitchens models' are fetched unless given.
+        sha256: of the checkpoint, whole or its first digits (at least 8); the card's unless
+            given, where the card's own file is fetched.
+        store: folder of the archives.
+        cache: folder for what is downloaded, `default_cache()` unless given.
+        force: build even where the archive there has the same content.
+        progress: called with the bytes here and in all while the checkpoint is downloaded.
+
+    Returns:
+        Path of the archive. One that is there and has the same content is left as it is.
+
+    Raises:
+        UnknownModel: no such model.
+        DownloadError: the weights or labels cannot be fetched.
+        WeightsError: the checkpoint fails its checksum, holds more than tensors, or doesn't fit;
+            or the labels don't.
+        MissingExtra: torch-model-archiver is not installed.
+    """
+    card = _labelled(zoo.card(name), labels, cache)
+    published = card.weights
+    expected = sha256 or (published.sha256 if weights is None else None)
+    target = store / f"{name}.mar"
+    known = expected is not None and len(expected) == 64
+    if known and not force and is_current(target, fingerprint(card, str(expected).lower())):
+        return target
+    checkpoint = fetch(
+        published.source if weights is None else str(weights),
+        expected,
+        cache,
+        progress,
+        size=published.size if weights is None else None,
+    )
+    source_sha256 = file_sha256(checkpoint)
+    if not force and is_current(target, fingerprint(card, source_sha256)):
+        return target
+    network = fit(zoo.build(card), zoo.adapt(card, read_checkpoint(checkpoint)))
+    return build_archive(
+        card, network.state_dict(), store, source_sha256=source_sha256, force=force
+    )
+
+
+def _labelled(card: ModelCard, given: str | Path | None, cache: Path | None) -> ModelCard:
+    source = str(given or SOURCES.get(card.name, ""))
+    if not source:
+        return card
+    try:
+        path = fetch(source, cache=cache)
+    except DownloadError as error:
+        raise DownloadError(
+            f"The class names of {card.name}: {error.message} Or give it with `--labels FILE`.",
+            **error.detail,
+        ) from error
+    return dataclasses.replace(card, labels=read_label_file(path, classes=len(card.labels)))

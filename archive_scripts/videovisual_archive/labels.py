@@ -1,0 +1,47 @@
+"""Class names from a file: one a line, or EPIC-Kitchens' annotation tables."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from videovisual.errors import WeightsError
+
+EPIC55 = "https://raw.githubusercontent.com/epic-kitchens/epic-kitchens-55-annotations/master"
+SOURCES: Mapping[str, str] = {
+    "tsm-epic55-verb": f"{EPIC55}/EPIC_verb_classes.csv",
+    "tsm-epic55-noun": f"{EPIC55}/EPIC_noun_classes.csv",
+}
+"""Where the class names are published that may not be shipped with the model's card."""
+COLUMN = "class_key"
+
+
+def read_label_file(path: Path, classes: int) -> tuple[str, ...]:
+    """The class names in the order of the logits.
+
+    Args:
+        path: UTF-8 text, one class a line; or CSV whose head has a column `class_key`, in the
+            order of the rows.
+        classes: how many there must be.
+
+    Raises:
+        WeightsError: the file is no text, or has another number of classes, or an empty one.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"The labels {path} cannot be read: {error}.", path=str(path)) from error
+    lines = text.splitlines()
+    if lines and COLUMN in next(csv.reader(lines[:1])):
+        labels = tuple((row[COLUMN] or "").strip() for row in csv.DictReader(lines))
+    else:
+        labels = tuple(line.strip() for line in lines)
+    if len(labels) != classes or not all(labels):
+        raise WeightsError(
+            f"{path.name} has {len(labels)} class names, {labels.count('')} of them empty; the "
+            f"model has {classes} classes. Give one name a line, or CSV with a column `{COLUMN}`.",
+            classes=classes,
+            found=len(labels),
+        )
+    return labels

@@ -1,0 +1,200 @@
+"""A card and its weights → the `.mar` that TorchServe loads, the same bytes every time.
+
+torch-model-archiver lays the archive out. It would stamp it with the time and the disk's order of
+files, so the zip is written here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from videovisual import errors
+from videovisual.digest import file_sha256
+from videovisual.errors import MissingExtra, WeightsError
+from videovisual.zoo.card import ModelCard
+
+WEIGHTS = "weights.safetensors"
+CARD = "card.json"
+BUILD = "build.json"
+CONFIG = "model-config.yaml"
+MANIFEST = "MAR-INF/MANIFEST.json"
+SERVING: Mapping[str, Any] = {
+    "minWorkers": 1,
+    "maxWorkers": 1,
+    "batchSize": 32,
+    "maxBatchDelay": 1,
+    "continuousBatching": True,
+    "responseTimeout": 120,
+    "startupTimeout": 120,
+}
+"""One worker that is handed every active request again and again: the engine does the batching."""
+EPOCH = (1980, 1, 1, 0, 0, 0)
+LEFT_OUT = ("__pycache__", "*.pyc", "*.safetensors", ".*")
+LAYOUT_VERSION = "1"
+
+
+def package_folder() -> Path:
+    """The folder of the package `videovisual`, which travels inside every archive."""
+    return Path(errors.__file__).parent
+
+
+def handler_file() -> Path:
+    """TorchServe's entry point, `video_handler.py` beside the package."""
+    return package_folder().parent / "video_handler.py"
+
+
+def fingerprint(card: ModelCard, source_sha256: str, handler: Path | None = None) -> str:
+    """SHA-256 of all that decides an archive's content.
+
+    Args:
+        card: with the labels that the archive is to have.
+        source_sha256: of the published checkpoint.
+        handler: the entry point, `handler_file()` unless given.
+    """
+    digest = hashlib.sha256()
+    for part in (LAYOUT_VERSION, _json(card.to_json()), source_sha256, _json(SERVING)):
+        digest.update(part.encode() + b"\0")
+    digest.update(bytes.fromhex(file_sha256(handler or handler_file())))
+    for path in _package_files():
+        digest.update(path.relative_to(package_folder()).as_posix().encode() + b"\0")
+        digest.update(bytes.fromhex(file_sha256(path)))
+    return digest.hexdigest()
+
+
+def is_current(archive: Path, mark: str) -> bool:
+    """Whether the archive is there and was built with the fingerprint `mark`."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return bool(json.loads(opened.read(BUILD))["fingerprint"] == mark)
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError):
+        return False
+
+
+def build_archive(
+    card: ModelCard,
+    state: Mapping[str, torch.Tensor],
+    store: Path,
+    *,
+    source_sha256: str,
+    handler: Path | None = None,
+    force: bool = False,
+) -> Path:
+    """Write `store/NAME.mar`, whole or not at all.
+
+    Args:
+        card: what the archive is of.
+        state: the network's entries, as its `state_dict()` gives them.
+        store: folder of the archives; made if need be.
+        source_sha256: of the checkpoint that `state` was read from.
+        handler: the entry point, `handler_file()` unless given.
+        force: build even where the archive there has the same content.
+
+    Returns:
+        Path of the archive.
+
+    Raises:
+        MissingExtra: torch-model-archiver is not installed.
+        WeightsError: torch-model-archiver failed; the message has its last words.
+    """
+    handler = handler or handler_file()
+    target = store / f"{card.name}.mar"
+    mark = fingerprint(card, source_sha256, handler)
+    if not force and is_current(target, mark):
+        return target
+    store.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="videovisual-") as name:
+        folder = Path(name)
+        build = {"fingerprint": mark, "source_sha256": source_sha256}
+        _write_parts(folder, card, state, build)
+        _zip(_lay_out(folder, card.name, handler), target)
+    return target
+
+
+def _write_parts(
+    folder: Path, card: ModelCard, state: Mapping[str, torch.Tensor], build: Mapping[str, str]
+) -> None:
+    files = folder / "files"
+    shutil.copytree(
+        package_folder(), files / "videovisual", ignore=shutil.ignore_patterns(*LEFT_OUT)
+    )
+    (files / CARD).write_text(_json(card.to_json()), "utf-8")
+    (files / BUILD).write_text(_json(build), "utf-8")
+    (folder / CONFIG).write_text(yaml.safe_dump(dict(SERVING), sort_keys=False), "utf-8")
+    # One metadata entry: safetensors writes several in no fixed order.
+    about = {"model": card.name, "source_sha256": build["source_sha256"]}
+    tensors = {key: tensor.contiguous() for key, tensor in state.items()}
+    save_file(tensors, folder / WEIGHTS, metadata={"videovisual": _json(about)})
+
+
+def _lay_out(folder: Path, name: str, handler: Path) -> Path:
+    # The archiver removes $TMPDIR/NAME.
+    private, out = folder / "tmp", folder / "out"
+    private.mkdir()
+    out.mkdir()
+    command = [
+        *(sys.executable, "-m", "model_archiver.model_packaging", "--model-name", name),
+        *("--version", "1.0", "--handler", str(handler), "--extra-files", str(folder / "files")),
+        *("--serialized-file", str(folder / WEIGHTS), "--config-file", str(folder / CONFIG)),
+        *("--archive-format", "no-archive", "--export-path", str(out)),
+    ]
+    environment = os.environ | {"TMPDIR": str(private), "TEMP": str(private)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode != 0:
+        last = done.stderr.strip().rpartition("\n")[2]
+        if "No module named" in last:
+            raise MissingExtra(
+                "torch-model-archiver is not installed. Run `pip install 'videovisual[server]'`.",
+                extra="server",
+            )
+        raise WeightsError(f"torch-model-archiver cannot archive {name}: {last}", model=name)
+    return out / name
+
+
+def _zip(folder: Path, target: Path) -> None:
+    manifest = folder / MANIFEST
+    made = json.loads(manifest.read_text("utf-8")) | {"createdOn": "01/01/1980 00:00:00"}
+    manifest.write_text(_json(made), "utf-8")
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    unfinished = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out, zipfile.ZipFile(out, "w") as archive:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
+                entry.external_attr = 0o644 << 16
+                entry.file_size = path.stat().st_size
+                stored = path.suffix == ".safetensors"
+                entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+                with path.open("rb") as file, archive.open(entry, "w") as into:
+                    shutil.copyfileobj(file, into, 1 << 20)
+        unfinished.chmod(0o644)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _package_files() -> Iterator[Path]:
+    """The files of the package that an archive holds, in a fixed order."""
+    root = package_folder()
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        hidden = any(part == "__pycache__" or part.startswith(".") for part in parts)
+        if path.is_file() and not hidden and path.suffix not in (".pyc", ".safetensors"):
+            yield path
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=1, sort_keys=True)

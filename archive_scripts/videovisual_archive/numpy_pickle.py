@@ -1,0 +1,109 @@
+"""A pickle of nested dictionaries of numpy arrays, read without numpy's or anybody's code.
+
+An array is pickled as a call of numpy's `_reconstruct` and a state: version, shape, dtype, order,
+bytes. The names that such a pickle may hold lead to the inert classes of this file, which keep
+that state; every other name is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from videovisual.errors import WeightsError
+
+DTYPES = {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"f2", "f4", "f8", "b1"}
+MAX_DEPTH = 32
+MAX_NODES = 100_000
+
+
+class _DType:
+    """What a pickled dtype says of itself."""
+
+    def __init__(self, code: object, *_flags: object) -> None:
+        self.code = code
+        self.order: object = "|"
+
+    def __setstate__(self, state: tuple[object, ...]) -> None:
+        self.order = state[1]
+
+
+class _Array:
+    """What a pickled array says of itself."""
+
+    def __init__(self, *_arguments: object) -> None:
+        self.state: tuple[object, ...] = ()
+
+    def __setstate__(self, state: tuple[object, ...]) -> None:
+        self.state = state
+
+
+class _NdArray:
+    """Stands for the class that `_reconstruct` is called with; makes nothing."""
+
+
+ALLOWED: dict[tuple[str, str], type] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy", "ndarray"): _NdArray,
+    ("numpy", "dtype"): _DType,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type:
+        if (module, name) not in ALLOWED:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        return ALLOWED[module, name]
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a pickle of nested dictionaries, by their keys joined with `/`.
+
+    Raises:
+        WeightsError: the pickle is damaged, or holds something other than dictionaries of arrays
+            of numbers. Nothing that it names is run.
+    """
+    try:
+        with path.open("rb") as file:
+            loaded = _Unpickler(file).load()
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        _flatten(loaded, (), arrays, budget=[MAX_NODES])
+    except Exception as error:
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise WeightsError(
+            f"{path.name} is not a pickle of numpy arrays alone: {reason}. "
+            "It was not run. Give one of nested dictionaries of arrays of numbers.",
+            path=str(path),
+        ) from error
+    return arrays
+
+
+def _flatten(
+    node: object, path: tuple[str, ...], into: dict[str, npt.NDArray[Any]], budget: list[int]
+) -> None:
+    # A pickle can name one dictionary many times, even inside itself.
+    budget[0] -= 1
+    if budget[0] < 0 or len(path) > MAX_DEPTH:
+        raise ValueError("its dictionaries are nested without end")
+    if isinstance(node, dict):
+        for key, value in node.items():
+            _flatten(value, (*path, str(key)), into, budget)
+    elif isinstance(node, _Array) and path:
+        into["/".join(path)] = _array(node)
+    else:
+        raise ValueError(f"it holds a {type(node).__name__.lstrip('_')} at {'/'.join(path)!r}")
+
+
+def _array(pickled: _Array) -> npt.NDArray[Any]:
+    _version, shape, dtype, fortran, raw = pickled.state
+    if not isinstance(dtype, _DType) or dtype.code not in DTYPES or not isinstance(raw, bytes):
+        raise ValueError("it holds an array of something other than numbers")
+    order = ">" if dtype.order == ">" else "<"
+    flat = np.frombuffer(raw, np.dtype(f"{order}{dtype.code}"))
+    array = flat.reshape(shape, order="F" if fortran else "C")  # type: ignore[call-overload]
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")

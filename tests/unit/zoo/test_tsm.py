@@ -1,0 +1,149 @@
+import dataclasses
+
+import pytest
+import torch
+
+from videovisual.errors import WeightsError
+from videovisual.zoo import layout, tsm
+
+CARDS = {card.name: card for card in tsm.CARDS}
+PUBLISHED = {
+    "tsm-kinetics400": ("tsm_kinetics400", "tsm-kinetics", "logits"),
+    "tsm-epic55-verb": ("tsm_epic55", "tsm-epic", "verb"),
+    "tsm-epic55-noun": ("tsm_epic55", "tsm-epic", "noun"),
+}
+
+
+def small_card(**changes):
+    options = {"width": 8, "blocks": (1, 1, 1, 1)}
+    return dataclasses.replace(
+        CARDS["tsm-kinetics400"], options=options, labels=("a", "b"), **changes
+    )
+
+
+def small():
+    torch.manual_seed(0)
+    return tsm.build(small_card()).eval()
+
+
+def published_layout(network, heads=("new_fc",), prefix=""):
+    """The network's entries as its authors' code would have saved them."""
+    state = {}
+    for key, tensor in network.state_dict().items():
+        if key.startswith("fc."):
+            state |= {f"{prefix}{head}.{key[3:]}": tensor for head in heads}
+            continue
+        flat = tensor.squeeze(2) if tensor.ndim == 5 else tensor
+        theirs = key.replace(".conv1.", ".conv1.net.")
+        state[f"{prefix}base_model.{theirs}"] = flat
+    return state
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_logits_are_those_of_the_authors_code(reference, name):
+    files, clip, entry = PUBLISHED[name]
+    card = CARDS[name]
+    network = tsm.build(card).eval()
+    layout.fit(network, tsm.adapt(card, reference.state(files)))
+    wanted = torch.from_numpy(reference.logits(files, entry))
+    actual = network(reference.clip(clip, (2, 3, 8, 64, 64)))
+    assert (actual - wanted).abs().max() < 1e-4 * wanted.std()
+
+
+@torch.inference_mode()
+def test_a_one_frame_clip_is_a_picture_less_the_shifted_channels(torchvision):
+    """Of one frame a quarter of each residual branch is zero; the rest is torchvision's ResNet."""
+    torch.manual_seed(0)
+    theirs = torchvision.models.resnet50(num_classes=400).eval()
+    state = {
+        key: tensor.unsqueeze(2) if tensor.ndim == 4 else tensor
+        for key, tensor in theirs.state_dict().items()
+    }
+    card = CARDS["tsm-kinetics400"]
+    ours = layout.fit(tsm.build(card), tsm.adapt(card, state)).eval()
+    for name, module in theirs.named_modules():
+        if name.startswith("layer") and name.endswith(".conv1"):
+            module.weight[:, : module.in_channels // 4] = 0
+    pictures = torch.randn(2, 3, 64, 64)
+    wanted = theirs(pictures)
+    actual = ours(pictures.unsqueeze(2))
+    assert (actual - wanted).abs().max() < 1e-4 * wanted.std()
+
+
+def test_an_eighth_comes_from_the_next_frame_and_an_eighth_from_the_last():
+    clips = torch.arange(1.0, 4.0).view(1, 1, 3, 1, 1).expand(1, 16, 3, 1, 1)
+    shifted = tsm.TemporalShift()(clips)[0, :, :, 0, 0].tolist()
+    assert shifted[:2] == [[2, 3, 0]] * 2
+    assert shifted[2:4] == [[0, 1, 2]] * 2
+    assert shifted[4:] == [[1, 2, 3]] * 12
+
+
+def test_of_one_frame_both_eighths_are_zero():
+    shifted = tsm.TemporalShift()(torch.ones(1, 8, 1, 2, 2))
+    assert shifted[0, :, 0, 0, 0].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
+
+
+@torch.inference_mode()
+def test_the_order_of_the_frames_matters_and_clips_are_kept_apart():
+    network = small()
+    clips = torch.randn(2, 3, 4, 64, 64)
+    together = network(clips)
+    alone = torch.cat([network(clip[None]) for clip in clips])
+    torch.testing.assert_close(together, alone)
+    assert not torch.allclose(together, network(clips.flip(2)), atol=1e-4)
+
+
+@torch.inference_mode()
+def test_the_activations_of_a_layer_are_a_video():
+    network, shapes = small(), []
+    network.layer4.register_forward_hook(lambda _m, _i, output: shapes.append(output.shape))
+    network(torch.randn(2, 3, 5, 64, 96))
+    assert shapes == [(2, 256, 5, 2, 3)]
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_the_published_layout_fits(prefix):
+    network = small()
+    state = published_layout(network, prefix=prefix)
+    fitted = layout.fit(small(), tsm.adapt(small_card(), state))
+    torch.testing.assert_close(fitted.state_dict(), network.state_dict(), rtol=0, atol=0)
+
+
+def test_our_own_layout_fits():
+    network = small()
+    layout.fit(small(), tsm.adapt(small_card(), network.state_dict()))
+
+
+def test_the_card_chooses_the_head():
+    state = published_layout(small(), heads=("fc_verb", "fc_noun"))
+    state["fc_noun.bias"] = torch.tensor([5.0, 7.0])
+    card = small_card()
+    card = dataclasses.replace(card, options={**card.options, "head": "fc_noun"})
+    assert tsm.adapt(card, state)["fc.bias"].tolist() == [5, 7]
+    layout.fit(tsm.build(card), tsm.adapt(card, state))
+
+
+def test_another_models_head_is_named():
+    state = published_layout(small(), heads=("fc_verb", "fc_noun"))
+    with pytest.raises(WeightsError, match=r"no head 'new_fc'.*it has: fc_verb, fc_noun"):
+        tsm.adapt(small_card(), state)
+
+
+def test_a_missing_layer_is_named():
+    state = published_layout(small())
+    del state["base_model.layer2.0.conv1.net.weight"]
+    with pytest.raises(WeightsError, match=r"1 key missing: layer2\.0\.conv1\.weight"):
+        layout.fit(small(), tsm.adapt(small_card(), state))
+
+
+def test_activations_survive_the_layers_above():
+    assert not any(getattr(module, "inplace", False) for module in small().modules())
+
+
+def test_the_cards_say_what_the_authors_fed():
+    for card in tsm.CARDS:
+        assert (card.input.frames, card.input.resize, card.input.crop) == (8, 256, 224)
+    assert CARDS["tsm-kinetics400"].input.fps == 3.75
+    assert CARDS["tsm-epic55-noun"].input.fps is None
+    assert [len(card.labels) for card in tsm.CARDS] == [400, 125, 352]
