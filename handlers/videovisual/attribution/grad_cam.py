@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.parameters import GradCamParameters

@@ -22,7 +22,7 @@ def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) 
     """
     baseline = case.flat(INTENSITY[parameters.baseline]).expand_as(case.clip)
     way = case.clip - baseline
-    ends = yield Probe(torch.stack([baseline, case.clip]), progress=Progress(0, parameters.steps))
+    ends = yield Probe(torch.stack([baseline, case.clip]))
     rise = (ends.logits[1, case.target] - ends.logits[0, case.target]).item()
 
     midpoints = (torch.arange(parameters.steps, device=case.clip.device) + 0.5) / parameters.steps

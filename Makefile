@@ -1,0 +1,41 @@
+# `make demo` and `make test` work on a fresh machine with Python >= 3.10; the rest is for developers.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test test-slow lint types check clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/demo-installed
+	$(BIN)/python demo.py
+
+test: $(VENV)/dev-installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/dev-installed
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev-installed
+	$(BIN)/mypy
+
+check: lint types test
+
+$(VENV)/demo-installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing (torch is large; this takes a minute or two the first time)"
+	$(PIP) -e '.[server]'
+	$(BIN)/python -c "from videovisual_client.torchserve import find_java; find_java()" \
+		2>/dev/null || $(PIP) -e '.[java]'
+	touch $@
+
+$(VENV)/dev-installed: $(VENV)/demo-installed
+	$(PIP) -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) model_store demo_output .mypy_cache .ruff_cache .pytest_cache

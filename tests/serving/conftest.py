@@ -1,0 +1,57 @@
+"""One real TorchServe for all serving tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.serving.api import Api
+from tests.serving.clips import bikes_like_mp4
+
+from videovisual_archive import archive
+from videovisual_client import Client
+from videovisual_client.torchserve import Server
+
+MODEL = "i3d-kinetics400"
+STORE = Path(__file__).parents[2] / "model_store"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.serving)
+
+
+@pytest.fixture(scope="session")
+def store() -> Path:
+    """A model store with the real I3D."""
+    return archive(MODEL, store=STORE).parent
+
+
+@pytest.fixture(scope="session")
+def server(store: Path) -> Iterator[Server]:
+    """TorchServe, ready."""
+    with Server([MODEL], store=store) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def api(server: Server) -> Api:
+    """Plain HTTP to the server."""
+    return Api(server, MODEL)
+
+
+@pytest.fixture(scope="session")
+def client(server: Server) -> Iterator[Client]:
+    """Our own client."""
+    with Client(server.url, key_file=server.key_file) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short real H.264 file."""
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    path.write_bytes(bikes_like_mp4())
+    return path
