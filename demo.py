@@ -12,15 +12,15 @@ from pathlib import Path
 import av
 from rich.console import Console
 
-from videovisual import clips
+from videovisual import clips, render
 from videovisual.engine.progress import Progress
 from videovisual_archive import archive, fetch
-from videovisual_client import Client
+from videovisual_client import Client, Explained
 from videovisual_client.describe import describe
 from videovisual_client.torchserve import Server
 
 MODEL = "i3d-kinetics400"
-METHOD = "integrated_gradients"
+METHODS = ("grad_cam", "integrated_gradients")
 STORE = Path("model_store")
 OUTPUT = Path("demo_output")
 
@@ -68,6 +68,17 @@ class EverySeconds:
             say(text)
 
 
+def explain(client: Client, clip: Path, method: str) -> Explained:
+    """Ask for one method, saying how far it is."""
+
+    def on_progress(progress: Progress) -> None:
+        say(f"{method}: step {progress.step} of {progress.of}")
+
+    return client.explain(
+        clip, model=MODEL, method=method, frames=len(SHOT), on_progress=on_progress
+    )
+
+
 def main() -> None:
     """Run the demo from nothing to pictures, saying what it does."""
     say("fetching the clip")
@@ -75,23 +86,21 @@ def main() -> None:
     say(f"building the archive of {MODEL} (its weights are 47 MB)")
     say(f"archive ready: {archive(MODEL, store=STORE)}")
 
-    def on_progress(progress: Progress) -> None:
-        say(f"{METHOD}: step {progress.step} of {progress.of}")
-
     say("starting TorchServe")
     with Server([MODEL], store=STORE, on_wait=EverySeconds()) as server:
         say(f"ready at {server.url}")
         with Client(server.url, key_file=server.key_file) as client:
-            result = client.explain(
-                clip, model=MODEL, method=METHOD, frames=len(SHOT), on_progress=on_progress
-            )
+            results = [explain(client, clip, method) for method in METHODS]
         say("top five:")
-        for prediction in result.predictions:
+        for prediction in results[0].predictions:
             console.print(f"          {100 * prediction.probability:5.1f}%  {prediction.label}")
-        for explanation in result.explanations:
-            say("\n          ".join(describe(explanation)))
-        for name in ("strip.png", "overlay.mp4", "saliency.npz"):
-            say(f"wrote {result.save(OUTPUT / name)}")
+        for result in results:
+            say("\n          ".join(describe(result.explanations[0])))
+        strip = OUTPUT / "strip.png"
+        strip.write_bytes(render.to_png([panel for result in results for panel in result.panels()]))
+        say(f"wrote {strip}")
+        for name in ("overlay.mp4", "saliency.npz"):
+            say(f"wrote {results[-1].save(OUTPUT / name)}")
         say("stopping the server")
     say("done, and no process is left")
 

@@ -65,7 +65,15 @@ class Client:
         self._session.close()
 
     def classify(
-        self, clip: ClipLike, *, model: str, top_k: int = 5, **options: Any
+        self,
+        clip: ClipLike,
+        *,
+        model: str,
+        top_k: int = 5,
+        views: int | None = None,
+        timeline: bool | None = None,
+        on_progress: OnProgress | None = None,
+        **options: Any,
     ) -> Classification:
         """The best classes of a clip.
 
@@ -73,13 +81,16 @@ class Client:
             clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
             model: a served model's name.
             top_k: how many classes.
+            views: so many windows of the clip, 1 to 30, evenly spread, whose scores are averaged.
+            timeline: classify every second of the clip by itself too, at most 600.
+            on_progress: called with the progress of each window.
             options: `frames`, `start_s`, `end_s`, `timeout_s`.
 
         Raises:
             VideoVisualError: the server's own error, `ConnectionFailed`, `AuthenticationFailed`.
         """
-        fields = {"top_k": top_k, **options}
-        return Classification(self._ask("predictions", model, clip, fields, None), clip)
+        fields = {"top_k": top_k, "views": views, "timeline": timeline, **options}
+        return Classification(self._ask("predictions", model, clip, fields, on_progress), clip)
 
     def explain(
         self,

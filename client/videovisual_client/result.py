@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from videovisual import clips, render
 from videovisual.errors import UnknownOutput
-from videovisual.protocol import Answer, Explanation, Prediction
+from videovisual.protocol import Answer, Explanation, Prediction, Second
 from videovisual.saliency import Saliency
 
 Frames = npt.NDArray[np.uint8]
@@ -43,6 +43,11 @@ class Classification:
         """The best classes, best first."""
         return self.answer.predictions
 
+    @property
+    def timeline(self) -> list[Second]:
+        """Each second's best classes, where a timeline was asked for."""
+        return self.answer.timeline
+
 
 @dataclass(frozen=True)
 class Explained(Classification):
@@ -65,6 +70,11 @@ class Explained(Classification):
             return self.clip[indices]
         return clips.open_path(Path(self.clip)).read(indices)
 
+    def panels(self) -> list[render.Panel]:
+        """One panel a target, for `videovisual.render`."""
+        saliencies = [explanation.to_saliency() for explanation in self.explanations]
+        return render.panels(self.answer, saliencies, self.source_frames())
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the explanation in the format that the suffix names.
 
@@ -84,14 +94,14 @@ class Explained(Classification):
                 output=suffix,
                 allowed=list(FORMATS),
             )
-        saliencies = [explanation.to_saliency() for explanation in self.explanations]
         if suffix == "json":
             data = self.answer.model_dump_json(indent=1).encode()
         elif suffix == "npz":
+            saliencies = [explanation.to_saliency() for explanation in self.explanations]
             data = render.to_npz(self.answer, saliencies)
         else:
-            panels = render.panels(self.answer, saliencies, self.source_frames())
-            data = render.to_png(panels) if suffix == "png" else render.to_mp4(panels)
+            write = render.to_png if suffix == "png" else render.to_mp4
+            data = write(self.panels())
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         return target

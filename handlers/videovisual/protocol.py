@@ -19,6 +19,7 @@ HEADER_PREFIX = "x-videovisual-"
 """Options beside a raw body travel as headers of this prefix, `_` written as `-`."""
 
 MAX_TARGETS = 8
+MAX_VIEWS = 30
 
 
 class Output(str, Enum):
@@ -43,7 +44,7 @@ class Output(str, Enum):
 class Options(BaseModel):
     """What a request may ask for, beside the clip and the method's own parameters."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     method: str | None = Field(default=None, description="an attribution method's name")
     target: tuple[str, ...] = Field(
@@ -65,6 +66,13 @@ class Options(BaseModel):
     frames: int | None = Field(
         default=None, ge=1, le=1024, description="frames of the clip; the model's own by default"
     )
+    views: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_VIEWS,
+        description=f"windows, 1 to {MAX_VIEWS}, evenly spread, whose scores are averaged",
+    )
+    timeline: bool = Field(default=False, description="true: classify every second by itself too")
     start_s: float | None = Field(default=None, ge=0, description="where the clip starts, seconds")
     end_s: float | None = Field(default=None, gt=0, description="where the clip ends, seconds")
 
@@ -74,8 +82,9 @@ class Options(BaseModel):
         if isinstance(value, str):
             # A form field cannot hold a list, and class names contain commas.
             if value.lstrip().startswith("["):
-                return json.loads(value)
-            return (value,)
+                value = json.loads(value)
+            else:
+                return (value,)
         if isinstance(value, int) and not isinstance(value, bool):
             return (str(value),)
         if isinstance(value, list | tuple):
@@ -177,10 +186,19 @@ class Explanation(BaseModel):
         )
 
 
+class Second(BaseModel):
+    """One second of a clip, classified by itself."""
+
+    start_s: float = Field(description="seconds from the clip's first frame")
+    end_s: float
+    predictions: list[Prediction]
+
+
 class Answer(BaseModel):
     """What a classification or an explanation answers."""
 
     model: str
-    predictions: list[Prediction]
+    predictions: list[Prediction] = Field(description="of several windows, of their average")
+    timeline: list[Second] = Field(default_factory=list, description="where it was asked for")
     explanations: list[Explanation] = Field(default_factory=list)
     clip: dict[str, Any] = Field(description="which frames of the source were seen")

@@ -49,6 +49,7 @@ X264 = {"crf": "18", "x264-params": "threads=1:mbtree=0:rc-lookahead=0"}
 
 STRENGTH = 0.75
 CLIPPED_SHARE = 0.005
+DRAWN_BLUR = 0.01
 STRIP_FRAMES = 8
 TILE_HEIGHT = 144
 CAPTION_HEIGHT = 18
@@ -93,15 +94,34 @@ def colours(
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
-def scale(saliency: Saliency) -> float:
-    """The |value| that gets the full colour: all but the top 0.5% lie below it."""
-    top = float(np.quantile(np.abs(saliency.map), 1 - CLIPPED_SHARE))
-    return top or float(np.abs(saliency.map).max()) or 1.0
+def smooth(values: Map) -> Map:
+    """Each frame of [T, H, W] blurred by a Gaussian of 1% of its side, for the eye alone.
+
+    Single pixels of a gradient map cannot be seen over a picture; the numbers stay as they are.
+    """
+    for axis in (1, 2):
+        sigma = DRAWN_BLUR * values.shape[axis]
+        radius = round(3 * sigma)
+        if radius == 0:
+            continue
+        weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+        padding = [(radius, radius) if side == axis else (0, 0) for side in range(3)]
+        padded = np.pad(values, padding, mode="edge")
+        values = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1, axis) @ (
+            weights / weights.sum()
+        ).astype(np.float32)
+    return values
 
 
 def heat(saliency: Saliency) -> tuple[Frames, Map]:
-    """Colour uint8 [T, H, W, 3] and opacity float32 [T, H, W] in [0, 1]."""
-    level = np.clip(saliency.map / scale(saliency), -1, 1)
+    """Colour uint8 [T, H, W, 3] and opacity float32 [T, H, W] in [0, 1].
+
+    The full colour stands for the |value| that all but 0.5% of the smoothed map stay below.
+    """
+    drawn = smooth(saliency.map)
+    magnitude = np.abs(drawn)
+    full = float(np.quantile(magnitude, 1 - CLIPPED_SHARE)) or float(magnitude.max()) or 1.0
+    level = np.clip(drawn / full, -1, 1)
     strength = np.abs(level).astype(np.float32)
     if saliency.signed:
         return colours((level + 1) / 2, DIVERGING), strength

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import Generic
+from typing import Generic, cast
 
 from videovisual.engine.probe import Probe, Reading, Result, Work
 from videovisual.engine.progress import Progress
@@ -74,8 +74,7 @@ class Job(Generic[Result]):
             raise TimeoutError(f"job {self.number} is still running after {timeout} s")
         if self._error is not None:
             raise self._error
-        assert self._result is not None
-        return self._result
+        return cast("Result", self._result)
 
     def stop_if_due(self) -> bool:
         """End the job if it was cancelled or is late; whether it has ended."""

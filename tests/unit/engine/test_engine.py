@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator
+
+import pytest
+import torch
+
+from videovisual.engine.engine import Engine, run
+from videovisual.engine.job import Job, State
+from videovisual.engine.oracle import Oracle
+from videovisual.engine.probe import Probe, Reading, Work, classification
+from videovisual.engine.progress import Progress
+from videovisual.engine.scheduler import Scheduler
+from videovisual.errors import Cancelled, DeadlineExceeded, VideoVisualError
+from videovisual.zoo import Classifier
+
+TIMEOUT_S = 60
+
+
+@pytest.fixture
+def oracle(small: Classifier) -> Oracle:
+    return Oracle(small.network, "cpu")
+
+
+@pytest.fixture
+def engine(oracle: Oracle) -> Iterator[Engine]:
+    with Engine(oracle) as engine:
+        yield engine
+
+
+def steps(clip: torch.Tensor, count: int) -> Generator[Probe, Reading, list[float]]:
+    """Ask `count` times; the result is the first logit of each answer."""
+    seen = []
+    for step in range(count):
+        reading = yield Probe(clip[None], progress=Progress(step, count))
+        seen.append(float(reading.logits[0, 0]))
+    return seen
+
+
+def test_a_job_gives_what_running_it_alone_gives(
+    engine: Engine, oracle: Oracle, clip: torch.Tensor
+) -> None:
+    assert engine.submit(steps(clip, 3)).result(TIMEOUT_S) == run(oracle, steps(clip, 3))
+
+
+def test_progress_is_told_in_order(engine: Engine, clip: torch.Tensor) -> None:
+    told: list[int] = []
+    engine.submit(steps(clip, 4), on_progress=lambda progress: told.append(progress.step)).result(
+        TIMEOUT_S
+    )
+    assert told == [0, 1, 2, 3]
+
+
+def test_an_error_ends_its_own_job_alone(engine: Engine, clip: torch.Tensor) -> None:
+    def broken() -> Work[None]:
+        yield Probe(clip[None])
+        raise RuntimeError("broken method")
+
+    def misshapen() -> Work[None]:
+        yield Probe(torch.zeros(1, 5, 2, 2, 2))
+
+    good = engine.submit(steps(clip, 3))
+    with pytest.raises(VideoVisualError, match="broken method"):
+        engine.submit(broken()).result(TIMEOUT_S)
+    with pytest.raises(VideoVisualError):
+        engine.submit(misshapen()).result(TIMEOUT_S)
+    assert len(good.result(TIMEOUT_S)) == 3
+
+
+def test_cancelling_stops_within_one_step_and_closes_the_generator(
+    engine: Engine, clip: torch.Tensor
+) -> None:
+    began, closed = threading.Event(), threading.Event()
+    count = 0
+
+    def endless() -> Work[None]:
+        nonlocal count
+        try:
+            while True:
+                count += 1
+                began.set()
+                yield Probe(clip[None])
+        finally:
+            closed.set()
+
+    job = engine.submit(endless())
+    assert began.wait(TIMEOUT_S)
+    job.cancel()
+    at_cancel = count
+    with pytest.raises(Cancelled):
+        job.result(TIMEOUT_S)
+    assert closed.is_set()
+    assert count <= at_cancel + 1
+    assert job.probe is None
+
+
+def test_a_deadline_ends_the_job(engine: Engine, clip: torch.Tensor) -> None:
+    job = engine.submit(steps(clip, 10**9), deadline=time.monotonic() + 0.3)
+    with pytest.raises(DeadlineExceeded, match="timeout_s passed"):
+        job.result(TIMEOUT_S)
+    assert job.state is State.FAILED
+
+
+def test_a_classification_waits_for_one_step_at_most(engine: Engine, clip: torch.Tensor) -> None:
+    order: list[str] = []
+    classifications: list[Job[None]] = []
+
+    def urgent() -> Work[None]:
+        yield Probe(clip[None])
+        order.append("classification")
+
+    def slow() -> Work[None]:
+        for _ in range(5):
+            yield Probe(clip[None])
+            order.append("step")
+            if len(order) == 4:
+                classifications.append(engine.submit(urgent(), urgent=True))
+
+    for job in [engine.submit(slow()) for _ in range(3)]:
+        job.result(TIMEOUT_S)
+    assert order.index("classification") == 4
+
+
+def test_closing_cancels_what_runs(oracle: Oracle, clip: torch.Tensor) -> None:
+    engine = Engine(oracle)
+    job = engine.submit(steps(clip, 10**9))
+    engine.close()
+    with pytest.raises(Cancelled):
+        job.result(TIMEOUT_S)
+    with pytest.raises(Cancelled, match="engine is closed"):
+        engine.submit(classification(clip[None]))
+
+
+def nothing() -> Work[None]:
+    yield Probe(torch.zeros(1))
+
+
+def test_shares_follow_priorities_and_nobody_starves() -> None:
+    scheduler = Scheduler()
+    jobs = {priority: Job(nothing(), priority=priority) for priority in (-1, 0, 2)}
+    for job in jobs.values():
+        scheduler.add(job)
+    turns = dict.fromkeys(jobs, 0)
+    for _ in range(1100):
+        job = scheduler.next()
+        assert job is not None
+        turns[job.priority] += 1
+        scheduler.add(job)
+    shares = {-1: 100, 0: 200, 2: 800}
+    assert turns == {priority: pytest.approx(share, abs=2) for priority, share in shares.items()}
+
+
+def test_a_newcomer_does_not_catch_up_on_what_it_missed() -> None:
+    scheduler = Scheduler()
+    old = Job(nothing())
+    scheduler.add(old)
+    for _ in range(100):
+        job = scheduler.next()
+        assert job is old
+        scheduler.add(job)
+    new = Job(nothing())
+    scheduler.add(new)
+    turns = []
+    for _ in range(10):
+        job = scheduler.next()
+        assert job is not None
+        turns.append(job is new)
+        scheduler.add(job)
+    assert sum(turns) == pytest.approx(5, abs=1)
+
+
+def test_urgent_jobs_go_first_in_order_of_arrival() -> None:
+    scheduler = Scheduler()
+    scheduler.add(Job(nothing(), priority=3))
+    first, second = Job(nothing(), urgent=True), Job(nothing(), urgent=True)
+    scheduler.add(first)
+    scheduler.add(second)
+    assert scheduler.next() is first
+    assert scheduler.next() is second

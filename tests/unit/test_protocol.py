@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from videovisual.attribution import catalogue
+from videovisual.errors import InvalidParameter, UnknownMethod, UnknownOutput
+from videovisual.protocol import Array, Output, split_options
+
+
+def test_what_is_no_option_is_the_methods() -> None:
+    options, rest = split_options({"method": "ig", "top_k": "3", "steps": "7"})
+    assert (options.method, options.top_k, rest) == ("ig", 3, {"steps": "7"})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("ironing", ("ironing",)),
+        ("dancing, slowly", ("dancing, slowly",)),
+        (7, ("7",)),
+        ('["a", 3]', ("a", "3")),
+        (["a", 3], ("a", "3")),
+    ],
+)
+def test_targets(given: object, expected: tuple[str, ...]) -> None:
+    assert split_options({"target": given})[0].target == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"top_k": "0"},
+        {"timeout_s": "-1"},
+        {"timeout_s": "nan"},
+        {"seed": "-3"},
+        {"priority": "9"},
+        {"target": "[]"},
+        {"target": "[broken"},
+        {"target": '["1","2","3","4","5","6","7","8","9"]'},
+        {"start_s": "inf"},
+    ],
+)
+def test_values_out_of_range_are_named(given: dict[str, str]) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        split_options(given)
+    (name,) = given
+    assert caught.value.detail["parameter"] == name
+    assert name in caught.value.message
+
+
+def test_an_unknown_output_lists_all() -> None:
+    with pytest.raises(UnknownOutput) as caught:
+        split_options({"output": "pdf"})
+    assert caught.value.detail["allowed"] == [output.value for output in Output]
+
+
+def test_an_array_survives_json() -> None:
+    array = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+    back = Array.model_validate_json(Array.of(array).model_dump_json()).to_numpy()
+    assert back.dtype == np.float32
+    np.testing.assert_array_equal(back, array)
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("grad", "gradient"),
+        ("grad*input", "gradient_x_input"),
+        ("integrated_grad", "integrated_gradients"),
+        ("Grad-CAM", "grad_cam"),
+    ],
+)
+def test_aliases(alias: str, name: str) -> None:
+    assert catalogue.find(alias).name == name
+
+
+def test_an_unknown_method_names_the_near_ones() -> None:
+    with pytest.raises(UnknownMethod) as caught:
+        catalogue.find("integrated_gradient")
+    assert caught.value.detail["nearest"][0] == "integrated_gradients"
+
+
+def test_an_unknown_parameter_names_those_there_are() -> None:
+    with pytest.raises(InvalidParameter, match=r"no parameter 'stepz'.*steps"):
+        catalogue.find("ig").parse({"stepz": 3})
+
+
+def test_protocol_and_render_need_no_torch() -> None:
+    code = (
+        "import sys; import videovisual, videovisual.protocol, videovisual.render; "
+        "import videovisual_client; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
