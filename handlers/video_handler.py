@@ -53,11 +53,8 @@ class VideoHandler:
         gpu = context.system_properties.get("gpu_id")
         cuda = torch.cuda.is_available() and gpu is not None
         device = torch.device("cuda", int(gpu)) if cuda else torch.device("cpu")
-        config = context.model_yaml_config or {}
         self._service = service.Service(
-            zoo.load_folder(folder),
-            device,
-            service.Settings.from_mapping(config.get("videovisual", {})),
+            zoo.load_folder(folder), device, service.Settings.from_environment()
         )
         self._service.warm_up()
 

@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-
 from tests.frames import blocks
+
 from videovisual import render
 from videovisual.render import Panel
 from videovisual.saliency import Saliency

@@ -1,0 +1,5 @@
+"""`python -m videovisual_client` is the command `videovisual`."""
+
+from videovisual_client.cli import main
+
+main()

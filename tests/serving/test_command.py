@@ -1,0 +1,102 @@
+"""The command `videovisual`, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.serving.conftest import MODEL, STORE
+
+from videovisual_client.torchserve import Server
+
+DEADLINE_S = 120
+
+
+def run(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "videovisual_client", *arguments]
+    for name, value in options.items():
+        command += [f"--{name.replace('_', '-')}", value]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+
+
+@pytest.fixture
+def where(server: Server) -> dict[str, str]:
+    return {"url": server.url, "key_file": str(server.key_file), "model": MODEL}
+
+
+def test_models_lists_what_there_is() -> None:
+    done = run("models", "--json", store=str(STORE))
+    listed = {card["name"]: card for card in json.loads(done.stdout)}
+    assert listed[MODEL]["archived"]
+    assert len(listed[MODEL]["labels"]) == 400
+
+
+def test_classify(where: dict[str, str], video: Path) -> None:
+    done = run("classify", str(video), **where)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\d+\.\d%", done.stdout)
+    as_json = run("classify", str(video), "--json", **where)
+    assert json.loads(as_json.stdout)["model"] == MODEL
+
+
+def test_explain_writes_what_was_asked_for(
+    where: dict[str, str], video: Path, tmp_path: Path
+) -> None:
+    outputs = [tmp_path / "overlay.mp4", tmp_path / "map.npz"]
+    done = run(
+        *("explain", str(video), "--method", "integrated_gradients", "--steps", "2"),
+        *("-o", str(outputs[0]), "-o", str(outputs[1])),
+        **where,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "relative_delta" in done.stdout
+    assert all(path.stat().st_size > 1000 for path in outputs)
+
+
+def test_an_error_is_one_line_and_exit_status_1(where: dict[str, str], video: Path) -> None:
+    done = run("explain", str(video), "--target", "nonsense", **where)
+    assert done.returncode == 1
+    assert "invalid_target" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_until_ctrl_c_leaves_no_process(tmp_path: Path, server: Server) -> None:
+    # The ports of the config are taken by the other server, so free ones must be found.
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "videovisual_client", "serve", MODEL),
+            *("--store", str(STORE), "--run-folder", str(tmp_path)),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert f"Serving {MODEL} at http://127.0.0.1:" in said
+        assert server.url not in said
+        family = psutil.Process(process.pid).children(recursive=True)
+        java = int((tmp_path / "tmp" / ".model_server.pid").read_text())
+        family += [psutil.Process(java), *psutil.Process(java).children(recursive=True)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_S) == 0
+    finally:
+        process.kill()
+    deadline = time.monotonic() + 10
+    while any(child.is_running() for child in family) and time.monotonic() < deadline:
+        psutil.wait_procs(family, timeout=0.1)
+    assert not any(child.is_running() for child in family)
+
+
+def test_serve_without_an_archive_says_how_to_build_it(tmp_path: Path) -> None:
+    from videovisual_client.torchserve import ServerError
+
+    with pytest.raises(ServerError, match=r"no archive r3d\.mar.*videovisual archive r3d"):
+        Server(["r3d"], store=tmp_path).start()

