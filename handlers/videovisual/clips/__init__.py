@@ -1,0 +1,29 @@
+"""Bytes, files, folders or arrays → frames: formats, limits, sampling.
+
+    source = open_bytes(upload)                    # nothing is decoded but one frame
+    clip, = sample(source, Sampling(frames=16))    # uint8 [16, H, W, 3], RGB
+
+`Source.info` says what the clip is; `Source.read` decodes only the frames asked for. Everything
+that a caller can get wrong is raised from `videovisual.errors`.
+"""
+
+from __future__ import annotations
+
+from videovisual.clips.limits import Limits
+from videovisual.clips.opening import open_bytes, open_frames, open_parts, open_path
+from videovisual.clips.sampling import Clip, Sampling, plan, sample
+from videovisual.clips.source import Source, SourceInfo
+
+__all__ = [
+    "Clip",
+    "Limits",
+    "Sampling",
+    "Source",
+    "SourceInfo",
+    "open_bytes",
+    "open_frames",
+    "open_parts",
+    "open_path",
+    "plan",
+    "sample",
+]

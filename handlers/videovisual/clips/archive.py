@@ -1,0 +1,107 @@
+"""A zip file that is not trusted."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import IO
+
+from videovisual.clips.limits import MIB, Limits
+from videovisual.errors import MalformedClip, TooLarge
+
+LARGEST_RATIO = 100
+"""A picture that inflates more than so many times is refused as a bomb…"""
+
+RATIO_FREE_BYTES = MIB
+"""… unless it inflates to no more than this many bytes."""
+
+_ENTRY = b"PK\x01\x02"
+_ENTRIES_PER_FRAME = 3
+_ENCRYPTED = 0x1 | 0x40
+_PATCH = 0x20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class Archive:
+    """The members of a zip file, with names, sizes and methods checked.
+
+    Folders, `__MACOSX` and names that begin with a dot are left out.
+
+    Attributes:
+        members: by name, in the archive's order.
+
+    Raises:
+        MalformedClip: not a zip, encrypted, an unsafe name, or a method other than deflate.
+        TooLarge: too many members, or they declare to inflate to more than the limits.
+    """
+
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        # zipfile makes an object of every entry, so they are counted before it sees them.
+        if data.count(_ENTRY) > _ENTRIES_PER_FRAME * limits.max_frames:
+            limits.check_frames(data.count(_ENTRY))
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(data))
+        except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+            raise MalformedClip(
+                f"The zip can't be opened, it is cut or damaged: {error}"
+            ) from error
+        for info in self._zip.infolist():
+            _check_name(info.filename)
+        self.members = {
+            info.filename: info for info in self._zip.infolist() if not _is_ignored(info)
+        }
+        for info in self.members.values():
+            _check_member(info)
+        limits.check_frames(len(self.members))
+        limits.check_inflated(sum(info.file_size for info in self.members.values()))
+
+    def refuse_bombs(self) -> None:
+        """Refuse members that inflate as no picture does.
+
+        Raises:
+            TooLarge: a member inflates more than `LARGEST_RATIO` times.
+        """
+        for name, info in self.members.items():
+            allowed = max(RATIO_FREE_BYTES, LARGEST_RATIO * info.compress_size)
+            if info.file_size > allowed:
+                raise TooLarge(
+                    f"The zip's member {name!r} inflates from {info.compress_size} to "
+                    f"{info.file_size} bytes; at most {allowed} are allowed. Store it "
+                    "uncompressed.",
+                    member=name,
+                )
+
+    def opener(self, name: str) -> Callable[[], IO[bytes]]:
+        """Opens a member; no more than its declared size is ever inflated."""
+        return lambda: self._zip.open(self.members[name])
+
+
+def _is_ignored(info: zipfile.ZipInfo) -> bool:
+    parts = PurePosixPath(info.filename).parts
+    hidden = any(part.startswith(".") and part != ".." for part in parts)
+    return not parts or info.is_dir() or hidden or "__MACOSX" in parts
+
+
+def _check_name(name: str) -> None:
+    windows = PureWindowsPath(name)
+    if windows.drive or windows.root or ".." in windows.parts:
+        raise MalformedClip(
+            f"The zip's member {name!r} leads out of the archive. Use plain relative names.",
+            member=name,
+        )
+
+
+def _check_member(info: zipfile.ZipInfo) -> None:
+    name = info.filename
+    if info.flag_bits & _ENCRYPTED:
+        raise MalformedClip(
+            f"The zip's member {name!r} is encrypted. Send it without a password.", member=name
+        )
+    if info.compress_type not in _METHODS or info.flag_bits & _PATCH:
+        raise MalformedClip(
+            f"The zip's member {name!r} is compressed in a way that is not read. Store it, or "
+            "deflate it.",
+            member=name,
+        )

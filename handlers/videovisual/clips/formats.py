@@ -1,0 +1,61 @@
+"""Which format some bytes are of, by their first few; names and content types are not believed."""
+
+from __future__ import annotations
+
+from videovisual.errors import InvalidRequest, UnsupportedMedia
+
+VIDEO = ("mp4", "mov", "webm", "mkv", "avi", "gif")
+STILL = ("png", "jpeg", "webp", "bmp")
+ACCEPTED = (
+    "a video (mp4, mov, webm, mkv, avi, gif; codecs H.264, H.265, VP8, VP9, AV1, MPEG-4 part 2, "
+    "Motion JPEG), a zip of PNG, JPEG, WebP or BMP frames, or an npz with uint8 `frames` "
+    "[T, H, W, 3]"
+)
+
+_MP4_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+_MATROSKA_HEADER_BYTES = 64
+
+
+def sniff(data: bytes) -> str:
+    """The format's name: one of `VIDEO`, one of `STILL`, or `zip`.
+
+    Raises:
+        InvalidRequest: there are no bytes.
+        UnsupportedMedia: the bytes are of none of these; the message lists them.
+    """
+    if not data:
+        raise InvalidRequest(f"The clip is empty. Send {ACCEPTED}.")
+    name = _video(data) or _still(data)
+    if name is None and data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        name = "zip"
+    if name is None:
+        raise UnsupportedMedia(
+            f"These {len(data)} bytes are not a clip. Send {ACCEPTED}.",
+            first_bytes=data[:8].hex(),
+        )
+    return name
+
+
+def _video(data: bytes) -> str | None:
+    if data[4:8] in _MP4_FIRST_BOXES and data[8:12] not in _STILL_BRANDS:
+        return "mov" if data[4:8] != b"ftyp" or data[8:12] == b"qt  " else "mp4"
+    if data.startswith(b"\x1aE\xdf\xa3"):
+        return "webm" if b"webm" in data[:_MATROSKA_HEADER_BYTES] else "mkv"
+    if data.startswith(b"RIFF") and data[8:12] == b"AVI ":
+        return "avi"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    return None
+
+
+def _still(data: bytes) -> str | None:
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "webp"
+    if data.startswith(b"BM"):
+        return "bmp"
+    return None

@@ -1,0 +1,153 @@
+"""The four ways in: bytes, a path, parts of a request, an array."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from videovisual.clips import formats
+from videovisual.clips.archive import Archive
+from videovisual.clips.arrays import FRAMES, ArraySource, NpzSource
+from videovisual.clips.limits import Limits
+from videovisual.clips.source import Source
+from videovisual.clips.stills import Still, StillsSource, in_memory, natural
+from videovisual.errors import InvalidRequest, MalformedClip, MissingExtra
+
+DEFAULT_LIMITS = Limits()
+
+_PART_NAME = re.compile(r"frame_(\d{1,9})", re.ASCII)
+
+
+def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Source:
+    """Open a video, a zip of pictures, an npz, or a single picture, told apart by content.
+
+    Raises:
+        InvalidRequest: there are no bytes.
+        UnsupportedMedia: not a clip, or a codec that isn't read; the message lists what is.
+        MalformedClip: a clip, but damaged or unsafe.
+        TooLarge: over one of the limits.
+        MissingExtra: a video, and PyAV is not installed.
+    """
+    limits.check_bytes(len(data) if not isinstance(data, memoryview) else data.nbytes)
+    data = bytes(data)
+    name = formats.sniff(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if name in formats.VIDEO:
+        return _open_video(data, name, sha256, limits)
+    if name in formats.STILL:
+        return StillsSource([in_memory("The picture", data)], name, sha256, limits)
+    return _open_zip(data, sha256, limits)
+
+
+def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
+    """Open a file as `open_bytes` does, or a folder of pictures in natural order of their names.
+
+    Of a folder, subfolders and names that begin with a dot are left out.
+
+    Raises:
+        InvalidRequest: there is no such file or folder, or it can't be read.
+        UnsupportedMedia, MalformedClip, TooLarge, MissingExtra: as `open_bytes`; sizes are
+            checked before anything is read.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            files = [file for file in path.iterdir() if file.is_file() and file.name[0] != "."]
+            limits.check_bytes(sum(file.stat().st_size for file in files))
+            files.sort(key=lambda file: natural(file.name))
+            return _open_pictures(
+                [(file.name, file.read_bytes()) for file in files], "folder", limits
+            )
+        if not path.is_file():
+            raise InvalidRequest(f"{path} is neither a file nor a folder. Give a clip's path.")
+        limits.check_bytes(path.stat().st_size)
+        return open_bytes(path.read_bytes(), limits)
+    except OSError as error:
+        raise InvalidRequest(f"{path} can't be read: {error}.") from error
+
+
+def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> Source:
+    """Open the picture parts `frame_000`, `frame_001`, … of a request, in order of their numbers.
+
+    Raises:
+        InvalidRequest: no parts, a name that isn't `frame_` and a number, or numbers that don't
+            count up one by one from 0 or 1; the message says which.
+        MalformedClip: a part isn't a picture, is damaged, or has another size.
+        TooLarge: over one of the limits.
+    """
+    limits.check_frames(len(parts))
+    limits.check_bytes(sum(len(data) for data in parts.values()))
+    numbers: dict[int, str] = {}
+    for name in parts:
+        match = _PART_NAME.fullmatch(name)
+        if match is None:
+            raise InvalidRequest(f"{name!r} is not a frame's name. Use frame_000, frame_001, ….")
+        if (other := numbers.setdefault(int(match[1]), name)) != name:
+            raise InvalidRequest(f"{other!r} and {name!r} are the same frame. Send it once.")
+    if not numbers:
+        raise InvalidRequest("There are no frames. Send parts frame_000, frame_001, ….")
+    first = 0 if 0 in numbers else 1
+    for number in range(first, first + len(numbers)):
+        if number not in numbers:
+            raise InvalidRequest(
+                f"frame_{number:03} is missing between frame_{first:03} and "
+                f"{numbers[max(numbers)]}. Number the frames one by one from 0 or 1.",
+            )
+    ordered = [(numbers[number], bytes(parts[numbers[number]])) for number in sorted(numbers)]
+    return _open_pictures(ordered, "parts", limits)
+
+
+def open_frames(
+    frames: npt.NDArray[Any], fps: float | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Source:
+    """Open frames that are already in memory: uint8 [T, H, W, 3], RGB, `fps` frames a second.
+
+    Raises:
+        InvalidParameter: another dtype or shape, or an `fps` that is not a positive number.
+        TooLarge: over a limit on pixels, frames or seconds.
+    """
+    return ArraySource(frames, fps, limits)
+
+
+def _open_pictures(
+    pictures: Sequence[tuple[str, bytes]], name: str, limits: Limits
+) -> StillsSource:
+    digest = hashlib.sha256()
+    for _, data in pictures:
+        digest.update(data)
+    stills = [in_memory(title, data) for title, data in pictures]
+    return StillsSource(stills, name, digest.hexdigest(), limits)
+
+
+def _open_zip(data: bytes, sha256: str, limits: Limits) -> Source:
+    archive = Archive(data, limits)
+    if FRAMES in archive.members:
+        return NpzSource(archive, sha256, limits)
+    if archive.members and all(name.endswith(".npy") for name in archive.members):
+        raise MalformedClip(
+            f"The npz has no `frames`, but {', '.join(sorted(archive.members)[:5])}. Save it with "
+            "numpy.savez(file, frames=…, fps=…).",
+        )
+    archive.refuse_bombs()
+    names = sorted(archive.members, key=natural)
+    stills = [Still(name, archive.opener(name)) for name in names]
+    return StillsSource(stills, "zip", sha256, limits)
+
+
+def _open_video(data: bytes, name: str, sha256: str, limits: Limits) -> Source:
+    try:
+        from videovisual.clips.video import VideoSource  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "av":
+            raise
+        raise MissingExtra(
+            "Videos need PyAV: pip install 'videovisual[video]'. Without it, send a zip of "
+            "frames or an npz.",
+            extra="video",
+        ) from error
+    return VideoSource(data, name, sha256, limits)

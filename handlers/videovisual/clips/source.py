@@ -1,0 +1,112 @@
+"""A clip that has been opened: what it is, and its frames on demand."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from videovisual.clips.limits import Limits
+from videovisual.errors import InvalidParameter, MalformedClip
+
+Frames = npt.NDArray[np.uint8]
+Times = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What a clip is, as found out without decoding it.
+
+    Attributes:
+        format: `mp4`, `mov`, `webm`, `mkv`, `avi`, `gif`; `zip`, `npz`, `parts`, `folder`,
+            `frames`; `png`, `jpeg`, `webp`, `bmp` for a single picture.
+        codec: FFmpeg's name of the codec, e.g. `h264`; None where there is none.
+        width, height: of a frame in pixels, after the rotation that the file asks for.
+        frame_count: frames in the source.
+        duration_s: seconds from the start of the first frame to the end of the last; None where
+            the frames carry no time.
+        fps: frames a second, on average; None where the frames carry no time.
+        sha256: of the bytes as received; for parts and folders of all files' bytes in order, for
+            arrays of the shape (int64, little endian) and the pixels.
+    """
+
+    format: str
+    codec: str | None
+    width: int
+    height: int
+    frame_count: int
+    duration_s: float | None
+    fps: float | None
+    sha256: str
+
+
+class Source(ABC):
+    """An opened clip. It holds no file and no decoder between reads, and reads may overlap.
+
+    Attributes:
+        info: what the clip is.
+        times: float64 [frame_count], seconds from the first frame in presentation order, strictly
+            increasing; None where the frames carry no time.
+        limits: what a read may cost.
+    """
+
+    def __init__(self, info: SourceInfo, times: Times | None, limits: Limits) -> None:
+        self.info = info
+        self.times = times
+        self.limits = limits
+
+    def read(self, indices: Sequence[int]) -> Frames:
+        """Decode some frames.
+
+        Args:
+            indices: in presentation order from 0; they may repeat, in any order.
+
+        Returns:
+            uint8 [len(indices), H, W, 3], RGB.
+
+        Raises:
+            InvalidParameter: an index that the clip doesn't have.
+            TooLarge: the frames together are over `limits.max_decoded_bytes`.
+            MalformedClip: a frame can't be decoded, or isn't of the clip's size.
+        """
+        places: dict[int, list[int]] = {}
+        for place, index in enumerate(indices):
+            places.setdefault(int(index), []).append(place)
+        wanted = sorted(places)
+        if wanted and not 0 <= wanted[0] <= wanted[-1] < self.info.frame_count:
+            raise InvalidParameter(
+                f"The clip has frames 0 to {self.info.frame_count - 1}, not "
+                f"{wanted[0] if wanted[0] < 0 else wanted[-1]}.",
+                frame_count=self.info.frame_count,
+            )
+        height, width = self.info.height, self.info.width
+        self.limits.check_decoded(len(indices), width, height)
+        frames = np.empty((len(indices), height, width, 3), np.uint8)
+        missing = set(wanted)
+        with closing(self._decode(wanted)) as decoded:
+            for index, frame in decoded:
+                if frame.shape != (height, width, 3):
+                    raise MalformedClip(
+                        f"Frame {index} is {frame.shape[1]}×{frame.shape[0]}, but the clip is "
+                        f"{width}×{height}. All frames must have one size: encode it again.",
+                        frame=index,
+                    )
+                frames[places[index]] = frame
+                missing.discard(index)
+        if missing:
+            raise MalformedClip(
+                f"{len(missing)} of {len(wanted)} frames can't be decoded, the first is frame "
+                f"{min(missing)} of {self.info.frame_count}. The file is damaged: send it again, "
+                "or choose another part with start_s and end_s.",
+                frame=min(missing),
+                missing=len(missing),
+            )
+        return frames
+
+    @abstractmethod
+    def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
+        """Yield (index, uint8 [H, W, 3]) of the `wanted` frames, given sorted and unique."""

@@ -1,0 +1,270 @@
+"""Clips that FFmpeg decodes."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections import deque
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from videovisual.clips import boxes
+from videovisual.clips.decoding import Decoder, Picture
+from videovisual.clips.formats import ACCEPTED
+from videovisual.clips.limits import Limits
+from videovisual.clips.packets import coded, scan
+from videovisual.clips.pixels import rgb
+from videovisual.clips.source import Frames, Source, SourceInfo, Times
+from videovisual.errors import MalformedClip, UnsupportedMedia
+
+CODECS = (
+    "h264",
+    "hevc",
+    "vp8",
+    "vp9",
+    "av1",
+    "mpeg4",
+    "mjpeg",
+    "gif",
+    "ffv1",
+    "prores",
+    "rawvideo",
+)
+"""FFmpeg's names of the codecs that are decoded; the fewer, the less there is to attack."""
+
+_DEMUXERS = {
+    "mp4": "mp4",
+    "mov": "mov",
+    "webm": "matroska",
+    "mkv": "matroska",
+    "avi": "avi",
+    "gif": "gif",
+}
+_AV1_DECODERS = ("libdav1d", "libaom-av1")
+_HOLDING = ("mpeg4", "vp8")
+"""Codecs with packets that hold no picture and mean: go on showing the last one."""
+
+_SELECTIVE = ("h264",)
+"""Codecs whose unreferenced pictures are marked as such, so that leaving them out is exact. It
+halves the time of sparse frames, more than threads on two cores do."""
+
+_MP4 = ("mp4", "mov")
+
+
+class VideoSource(Source):
+    """A video file in memory.
+
+    Opening reads all packets, so that times and counts are the file's and not its header's, and
+    decodes one frame for the true size. A read decodes from the keyframe before each group of
+    wanted frames to the last of them, and nothing between the groups. Frames are matched by
+    presentation time, so a read is exact to the frame. Pixels are as stored: a pixel aspect ratio
+    other than 1 isn't applied.
+
+    Raises:
+        UnsupportedMedia: no video stream, or a codec that is not in `CODECS`.
+        MalformedClip: cut short or damaged.
+        TooLarge: over one of the limits.
+    """
+
+    def __init__(self, data: bytes, name: str, sha256: str, limits: Limits) -> None:
+        if name in _MP4:
+            boxes.check_index(data, limits)
+        self.data = data
+        self.name = name
+        self.limits = limits
+        with self._opened() as (container, stream):
+            self.codec = _codec(stream)
+            width, height = _declared_size(stream, data)
+            limits.check_pixels(width, height)
+            # AVI stores no presentation times, and FFmpeg can't derive them for these codecs.
+            trusts_pts = name != "avi" or self.codec not in ("h264", "hevc")
+            self.table = scan(container, stream, limits, trusts_pts=trusts_pts)
+            declared_end = float((stream.duration or 0) * (stream.time_base or 0))
+        times, end = self.table.times, self.table.end_s
+        if name in _MP4 and boxes.is_cut(data):
+            times, end = _with_lost_frames(times, end, declared_end, limits)
+        with suppress(MalformedClip):
+            for _, first in self._decode([0]):
+                height, width = first.shape[:2]
+        if not width * height:
+            raise MalformedClip("The video has no frame size. Encode it again.")
+        info = SourceInfo(
+            format=name,
+            codec=self.codec,
+            width=width,
+            height=height,
+            frame_count=len(times),
+            duration_s=end,
+            fps=len(times) / end if end else None,
+            sha256=sha256,
+        )
+        super().__init__(info, times, limits)
+
+    def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
+        reformatter = VideoReformatter()
+        there = [index for index in wanted if index < len(self.table.packet)]
+        needed = {int(self.table.packet[index]) for index in there}
+        missing = set(there)
+        for index, picture in self._pictures(self._spans(there), needed):
+            self._check(index, picture, there)
+            if index in missing:
+                missing.discard(index)
+                yield index, rgb(picture, reformatter)
+            if not missing and self.table.index_of is None:
+                return
+        if missing and self.table.index_of is not None:
+            for index, picture in self._from_the_start(sorted(missing)):
+                yield index, rgb(picture, reformatter)
+
+    def _check(self, index: int, picture: Picture, wanted: Sequence[int]) -> None:
+        """Refuse what is predicted from a damaged picture: the decoder doesn't tell of that."""
+        if not picture.frame.is_corrupt:
+            return
+        table, packet = self.table, self.table.packet[index]
+        for frame in wanted:
+            if table.start[frame] <= packet <= table.packet[frame]:
+                raise MalformedClip(
+                    f"The video is damaged at frame {index}, which frame {frame} needs. Send it "
+                    "again, or choose another part with start_s and end_s.",
+                    frame=frame,
+                )
+
+    def _spans(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
+        """First and last packet of each run that has to be decoded, in order."""
+        table = self.table
+        if table.index_of is None:
+            return [(0, table.packets - 1)]
+        spans: list[tuple[int, int]] = []
+        for first, last in sorted((int(table.start[i]), int(table.packet[i])) for i in wanted):
+            if spans and first <= spans[-1][1] + 1:
+                spans[-1] = spans[-1][0], max(last, spans[-1][1])
+            else:
+                spans.append((first, last))
+        return spans
+
+    def _from_the_start(self, missing: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """Pictures that weren't where they were looked for.
+
+        A keyframe can be one by name only (intra refresh) and not decode by itself, so that no
+        less than the whole stream does. And a packet can hold no picture, so that the last stays.
+        """
+        pending = deque(missing)
+        last = max(int(self.table.packet[index]) for index in missing)
+        held: Picture | None = None
+        for index, picture in self._pictures([(0, last)]):
+            self._check(index, picture, missing)
+            while pending and pending[0] <= index:
+                frame = pending.popleft()
+                shown = picture if frame == index else held
+                if shown is not None:
+                    yield frame, shown
+            held = picture if self.codec in _HOLDING else None
+        if held is not None:
+            for frame in pending:
+                yield frame, held
+
+    def _pictures(
+        self, spans: Sequence[tuple[int, int]], needed: Collection[int] = ()
+    ) -> Iterator[tuple[int, Picture]]:
+        """What the packets of `spans` decode to, with frame indices, in order within each span.
+
+        Where `needed` names packets, others that no picture is predicted from may be left out.
+        Pictures are left out, too, that come before the one from which their span begins: they
+        were predicted from what was not decoded.
+        """
+        count = 0
+        is_selective = self.codec in _SELECTIVE and self.table.index_of is not None and needed
+        with self._opened() as (container, stream):
+            decoder = Decoder(stream, self.codec, self.limits)
+            packets = enumerate(coded(container, stream))
+            for span in spans:
+                entry = self._entry(span[0])
+                for picture in decoder.run(packets, span, needed if is_selective else None):
+                    index = self._index_of(picture.frame.pts, count)
+                    count += 1
+                    if index == entry:
+                        entry = None
+                    if index is not None and entry is None:
+                        yield index, picture
+
+    def _entry(self, packet: int) -> int | None:
+        """The frame of a packet in midstream; None where it isn't shown."""
+        frames = np.flatnonzero(self.table.packet == packet)
+        return int(frames[0]) if packet and len(frames) else None
+
+    def _index_of(self, pts: int | None, count: int) -> int | None:
+        if self.table.index_of is None:
+            return count
+        return None if pts is None else self.table.index_of.get(pts)
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[InputContainer, VideoStream]]:
+        """The container and its best video stream, for as long as the context lasts."""
+        try:
+            container = av.open(
+                io.BytesIO(self.data),
+                mode="r",
+                format=_DEMUXERS[self.name],
+                container_options={
+                    "protocol_whitelist": "none",
+                    "codec_whitelist": ",".join((*CODECS, *_AV1_DECODERS)),
+                },
+                options={"max_pixels": str(self.limits.max_pixels)},
+                metadata_errors="replace",
+            )
+        except FFmpegError as error:
+            raise MalformedClip(
+                f"The {self.name} can't be opened, it is cut or damaged: {error.strerror}.",
+            ) from error
+        with container:
+            stream = container.streams.best("video")
+            if not isinstance(stream, VideoStream) or _is_cover(stream):
+                raise UnsupportedMedia(f"The {self.name} has no video stream. Send {ACCEPTED}.")
+            yield container, stream
+
+
+def _codec(stream: VideoStream) -> str:
+    """FFmpeg's name of the codec, not of one of its decoders."""
+    context: VideoCodecContext | None = stream.codec_context
+    name = "unknown" if context is None else context.codec.canonical_name
+    if name not in CODECS:
+        raise UnsupportedMedia(
+            f"The video's codec is {name}. Encode it as H.264, or send {ACCEPTED}.",
+            codec=name,
+        )
+    return name
+
+
+def _declared_size(stream: VideoStream, data: bytes) -> tuple[int, int]:
+    """Width and height by the headers, 0 where they don't say."""
+    if stream.codec_context.name == "gif":
+        # FFmpeg takes the size from the decoder, which has refused it already if it's too large.
+        width, height = struct.unpack_from("<HH", data, 6)
+        return width, height
+    return stream.codec_context.width, stream.codec_context.height
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _with_lost_frames(
+    times: Times, end: float, declared_end: float, limits: Limits
+) -> tuple[Times, float]:
+    """Go on at the median gap up to the declared end, for frames that a cut file announces."""
+    gap = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    lost = round((declared_end - end) / gap) if gap else 0
+    limits.check_frames(len(times) + lost)
+    limits.check_seconds(declared_end)
+    if lost < 1:
+        return times, end
+    return np.append(times, end + gap * np.arange(lost)), end + gap * lost
