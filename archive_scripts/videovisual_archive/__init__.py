@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from videovisual import zoo
 from videovisual.digest import file_sha256
-from videovisual.errors import DownloadError
-from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import fit
 from videovisual_archive.checkpoint import read_checkpoint
 from videovisual_archive.downloads import default_cache, fetch, silent
 from videovisual_archive.http import Progress
-from videovisual_archive.labels import SOURCES, read_label_file
+from videovisual_archive.labels import labelled, read_label_file
 from videovisual_archive.mar import build_archive, fingerprint, is_current
 
 __all__ = [
@@ -22,6 +19,7 @@ __all__ = [
     "build_archive",
     "default_cache",
     "fetch",
+    "labelled",
     "read_checkpoint",
     "read_label_file",
 ]
@@ -62,7 +60,7 @@ def archive(
             or the labels don't.
         MissingExtra: torch-model-archiver is not installed.
     """
-    card = _labelled(zoo.card(name), labels, cache)
+    card = labelled(zoo.card(name), labels, cache)
     published = card.weights
     expected = sha256 or (published.sha256 if weights is None else None)
     target = store / f"{name}.mar"
@@ -83,17 +81,3 @@ def archive(
     return build_archive(
         card, network.state_dict(), store, source_sha256=source_sha256, force=force
     )
-
-
-def _labelled(card: ModelCard, given: str | Path | None, cache: Path | None) -> ModelCard:
-    source = str(given or SOURCES.get(card.name, ""))
-    if not source:
-        return card
-    try:
-        path = fetch(source, cache=cache)
-    except DownloadError as error:
-        raise DownloadError(
-            f"The class names of {card.name}: {error.message} Or give it with `--labels FILE`.",
-            **error.detail,
-        ) from error
-    return dataclasses.replace(card, labels=read_label_file(path, classes=len(card.labels)))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from videovisual.errors import WeightsError
+from videovisual.errors import DownloadError, WeightsError
+from videovisual.zoo.card import ModelCard
+from videovisual_archive.downloads import fetch
 
 EPIC55 = "https://raw.githubusercontent.com/epic-kitchens/epic-kitchens-55-annotations/master"
 SOURCES: Mapping[str, str] = {
@@ -15,6 +19,35 @@ SOURCES: Mapping[str, str] = {
 }
 """Where the class names are published that may not be shipped with the model's card."""
 COLUMN = "class_key"
+
+
+def labelled(
+    card: ModelCard, given: str | os.PathLike[str] | None = None, cache: Path | None = None
+) -> ModelCard:
+    """The card with the class names that it is to have.
+
+    Args:
+        card: the model's.
+        given: file or address of the class names. Without it the EPIC-Kitchens models' are
+            fetched, and every other card is left as it is.
+        cache: folder for what is downloaded, `default_cache()` unless given.
+
+    Raises:
+        DownloadError: the class names cannot be fetched.
+        WeightsError: they don't fit the card.
+    """
+    source = str(given or SOURCES.get(card.name, ""))
+    if not source:
+        return card
+    try:
+        path = fetch(source, cache=cache)
+    except DownloadError as error:
+        raise DownloadError(
+            f"The class names of {card.name}: {error.message} Or give them as a file: "
+            "`--labels FILE`, `labels=…`.",
+            **error.detail,
+        ) from error
+    return dataclasses.replace(card, labels=read_label_file(path, classes=len(card.labels)))
 
 
 def read_label_file(path: Path, classes: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from videovisual.errors import InvalidTarget
 from videovisual.suggest import nearest
@@ -79,6 +79,8 @@ class ModelCard:
         weights: where the weights come from.
         accuracy: published accuracy, in words.
         options: keyword arguments for the family's network (`width`, …).
+        view_average: what is averaged over several clips of one video, as the paper's authors do:
+            the clips' `logits`, or their softmax `probabilities`.
     """
 
     name: str
@@ -91,6 +93,7 @@ class ModelCard:
     weights: WeightsCard
     accuracy: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    view_average: Literal["logits", "probabilities"] = "logits"
 
     @cached_property
     def _index(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from videovisual.errors import WeightsError
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard, read_labels

@@ -20,11 +20,20 @@ def strip_prefix(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, to
     return {key.removeprefix(prefix): tensor for key, tensor in state.items()}
 
 
+def initialise(network: nn.Module) -> None:
+    """Draw all convolutions' weights as He et al. do (2015, https://arxiv.org/abs/1502.01852)."""
+    for module in network.modules():
+        # On `meta` there is nothing to draw, and drawing it would load PyTorch's compiler.
+        if isinstance(module, nn.Conv3d) and not module.weight.is_meta:
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
 def fit(network: nn.Module, state: Mapping[str, torch.Tensor]) -> nn.Module:
-    """Copy the state's tensors into the network.
+    """Give the network the state's tensors.
 
     Args:
-        network: as `zoo.build` made it.
+        network: as `zoo.build` made it. Tensors are copied into it; one that was built on the
+            device `meta` takes them over as they are.
         state: exactly the network's entries.
 
     Returns:
@@ -43,7 +52,8 @@ def fit(network: nn.Module, state: Mapping[str, torch.Tensor]) -> nn.Module:
     }
     if missing or unexpected or shapes:
         _refuse(missing, unexpected, shapes)
-    network.load_state_dict(state)
+    tensors = {key: tensor.to(own[key].dtype) for key, tensor in state.items()}
+    network.load_state_dict(tensors, assign=any(tensor.is_meta for tensor in own.values()))
     return network
 
 

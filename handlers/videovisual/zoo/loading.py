@@ -7,12 +7,14 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from videovisual.digest import file_sha256
-from videovisual.errors import MissingExtra, WeightsError
+from videovisual.errors import DownloadError, MissingExtra, WeightsError
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.classifier import Classifier
 from videovisual.zoo.layout import fit
@@ -28,6 +30,7 @@ def load(
     name: str,
     weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | None = None,
     *,
+    labels: str | os.PathLike[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> Classifier:
     """A pretrained classifier by name, without a server.
@@ -36,12 +39,16 @@ def load(
         name: one of `videovisual.zoo.cards()`.
         weights: a checkpoint file in any layout that the family is published in, or its entries;
             None takes the published weights, downloading and verifying them at the first use.
+        labels: file or address of the class names instead of the card's, as `videovisual archive`
+            takes them. The EPIC-Kitchens models' are fetched together with their weights; beside
+            weights of your own they are `verb 0`, `verb 1`, … unless given.
         device: where to put it.
 
     Raises:
-        UnknownModel: no such name.
-        WeightsError: the weights fail their checksum or don't fit.
-        DownloadError: the published weights cannot be fetched.
+        UnknownModel: no such name; the message lists the near ones.
+        WeightsError: the weights fail their checksum or don't fit, or the labels don't.
+        DownloadError: the published weights or labels cannot be fetched.
+        MissingExtra: they must be fetched or read by the archive tools, which are not installed.
     """
     card = find_card(name)
     if isinstance(weights, Mapping):
@@ -49,7 +56,9 @@ def load(
         digest = hashlib.sha256(save(state)).hexdigest()
     else:
         path = _published(card) if weights is None else Path(weights)
-        state, digest = _read(path), file_sha256(path)
+        state, digest = _read(card, path), file_sha256(path)
+    if labels is not None or (weights is None and not _is_packaged(card)):
+        card = _tools(card).labelled(card, labels)
     network = fit(build(card), adapt(card, state))
     return Classifier(card, network, digest).to(device)
 
@@ -57,8 +66,11 @@ def load(
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     """The classifier of an unpacked archive: its `card.json` and its one safetensors file.
 
+    The file must stay as it is for as long as the classifier lives: on a processor its pages are
+    the weights.
+
     Raises:
-        WeightsError: a file is missing, or the weights don't fit the card.
+        WeightsError: a file is missing or damaged, or the weights don't fit the card.
     """
     files = list(folder.glob("*.safetensors"))
     if len(files) != 1 or not (folder / CARD_FILE).is_file():
@@ -67,27 +79,58 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
             "file. Build it anew with `videovisual archive`."
         )
     card = ModelCard.from_json(json.loads((folder / CARD_FILE).read_text("utf-8")))
-    network = fit(build(card), load_file(files[0]))
+    with torch.device("meta"):
+        network = build(card)
+    fit(network, _read_safetensors(files[0]))
     return Classifier(card, network, file_sha256(files[0])).to(device)
 
 
+def _is_packaged(card: ModelCard) -> bool:
+    return card.weights.source.startswith(PACKAGED)
+
+
 def _published(card: ModelCard) -> Path:
-    if card.weights.source.startswith(PACKAGED):
+    if _is_packaged(card):
         return WEIGHTS_FOLDER / card.weights.source.removeprefix(PACKAGED)
     try:
-        from videovisual_archive import fetch  # noqa: PLC0415
+        path: Path = _tools(card).fetch(
+            card.weights.source, card.weights.sha256, size=card.weights.size
+        )
+    except DownloadError as error:
+        raise DownloadError(
+            f"The weights of {card.name} cannot be had. {error.message} If you have the file, pass "
+            f"it: `load({card.name!r}, weights=…)`, or `videovisual archive {card.name} "
+            "--weights FILE`.",
+            **error.detail,
+        ) from error
+    return path
+
+
+def _tools(card: ModelCard) -> ModuleType:
+    try:
+        import videovisual_archive  # noqa: PLC0415
     except ImportError:
         raise MissingExtra(
-            f"The weights of {card.name} must be fetched, and the archive tools are not here. "
-            "Install them with: pip install 'videovisual[server]'.",
+            f"The weights or labels of {card.name} must be fetched or converted, and the archive "
+            "tools are not here. Install them with: pip install 'videovisual[server]'.",
             extra="server",
         ) from None
-    return fetch(card.weights.source, card.weights.sha256, size=card.weights.size)
+    return videovisual_archive
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    if path.suffix == ".safetensors":
+def _read(card: ModelCard, path: Path) -> dict[str, torch.Tensor]:
+    # Weights that ship with the package load without the archive tools.
+    if path.suffix == ".safetensors" and path.is_file():
+        return _read_safetensors(path)
+    state: dict[str, torch.Tensor] = _tools(card).read_checkpoint(path)
+    return state
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
         return load_file(path)
-    from videovisual_archive import read_checkpoint  # noqa: PLC0415
-
-    return read_checkpoint(path)
+    except SafetensorError as error:
+        raise WeightsError(
+            f"{path.name} is damaged: {error}. Download it or build its archive again.",
+            path=str(path),
+        ) from error

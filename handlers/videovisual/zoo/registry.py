@@ -26,6 +26,16 @@ FAMILIES: Mapping[str, ModuleType] = {
 """A family module has `build(card) -> nn.Module` and `adapt(card, state) -> state`, which takes a
 checkpoint's entries in any layout that the family is published in to those of `build`'s network."""
 
+_TRAN = "Tran et al., CVPR 2018, [1711.11248](https://arxiv.org/abs/1711.11248)"
+PAPERS: Mapping[str, str] = {
+    "i3d": "Carreira & Zisserman, CVPR 2017, [1705.07750](https://arxiv.org/abs/1705.07750)",
+    "r3d": _TRAN,
+    "mc3": _TRAN,
+    "r2plus1d": _TRAN,
+    "tsm": "Lin et al., ICCV 2019, [1811.08383](https://arxiv.org/abs/1811.08383)",
+}
+"""Where each family's network comes from, as Markdown."""
+
 
 @cache
 def cards() -> Mapping[str, ModelCard]:

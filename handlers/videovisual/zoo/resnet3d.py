@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard, read_labels
-from videovisual.zoo.layout import strip_prefix
+from videovisual.zoo.layout import initialise, strip_prefix
 
 WIDTH = 64
 STEM_MID = 45
@@ -110,9 +110,7 @@ class VideoResNet(nn.Module):
             self.add_module(f"layer{number}", layer)
         self.avgpool = nn.AdaptiveAvgPool3d(1)
         self.fc = nn.Linear(channels[-1], classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        initialise(self)
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """float32 [N, 3, T, H, W] → logits float32 [N, classes]."""
@@ -175,6 +173,8 @@ def _kinetics_card(family: str, title: str, file: str, accuracy: str) -> ModelCa
             origin="torchvision, KINETICS400_V1",
         ),
         accuracy=accuracy,
+        # As torchvision's own evaluation, whose weights these are.
+        view_average="probabilities",
     )
 
 

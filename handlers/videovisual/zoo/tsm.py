@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from videovisual.errors import WeightsError
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard, read_labels
-from videovisual.zoo.layout import some, strip_prefix
+from videovisual.zoo.layout import initialise, some, strip_prefix
 
 WIDTH = 64
 EXPANSION = 4
@@ -98,9 +98,7 @@ class TemporalShiftResNet(nn.Module):
             self.add_module(f"layer{number + 1}", layer)
         self.avgpool = nn.AdaptiveAvgPool3d((None, 1, 1))
         self.fc = nn.Linear(before, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        initialise(self)
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """float32 [N, 3, T, H, W] → logits float32 [N, classes], the mean of the frames'."""

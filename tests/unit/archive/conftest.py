@@ -1,14 +1,22 @@
 """A web server on loopback that can do what web servers do to a download."""
 
+import dataclasses
 import functools
 import http.server
+import io
 import re
 import threading
+from argparse import Namespace
 from dataclasses import dataclass, field
 
 import pytest
+import torch
 
+from videovisual import zoo
 from videovisual_archive import http as downloading
+
+VERBS = "verb_id,class_key,verbs\n0,take,['take']\n1,put,['put']\n2,open,['open']\n"
+NOUNS = "noun_id,class_key,nouns\n0,pan,\"['pan', 'wok']\"\n1,tap,['tap']\n"
 
 
 @dataclass
@@ -81,3 +89,49 @@ def site(monkeypatch):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """The EPIC-Kitchens cards at a small size, and no others."""
+
+    def small(kind, count):
+        return dataclasses.replace(
+            zoo.card(f"tsm-epic55-{kind}"),
+            labels=tuple(f"{kind} {index}" for index in range(count)),
+            options={"head": f"fc_{kind}", "width": 8, "blocks": (1, 1, 1, 1)},
+        )
+
+    made = {card.name: card for card in (small("verb", 3), small("noun", 2))}
+    for place in ("videovisual.zoo.registry.cards", "videovisual.zoo.cards"):
+        monkeypatch.setattr(place, lambda: made)
+    return made
+
+
+@pytest.fixture
+def card(cards):
+    """The verbs'."""
+    return cards["tsm-epic55-verb"]
+
+
+@pytest.fixture
+def published(card, site, monkeypatch):
+    """A stand-in checkpoint as the authors publish theirs, and the labels, on a web server."""
+    torch.manual_seed(0)
+    state = {}
+    for key, tensor in zoo.build(card).state_dict().items():
+        flat = tensor.squeeze(2) if tensor.ndim == 5 else tensor
+        base = f"base_model.{key.replace('.conv1.', '.conv1.net.')}"
+        state[f"module.{key.replace('fc', 'fc_verb') if 'fc' in key else base}"] = flat
+    state |= {"module.fc_noun.weight": torch.zeros(2, 256), "module.fc_noun.bias": torch.zeros(2)}
+    content = {"state_dict": state, "segment_count": 8, "args": Namespace(arch="resnet50")}
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=False)
+    site.files = {
+        "/tsm.pth.tar": buffer.getvalue(),
+        "/verbs.csv": VERBS.encode(),
+        "/nouns.csv": NOUNS.encode(),
+    }
+    sources = {f"tsm-epic55-{kind}": f"{site.url}/{kind}s.csv" for kind in ("verb", "noun")}
+    monkeypatch.setattr("videovisual_archive.labels.SOURCES", sources)
+    return f"{site.url}/tsm.pth.tar"

@@ -1,55 +1,19 @@
-import dataclasses
 import hashlib
-import io
 import json
 import zipfile
-from argparse import Namespace
 
 import pytest
 import torch
 
-from videovisual import zoo
 from videovisual.errors import DownloadError, UnknownModel, WeightsError
 from videovisual_archive import archive
-
-VERBS = "verb_id,class_key,verbs\n0,take,['take']\n1,put,['put']\n2,open,['open']\n"
-
-
-@pytest.fixture
-def card(monkeypatch):
-    """The EPIC-Kitchens card at a small size."""
-    card = dataclasses.replace(
-        zoo.card("tsm-epic55-verb"),
-        labels=("verb 0", "verb 1", "verb 2"),
-        options={"head": "fc_verb", "width": 8, "blocks": (1, 1, 1, 1)},
-    )
-    monkeypatch.setattr("videovisual.zoo.registry.cards", lambda: {card.name: card})
-    return card
-
-
-@pytest.fixture
-def published(card, site, monkeypatch):
-    """A stand-in checkpoint as the authors publish theirs, and the labels, on a web server."""
-    torch.manual_seed(0)
-    state = {}
-    for key, tensor in zoo.build(card).state_dict().items():
-        flat = tensor.squeeze(2) if tensor.ndim == 5 else tensor
-        base = f"base_model.{key.replace('.conv1.', '.conv1.net.')}"
-        state[f"module.{key.replace('fc', 'fc_verb') if 'fc' in key else base}"] = flat
-    state |= {"module.fc_noun.weight": torch.zeros(5, 256), "module.fc_noun.bias": torch.zeros(5)}
-    content = {"state_dict": state, "segment_count": 8, "args": Namespace(arch="resnet50")}
-    buffer = io.BytesIO()
-    torch.save(content, buffer, _use_new_zipfile_serialization=False)
-    site.files = {"/tsm.pth.tar": buffer.getvalue(), "/verbs.csv": VERBS.encode()}
-    monkeypatch.setattr("videovisual_archive.SOURCES", {card.name: f"{site.url}/verbs.csv"})
-    return f"{site.url}/tsm.pth.tar"
 
 
 @pytest.fixture
 def make(card, tmp_path):
-    def run(weights, **options):
+    def run(weights, name=card.name, **options):
         return archive(
-            card.name,
+            name,
             weights=weights,
             store=tmp_path / "store",
             cache=tmp_path / "cache",
@@ -87,9 +51,18 @@ def test_labels_can_be_given(make, published, tmp_path):
         assert json.loads(opened.read("card.json"))["labels"] == ["nehmen", "legen", "öffnen"]
 
 
+def test_nouns_have_their_own_head_and_names(make, published, card, cards, site):
+    """Both models are in one file, as published."""
+    (noun,) = (card for card in cards.values() if card.name == "tsm-epic55-noun")
+    with zipfile.ZipFile(make(published, name=noun.name)) as opened:
+        assert json.loads(opened.read("card.json"))["labels"] == ["pan", "tap"]
+        assert json.loads(opened.read("card.json"))["options"]["head"] == "fc_noun"
+    assert [path for path, *_ in site.requests] == ["/nouns.csv", "/tsm.pth.tar"]
+
+
 def test_labels_that_cannot_be_had_are_told(make, published, site):
     del site.files["/verbs.csv"]
-    with pytest.raises(DownloadError, match="Or give it with `--labels FILE`"):
+    with pytest.raises(DownloadError, match="Or give them as a file: `--labels FILE`"):
         make(published)
 
 
@@ -100,7 +73,7 @@ def test_a_wrong_checksum_never_makes_an_archive(make, published, tmp_path):
 
 
 def test_a_download_that_stays_cut_never_makes_an_archive(make, published, site, tmp_path):
-    site.cuts = [len(VERBS), *[1000] * 10]
+    site.cuts = [len(site.files["/verbs.csv"]), *[1000] * 10]
     with pytest.raises(DownloadError, match="without success"):
         make(published)
     assert not list(tmp_path.glob("store/*"))

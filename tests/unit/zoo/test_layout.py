@@ -21,6 +21,22 @@ def test_half_precision_becomes_single():
     assert fit(network(), state)[0].weight.dtype == torch.float32
 
 
+def test_a_network_on_meta_takes_the_tensors_over():
+    state = network().state_dict()
+    with torch.device("meta"):
+        blank = network()
+    assert fit(blank, state)[0].weight.data_ptr() == state["0.weight"].data_ptr()
+    with torch.device("meta"):
+        blank = network()
+    half = {key: tensor.half() for key, tensor in state.items()}
+    assert fit(blank, half)[0].weight.dtype == torch.float32
+
+
+def test_a_network_elsewhere_shares_nothing():
+    state = network().state_dict()
+    assert fit(network(), state)[0].weight.data_ptr() != state["0.weight"].data_ptr()
+
+
 def test_every_misfit_is_named():
     state = network().state_dict()
     del state["0.bias"]

@@ -1,0 +1,134 @@
+"""Several windows of one long clip: views spread over it, or one for each of its seconds.
+
+They are decoded a piece at a time, so that a clip's length costs time but no memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from videovisual import clips
+from videovisual.clips import Clip, Sampling, Source
+from videovisual.clips.limits import MIB
+from videovisual.errors import InvalidParameter
+
+MAX_SECONDS = 600
+"""The most seconds that one timeline may have."""
+
+PIECE_BYTES = 64 * MIB
+"""Decoded frames that are held at once; a single window may be larger."""
+
+UNTIMED_WINDOW_S = 1.0
+"""The window of a model that has no frame rate of its own: the second itself."""
+
+SLACK_S = 0.001
+"""A rest of a second that is no longer than this gets no window: durations are rounded."""
+
+Indices = Sequence[int]
+"""Frames of a source, by number from 0."""
+
+
+@dataclass(frozen=True)
+class Second:
+    """A second of the clip, or the rest of one at its end, and what the model sees of it.
+
+    Attributes:
+        start_s, end_s: in seconds from the first frame.
+        indices: the source frames of its window, in presentation order.
+    """
+
+    start_s: float
+    end_s: float
+    indices: tuple[int, ...]
+
+
+def window_length(sampling: Sampling) -> float:
+    """How long a window of a timeline is, in seconds."""
+    return sampling.frames / sampling.fps if sampling.fps is not None else UNTIMED_WINDOW_S
+
+
+def seconds(source: Source, sampling: Sampling) -> list[Second]:
+    """One window for each second of the range, and for the rest of a second at its end.
+
+    A window is centred on its second and as long as the model's clip, `window_length(sampling)`;
+    at both ends of the range it is moved inwards, and it is never longer than the range.
+
+    Raises:
+        ClipTooShort: fewer than `sampling.min_frames` frames in the range.
+        InvalidParameter: the frames carry no time, the clip has no such range, or the range is
+            longer than `MAX_SECONDS`.
+    """
+    info, times = source.info, source.times
+    if times is None or info.duration_s is None:
+        raise InvalidParameter(
+            "A timeline needs frames that carry a time, and these don't. Send a video, or an npz "
+            "with `fps` or `timestamps`.",
+            parameter="timeline",
+        )
+    clips.plan(times, info.frame_count, sampling, info.duration_s)
+    start = sampling.start_s or 0.0
+    end = min(sampling.end_s or info.duration_s, info.duration_s)
+    count = max(1, math.ceil(end - start - SLACK_S))
+    if count > MAX_SECONDS:
+        raise InvalidParameter(
+            f"The range has {end - start:.1f} s; a timeline has at most {MAX_SECONDS} s. Choose a "
+            "part with start_s and end_s.",
+            parameter="timeline",
+            seconds=end - start,
+            maximum=MAX_SECONDS,
+        )
+    length = min(window_length(sampling), end - start)
+    found = []
+    for number in range(count):
+        begins = start + number
+        ends = end if number == count - 1 else begins + 1
+        left = min(max((begins + ends - length) / 2, start), end - length)
+        # A window of a slow video may show fewer frames than the range must have.
+        part = replace(sampling, start_s=left, end_s=left + length, min_frames=1)
+        (indices,) = clips.plan(times, info.frame_count, part, info.duration_s)
+        found.append(Second(begins, ends, tuple(indices)))
+    return found
+
+
+def read(source: Source, windows: Sequence[Indices], held: int = PIECE_BYTES) -> Iterator[Clip]:
+    """Decode windows in order, neighbours together.
+
+    Args:
+        source: the clip.
+        windows: the source frames of each.
+        held: bytes of decoded frames that may be held at once, by more than one window.
+
+    Raises:
+        TooLarge, MalformedClip: as `Source.read`.
+    """
+    info, times = source.info, source.times
+    for piece in _pieces(windows, room=held // (info.width * info.height * 3)):
+        wanted = sorted(set().union(*piece))
+        places = {index: place for place, index in enumerate(wanted)}
+        frames = source.read(wanted)
+        for window in piece:
+            yield Clip(
+                frames=frames[[places[index] for index in window]],
+                indices=tuple(window),
+                timestamps=None if times is None else tuple(times[list(window)].tolist()),
+                source=info,
+            )
+        # The next piece is read before this name is given to it.
+        del frames
+
+
+def _pieces(windows: Sequence[Indices], room: int) -> Iterator[list[Indices]]:
+    """Cut the windows into runs of at most `room` different frames, or of one window."""
+    piece: list[Indices] = []
+    frames: set[int] = set()
+    for window in windows:
+        more = frames.union(window)
+        if piece and len(more) > room:
+            yield piece
+            piece, more = [], set(window)
+        piece.append(window)
+        frames = more
+    if piece:
+        yield piece

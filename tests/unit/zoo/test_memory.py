@@ -1,0 +1,71 @@
+"""What loading an archive costs a fresh process."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from videovisual import zoo
+from videovisual_archive import archive, build_archive
+
+OURS = 600 * 2**20
+"""Python, torch and this package, and what the system's own libraries need."""
+
+CODE = """
+import pathlib, torch
+from videovisual import zoo
+classifier = zoo.load_folder(pathlib.Path.cwd())
+for parameter in classifier.network.parameters():
+    parameter.sum()  # pages that nothing has touched yet count for nothing
+print(pathlib.Path("/proc/self/status").read_text())
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    """Builds an archive with random weights, of the size of the published ones."""
+
+    def build(name):
+        card = zoo.card(name)
+        torch.manual_seed(0)
+        state = zoo.build(card).state_dict()
+        return build_archive(card, state, tmp_path / "store", source_sha256="0" * 64)
+
+    return build
+
+
+def peak(mar, folder):
+    """Peak memory, in bytes, of a process that loads the archive, and the weights' size."""
+    with zipfile.ZipFile(mar) as opened:
+        opened.extractall(folder)
+    # ru_maxrss would not do: a child starts with its parent's.
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kibibytes = re.search(r"VmHWM:\s+(\d+) kB", done.stdout)
+    return int(kibibytes[1]) * 1024, (folder / "weights.safetensors").stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("name", ["r3d-kinetics400", "tsm-kinetics400"])
+def test_loading_takes_no_more_than_twice_the_weights(stand_in, tmp_path, name):
+    used, weights = peak(stand_in(name), tmp_path / "model")
+    assert used <= 2 * weights + OURS
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_loading_the_real_i3d_takes_no_more_than_twice_its_weights(tmp_path):
+    mar = archive("i3d-kinetics400", store=tmp_path / "store")
+    used, weights = peak(mar, tmp_path / "model")
+    assert used <= 2 * weights + OURS

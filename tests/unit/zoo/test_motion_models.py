@@ -1,0 +1,78 @@
+"""The small trained models as they ship: what they know, and what they cannot know."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from videovisual import motion, training, zoo
+from videovisual.digest import file_sha256
+from videovisual.zoo.motion import CARDS
+
+NAMES = [card.name for card in CARDS]
+CHANCE = 1 / len(motion.LABELS)
+WEIGHTS = Path(zoo.__file__).with_name("weights")
+MEGABYTES = 10**6
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def model(request: pytest.FixtureRequest) -> zoo.Classifier:
+    return zoo.load(request.param)
+
+
+def top1(model: zoo.Classifier, clips: range, change: training.Change | None = None) -> float:
+    return training.accuracy(model.network, model.card.input, clips, change=change)
+
+
+def test_every_architecture_is_there() -> None:
+    assert set(NAMES) == {f"{f}-motion" for f in ("i3d", "r2plus1d", "r3d", "mc3", "tsm")}
+
+
+def test_the_files_are_small() -> None:
+    files = list(WEIGHTS.glob("*.safetensors"))
+    assert {file.stem for file in files} == set(NAMES)
+    assert sum(file.stat().st_size for file in files) <= 12 * MEGABYTES
+
+
+def test_the_file_is_the_one_of_the_card(model: zoo.Classifier) -> None:
+    source, _, file = model.card.weights.source.partition(":")
+    assert source == "package"
+    assert model.card.weights.size == (WEIGHTS / file).stat().st_size
+    assert model.card.weights.sha256 == file_sha256(WEIGHTS / file) == model.weights_sha256
+
+
+def test_the_cam_layer_still_sees_places(model: zoo.Classifier) -> None:
+    shapes: list[torch.Size] = []
+    layer = model.network.get_submodule(model.card.cam_layer)
+    hook = layer.register_forward_hook(lambda _layer, _inputs, out: shapes.append(out.shape))
+    model.logits(training.prepare(model.card.input, motion.batch([0]).frames))
+    hook.remove()
+    ((_, _, time, height, width),) = shapes
+    assert time >= 2
+    assert height == width == 4
+
+
+def test_knows_the_motion(model: zoo.Classifier) -> None:
+    assert top1(model, range(100)) >= 0.93
+
+
+@pytest.mark.parametrize("change", [motion.shuffled, training.middle])
+def test_is_at_a_loss_without_the_order(model: zoo.Classifier, change: training.Change) -> None:
+    assert top1(model, range(100), change) <= 1.5 * CHANCE
+
+
+@pytest.mark.slow
+def test_reaches_the_accuracy_of_its_card(model: zoo.Classifier) -> None:
+    measured = top1(model, training.HELD_OUT)
+    assert measured >= 0.95
+    (published,) = re.findall(r"top-1 ([\d.]+)", model.card.accuracy)
+    assert 100 * measured == pytest.approx(float(published), abs=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [motion.shuffled, training.middle])
+def test_is_at_a_loss_on_all_clips(model: zoo.Classifier, change: training.Change) -> None:
+    assert top1(model, training.HELD_OUT, change) <= 1.5 * CHANCE
