@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint types check clean
+.PHONY: demo test test-slow lint types check docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -36,6 +36,9 @@ $(VENV)/demo-installed: pyproject.toml constraints.txt
 $(VENV)/dev-installed: $(VENV)/demo-installed
 	$(PIP) -e '.[dev]'
 	touch $@
+
+docs: $(VENV)/dev-installed
+	$(BIN)/python docs/models.py
 
 clean:
 	rm -rf $(VENV) model_store demo_output .mypy_cache .ruff_cache .pytest_cache

@@ -14,8 +14,10 @@ import numpy as np
 import requests
 
 from videovisual.engine.progress import Progress
-from videovisual.errors import InvalidRequest, VideoVisualError
+from videovisual.errors import InvalidRequest, UnknownModel, VideoVisualError
+from videovisual.names import MODELS
 from videovisual.protocol import Answer
+from videovisual.suggest import nearest
 from videovisual_client.errors import ConnectionFailed, from_json, from_torchserve
 from videovisual_client.result import Classification, ClipLike, Explained
 from videovisual_client.token import find_token
@@ -97,7 +99,7 @@ class Client:
         clip: ClipLike,
         *,
         model: str,
-        method: str | None = None,
+        method: str | Sequence[str] | None = None,
         target: Target = "top1",
         on_progress: OnProgress | None = None,
         **options: Any,
@@ -107,20 +109,18 @@ class Client:
         Args:
             clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
             model: a served model's name.
-            method: an attribution method; the server's default where none is named.
+            method: an attribution method or several; the server's default where none is named.
             target: a class name, an index, `top1`, or several of them.
             on_progress: called with the progress of each step.
-            options: `top_k`, `seed`, `priority`, `timeout_s`, `frames`, `start_s`, `end_s`, and
-                the method's own parameters.
+            options: `top_k`, `seed`, `evaluate`, `priority`, `timeout_s`, `frames`, `start_s`,
+                `end_s`, and the methods' own parameters.
 
         Raises:
             VideoVisualError: the server's own error, `ConnectionFailed`, `AuthenticationFailed`.
         """
-        if not isinstance(target, str | int):
-            target = json.dumps([str(item) for item in target])
-        fields: dict[str, Any] = {"target": str(target), **options}
+        fields = {"target": _one_or_several(target), **options}
         if method is not None:
-            fields["method"] = method
+            fields["method"] = _one_or_several(method)
         return Explained(self._ask("explanations", model, clip, fields, on_progress), clip)
 
     def _ask(
@@ -145,12 +145,30 @@ class Client:
                 if on_progress is not None and response.ok:
                     return _follow(response, on_progress)
                 return _answer(response)
+        except UnknownModel:
+            raise self._unknown(model) from None
         except requests.RequestException as error:
             raise ConnectionFailed(
                 f"{self.url} did not answer: {error}. Is the server running, and is this its "
                 "inference address?",
                 url=self.url,
             ) from error
+
+    def _unknown(self, model: str) -> UnknownModel:
+        near = nearest(model, MODELS)
+        return UnknownModel(
+            f"{self.url} serves no model {model!r}. Nearest known: {', '.join(near) or 'none'}. "
+            "`videovisual models` lists all, `videovisual serve NAME` serves one.",
+            model=model,
+            nearest=near,
+        )
+
+
+def _one_or_several(names: Target) -> str:
+    """A form field holds one name, or a JSON list of several."""
+    if isinstance(names, str | int):
+        return str(names)
+    return json.dumps([str(name) for name in names])
 
 
 def _text(value: Any) -> str:

@@ -23,6 +23,9 @@ def describe(explanation: Explanation) -> Iterator[str]:
     )
     for name, value in explanation.diagnostics.items():
         yield f"  {name}: {value:.4g}" if isinstance(value, float) else f"  {name}: {value}"
+    for name, score in (explanation.faithfulness or {}).items():
+        if score is not None:
+            yield f"  {name}: {score:.4g}"
 
 
 def _instant(explanation: Explanation, index: int) -> str:

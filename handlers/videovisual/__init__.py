@@ -1,6 +1,6 @@
 """Serve a video classifier together with its explanations.
 
-`load` a classifier, `explain` a clip. Names are resolved when they are first used, so that
+`load` a classifier, `classify` and `explain` a clip. Names are resolved when they are first used, so that
 `import videovisual` alone, and `videovisual.protocol` and `.render`, need no torch.
 """
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from videovisual import motion
     from videovisual.explanation import explain
     from videovisual.saliency import Saliency
+    from videovisual.survey import classify
     from videovisual.zoo import Classifier, load
 
-__all__ = ["Classifier", "Saliency", "__version__", "explain", "load", "motion"]
+__all__ = ["Classifier", "Saliency", "__version__", "classify", "explain", "load", "motion"]
 
 _HOMES = {
     "Classifier": "videovisual.zoo",
+    "classify": "videovisual.survey",
     "Saliency": "videovisual.saliency",
     "explain": "videovisual.explanation",
     "load": "videovisual.zoo",

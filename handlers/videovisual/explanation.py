@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from videovisual.version import __version__
 from videovisual.zoo import Classifier, ModelCard, load
 from videovisual.zoo.transform import Geometry, geometry
 
-ClipLike = str | os.PathLike[str] | npt.NDArray[np.uint8] | torch.Tensor
+ClipLike = str | os.PathLike[str] | npt.NDArray[np.uint8] | clips.Source | torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ def sampling(card: ModelCard, options: Options) -> clips.Sampling:
         start_s=options.start_s,
         end_s=options.end_s,
         min_frames=spec.min_frames,
+        views=options.views,
     )
 
 
@@ -102,8 +103,8 @@ def read(classifier: Classifier, clip: ClipLike, options: Options | None = None)
 
     Args:
         classifier: whose transform is applied.
-        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; or a prepared
-            float32 tensor [3, T, H, W], which is taken as it is.
+        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
+            source; or a prepared float32 tensor [3, T, H, W], which is taken as it is.
         options: `frames`, `start_s`, `end_s` choose what is seen.
 
     Raises:
@@ -118,12 +119,28 @@ def read(classifier: Classifier, clip: ClipLike, options: Options | None = None)
                 shape=list(clip.shape),
             )
         return PreparedClip(clip.float(), None, {"frame_indices": list(range(clip.shape[1]))})
-    if isinstance(clip, np.ndarray):
-        source = clips.open_frames(clip)
-    else:
-        source = clips.open_path(Path(clip))
-    (sampled,) = clips.sample(source, sampling(classifier.card, options or Options()))
+    plan = sampling(classifier.card, options or Options())
+    (sampled,) = clips.sample(open_source(clip), plan)
     return prepare(classifier, sampled)
+
+
+def open_source(clip: ClipLike) -> clips.Source:
+    """A path, source frames or an opened source, ready to be sampled.
+
+    Raises:
+        InvalidParameter: a prepared clip, which is one window already.
+        InvalidRequest, UnsupportedMedia, TooLarge: see `videovisual.clips`.
+    """
+    if isinstance(clip, clips.Source):
+        return clip
+    if isinstance(clip, np.ndarray):
+        return clips.open_frames(clip)
+    if isinstance(clip, torch.Tensor):
+        raise InvalidParameter(
+            "A prepared clip is one window; views and a timeline need the source. Give a path or "
+            "frames.",
+        )
+    return clips.open_path(Path(clip))
 
 
 def predictions(card: ModelCard, logits: torch.Tensor, top_k: int) -> list[Prediction]:
@@ -194,15 +211,53 @@ class Explainer:
         entry = catalogue.find(method)
         return cls(classifier, entry, entry.parse(given), seed=seed, batch=batch)
 
-    def attribute(self, prepared: PreparedClip, target: int) -> Attribution:
-        """The method's probes; the saliency carries its provenance."""
-        case = Case(
+    @classmethod
+    def several(
+        cls,
+        classifier: Classifier,
+        methods: Sequence[str],
+        given: Mapping[str, Any],
+        *,
+        seed: int = 0,
+        batch: int = 1,
+    ) -> list[Explainer]:
+        """One explainer a method; of several methods each takes the parameters that it knows.
+
+        Raises:
+            UnknownMethod, InvalidParameter: before anything is computed.
+        """
+        if len(methods) == 1:
+            return [cls.of(classifier, methods[0], given, seed=seed, batch=batch)]
+        known = {name: catalogue.find(name).parameters.model_fields for name in methods}
+        for name in given:
+            if not any(name in fields for fields in known.values()):
+                raise InvalidParameter(
+                    f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+                )
+        return [
+            cls.of(
+                classifier,
+                method,
+                {name: value for name, value in given.items() if name in fields},
+                seed=seed,
+                batch=batch,
+            )
+            for method, fields in known.items()
+        ]
+
+    def case(self, prepared: PreparedClip, target: int) -> Case:
+        """What the method is given."""
+        return Case(
             clip=prepared.clip.to(self.classifier.device),
             target=target,
             card=self.classifier.card,
             seed=self.seed,
             batch=self.batch,
         )
+
+    def attribute(self, prepared: PreparedClip, target: int) -> Attribution:
+        """The method's probes; the saliency carries its provenance."""
+        case = self.case(prepared, target)
         saliency = yield from self.entry.load()(case, self.parameters)
         return replace(saliency, provenance=self.provenance(prepared, target))
 
@@ -240,8 +295,8 @@ def explain(
 
     Args:
         model: a classifier, or a model's name.
-        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; or a prepared
-            float32 tensor [3, T, H, W].
+        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
+            `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         method: an attribution method's name.
         target: a class name, an index, or `top1`.
         seed: of all randomness; the same seed gives the same map.

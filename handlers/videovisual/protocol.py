@@ -19,6 +19,7 @@ HEADER_PREFIX = "x-videovisual-"
 """Options beside a raw body travel as headers of this prefix, `_` written as `-`."""
 
 MAX_TARGETS = 8
+MAX_METHODS = 8
 MAX_VIEWS = 30
 
 
@@ -46,7 +47,11 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    method: str | None = Field(default=None, description="an attribution method's name")
+    method: tuple[str, ...] = Field(
+        default=(),
+        max_length=MAX_METHODS,
+        description=f"an attribution method's name, or up to {MAX_METHODS} of them",
+    )
     target: tuple[str, ...] = Field(
         default=("top1",),
         min_length=1,
@@ -56,6 +61,9 @@ class Options(BaseModel):
     top_k: int = Field(default=5, ge=1, le=1000, description="how many classes to list")
     output: Output = Field(default=Output.JSON, description="the answer's format")
     stream: bool = Field(default=False, description="true: progress as NDJSON, then the answer")
+    evaluate: bool = Field(
+        default=False, description="true: measure how faithful each explanation is"
+    )
     timeout_s: float | None = Field(
         default=None, gt=0, le=3600, description="seconds after which to give up"
     )
@@ -76,7 +84,7 @@ class Options(BaseModel):
     start_s: float | None = Field(default=None, ge=0, description="where the clip starts, seconds")
     end_s: float | None = Field(default=None, gt=0, description="where the clip ends, seconds")
 
-    @field_validator("target", mode="before")
+    @field_validator("target", "method", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -161,10 +169,19 @@ class Explanation(BaseModel):
     peak: tuple[int, int, int] = Field(description="frame, row and column of the maximum")
     diagnostics: dict[str, Any]
     provenance: dict[str, Any]
+    faithfulness: dict[str, float | None] | None = Field(
+        default=None, description="the measures of `videovisual.faithfulness`, where asked for"
+    )
 
     @classmethod
-    def of(cls, saliency: Saliency, method: str, target: Prediction) -> Explanation:
-        """The saliency of `target` under `method`."""
+    def of(
+        cls,
+        saliency: Saliency,
+        method: str,
+        target: Prediction,
+        faithfulness: dict[str, float | None] | None = None,
+    ) -> Explanation:
+        """The saliency of `target` under `method`, and how faithful it is."""
         return cls(
             method=method,
             target=target,
@@ -174,6 +191,7 @@ class Explanation(BaseModel):
             peak=saliency.peak(),
             diagnostics=dict(saliency.diagnostics),
             provenance=dict(saliency.provenance),
+            faithfulness=faithfulness,
         )
 
     def to_saliency(self) -> Saliency:

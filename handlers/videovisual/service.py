@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from videovisual import render
+from videovisual import faithfulness, render, survey
 from videovisual.attribution import catalogue
 from videovisual.clips import Limits, sample
 from videovisual.engine.engine import Engine
 from videovisual.engine.oracle import Oracle
-from videovisual.engine.probe import classification
+from videovisual.engine.probe import Classification, classification
 from videovisual.errors import InvalidParameter, Overloaded, TooLarge, VideoVisualError
 from videovisual.explanation import (
     Explainer,
@@ -37,6 +40,8 @@ from videovisual.ticket import Reply, Ticket, error_reply
 from videovisual.zoo import Classifier
 
 logger = logging.getLogger(__name__)
+
+SETTINGS_VARIABLE = "VIDEOVISUAL_SETTINGS"
 
 
 @dataclass(frozen=True)
@@ -58,15 +63,26 @@ class Settings:
     retry_after_s: int = 2
 
     @classmethod
-    def from_mapping(cls, given: Mapping[str, Any]) -> Settings:
-        """Settings from the `videovisual` section of a model-config.yaml.
+    def from_environment(cls) -> Settings:
+        """The settings in the JSON file that $VIDEOVISUAL_SETTINGS names, or the defaults.
 
         Raises:
-            TypeError: an unknown setting.
+            InvalidParameter: the file can't be read, or has a setting that there isn't.
         """
-        fields = dict(given)
-        limits = Limits(**fields.pop("limits", {}))
-        return cls(limits=limits, **fields)
+        name = os.environ.get(SETTINGS_VARIABLE)
+        if not name:
+            return cls()
+        try:
+            given = json.loads(Path(name).read_text("utf-8"))
+            limits = Limits(**given.pop("limits", {}))
+            return cls(limits=limits, **given)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            known = [field.name for field in dataclasses.fields(cls)]
+            raise InvalidParameter(
+                f"${SETTINGS_VARIABLE} names {name}, which can't be used: {error}. It is a JSON "
+                f"object with any of {', '.join(known)}.",
+                allowed=known,
+            ) from None
 
 
 class Service:
@@ -148,7 +164,7 @@ class Service:
     def _answer(self, request: Request, ticket: Ticket) -> Reply:
         intake = read_request(request)
         options, parameters = split_options(intake.options)
-        explainer = self._explainer(request, options, parameters)
+        explainers = self._explainers(request, options, parameters)
         card = self.classifier.card
         for target in options.target:
             if target.strip().lower() != "top1":
@@ -158,6 +174,9 @@ class Service:
         ticket.content_type = options.output.content_type
         if options.stream:
             ticket.start_stream()
+        if survey.wanted(options):
+            answer = self._survey(intake, options, ticket)
+            return self._reply(answer, [], None, options.output, kserve=intake.kserve)
 
         prepared = self._decode(intake, options)
         logits = ticket.run(self.engine, classification(prepared.clip[None]), urgent=True)[0]
@@ -167,52 +186,61 @@ class Service:
             clip=dict(prepared.facts),
         )
         saliencies: list[Saliency] = []
-        if explainer is not None:
+        for explainer in explainers:
             for target in options.target:
                 index = resolve_target(card, target, logits)
-                saliency = ticket.run(
-                    self.engine,
-                    explainer.attribute(prepared, index),
-                    priority=options.priority,
-                )
+                saliency, scores = self._explain(explainer, prepared, index, options, ticket)
                 saliencies.append(saliency)
+                shown = prediction(card, logits, index)
                 answer.explanations.append(
-                    Explanation.of(saliency, explainer.entry.name, prediction(card, logits, index))
+                    Explanation.of(saliency, explainer.entry.name, shown, scores)
                 )
         return self._reply(answer, saliencies, prepared, options.output, kserve=intake.kserve)
 
-    def _explainer(
+    def _explain(
+        self,
+        explainer: Explainer,
+        prepared: PreparedClip,
+        target: int,
+        options: Options,
+        ticket: Ticket,
+    ) -> tuple[Saliency, dict[str, float | None] | None]:
+        work = explainer.attribute(prepared, target)
+        saliency = ticket.run(self.engine, work, priority=options.priority)
+        if not options.evaluate:
+            return saliency, None
+        measure = faithfulness.evaluate(explainer.case(prepared, target), saliency)
+        return saliency, ticket.run(self.engine, measure, priority=options.priority).to_json()
+
+    def _explainers(
         self, request: Request, options: Options, parameters: Mapping[str, Any]
-    ) -> Explainer | None:
-        method = options.method or (catalogue.DEFAULT if request.explain else None)
-        if method is None:
-            if parameters:
-                raise InvalidParameter(
-                    f"Unknown option {next(iter(parameters))[:80]!r}. Options are "
-                    f"{', '.join(Options.model_fields)}; a method's own parameters need a "
-                    "`method`.",
-                    parameter=next(iter(parameters))[:80],
-                    allowed=list(Options.model_fields),
-                )
-            if options.output is not Output.JSON:
-                raise InvalidParameter(
-                    f"output = {options.output.value!r} shows an explanation: give a `method`, "
-                    "or ask for json.",
-                    parameter="output",
-                    given=options.output.value,
-                )
-            return None
-        explainer = Explainer.of(
+    ) -> list[Explainer]:
+        methods = options.method or ((catalogue.DEFAULT,) if request.explain else ())
+        survey.check(options, explains=bool(methods))
+        if not methods:
+            _check_no_explanation_is_meant(options, parameters)
+            return []
+        explainers = Explainer.several(
             self.classifier,
-            method,
+            methods,
             parameters,
             seed=options.seed,
             batch=self.engine.oracle.batch,
         )
-        layer = getattr(explainer.parameters, "layer", None)
-        if layer is not None:
-            self.engine.oracle.check_layer(layer)
-        return explainer
+        for explainer in explainers:
+            layer = getattr(explainer.parameters, "layer", None)
+            if layer is not None:
+                self.engine.oracle.check_layer(layer)
+        return explainers
+
+    def _survey(self, intake: Intake, options: Options, ticket: Ticket) -> Answer:
+        with self._decoders:
+            source = intake.open(self.settings.limits)
+
+        def evaluate(work: Classification) -> torch.Tensor:
+            return ticket.run(self.engine, work, urgent=True)
+
+        return survey.survey(self.classifier, source, options, evaluate, self._decoders)
 
     def _decode(self, intake: Intake, options: Options) -> PreparedClip:
         plan = sampling(self.classifier.card, options)
@@ -224,7 +252,7 @@ class Service:
         self,
         answer: Answer,
         saliencies: list[Saliency],
-        prepared: PreparedClip,
+        prepared: PreparedClip | None,
         output: Output,
         *,
         kserve: bool,
@@ -243,7 +271,7 @@ class Service:
         self,
         answer: Answer,
         saliencies: list[Saliency],
-        prepared: PreparedClip,
+        prepared: PreparedClip | None,
         output: Output,
         *,
         kserve: bool,
@@ -255,6 +283,25 @@ class Service:
             return json.dumps(data).encode()
         if output is Output.NPZ:
             return render.to_npz(answer, saliencies)
+        assert prepared is not None
         assert prepared.frames is not None
         panels = render.panels(answer, saliencies, prepared.frames)
         return render.to_png(panels) if output is Output.PNG else render.to_mp4(panels)
+
+
+def _check_no_explanation_is_meant(options: Options, parameters: Mapping[str, Any]) -> None:
+    """Raises InvalidParameter where a request without a method asks for what only methods give."""
+    if parameters:
+        raise InvalidParameter(
+            f"Unknown option {next(iter(parameters))[:80]!r}. Options are "
+            f"{', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
+            parameter=next(iter(parameters))[:80],
+            allowed=list(Options.model_fields),
+        )
+    if options.output is not Output.JSON or options.evaluate:
+        name = "evaluate" if options.evaluate else "output"
+        raise InvalidParameter(
+            f"{name} is about an explanation, and none is asked for: give a `method`.",
+            parameter=name,
+            given=str(getattr(options, name)),
+        )

@@ -85,7 +85,7 @@ class Ticket:
                 urgent=urgent,
                 priority=priority,
                 deadline=self.deadline,
-                on_progress=self._progress if self.streaming and not urgent else None,
+                on_progress=self._progress if self.streaming else None,
             )
             self._job = job
         return job.result()

@@ -13,7 +13,7 @@ from videovisual.protocol import Array, Output, split_options
 
 def test_what_is_no_option_is_the_methods() -> None:
     options, rest = split_options({"method": "ig", "top_k": "3", "steps": "7"})
-    assert (options.method, options.top_k, rest) == ("ig", 3, {"steps": "7"})
+    assert (options.method, options.top_k, rest) == (("ig",), 3, {"steps": "7"})
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,26 @@ def test_settings_come_from_the_file_that_the_environment_names(
     file.write_text('{"max_request": 5}')
     with pytest.raises(InvalidParameter, match=r"settings\.json.*max_requests"):
         Settings.from_environment()
+
+
+def test_several_methods_share_a_request_and_each_takes_its_own_parameters(
+    service: Service,
+) -> None:
+    reply = ask(service, method=b'["gradient", "ig"]', steps=b"2", top_k=b"1")
+    assert reply.status == 413  # two maps are over this service's limit, so both were made
+    reply = ask(service, method=b'["grad", "ig"]', area=b"0.1")
+    assert "None of grad, ig has a parameter 'area'" in json.loads(reply.body)["error"]["message"]
+
+
+def test_a_request_may_ask_how_faithful_its_map_is(service: Service) -> None:
+    reply = ask(service, method=b"ig", steps=b"2", evaluate=b"true")
+    (explanation,) = json.loads(reply.body)["explanations"]
+    assert set(explanation["faithfulness"]) == {
+        "insertion",
+        "deletion",
+        "sensitivity_n",
+        "relative_delta",
+    }
+    assert 0 <= explanation["faithfulness"]["insertion"] <= 1
+    reply = ask(service, evaluate=b"true")
+    assert reply.status == 422

@@ -1,0 +1,118 @@
+"""The command `videovisual archive`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from videovisual.errors import VideoVisualError
+from videovisual_client.terminal import log, no_server_extra, out, store_option
+
+MB = 1_000_000
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@store_option
+@click.option("--all", "every", is_flag=True, help="Every model there is.")
+@click.option("--list", "listing", is_flag=True, help="Show what the store holds; build nothing.")
+@click.option("--weights", help="A checkpoint: a file or an address.")
+@click.option("--labels", help="Class names: a text file, one a line, or a csv; file or address.")
+@click.option("--sha256", help="The checkpoint's SHA-256, or its first digits.")
+@click.option("--force", is_flag=True, help="Build even what is up to date.")
+def archive(
+    names: tuple[str, ...],
+    store: Path,
+    every: bool,
+    listing: bool,
+    weights: str | None,
+    labels: str | None,
+    sha256: str | None,
+    force: bool,
+) -> None:
+    """Build the archives of the models NAMES from their published weights.
+
+    One that cannot be built keeps none of the others from it; the end says which and why.
+
+    \b
+    Examples: videovisual archive i3d-kinetics400
+              videovisual archive tsm-kinetics400 --weights TSM_kinetics….pth
+              videovisual archive --list
+    """
+    if listing:
+        _list(names, store)
+        return
+    if every == bool(names):
+        raise click.UsageError("Give the NAMES of models, or --all.")
+    if (weights or labels or sha256) and len(names) != 1:
+        raise click.UsageError("--weights, --labels and --sha256 are for one model: name it alone.")
+    chosen = _known(names, every)
+    given = {"weights": weights, "labels": labels, "sha256": sha256, "force": force}
+    if len(chosen) == 1:
+        build(chosen[0], store, **given)
+        return
+    failed: dict[str, str] = {}
+    for name in chosen:
+        try:
+            build(name, store, **given)
+        except VideoVisualError as error:
+            failed[name] = f"{error.code}: {error.message}"
+        except OSError as error:
+            failed[name] = str(error)
+    if failed:
+        log.print(f"[bold red]{len(failed)} of {len(chosen)} could not be archived[/]")
+        for name, reason in failed.items():
+            log.print(f"  {name}: {reason}", markup=False, soft_wrap=True)
+        click.get_current_context().exit(1)
+
+
+def build(name: str, store: Path, **options: Any) -> None:
+    """Build one archive, with a progress bar while its weights are fetched.
+
+    Raises:
+        VideoVisualError: as `videovisual_archive.archive`.
+    """
+    try:
+        from videovisual_archive import archive as build_archive  # noqa: PLC0415
+    except ImportError as error:
+        raise no_server_extra() from error
+    columns = (TextColumn(f"archiving {name}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=log, transient=True) as progress:
+        task = progress.add_task(name, total=None)
+        path = build_archive(
+            name,
+            store=store,
+            progress=lambda here, of: progress.update(task, completed=here, total=of),
+            **options,
+        )
+    log.print(f"archived {path}", soft_wrap=True)
+
+
+def _known(names: Sequence[str], every: bool) -> list[str]:
+    """The models to build; an unknown name is refused before anything is fetched."""
+    try:
+        from videovisual import zoo  # noqa: PLC0415
+    except ImportError as error:
+        raise no_server_extra() from error
+    return list(zoo.cards()) if every else [zoo.card(name).name for name in dict.fromkeys(names)]
+
+
+def _list(names: Sequence[str], store: Path) -> None:
+    try:
+        from videovisual_archive.store import State, contents  # noqa: PLC0415
+    except ImportError as error:
+        raise no_server_extra() from error
+    found = [stored for stored in contents(store) if not names or stored.name in names]
+    table = Table("model", "state", "MB", "built (UTC)", box=None)
+    for stored in found:
+        when = f"{stored.built:%Y-%m-%d %H:%M}"
+        table.add_row(stored.name, stored.state.value, f"{stored.size / MB:.1f}", when)
+    out.print(table if found else f"No archives in {store}.")
+    old = [stored.name for stored in found if stored.state in (State.STALE, State.DAMAGED)]
+    if old:
+        log.print(f"Build anew: videovisual archive {' '.join(old)}", soft_wrap=True)

@@ -1,0 +1,60 @@
+"""The command `videovisual train-motion`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from videovisual_client.terminal import log, no_server_extra, out
+
+
+@click.command("train-motion")
+@click.argument("name")
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("motion_training"),
+    show_default=True,
+    help="Folder of the weights and of the checkpoint.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the network's first weights.")
+@click.option("--fresh", is_flag=True, help="Don't go on from a checkpoint.")
+def train_motion(name: str, folder: Path, seed: int, fresh: bool) -> None:
+    """Train the small model NAME on Motion, and measure it on held-out clips.
+
+    Interrupted, the same command goes on where it stopped.
+
+    \b
+    Example: videovisual train-motion r3d-motion
+    """
+    try:
+        from videovisual import training  # noqa: PLC0415
+    except ImportError as error:
+        raise no_server_extra() from error
+    columns = (
+        TextColumn("{task.description}, loss {task.fields[loss]:.3f}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=log) as progress:
+        task = progress.add_task(name, total=None, loss=float("nan"))
+
+        def show(step: training.Progress) -> None:
+            progress.update(task, completed=step.step, total=step.of, loss=step.loss)
+
+        report = training.train(name, out=folder, seed=seed, resume=not fresh, progress=show)
+    for field in dataclasses.fields(report):
+        out.print(f"{field.name:9} {getattr(report, field.name)}", soft_wrap=True)
