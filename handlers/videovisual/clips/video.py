@@ -66,8 +66,8 @@ class VideoSource(Source):
     Opening reads all packets, so that times and counts are the file's and not its header's, and
     decodes one frame for the true size. A read decodes from the keyframe before each group of
     wanted frames to the last of them, and nothing between the groups. Frames are matched by
-    presentation time, so a read is exact to the frame. Pixels are as stored: a pixel aspect ratio
-    other than 1 isn't applied.
+    presentation time, so a read is exact to the frame. Pixels are as stored: fields stay woven,
+    pixels that aren't square stay so, and high dynamic range isn't mapped to the standard one.
 
     Raises:
         UnsupportedMedia: no video stream, or a codec that is not in `CODECS`.

@@ -120,7 +120,7 @@ def test_cover_of_a_song_is_no_video():
         sound = output.add_stream("aac", rate=48000, layout="mono")
         cover = output.add_stream("mjpeg", rate=25)
         cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
-        cover.disposition = Disposition.attached_pic
+        cover.disposition = Disposition.attached_pic.value
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         frame.sample_rate = 48000
         output.mux(sound.encode(frame))
