@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import tempfile
 from collections.abc import Sequence
@@ -260,12 +261,18 @@ def to_mp4(panels: Sequence[Panel]) -> bytes:
             stream.pix_fmt = "yuv420p"
             stream.codec_context.time_base = Fraction(1, 1000)
             stream.codec_context.flags |= av.codec.context.Flags.bitexact
-            for instant, picture in zip(_milliseconds(panels[0]), wide, strict=True):
+            instants = _milliseconds(panels[0])
+            frames = []
+            for instant, picture in zip(instants, wide, strict=True):
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.pts = instant
                 frame.time_base = Fraction(1, 1000)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
+                frames.append(frame)
+            shown = dict(zip(instants, _durations(instants), strict=True))
+            for flushed in (*frames, None):
+                for packet in stream.encode(flushed):
+                    packet.duration = shown[packet.pts or 0]
+                    container.mux(packet)
         return path.read_bytes()
 
 
@@ -274,3 +281,9 @@ def _milliseconds(panel: Panel) -> list[int]:
     if not times or len(set(times)) != len(times):
         return [round(1000 * index / FALLBACK_FPS) for index in range(len(panel.frames))]
     return [round(1000 * (instant - times[0])) for instant in times]
+
+
+def _durations(instants: Sequence[int]) -> list[int]:
+    """How long each frame is shown; the last as long as the middle one of the others."""
+    gaps = [later - earlier for earlier, later in itertools.pairwise(instants)]
+    return [*gaps, sorted(gaps)[len(gaps) // 2] if gaps else round(1000 / FALLBACK_FPS)]

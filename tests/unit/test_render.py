@@ -84,5 +84,7 @@ def test_mp4_keeps_the_clips_timing_and_is_repeatable(times: list[float] | None)
         shown = [float(frame.time) for frame in container.decode(stream) if frame.time is not None]
         assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
         assert (stream.width, stream.height) == (182, 60)
+        length = float(stream.duration * stream.time_base)
     assert shown == pytest.approx(times or [index / 8 for index in range(6)], abs=2e-3)
+    assert length == pytest.approx(0.58 if times else 6 / 8, abs=2e-3)
     assert data.index(b"moov") < data.index(b"mdat")

@@ -33,9 +33,12 @@ def test_gradient_is_the_directional_derivative(
 
         def value(step: float) -> float:
             logits = network(clip + step * direction)
-            if objective is Objective.LOG_PROBABILITY:
-                logits = logits.log_softmax(dim=1)
-            return float(logits[0, 2])
+            probability = logits.softmax(dim=1)[0, 2]
+            return {
+                Objective.LOGIT: float(logits[0, 2]),
+                Objective.LOG_PROBABILITY: float(probability.log()),
+                Objective.LOG_COMPLEMENT: float((1 - probability).log()),
+            }[objective]
 
         probe = Probe(clip, torch.tensor([2]), objective, gradient=True)
         gradient = oracle.evaluate(probe).gradient
