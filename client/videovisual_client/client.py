@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 import requests
 
+from videovisual import clips
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidRequest, UnknownModel, VideoVisualError
 from videovisual.names import MODELS
@@ -25,7 +26,6 @@ from videovisual_client.token import find_token
 DEFAULT_URL = "http://127.0.0.1:8080"
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 900.0
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 Target = str | int | Sequence[str | int]
 OnProgress = Callable[[Progress], None]
@@ -182,12 +182,11 @@ def _parts(clip: ClipLike) -> dict[str, tuple[str, bytes]]:
         return {"video": ("clip.npz", buffer.getvalue())}
     path = Path(clip)
     if path.is_dir():
-        images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not images:
-            raise InvalidRequest(f"The folder {path} holds no PNG or JPEG frames.")
+        files = clips.frame_files(path)
+        if not files:
+            raise InvalidRequest(f"The folder {path} is empty. It should hold PNG or JPEG frames.")
         return {
-            f"frame_{index:05d}": (image.name, image.read_bytes())
-            for index, image in enumerate(images)
+            f"frame_{index:05d}": (file.name, file.read_bytes()) for index, file in enumerate(files)
         }
     try:
         return {"video": (path.name, path.read_bytes())}

@@ -10,7 +10,13 @@ that a caller can get wrong is raised from `videovisual.errors`.
 from __future__ import annotations
 
 from videovisual.clips.limits import Limits
-from videovisual.clips.opening import open_bytes, open_frames, open_parts, open_path
+from videovisual.clips.opening import (
+    frame_files,
+    open_bytes,
+    open_frames,
+    open_parts,
+    open_path,
+)
 from videovisual.clips.sampling import Clip, Sampling, plan, sample
 from videovisual.clips.source import Source, SourceInfo
 
@@ -20,6 +26,7 @@ __all__ = [
     "Sampling",
     "Source",
     "SourceInfo",
+    "frame_files",
     "open_bytes",
     "open_frames",
     "open_parts",

@@ -45,9 +45,7 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
 
 
 def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open a file as `open_bytes` does, or a folder of pictures in natural order of their names.
-
-    Of a folder, subfolders and names that begin with a dot are left out.
+    """Open a file as `open_bytes` does, or a folder of pictures, its `frame_files`.
 
     Raises:
         InvalidRequest: there is no such file or folder, or it can't be read.
@@ -57,9 +55,8 @@ def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
     path = Path(path)
     try:
         if path.is_dir():
-            files = [file for file in path.iterdir() if file.is_file() and file.name[0] != "."]
+            files = frame_files(path)
             limits.check_bytes(sum(file.stat().st_size for file in files))
-            files.sort(key=lambda file: natural(file.name))
             return _open_pictures(
                 [(file.name, file.read_bytes()) for file in files], "folder", limits
             )
@@ -69,6 +66,15 @@ def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
         return open_bytes(path.read_bytes(), limits)
     except OSError as error:
         raise InvalidRequest(f"{path} can't be read: {error}.") from error
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The files of a folder that are taken as its frames, in natural order of their names.
+
+    Subfolders and names that begin with a dot are left out.
+    """
+    files = [file for file in folder.iterdir() if file.is_file() and file.name[0] != "."]
+    return sorted(files, key=lambda file: natural(file.name))
 
 
 def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> Source:
