@@ -1,7 +1,7 @@
 """Serve a video classifier together with its explanations.
 
-`load` a classifier, `classify` and `explain` a clip. Names are resolved when they are first used, so that
-`import videovisual` alone, and `videovisual.protocol` and `.render`, need no torch.
+`load` a classifier, `classify` and `explain` a clip. Names are resolved when they are first used,
+so that `import videovisual` alone, and `videovisual.protocol` and `.render`, need no torch.
 """
 
 from __future__ import annotations

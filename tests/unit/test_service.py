@@ -79,9 +79,7 @@ def test_a_bug_costs_one_request(service: Service, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_streamed_request_ends_with_done_even_when_it_fails(service: Service) -> None:
-    ticket = service.submit(
-        Request({"video": npz(1), "method": b"gradient", "stream": b"true"})
-    )
+    ticket = service.submit(Request({"video": npz(1), "method": b"gradient", "stream": b"true"}))
     assert wait(service, ticket).status == 422
     events = [json.loads(line) for line in ticket.take_lines().splitlines()]
     assert [event["event"] for event in events] == ["accepted", "error", "done"]

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from videovisual.attribution.parameters import (
-    GradCamParameters,
+    ContrastiveExcitationBackpropParameters,
     IntegratedGradientsParameters,
+    LayerParameters,
+    OcclusionParameters,
     Parameters,
+    RiseParameters,
+    SmoothGradParameters,
 )
 from videovisual.errors import InvalidParameter, UnknownMethod
 from videovisual.suggest import nearest
@@ -107,6 +111,14 @@ ENTRIES = (
         ("grad*input", "grad_x_input"),
     ),
     Entry(
+        "smooth_grad",
+        "gradients of noisy copies: their mean, squares or variance",
+        "Smilkov et al. 2017, arXiv 1706.03825",
+        SmoothGradParameters,
+        "smooth_grad",
+        ("smoothgrad",),
+    ),
+    Entry(
         "integrated_gradients",
         "gradients averaged on the way from a baseline, times the way",
         "Sundararajan et al. 2017, arXiv 1703.01365",
@@ -118,9 +130,60 @@ ENTRIES = (
         "grad_cam",
         "a layer's channels weighted by their mean gradient",
         "Selvaraju et al. 2017, arXiv 1610.02391",
-        GradCamParameters,
+        LayerParameters,
         "grad_cam",
         ("gradcam",),
+    ),
+    Entry(
+        "occlusion",
+        "how much the target's logit falls where a box hides the clip",
+        "Zeiler & Fergus 2014, arXiv 1311.2901",
+        OcclusionParameters,
+        "occlusion",
+    ),
+    Entry(
+        "rise",
+        "random masks, weighted by the target's probability behind them",
+        "Petsiuk et al. 2018, arXiv 1806.07421",
+        RiseParameters,
+        "rise",
+    ),
+    Entry(
+        "guided_backprop",
+        "gradient through rectifiers that pass only what is positive (TorchRay)",
+        "Springenberg et al. 2015, arXiv 1412.6806",
+        Parameters,
+        "torchray_adapter",
+    ),
+    Entry(
+        "deconvnet",
+        "gradient rectified on its way back (TorchRay)",
+        "Zeiler & Fergus 2014, arXiv 1311.2901",
+        Parameters,
+        "torchray_adapter",
+    ),
+    Entry(
+        "linear_approx",
+        "a layer's activations times the gradient there (TorchRay)",
+        "Fong et al. 2019, arXiv 1910.08485",
+        LayerParameters,
+        "torchray_adapter",
+    ),
+    Entry(
+        "excitation_backprop",
+        "a winner-take-all walk from the target down to a layer (TorchRay)",
+        "Zhang et al. 2016, arXiv 1608.00507",
+        LayerParameters,
+        "torchray_adapter",
+        ("eb",),
+    ),
+    Entry(
+        "contrastive_excitation_backprop",
+        "the walk from the target less the walk from all else (TorchRay)",
+        "Zhang et al. 2016, arXiv 1608.00507",
+        ContrastiveExcitationBackpropParameters,
+        "torchray_adapter",
+        ("ceb",),
     ),
 )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from torch.nn import functional as F
 
 from videovisual.attribution.method import Case, to_map
-from videovisual.attribution.parameters import GradCamParameters
+from videovisual.attribution.parameters import LayerParameters
 from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
 from videovisual.saliency import Saliency
 
 
-def grad_cam(case: Case, parameters: GradCamParameters) -> Attribution:
+def grad_cam(case: Case, parameters: LayerParameters) -> Attribution:
     """A layer's channels, weighted by the mean gradient of the target's logit, summed, rectified.
 
     The layer's coarse map is brought back to the clip's frames and pixels by trilinear

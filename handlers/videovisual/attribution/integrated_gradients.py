@@ -2,45 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from videovisual.attribution.baseline import baseline, noise
 from videovisual.attribution.method import Case, to_map
-from videovisual.attribution.parameters import IntegratedGradientsParameters
+from videovisual.attribution.parameters import Given, IntegratedGradientsParameters
 from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
+from videovisual.errors import InvalidParameter
 from videovisual.saliency import Saliency
 
-INTENSITY = {"black": 0.0, "grey": 0.5}
+Rule = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Points in [0, 1] and their weights, which sum to 1."""
+
+
+def _midpoint(steps: int) -> Rule:
+    return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
+
+
+def _left(steps: int) -> Rule:
+    return np.arange(steps) / steps, np.full(steps, 1 / steps)
+
+
+def _gauss_legendre(steps: int) -> Rule:
+    points, weights = np.polynomial.legendre.leggauss(steps)
+    return (points + 1) / 2, weights / 2
+
+
+RULES: Mapping[str, Callable[[int], Rule]] = {
+    "midpoint": _midpoint,
+    "gauss_legendre": _gauss_legendre,
+    "left": _left,
+}
 
 
 def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) -> Attribution:
-    """Gradients at the midpoints of equal steps from baseline to clip, averaged, times the way.
+    """Gradients on the way from baseline to clip, averaged by a quadrature rule, times the way.
 
     The attributions of all pixels sum to the logit's rise from baseline to clip, up to the error
-    of the sum; the diagnostics report it as `convergence_delta` (sum minus rise) and as
-    `relative_delta` (that over |rise|).
+    of the rule; the diagnostics report it as `convergence_delta` (sum minus rise) and as
+    `relative_delta` (that over |rise|). With several baselines, which noise has, attributions and
+    rises are averaged.
+
+    Raises:
+        InvalidParameter: a given baseline of another shape than the clip, or not finite.
     """
-    baseline = case.flat(INTENSITY[parameters.baseline]).expand_as(case.clip)
-    way = case.clip - baseline
-    ends = yield Probe(torch.stack([baseline, case.clip]))
-    rise = (ends.logits[1, case.target] - ends.logits[0, case.target]).item()
+    starts = _starts(case, parameters)
+    ends = yield Probe(torch.cat([starts, case.clip[None]]))
+    scores = ends.logits[:, case.target].double()
+    rise = (scores[-1] - scores[:-1].mean()).item()
 
-    midpoints = (torch.arange(parameters.steps, device=case.clip.device) + 0.5) / parameters.steps
-    total = torch.zeros_like(case.clip)
+    points, weights = (
+        torch.from_numpy(values).float().to(case.clip.device)
+        for values in RULES[parameters.rule](parameters.steps)
+    )
+    attribution = torch.zeros_like(case.clip)
+    of = len(starts) * parameters.steps
     done = 0
-    for chunk in torch.split(midpoints, case.batch):
-        points = baseline + chunk.view(-1, 1, 1, 1, 1) * way
-        reading = yield Probe(
-            points,
-            case.targets(len(chunk)),
-            gradient=True,
-            progress=Progress(done, parameters.steps),
-        )
-        assert reading.gradient is not None
-        total += reading.gradient.sum(dim=0)
-        done += len(chunk)
+    for start in starts:
+        way = case.clip - start
+        total = torch.zeros_like(case.clip)
+        chunks = (torch.split(points, case.batch), torch.split(weights, case.batch))
+        for places, shares in zip(*chunks, strict=True):
+            reading = yield Probe(
+                start + places.view(-1, 1, 1, 1, 1) * way,
+                case.targets(len(places)),
+                gradient=True,
+                progress=Progress(done, of),
+            )
+            assert reading.gradient is not None
+            total += torch.einsum("n,n...->...", shares, reading.gradient)
+            done += len(places)
+        attribution += way * total / len(starts)
 
-    attribution = way * total / parameters.steps
     delta = attribution.sum(dtype=torch.float64).item() - rise
     return Saliency(
         to_map(attribution.sum(dim=0)),
@@ -51,3 +89,22 @@ def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) 
             "relative_delta": abs(delta) / max(abs(rise), 1e-12),
         },
     )
+
+
+def _starts(case: Case, parameters: IntegratedGradientsParameters) -> torch.Tensor:
+    """The baselines: float32 [B, 3, T, H, W]."""
+    chosen = parameters.baseline
+    if isinstance(chosen, Given):
+        clip = torch.from_numpy(chosen.clip)
+        if clip.shape != case.clip.shape or not torch.isfinite(clip).all():
+            raise InvalidParameter(
+                f"A given baseline must be finite and of the clip's shape "
+                f"{list(case.clip.shape)}; this one is {list(clip.shape)}.",
+                parameter="baseline",
+                given=list(clip.shape),
+                allowed=list(case.clip.shape),
+            )
+        return clip.to(case.clip.device)[None]
+    if chosen == "noise":
+        return noise(case, parameters.noise_baselines)
+    return baseline(case, chosen)[None]

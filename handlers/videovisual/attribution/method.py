@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,12 @@ class Case:
 
 Method = Callable[[Case, Any], Attribution]
 """A method: a case and its own parameters → a generator of probes that returns a saliency."""
+
+
+def chunks(count: int, batch: int) -> Iterator[int]:
+    """`count` as numbers of at most `batch`."""
+    for start in range(0, count, batch):
+        yield min(batch, count - start)
 
 
 def to_map(tensor: torch.Tensor) -> Any:

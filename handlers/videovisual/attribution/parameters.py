@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+import numpy.typing as npt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+)
+from pydantic.json_schema import SkipJsonSchema
 
 
 class Parameters(BaseModel):
@@ -13,11 +25,44 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class GradCamParameters(Parameters):
-    """Parameters of `grad_cam`."""
+@dataclass(frozen=True)
+class Given:
+    """A clip that the caller gives: float32 [3, T, H, W] in the model's space."""
 
-    layer: str | None = Field(
-        default=None, description="dotted name of the module to read; the card's `cam_layer`"
+    clip: npt.NDArray[np.float32]
+
+    def describe(self) -> str:
+        """What stands for it in a provenance: `sha256:` and the sum of its values' bytes."""
+        return f"sha256:{hashlib.sha256(np.ascontiguousarray(self.clip).tobytes()).hexdigest()}"
+
+
+def _given(value: Any) -> Any:
+    """Arrays and tensors, which only a caller in Python can have, as `Given`."""
+    if hasattr(value, "__array__"):
+        value = value.cpu() if hasattr(value, "cpu") else value
+        return Given(np.asarray(value, dtype=np.float32))
+    return value
+
+
+GivenClip = SkipJsonSchema[
+    Annotated[InstanceOf[Given], PlainSerializer(Given.describe, return_type=str)]
+]
+
+
+class SmoothGradParameters(Parameters):
+    """Parameters of `smooth_grad`."""
+
+    samples: int = Field(default=25, ge=2, le=1000, description="noisy copies of the clip")
+    noise: float = Field(
+        default=0.15,
+        gt=0,
+        le=1,
+        description="standard deviation of the noise, as a share of the clip's range of values",
+    )
+    variant: Literal["mean", "squared", "variance"] = Field(
+        default="mean",
+        description="what is kept of the samples' gradients: their mean, the mean of their "
+        "squares (SmoothGrad²), or their variance (VarGrad)",
     )
 
 
@@ -27,6 +72,74 @@ class IntegratedGradientsParameters(Parameters):
     steps: int = Field(
         default=10, ge=1, le=1000, description="points on the path from the baseline to the clip"
     )
-    baseline: Literal["black", "grey"] = Field(
-        default="black", description="where the path starts: all pixels 0, or all 0.5"
+    rule: Literal["midpoint", "gauss_legendre", "left"] = Field(
+        default="midpoint", description="where on the path the points lie, and their weights"
+    )
+    baseline: Annotated[
+        Literal["black", "grey", "blur", "noise"] | GivenClip, BeforeValidator(_given)
+    ] = Field(
+        default="black",
+        description="where the path starts: all pixels 0, all 0.5, the clip without its detail, "
+        "or noise; in Python also a prepared clip [3, T, H, W]",
+    )
+    noise_baselines: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="paths from as many different noises, averaged, where the baseline is noise",
+    )
+
+
+class LayerParameters(Parameters):
+    """Parameters of `grad_cam`, `excitation_backprop` and `linear_approx`."""
+
+    layer: str | None = Field(
+        default=None, description="dotted name of the module to read; the card's `cam_layer`"
+    )
+
+
+class OcclusionParameters(Parameters):
+    """Parameters of `occlusion`."""
+
+    box: int | None = Field(
+        default=None, ge=1, description="side of the box in pixels; a quarter of the clip's"
+    )
+    box_frames: int | None = Field(
+        default=None, ge=1, description="frames of the box; a quarter of the clip's"
+    )
+    stride: int | None = Field(
+        default=None, ge=1, description="pixels from box to box, at most its side; half of it"
+    )
+    stride_frames: int | None = Field(
+        default=None, ge=1, description="frames from box to box, at most its own; half of them"
+    )
+    baseline: Literal["black", "grey", "blur"] = Field(
+        default="grey", description="what the box shows: black, grey, or the clip without detail"
+    )
+
+
+class RiseParameters(Parameters):
+    """Parameters of `rise`."""
+
+    masks: int = Field(default=1000, ge=2, le=20000, description="random masks")
+    keep: float = Field(
+        default=0.5, gt=0, lt=1, description="probability of a cell of a mask to be shown"
+    )
+    cells: int = Field(default=7, ge=2, le=64, description="cells along a side of a mask")
+    frame_cells: int = Field(default=4, ge=1, le=64, description="cells along a mask's time")
+    baseline: Literal["black", "grey", "blur"] = Field(
+        default="grey", description="what is seen where a mask hides the clip"
+    )
+
+
+class ContrastiveExcitationBackpropParameters(Parameters):
+    """Parameters of `contrastive_excitation_backprop`."""
+
+    layer: str | None = Field(
+        default=None,
+        description="dotted name of the module to read; the stage before `contrast_layer`",
+    )
+    contrast_layer: str | None = Field(
+        default=None,
+        description="dotted name of the module where target and rest part; the card's `cam_layer`",
     )

@@ -7,10 +7,26 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.errors import InvalidParameter
 from videovisual.suggest import nearest
+
+
+def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None:
+    """Raises InvalidParameter unless the network has a module of that name."""
+    modules = dict(network.named_modules())
+    if not name or name not in modules:
+        allowed = [key for key in modules if key and key.count(".") == 0]
+        raise InvalidParameter(
+            f"The network has no layer {name!r}. Its top-level layers are "
+            f"{', '.join(allowed)}; modules inside them are named with dots.",
+            parameter=parameter,
+            given=name,
+            nearest=nearest(name, modules),
+            allowed=allowed,
+        )
 
 
 class Oracle:
@@ -29,17 +45,7 @@ class Oracle:
 
     def check_layer(self, name: str) -> None:
         """Raises InvalidParameter unless the network has a module of that name."""
-        modules = dict(self.network.named_modules())
-        if not name or name not in modules:
-            allowed = [key for key in modules if key and key.count(".") == 0]
-            raise InvalidParameter(
-                f"The network has no layer {name!r}. Its top-level layers are "
-                f"{', '.join(allowed)}; modules inside them are named with dots.",
-                parameter="layer",
-                given=name,
-                nearest=nearest(name, modules),
-                allowed=allowed,
-            )
+        check_layer(self.network, name)
 
     def evaluate(self, probe: Probe) -> Reading:
         """The reading of one probe, in as many passes as `batch` asks for.
@@ -56,6 +62,10 @@ class Oracle:
         return _join([self._pass(probe, *pair) for pair in zip(clips, targets, strict=True)])
 
     def _pass(self, probe: Probe, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
+        if probe.apply is not None and targets is not None:
+            with torch.enable_grad():
+                applied = probe.apply(self.network, clips, targets).detach()
+            return Reading(clips.new_empty(len(clips), 0), applied=applied)
         if targets is None or not probe.differentiates:
             with torch.inference_mode():
                 return Reading(self.network(clips))
@@ -87,6 +97,10 @@ class Oracle:
 def _objective(probe: Probe, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     if probe.objective is Objective.LOG_PROBABILITY:
         logits = logits.log_softmax(dim=1)
+    elif probe.objective is Objective.LOG_COMPLEMENT:
+        target = F.one_hot(targets, logits.shape[1]).bool()
+        others = logits.masked_fill(target, -torch.inf).logsumexp(dim=1)
+        return (others - logits.logsumexp(dim=1)).sum()
     return logits.gather(1, targets[:, None]).sum()
 
 
@@ -120,4 +134,5 @@ def _join(parts: Sequence[Reading]) -> Reading:
         gradient=cat([part.gradient for part in parts]),
         activation=cat([part.activation for part in parts]),
         activation_gradient=cat([part.activation_gradient for part in parts]),
+        applied=cat([part.applied for part in parts]),
     )

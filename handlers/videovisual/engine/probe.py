@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
 import torch
+from torch import nn
 
 from videovisual.engine.progress import Progress
 from videovisual.saliency import Saliency
@@ -18,6 +19,13 @@ class Objective(Enum):
 
     LOGIT = "logit"
     LOG_PROBABILITY = "log_probability"
+    LOG_COMPLEMENT = "log_complement"
+    """log(1 − probability), which keeps its gradient where the probability is nearly 1."""
+
+
+Application = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Network, clips [N, 3, T, H, W], targets [N] → any tensor [N, ...]. It owns nothing of the three,
+leaves the network as it was, and runs beside no other use of torch."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Probe:
         gradient: whether the gradient at the input is wanted.
         layer: dotted name of a module whose activations, and the objective's gradient at them,
             are wanted instead; nothing below that layer is differentiated.
+        apply: a library's method that needs the network itself, called instead of all else.
         progress: how far the method that asks has come.
     """
 
@@ -39,6 +48,7 @@ class Probe:
     objective: Objective = Objective.LOGIT
     gradient: bool = False
     layer: str | None = None
+    apply: Application | None = None
     progress: Progress | None = None
 
     @property
@@ -55,12 +65,14 @@ class Reading:
         logits: float32 [N, classes].
         gradient: float32, as `Probe.clips`, where asked for.
         activation, activation_gradient: float32 [N, C, T', H', W'], where a layer was named.
+        applied: what `Probe.apply` gave; `logits` are then empty, [N, 0].
     """
 
     logits: torch.Tensor
     gradient: torch.Tensor | None = None
     activation: torch.Tensor | None = None
     activation_gradient: torch.Tensor | None = None
+    applied: torch.Tensor | None = None
 
     def probabilities(self) -> torch.Tensor:
         """Softmax of the logits, float32 [N, classes]."""

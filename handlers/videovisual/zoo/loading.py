@@ -91,11 +91,16 @@ def _is_packaged(card: ModelCard) -> bool:
 
 def _published(card: ModelCard) -> Path:
     if _is_packaged(card):
-        return WEIGHTS_FOLDER / card.weights.source.removeprefix(PACKAGED)
+        path = WEIGHTS_FOLDER / card.weights.source.removeprefix(PACKAGED)
+        if not path.is_file():
+            raise WeightsError(
+                f"{card.name} ships without weights so far. Train it with `videovisual "
+                f"train-motion {card.name}` and pass the file: `load({card.name!r}, weights=…)`.",
+                model=card.name,
+            )
+        return path
     try:
-        path: Path = _tools(card).fetch(
-            card.weights.source, card.weights.sha256, size=card.weights.size
-        )
+        path = _tools(card).fetch(card.weights.source, card.weights.sha256, size=card.weights.size)
     except DownloadError as error:
         raise DownloadError(
             f"The weights of {card.name} cannot be had. {error.message} If you have the file, pass "
@@ -103,7 +108,7 @@ def _published(card: ModelCard) -> Path:
             "--weights FILE`.",
             **error.detail,
         ) from error
-    return path
+    return Path(path)
 
 
 def _tools(card: ModelCard) -> ModuleType:

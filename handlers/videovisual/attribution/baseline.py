@@ -1,0 +1,34 @@
+"""Clips without information, which methods compare a clip with."""
+
+from __future__ import annotations
+
+import torch
+
+from videovisual.attribution.blur import blur
+from videovisual.attribution.method import Case
+
+INTENSITY = {"black": 0.0, "grey": 0.5}
+
+
+def baseline(case: Case, name: str) -> torch.Tensor:
+    """The baseline of that name: float32 [3, T, H, W] in the model's space.
+
+    Args:
+        case: whose clip and space.
+        name: `black` or `grey`, or `blur`, the clip without its detail.
+    """
+    if name == "blur":
+        return blur(case.clip, case.card.blur_sigma)
+    return case.flat(INTENSITY[name]).expand_as(case.clip)
+
+
+def noise(case: Case, count: int) -> torch.Tensor:
+    """Clips whose every pixel and channel is drawn evenly between black and white.
+
+    Returns:
+        float32 [count, 3, T, H, W] in the model's space, the same on every device.
+    """
+    generator = torch.Generator().manual_seed(case.seed)
+    drawn = torch.rand(count, *case.clip.shape, generator=generator).to(case.clip.device)
+    black, white = case.flat(0.0), case.flat(1.0)
+    return black + drawn * (white - black)

@@ -1,0 +1,192 @@
+"""Methods that are TorchRay's, run by TorchRay itself: the extra `torchray`.
+
+TorchRay 1.0.0.2, https://github.com/facebookresearch/TorchRay, is under CC BY-NC 4.0, which forbids
+commercial use. It hooks the network and, while it runs, replaces functions of torch; so it gets a
+copy of the network, and runs in the engine's turn. The sum at a residual connection passes the
+whole signal to both sides, as TorchRay does where a network doesn't use its own sum.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from videovisual.attribution.method import Case, to_map
+from videovisual.attribution.parameters import (
+    ContrastiveExcitationBackpropParameters,
+    LayerParameters,
+    Parameters,
+)
+from videovisual.engine.oracle import check_layer
+from videovisual.engine.probe import Attribution, Probe
+from videovisual.engine.progress import Progress
+from videovisual.errors import InvalidParameter, MissingExtra
+from videovisual.saliency import Saliency
+
+Foreign = Callable[..., torch.Tensor]
+
+
+def guided_backprop(case: Case, parameters: Parameters) -> Attribution:
+    """Gradient of the target's logit, of which each ReLU passes only what is positive, both ways.
+
+    The largest absolute value over a pixel's channels (Springenberg et al. 2015, arXiv 1412.6806).
+
+    Raises:
+        MissingExtra: TorchRay is not installed.
+    """
+    del parameters
+    return _at_input(case, "guided_backprop")
+
+
+def deconvnet(case: Case, parameters: Parameters) -> Attribution:
+    """Gradient of the target's logit, of which each ReLU passes what is positive on the way back.
+
+    The largest absolute value over a pixel's channels (Zeiler & Fergus 2014, arXiv 1311.2901).
+
+    Raises:
+        MissingExtra: TorchRay is not installed.
+    """
+    del parameters
+    return _at_input(case, "deconvnet")
+
+
+def linear_approx(case: Case, parameters: LayerParameters) -> Attribution:
+    """A layer's activations times the gradient of the target's logit there, summed over channels.
+
+    Raises:
+        MissingExtra: TorchRay is not installed.
+        InvalidParameter: no such layer.
+    """
+    return _at_layer(case, "linear_approx", parameters, signed=True)
+
+
+def excitation_backprop(case: Case, parameters: LayerParameters) -> Attribution:
+    """The probability that a winner-take-all walk from the target passes a layer's cell.
+
+    Zhang et al. 2016, arXiv 1608.00507.
+
+    Raises:
+        MissingExtra: TorchRay is not installed.
+        InvalidParameter: no such layer.
+    """
+    return _at_layer(case, "excitation_backprop", parameters, signed=False)
+
+
+def contrastive_excitation_backprop(
+    case: Case, parameters: ContrastiveExcitationBackpropParameters
+) -> Attribution:
+    """Excitation backprop of the target less that of everything else (Zhang et al. 2016).
+
+    Raises:
+        MissingExtra: TorchRay is not installed.
+        InvalidParameter: no such layer.
+    """
+    method = _find("contrastive_excitation_backprop", "excitation_backprop")
+    contrast = parameters.contrast_layer or case.card.cam_layer
+
+    def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        check_layer(network, contrast, "contrast_layer")
+        layer = parameters.layer or _stage_before(network, contrast)
+        check_layer(network, layer)
+        return method(
+            _copied(network), clips, targets, saliency_layer=layer, contrast_layer=contrast
+        )
+
+    return _run(case, apply, signed=False)
+
+
+def _at_input(case: Case, name: str) -> Attribution:
+    method = _find(name)
+
+    def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return method(_copied(network), clips, targets)
+
+    return _run(case, apply, signed=False)
+
+
+def _at_layer(case: Case, name: str, parameters: LayerParameters, *, signed: bool) -> Attribution:
+    method = _find(name)
+    layer = parameters.layer or case.card.cam_layer
+
+    def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        check_layer(network, layer)
+        return method(_copied(network), clips, targets, saliency_layer=layer)
+
+    return _run(case, apply, signed=signed)
+
+
+def _run(case: Case, apply: Foreign, *, signed: bool) -> Attribution:
+    reading = yield Probe(
+        case.clip[None].clone(), case.targets(1), apply=apply, progress=Progress(0, 1)
+    )
+    assert reading.applied is not None
+    coarse = reading.applied
+    if coarse.ndim != 5:
+        raise InvalidParameter(
+            f"The layer gives {list(coarse.shape)}, not [N, C, T, H, W]. Name a convolutional "
+            "stage.",
+            parameter="layer",
+        )
+    fine = F.interpolate(coarse, case.clip.shape[1:], mode="trilinear", align_corners=False)
+    return Saliency(
+        to_map(fine[0, 0]), signed=signed, diagnostics={"layer_shape": list(coarse.shape[2:])}
+    )
+
+
+def _find(name: str, module: str | None = None) -> Foreign:
+    """TorchRay's function of that name."""
+    try:
+        found: Any = importlib.import_module(f"torchray.attribution.{module or name}")
+    # A torchvision that doesn't fit torch fails with a RuntimeError when TorchRay imports it.
+    except (ImportError, RuntimeError) as error:
+        raise MissingExtra(
+            f"{name} is TorchRay's, which cannot be imported here ({error}). Install it with: "
+            "pip install 'videovisual[torchray]'. Its licence, CC BY-NC 4.0, forbids commercial "
+            "use.",
+            extra="torchray",
+            licence="CC BY-NC 4.0",
+        ) from None
+    function: Foreign = getattr(found, name)
+    return function
+
+
+def _copied(network: nn.Module) -> nn.Module:
+    """A copy that TorchRay may hook and whose weights it may turn, with flat inputs to `Linear`.
+
+    TorchRay multiplies the gradient of a convolution's or a linear layer's input in place, which
+    torch forbids for that of a linear layer of more than two axes: it is a view.
+    """
+    own = copy.deepcopy(network)
+    for module in own.modules():
+        if isinstance(module, nn.Linear):
+            _Flat(module)
+    return own
+
+
+class _Flat:
+    """Makes a linear layer see [N, C], whatever axes its input has."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self._shape: torch.Size = torch.Size()
+        layer.register_forward_pre_hook(self._before)
+        layer.register_forward_hook(self._after)
+
+    def _before(self, _layer: nn.Module, inputs: tuple[torch.Tensor]) -> torch.Tensor:
+        self._shape = inputs[0].shape[:-1]
+        return inputs[0].flatten(0, -2)
+
+    def _after(self, _layer: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+        return output.reshape(*self._shape, output.shape[-1])
+
+
+def _stage_before(network: nn.Module, layer: str) -> str:
+    """The top-level module before the one that `layer` is in."""
+    stages = [name for name, _ in network.named_children()]
+    place = stages.index(layer.partition(".")[0])
+    return stages[max(0, place - 1)]

@@ -1,0 +1,152 @@
+"""What every method owes on every architecture, with random weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.frames import blocks
+from torch import nn
+
+from videovisual import faithfulness, motion, zoo
+from videovisual.attribution import catalogue
+from videovisual.attribution.catalogue import Entry
+from videovisual.engine.engine import Engine, run
+from videovisual.engine.oracle import Oracle
+from videovisual.errors import InvalidParameter, MissingExtra
+from videovisual.explanation import Explainer, PreparedClip
+from videovisual.saliency import Saliency
+from videovisual.zoo import Classifier
+
+TRAINED = [
+    card.name
+    for card in zoo.cards().values()
+    if card.name.endswith("-motion") and card.weights.sha256 is not None
+]
+MODELS = [name for name in zoo.cards() if name.endswith("-motion")]
+OURS = [entry for entry in catalogue.ENTRIES if entry.module != "torchray_adapter"]
+QUICK: dict[str, dict[str, Any]] = {
+    "smooth_grad": {"samples": 3},
+    "integrated_gradients": {"steps": 3},
+    "occlusion": {"box": 32, "box_frames": 8, "stride": 32, "stride_frames": 8},
+    "rise": {"masks": 24},
+}
+STOCHASTIC = {"smooth_grad", "rise"}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def classifier(request: pytest.FixtureRequest) -> Classifier:
+    card = zoo.card(request.param)
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return Classifier(card, zoo.build(card), "random")
+
+
+@pytest.fixture
+def prepared(classifier: Classifier) -> PreparedClip:
+    clip = classifier.prepare(blocks(classifier.card.input.frames, 64, 64))
+    return PreparedClip(clip, None, {})
+
+
+def explainer(classifier: Classifier, entry: Entry, seed: int = 0) -> Explainer:
+    return Explainer.of(classifier, entry.name, QUICK.get(entry.name, {}), seed=seed)
+
+
+def explain(
+    classifier: Classifier, entry: Entry, prepared: PreparedClip, seed: int = 0
+) -> Saliency:
+    oracle = Oracle(classifier.network, "cpu")
+    return run(oracle, explainer(classifier, entry, seed).attribute(prepared, 3))
+
+
+@pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
+def test_map_is_finite_of_the_clips_shape_and_repeatable(
+    classifier: Classifier, prepared: PreparedClip, entry: Entry
+) -> None:
+    before = {key: value.clone() for key, value in classifier.network.state_dict().items()}
+    saliency = explain(classifier, entry, prepared)
+    assert saliency.map.shape == tuple(prepared.clip.shape[1:])
+    assert saliency.map.dtype == np.float32
+    assert np.isfinite(saliency.map).all()
+    # Of random channels Grad-CAM's rectifier may leave nothing.
+    assert saliency.map.max() > saliency.map.min() or entry.name == "grad_cam"
+    assert saliency.signed or saliency.map.min() >= 0
+    np.testing.assert_array_equal(saliency.map, explain(classifier, entry, prepared).map)
+    other = explain(classifier, entry, prepared, seed=1)
+    assert np.array_equal(saliency.map, other.map) == (entry.name not in STOCHASTIC)
+    after = classifier.network.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+
+
+@pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
+def test_closing_at_any_yield_leaves_no_hook(
+    classifier: Classifier,
+    prepared: PreparedClip,
+    entry: Entry,
+    hooks: Callable[[nn.Module], int],
+) -> None:
+    oracle = Oracle(classifier.network, "cpu")
+    for steps in range(3):
+        work = explainer(classifier, entry).attribute(prepared, 3)
+        try:
+            probe = next(work)
+            for _ in range(steps):
+                probe = work.send(oracle.evaluate(probe))
+        except StopIteration:
+            break
+        work.close()
+        assert hooks(classifier.network) == 0
+
+
+def test_beside_others_a_map_is_what_it_is_alone(
+    classifier: Classifier, prepared: PreparedClip
+) -> None:
+    with Engine(Oracle(classifier.network, "cpu")) as engine:
+        jobs = [
+            engine.submit(explainer(classifier, entry).attribute(prepared, 3)) for entry in OURS
+        ]
+        together = [job.result(60).map for job in jobs]
+    for entry, values in zip(OURS, together, strict=True):
+        np.testing.assert_array_equal(values, explain(classifier, entry, prepared).map)
+
+
+@pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("name", TRAINED)
+def test_randomised_weights_give_another_map(name: str, entry: Entry) -> None:
+    classifier = zoo.load(name)
+    sample = motion.sample(4)
+    frames = sample.frames[:: len(sample.frames) // classifier.card.input.frames]
+    prepared = PreparedClip(classifier.prepare(frames), None, {})
+    trained = explain(classifier, entry, prepared)
+    other = explain(faithfulness.randomised(classifier, seed=9), entry, prepared)
+    assert faithfulness.similarity(trained.map, other.map) < 0.9
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in catalogue.ENTRIES if entry not in OURS],
+    ids=lambda entry: entry.name,
+)
+def test_without_the_extra_its_methods_name_it_and_its_licence(
+    classifier: Classifier,
+    prepared: PreparedClip,
+    entry: Entry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchray", None)
+    with pytest.raises(MissingExtra, match=r"videovisual\[torchray\].*CC BY-NC"):
+        explain(classifier, entry, prepared)
+
+
+@pytest.mark.parametrize("entry", catalogue.ENTRIES, ids=lambda entry: entry.name)
+def test_a_wrong_parameter_is_refused_with_what_is_allowed(entry: Entry) -> None:
+    with pytest.raises(InvalidParameter, match="no parameter 'nonsense'"):
+        entry.parse({"nonsense": 1})
+    for name, schema in entry.parameters.model_json_schema().get("properties", {}).items():
+        if "minimum" in str(schema) or "exclusiveMinimum" in str(schema):
+            with pytest.raises(InvalidParameter, match=name):
+                entry.parse({name: -1})
