@@ -46,7 +46,7 @@ def cut_shot(film: Path, target: Path) -> Path:
     frames = clips.open_path(film).read(SHOT)[:, :, SQUARE]
     target.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(target), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"crf": "10"})
+        stream = container.add_stream("libx264", rate=FPS, options=render.X264 | {"crf": "10"})
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for frame in frames:
