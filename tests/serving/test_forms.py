@@ -162,7 +162,12 @@ def test_provenance(api: Api, video: Path) -> None:
     fields = {"method": "ig", "steps": "1", "seed": "5", "target": "3"}
     answer = api.explain(files={"video": video.read_bytes()}, data=fields).json()
     provenance = answer["explanations"][0]["provenance"]
-    assert provenance["parameters"] == {"steps": 1, "baseline": "black"}
+    assert provenance["parameters"] == {
+        "steps": 1,
+        "rule": "midpoint",
+        "baseline": "black",
+        "noise_baselines": 4,
+    }
     assert provenance["seed"] == 5
     assert provenance["target"]["index"] == 3
     assert provenance["model"] == api.model
