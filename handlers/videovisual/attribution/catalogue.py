@@ -15,6 +15,7 @@ from videovisual.attribution.parameters import (
     LayerParameters,
     OcclusionParameters,
     Parameters,
+    PerturbationParameters,
     RiseParameters,
     SmoothGradParameters,
 )
@@ -133,6 +134,30 @@ ENTRIES = (
         LayerParameters,
         "grad_cam",
         ("gradcam",),
+    ),
+    Entry(
+        "ep_2d",
+        "the mask that keeps the target best, of a given area in every frame",
+        "Fong et al. 2019, arXiv 1910.08485",
+        PerturbationParameters,
+        "perturbation.ep_2d",
+        ("2d_ep",),
+    ),
+    Entry(
+        "ep_3d",
+        "the mask that keeps the target best, of a given share of space-time",
+        "Li et al. 2021, arXiv 2005.00375",
+        PerturbationParameters,
+        "perturbation.ep_3d",
+        ("3d_ep",),
+    ),
+    Entry(
+        "step",
+        "as ep_3d, gathered into few solid regions of space-time",
+        "Li et al. 2021, arXiv 2005.00375",
+        PerturbationParameters,
+        "perturbation.step",
+        ("perturb", "perturbation"),
     ),
     Entry(
         "occlusion",

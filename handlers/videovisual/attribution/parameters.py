@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,8 @@ from pydantic import (
     PlainSerializer,
 )
 from pydantic.json_schema import SkipJsonSchema
+
+MAX_AREAS = 5
 
 
 class Parameters(BaseModel):
@@ -95,6 +98,48 @@ class LayerParameters(Parameters):
 
     layer: str | None = Field(
         default=None, description="dotted name of the module to read; the card's `cam_layer`"
+    )
+
+
+def _several(value: Any) -> Any:
+    """A form field's text, `0.1`, `0.05,0.1` or `[0.05, 0.1]`, or a single number, as a list."""
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            return json.loads(text if text.startswith("[") else f"[{text}]")
+        except json.JSONDecodeError:
+            return [value]
+    if isinstance(value, int | float):
+        return [value]
+    return value
+
+
+class PerturbationParameters(Parameters):
+    """Parameters of `ep_2d`, `ep_3d` and `step`."""
+
+    area: Annotated[
+        tuple[Annotated[float, Field(ge=0.001, le=0.9)], ...], BeforeValidator(_several)
+    ] = Field(
+        default=(0.1,),
+        min_length=1,
+        max_length=MAX_AREAS,
+        description="the share of the clip that the mask may show, from 0.001 to 0.9, or up to "
+        f"{MAX_AREAS} of them, of which the map is the mean",
+    )
+    variant: Literal["preserve", "delete", "dual"] = Field(
+        default="preserve",
+        description="show only the mask's inside and keep the target, hide only its inside and "
+        "lose the target, or both at once",
+    )
+    perturbation: Literal["blur", "fade"] = Field(
+        default="blur", description="what hides a pixel: blurring it, or fading it out"
+    )
+    preset: Literal["default", "reference"] = Field(
+        default="default",
+        description="how the mask is sought: as quickly as we can, or with published settings",
+    )
+    iterations: int | None = Field(
+        default=None, ge=1, le=10000, description="steps of the search; the preset's own"
     )
 
 

@@ -134,7 +134,7 @@ class I3D(nn.Module):
             if name != "logits":
                 x = layer(x)
         # Published: a 2 x 7 x 7 average pool at stride 1, then the mean over time.
-        x = F.avg_pool3d(x, (min(2, x.shape[2]), x.shape[3], x.shape[4]), stride=1)
+        x = F.avg_pool3d(x, (min(2, x.shape[2]), x.shape[3], x.shape[4]), 1)
         scores: torch.Tensor = self.logits(x).mean(dim=(2, 3, 4))
         return scores
 

@@ -34,6 +34,9 @@ QUICK: dict[str, dict[str, Any]] = {
     "integrated_gradients": {"steps": 3},
     "occlusion": {"box": 32, "box_frames": 8, "stride": 32, "stride_frames": 8},
     "rise": {"masks": 24},
+    "ep_2d": {"iterations": 12},
+    "ep_3d": {"iterations": 12, "area": [0.05, 0.2]},
+    "step": {"iterations": 24, "variant": "dual"},
 }
 STOCHASTIC = {"smooth_grad", "rise"}
 

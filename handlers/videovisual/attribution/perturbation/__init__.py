@@ -1,0 +1,1 @@
+"""Extremal perturbations: the mask of a given area that keeps, or loses, the target best."""

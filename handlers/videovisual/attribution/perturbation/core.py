@@ -1,0 +1,59 @@
+"""STEP's core term, which gathers a mask into few solid regions of space-time."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from torch.nn import functional as F
+
+
+class Core:
+    """How much of the ellipsoid around each cell a mask fills (Li et al. 2021, arXiv 2005.00375).
+
+    Cells stand in every frame, `side` pixels apart, and reach over the clip's borders, where only
+    what lies inside is counted.
+
+    Args:
+        shape: (T, H, W) of the masks.
+        frames: the ellipsoid's extent in time, odd.
+        side: its extent in space, in pixels, and the distance of the cells.
+        device: of the masks.
+
+    Attributes:
+        size: number of cells.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        frames: int,
+        side: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._kernel = ellipsoid(frames, side).to(device)[None, None]
+        self._stride = (1, side, side)
+        margins = [_margins(size, side) for size in shape[:0:-1]]
+        self._padding = [side for pair in margins for side in pair] + [frames // 2] * 2
+        self._volume = self._sums(torch.ones(1, *shape, device=device))
+        self.size = prod(self._volume.shape[2:])
+
+    def __call__(self, masks: torch.Tensor) -> torch.Tensor:
+        """Masks [N, T, H, W] → mean of the mask in each cell's ellipsoid, [N, size]."""
+        return (self._sums(masks) / self._volume).flatten(1)
+
+    def _sums(self, masks: torch.Tensor) -> torch.Tensor:
+        return F.conv3d(F.pad(masks, self._padding)[:, None], self._kernel, stride=self._stride)
+
+
+def ellipsoid(frames: int, side: int) -> torch.Tensor:
+    """1 inside of the ellipsoid that fits a box, 0 outside: float32 [frames, side, side]."""
+    axes = [(torch.arange(size) - (size - 1) / 2) / (size / 2) for size in (frames, side, side)]
+    time, row, column = torch.meshgrid(*axes, indexing="ij")
+    return (time**2 + row**2 + column**2 <= 1).float()
+
+
+def _margins(size: int, side: int) -> tuple[int, int]:
+    """What is missing to a whole number of cells, on both sides."""
+    missing = -size % side
+    return missing // 2, missing - missing // 2

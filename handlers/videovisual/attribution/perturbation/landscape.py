@@ -1,0 +1,118 @@
+"""What a search descends: coarse masks → clips to be judged, and the terms of a mask's shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+
+from videovisual.attribution.method import Case
+from videovisual.attribution.parameters import PerturbationParameters
+from videovisual.attribution.perturbation.area import area_term, count_of, cut
+from videovisual.attribution.perturbation.core import Core
+from videovisual.attribution.perturbation.mask import SmoothMasks
+from videovisual.attribution.perturbation.preset import Preset
+from videovisual.attribution.perturbation.pyramid import Pyramid
+from videovisual.engine.probe import Objective
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two things that a mask can do.
+
+    Attributes:
+        name: `preserve`, where only the mask's inside is shown, or `delete`, only its outside.
+        objective: what the network is asked for, to be made large.
+    """
+
+    name: str
+    objective: Objective
+
+    def shown(self, masks: torch.Tensor) -> torch.Tensor:
+        """How much of each pixel is shown."""
+        return masks if self.name == "preserve" else 1 - masks
+
+    def loss(self, logits: torch.Tensor, target: int) -> torch.Tensor:
+        """The negative objective [N], of logits [N, classes]."""
+        everything = logits.logsumexp(dim=1)
+        if self.objective is Objective.LOG_PROBABILITY:
+            return everything - logits[:, target]
+        others = torch.cat([logits[:, :target], logits[:, target + 1 :]], dim=1)
+        return everything - others.logsumexp(dim=1)
+
+
+PRESERVE = Side("preserve", Objective.LOG_PROBABILITY)
+DELETE = Side("delete", Objective.LOG_COMPLEMENT)
+VARIANTS = {"preserve": (PRESERVE,), "delete": (DELETE,), "dual": (PRESERVE, DELETE)}
+
+
+class Landscape:
+    """The terms of the objective, for the masks of all areas at once.
+
+    Args:
+        case: clip, target and model.
+        parameters: areas, variant and perturbation.
+        preset: the weights of the terms, and the masks' grid.
+
+    Attributes:
+        masks: makes full-size masks of coarse ones.
+        cells: shape (T, h, w) of a coarse mask.
+        sides: what the masks have to do.
+        goal: the weights of the terms.
+    """
+
+    def __init__(self, case: Case, parameters: PerturbationParameters, preset: Preset) -> None:
+        clip, goal = case.clip, preset.goal
+        frames, height, width = clip.shape[1:]
+        step, sigma = preset.grid(height)
+        self.masks = SmoothMasks(height, width, step, sigma, clip.device)
+        self.sides = VARIANTS[parameters.variant]
+        self.cells = (frames, *self.masks.cells)
+        self.goal = goal
+        self._areas = parameters.area
+        self._shape, self._device = (frames, height, width), clip.device
+        self._rows = frames if goal.by_frame else 1
+        self._counts = self._count(frames * height * width // self._rows, self._rows)
+        self._pyramid = (
+            Pyramid.blurred(clip, case.card.blur_sigma)
+            if parameters.perturbation == "blur"
+            else Pyramid.faded(clip)
+        )
+        self._core = None
+        if goal.core:
+            self._core = Core(self._shape, *preset.core(frames, height), clip.device)
+            self._core_counts = self._count(self._core.size, 1)
+
+    def _count(self, size: int, rows: int) -> torch.Tensor:
+        counts = [count_of(area, size) for area in self._areas for _ in range(rows)]
+        return torch.tensor(counts)
+
+    def clips(self, masks: torch.Tensor, side: Side) -> torch.Tensor:
+        """Masks [A, T, H, W] → what is seen of the clip, [A, 3, T, H, W]."""
+        return self._pyramid(side.shown(masks))
+
+    def ends(self) -> torch.Tensor:
+        """The clip all hidden, and all shown: [2, 3, T, H, W]."""
+        shown = torch.arange(2.0, device=self._device).view(2, 1, 1, 1)
+        return self._pyramid(shown.expand(2, *self._shape))
+
+    def area(self, masks: torch.Tensor) -> torch.Tensor:
+        """The area term [A] of masks [A, T, H, W]."""
+        terms = area_term(self._by_row(masks), self._counts)
+        return terms.view(len(masks), -1).mean(dim=1)
+
+    def core(self, masks: torch.Tensor) -> torch.Tensor:
+        """The core term [A] of masks [A, T, H, W]; 0 where the goal has none."""
+        if self._core is None:
+            return masks.new_zeros(len(masks))
+        return area_term(self._core(masks), self._core_counts)
+
+    def hard(self, masks: torch.Tensor) -> torch.Tensor:
+        """Masks cut to 0 and 1, of exactly the areas that were asked for."""
+        return cut(self._by_row(masks), self._counts).view_as(masks)
+
+    def _by_row(self, masks: torch.Tensor) -> torch.Tensor:
+        """[A, T, H, W] → [A * rows, pixels], a row for what must have the area."""
+        size = prod(masks.shape[1:]) // self._rows
+        return masks.reshape(-1, size)

@@ -1,0 +1,67 @@
+"""What a mask does to a clip: it fades, or loses its detail, where the mask is low."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from videovisual.attribution.blur import blur
+
+LEVELS = 8
+
+
+class Pyramid:
+    """Versions of a clip from the fully perturbed one to the clip itself, evenly spaced in a mask.
+
+    Args:
+        levels: float32 [L, 3, T, H, W], most perturbed first, the clip last.
+    """
+
+    def __init__(self, levels: torch.Tensor) -> None:
+        self._base = levels[0]
+        self._rises = levels.diff(dim=0)
+
+    @classmethod
+    def blurred(cls, clip: torch.Tensor, sigma: float) -> Pyramid:
+        """Gaussian blurs of the clip [3, T, H, W], `sigma` in pixels falling evenly to 0."""
+        sigmas = [sigma * (1 - level / (LEVELS - 1)) for level in range(LEVELS)]
+        return cls(torch.stack([blur(clip, each) for each in sigmas]))
+
+    @classmethod
+    def faded(cls, clip: torch.Tensor) -> Pyramid:
+        """From 0, the middle of the model's space, straight to the clip [3, T, H, W]."""
+        return cls(torch.stack([torch.zeros_like(clip), clip]))
+
+    def __call__(self, masks: torch.Tensor) -> torch.Tensor:
+        """Masks [N, T, H, W] in [0, 1] → clips [N, 3, T, H, W], differentiable in the masks."""
+        clips: torch.Tensor = _Interpolation.apply(masks, self._base, self._rises)  # type: ignore[no-untyped-call]
+        return clips
+
+
+class _Interpolation(torch.autograd.Function):
+    """Linear interpolation between levels, as a sum of rises, each climbed as far as the mask says.
+
+    So every level is read once, in order, and none is gathered by pixel.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, masks: torch.Tensor, base: torch.Tensor, rises: torch.Tensor
+    ) -> torch.Tensor:
+        clips = base.expand(len(masks), *base.shape).clone()
+        height = masks * len(rises)
+        for level, rise in enumerate(rises):
+            clips.addcmul_((height - level).clamp_(0, 1)[:, None], rise)
+        ctx.save_for_backward(height, rises)
+        return clips
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        height, rises = ctx.saved_tensors
+        # A mask of 1 is at the top of the last rise, on which it can only go down.
+        levels = height.floor().clamp_(max=len(rises) - 1)
+        slopes = torch.zeros_like(grads[0])
+        for level, rise in enumerate(rises):
+            slopes.addcmul_((levels == level).to(rise)[:, None], rise)
+        return slopes.mul_(grads[0]).sum(dim=1).mul_(len(rises)), None, None

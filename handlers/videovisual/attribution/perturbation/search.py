@@ -1,0 +1,215 @@
+"""The search for masks, which all extremal perturbations share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+
+from videovisual.attribution.method import Case, to_map
+from videovisual.attribution.parameters import PerturbationParameters
+from videovisual.attribution.perturbation.landscape import Landscape
+from videovisual.attribution.perturbation.preset import Preset
+from videovisual.engine.probe import Attribution, Probe, Work
+from videovisual.engine.progress import Progress
+from videovisual.saliency import Saliency
+
+COURSE = 100
+"""The most points of the objective's course in the diagnostics."""
+
+SETTLED = 0.01
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best masks so far, each area's its own.
+
+    Attributes:
+        coarse: float32 [A, T, h, w].
+        objective: float32 [A].
+    """
+
+    coarse: torch.Tensor
+    objective: torch.Tensor
+
+    def or_better(self, coarse: torch.Tensor, objective: torch.Tensor) -> Best:
+        """For each area the one of lower objective."""
+        better = objective < self.objective
+        return Best(
+            coarse.where(better.view(-1, 1, 1, 1), self.coarse),
+            objective.where(better, self.objective),
+        )
+
+
+@dataclass
+class Course:
+    """How the objective, the mean over the areas, went.
+
+    Attributes:
+        values: of every iteration.
+        best: the lowest.
+        since: the iteration of the last progress that was worth it.
+    """
+
+    values: list[float] = field(default_factory=list)
+    best: float = float("inf")
+    since: int = 0
+
+    def add(self, value: float, progress: float) -> None:
+        """Note an iteration's objective; a fall by the share `progress` counts as progress."""
+        if value < self.best * (1 - progress):
+            self.best, self.since = value, len(self.values)
+        self.values.append(value)
+
+    def idle(self) -> int:
+        """Iterations since the last progress."""
+        return len(self.values) - 1 - self.since
+
+    def settled(self) -> bool:
+        """Whether the last tenth of the iterations brought less than 1% of the objective."""
+        tail = max(1, len(self.values) // 10)
+        before = min(self.values[:-tail], default=float("inf"))
+        return min(self.values) > before * (1 - SETTLED)
+
+    def facts(self) -> dict[str, Any]:
+        """The iterations, and at most `COURSE` of their objectives, evenly chosen."""
+        every = -(-len(self.values) // COURSE)
+        return {
+            "iterations": len(self.values),
+            "course": self.values[::every],
+            "course_every": every,
+        }
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What an iteration sees of the masks it is at.
+
+    Attributes:
+        objective: float32 [A].
+        gradient: of this iteration's terms at the coarse masks, [A, T, h, w].
+        probability: the target's, behind the masks, mean of the areas.
+    """
+
+    objective: torch.Tensor
+    gradient: torch.Tensor
+    probability: float
+
+
+def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> Attribution:
+    """Descend from masks that show everything; the map is the mean of all areas' masks.
+
+    All areas descend side by side. An iteration asks for the network's gradient at what is seen
+    of the clip, and carries it on to the masks' cells itself.
+    """
+    landscape = Landscape(case, parameters, preset)
+    of = parameters.iterations or preset.iterations
+    coarse = torch.ones(len(parameters.area), *landscape.cells, device=case.clip.device)
+    velocity: torch.Tensor | None = None
+    best = Best(coarse, coarse.new_full((len(coarse),), torch.inf))
+    course = Course()
+    progress = Progress(0, of)
+    for iteration in range(of):
+        sight = yield from _look(case, landscape, coarse, iteration, progress)
+        best = best.or_better(coarse, sight.objective)
+        course.add(sight.objective.mean().item(), preset.progress)
+        progress = Progress(
+            iteration + 1,
+            of,
+            objective=course.values[-1],
+            probability=sight.probability,
+            partial=partial(_partial, landscape, parameters, best, course.facts()),
+        )
+        if preset.is_over(iteration, of, course.idle()):
+            break
+        if velocity is None:
+            velocity = sight.gradient
+        else:
+            velocity = preset.momentum * velocity + (1 - preset.dampening) * sight.gradient
+        change = preset.rate_at(iteration, of, coarse[0].numel()) * velocity
+        if preset.bound is not None:
+            change = change.clamp(-preset.bound, preset.bound)
+        coarse = (coarse - change).clamp(0, 1)
+    if preset.last:
+        best = Best(coarse, best.objective)
+    masks = landscape.masks(best.coarse)
+    chances = yield from _judge(case, landscape, masks, progress)
+    areas = [
+        own | chance
+        for own, chance in zip(_areas(parameters, masks, best), chances["areas"], strict=True)
+    ]
+    return _saliency(
+        masks,
+        **course.facts(),
+        **chances | {"areas": areas},
+        converged=course.settled(),
+        partial=False,
+    )
+
+
+def _look(
+    case: Case, landscape: Landscape, coarse: torch.Tensor, iteration: int, progress: Progress
+) -> Work[Sight]:
+    goal = landscape.goal
+    targets = case.targets(len(coarse))
+    leaf = coarse.detach().requires_grad_()
+    # Never open across a yield: the mode belongs to the thread, and so to its other jobs.
+    with torch.enable_grad():
+        masks = landscape.masks(leaf)
+        views = [landscape.clips(masks, side) for side in landscape.sides]
+        area, core = landscape.area(masks), landscape.core(masks)
+        shape = goal.area_at(iteration) * area + goal.core_at(iteration) * core
+    objective = (goal.area * area + goal.core * core).detach()
+    pulls = []
+    chances = []
+    for side, clips in zip(landscape.sides, views, strict=True):
+        reading = yield Probe(
+            clips.detach(), targets, side.objective, gradient=True, progress=progress
+        )
+        assert reading.gradient is not None
+        objective = objective + goal.score * side.loss(reading.logits, case.target)
+        pulls.append(-goal.score * reading.gradient)
+        chances.append(reading.probabilities()[:, case.target].mean().item())
+    (gradient,) = torch.autograd.grad([*views, shape], [leaf], [*pulls, torch.ones_like(shape)])
+    return Sight(objective, gradient, chances[0])
+
+
+def _judge(
+    case: Case, landscape: Landscape, masks: torch.Tensor, progress: Progress
+) -> Work[dict[str, Any]]:
+    """The target's probability behind each area's mask as it is and cut hard, and without one."""
+    ends = yield Probe(landscape.ends(), progress=progress)
+    hidden, whole = ends.probabilities()[:, case.target].tolist()
+    areas: list[dict[str, Any]] = [{} for _ in masks]
+    both = torch.cat([masks, landscape.hard(masks)])
+    for side in landscape.sides:
+        reading = yield Probe(landscape.clips(both, side), progress=progress)
+        chances = reading.probabilities()[:, case.target].view(2, -1).T.tolist()
+        for facts, (soft, hard) in zip(areas, chances, strict=True):
+            facts[f"probability_{side.name}"] = {"soft": soft, "hard": hard}
+    return {"probability_clip": whole, "probability_hidden": hidden, "areas": areas}
+
+
+def _partial(
+    landscape: Landscape, parameters: PerturbationParameters, best: Best, facts: dict[str, Any]
+) -> Saliency:
+    masks = landscape.masks(best.coarse)
+    return _saliency(masks, **facts, areas=_areas(parameters, masks, best), partial=True)
+
+
+def _areas(
+    parameters: PerturbationParameters, masks: torch.Tensor, best: Best
+) -> list[dict[str, Any]]:
+    """Of each area: what was asked for, the visible mask's mean, and the objective."""
+    achieved = masks.mean(dim=(1, 2, 3)).tolist()
+    columns = zip(parameters.area, achieved, best.objective.tolist(), strict=True)
+    return [
+        {"area": area, "achieved_area": mean, "objective": objective}
+        for area, mean, objective in columns
+    ]
+
+
+def _saliency(masks: torch.Tensor, **diagnostics: Any) -> Saliency:
+    return Saliency(to_map(masks.mean(dim=0)), signed=False, diagnostics=diagnostics)
