@@ -34,9 +34,14 @@ QUICK: dict[str, dict[str, Any]] = {
     "integrated_gradients": {"steps": 3},
     "occlusion": {"box": 32, "box_frames": 8, "stride": 32, "stride_frames": 8},
     "rise": {"masks": 24},
+    "ep_2d": {"iterations": 2},
+    "ep_3d": {"iterations": 2, "area": [0.05, 0.2]},
+    "step": {"iterations": 2, "variant": "dual"},
+}
+SEARCHED = {
     "ep_2d": {"iterations": 12},
-    "ep_3d": {"iterations": 12, "area": [0.05, 0.2]},
-    "step": {"iterations": 24, "variant": "dual"},
+    "ep_3d": {"iterations": 12},
+    "step": {"iterations": 24},
 }
 STOCHASTIC = {"smooth_grad", "rise"}
 
@@ -124,9 +129,12 @@ def test_randomised_weights_give_another_map(name: str, entry: Entry) -> None:
     sample = motion.sample(4)
     frames = sample.frames[:: len(sample.frames) // classifier.card.input.frames]
     prepared = PreparedClip(classifier.prepare(frames), None, {})
-    trained = explain(classifier, entry, prepared)
-    other = explain(faithfulness.randomised(classifier, seed=9), entry, prepared)
-    assert faithfulness.similarity(trained.map, other.map) < 0.9
+    maps = []
+    for network in (classifier, faithfulness.randomised(classifier, seed=9)):
+        given = SEARCHED.get(entry.name, QUICK.get(entry.name, {}))
+        work = Explainer.of(network, entry.name, given).attribute(prepared, 3)
+        maps.append(run(Oracle(network.network, "cpu"), work).map)
+    assert faithfulness.similarity(*maps) < 0.93
 
 
 @pytest.mark.parametrize(
