@@ -3,7 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import torch
 from torch import nn
+
+from videovisual import zoo
+from videovisual.zoo import Classifier
+
+MOTION_MODELS = [name for name in zoo.cards() if name.endswith("-motion")]
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +25,14 @@ def hooks() -> Callable[[nn.Module], int]:
         )
 
     return count
+
+
+@pytest.fixture(scope="session", params=MOTION_MODELS)
+def motion_model(request: pytest.FixtureRequest) -> Classifier:
+    """Each small architecture: trained where its weights ship, else random."""
+    card = zoo.card(request.param)
+    if card.weights.sha256 is not None:
+        return zoo.load(card.name)
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return Classifier(card, zoo.build(card), "random")
