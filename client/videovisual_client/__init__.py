@@ -2,14 +2,71 @@
 
 from videovisual_client import Client
 
-client = Client("http://127.0.0.1:8080", token="…")
+client = Client("http://127.0.0.1:8080", key_file="key_file.json")
 result = client.explain("clip.mp4", model="i3d-kinetics400", method="integrated_gradients")
 result.predictions[0].label, result.saliency.map.shape
 result.save("overlay.mp4")
+
+Both clients stand on httpx: it has timeouts for each phase, streams multipart bodies from disk, and
+speaks the same with and without `await`, none of which requests does.
 """
 
+from videovisual_client.async_client import AsyncClient
 from videovisual_client.client import Client
-from videovisual_client.errors import AuthenticationFailed, ConnectionFailed
+from videovisual_client.conversation import Timeouts
+from videovisual_client.errors import (
+    AuthenticationFailed,
+    Cancelled,
+    ClipTooShort,
+    ConnectionFailed,
+    DeadlineExceeded,
+    InvalidParameter,
+    InvalidRequest,
+    InvalidTarget,
+    MalformedClip,
+    MissingExtra,
+    Overloaded,
+    ServerFailed,
+    TimedOut,
+    TooLarge,
+    UnknownMethod,
+    UnknownModel,
+    UnknownOutput,
+    UnsupportedMedia,
+    VideoVisualError,
+)
+from videovisual_client.events import Accepted, Partial, Progress
+from videovisual_client.job import AsyncJob, Job
 from videovisual_client.result import Classification, Explained
 
-__all__ = ["AuthenticationFailed", "Classification", "Client", "ConnectionFailed", "Explained"]
+__all__ = [
+    "Accepted",
+    "AsyncClient",
+    "AsyncJob",
+    "AuthenticationFailed",
+    "Cancelled",
+    "Classification",
+    "Client",
+    "ClipTooShort",
+    "ConnectionFailed",
+    "DeadlineExceeded",
+    "Explained",
+    "InvalidParameter",
+    "InvalidRequest",
+    "InvalidTarget",
+    "Job",
+    "MalformedClip",
+    "MissingExtra",
+    "Overloaded",
+    "Partial",
+    "Progress",
+    "ServerFailed",
+    "TimedOut",
+    "Timeouts",
+    "TooLarge",
+    "UnknownMethod",
+    "UnknownModel",
+    "UnknownOutput",
+    "UnsupportedMedia",
+    "VideoVisualError",
+]

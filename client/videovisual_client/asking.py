@@ -187,7 +187,7 @@ def _explain(
     param: tuple[str, ...],
     **options: Any,
 ) -> Explained:
-    parameters = dict(_pair(text) for text in param)
+    parameters: dict[str, Any] = dict(_pair(text) for text in param)
     with Client(url, token=token, key_file=key_file) as client, _bar("explaining") as advance:
         return client.explain(
             clip,

@@ -121,6 +121,11 @@ class Overloaded(VideoVisualError):
     code = "overloaded"
     status = 503
 
+    @property
+    def retry_after(self) -> float:
+        """Seconds after which to try again."""
+        return float(self.detail.get("retry_after_s", 0))
+
 
 class DeadlineExceeded(VideoVisualError):
     """The request's `timeout_s` passed before the answer was ready."""

@@ -1,0 +1,90 @@
+"""A clip → the parts of a multipart body, read from disk only while they are sent."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from videovisual import clips
+from videovisual_client.errors import InvalidRequest
+
+ClipLike = str | os.PathLike[str] | npt.NDArray[np.uint8]
+Part = tuple[str, tuple[str, IO[bytes]]]
+
+
+class LateFile:
+    """A file that is open only while it is read: of a folder of frames, one at a time.
+
+    Raises:
+        InvalidRequest: it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = 0
+        self._open: IO[bytes] | None = None
+        try:
+            self.size = path.stat().st_size
+            with path.open("rb"):
+                """Refused now, before anything is sent."""
+        except OSError as error:
+            raise InvalidRequest(
+                f"{path} cannot be read: {error.strerror}. Give a video file or a folder of frames."
+            ) from None
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes; empty at the end, when the file is closed again."""
+        if self._open is None:
+            self._open = self._path.open("rb")
+            self._open.seek(self._at)
+        data = self._open.read(size)
+        self._at += len(data)
+        if not data or self._at >= self.size:
+            self._open.close()
+            self._open = None
+        return data
+
+    def tell(self) -> int:
+        """Bytes read so far."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, as files do."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+        self._at = start + offset
+        return self._at
+
+
+def parts(clip: ClipLike) -> list[Part]:
+    """The parts that hold a clip.
+
+    Args:
+        clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
+
+    Raises:
+        InvalidRequest: there is nothing there, or it cannot be read.
+    """
+    if isinstance(clip, np.ndarray):
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, frames=clip)
+        return [("video", ("clip.npz", buffer))]
+    path = Path(clip)
+    if not path.is_dir():
+        return [("video", (path.name, _late(path)))]
+    files = clips.frame_files(path)
+    if not files:
+        raise InvalidRequest(f"The folder {path} is empty. It should hold PNG or JPEG frames.")
+    return [(f"frame_{index:05d}", (file.name, _late(file))) for index, file in enumerate(files)]
+
+
+def _late(path: Path) -> IO[bytes]:
+    # httpx asks for no more than read, seek and tell.
+    return cast(IO[bytes], cast(Any, LateFile(path)))

@@ -1,0 +1,303 @@
+"""Jobs: followed, cancelled, and many of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from tests.unit.client.server import Asked, Said, Stage, answer
+
+from videovisual.protocol import Array
+from videovisual_client import AsyncClient, Client, Partial, Progress, errors
+from videovisual_client.events import Lines
+
+Frames = npt.NDArray[np.uint8]
+
+ACCEPTED = {"event": "accepted", "job": "j1", "queue": 2}
+STEP = {"event": "progress", "step": 3, "of": 9, "objective": None, "probability": 0.5}
+RICH_STEP = STEP | {"eta_s": 4.5, "method": "step", "target": {"index": 1, "label": "ironing"}}
+MAP = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+PARTIAL = {
+    "event": "partial",
+    "method": "step",
+    "target": "ironing",
+    "map": Array.of(MAP).model_dump(mode="json"),
+    "step": 3,
+}
+RESULT = {"event": "result", "answer": answer().model_dump(mode="json")}
+DONE = {"event": "done"}
+CANCELLED = {
+    "event": "error",
+    "status": 499,
+    "error": {"code": "cancelled", "message": "The job was cancelled."},
+}
+DEADLINE_S = 20
+
+
+def test_progress_and_partial_maps_are_told(stage: Stage, client: Client, clip: Frames) -> None:
+    lines = [ACCEPTED, STEP, RICH_STEP, PARTIAL, RESULT, DONE]
+    stage.script = lambda _: Said(lines=iter(lines))
+    steps: list[Progress] = []
+    maps: list[Partial] = []
+    result = client.explain(clip, model="m", on_progress=steps.append, on_partial=maps.append)
+    assert result.predictions[0].label == "ironing"
+    assert steps == [
+        Progress(3, 9, None, 0.5),
+        Progress(3, 9, None, 0.5, 4.5, "step", "ironing"),
+    ]
+    np.testing.assert_array_equal(maps[0].map, MAP)
+    assert (maps[0].method, maps[0].target, maps[0].step) == ("step", "ironing", 3)
+    assert stage.asked[0].field("stream") == "true"
+    assert stage.asked[0].field("partial_every_s") == "2.0"
+
+
+def test_partial_maps_come_only_when_asked_for(stage: Stage, client: Client, clip: Frames) -> None:
+    stage.script = lambda _: Said(lines=iter([ACCEPTED, RESULT, DONE]))
+    client.explain(clip, model="m", on_progress=print)
+    assert stage.asked[0].field("partial_every_s") is None
+
+
+def test_a_server_that_gives_no_job_id_or_place(stage: Stage, client: Client, clip: Frames) -> None:
+    stage.script = lambda _: Said(lines=iter([{"event": "accepted"}, STEP, RESULT, DONE]))
+    with client.submit(clip, model="m") as job:
+        assert (job.id, job.queue) == ("", 0)
+        assert job.result().predictions
+        assert not job.cancel()
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [
+        ([ACCEPTED, CANCELLED, DONE], errors.Cancelled),
+        ([ACCEPTED, STEP, DONE], errors.ConnectionFailed),
+        ([], errors.ConnectionFailed),
+    ],
+)
+def test_a_job_that_ends_badly(
+    stage: Stage, client: Client, clip: Frames, lines: list[Any], kind: type[Exception]
+) -> None:
+    stage.script = lambda _: Said(lines=iter(lines))
+    job = client.submit(clip, model="m")
+    with pytest.raises(kind):
+        job.result()
+    with pytest.raises(kind):
+        client.explain(clip, model="m", on_progress=print)
+
+
+def test_a_connection_that_breaks_in_the_middle(client: Client, stage: Stage, clip: Frames) -> None:
+    def lines() -> Iterator[Any]:
+        yield ACCEPTED
+        raise OSError("the server dies")
+
+    stage.script = lambda _: Said(lines=lines())
+    with pytest.raises(errors.ConnectionFailed):
+        client.submit(clip, model="m").result()
+
+
+def test_a_refusal_is_raised_by_submit(client: Client, stage: Stage, clip: Frames) -> None:
+    refusal = {"error": {"code": "unknown_method", "message": "No."}}
+    stage.play(Said(refusal, 422))
+    with pytest.raises(errors.UnknownMethod):
+        client.submit(clip, model="m", method="magic")
+
+
+class Cancellable:
+    """A script whose jobs go on until they are cancelled by their ids."""
+
+    def __init__(self, *, knows_ids: bool = True) -> None:
+        self.knows_ids = knows_ids
+        self.left = threading.Event()
+        self.cancelled = threading.Event()
+
+    def __call__(self, asked: Asked) -> Said:
+        if asked.headers.get("Content-Type") == "application/json":
+            assert asked.path == "/predictions/m"
+            known = json.loads(asked.body) == {"cancel": "j1"}
+            self.cancelled.set()
+            return Said({"cancelled": known})
+        return Said(lines=self.lines())
+
+    def lines(self) -> Iterator[Any]:
+        yield ACCEPTED if self.knows_ids else {"event": "accepted"}
+        try:
+            while not self.cancelled.wait(0.01):
+                yield STEP
+        except (OSError, GeneratorExit):
+            self.left.set()
+            raise
+        yield CANCELLED
+        yield DONE
+
+
+def test_cancel_from_the_loop(stage: Stage, client: Client, clip: Frames) -> None:
+    stage.script = Cancellable()
+    with client.submit(clip, model="m") as job:
+        assert (job.id, job.queue) == ("j1", 2)
+        for event in job:
+            assert isinstance(event, Progress)
+            assert job.cancel()
+            break
+        with pytest.raises(errors.Cancelled):
+            job.result()
+
+
+def test_cancel_from_another_thread(stage: Stage, client: Client, clip: Frames) -> None:
+    stage.script = Cancellable()
+    with client.submit(clip, model="m") as job:
+        threading.Timer(0.05, job.cancel).start()
+        with pytest.raises(errors.Cancelled):
+            job.result()
+
+
+def test_cancel_where_the_server_knows_no_ids(stage: Stage, client: Client, clip: Frames) -> None:
+    stage.script = script = Cancellable(knows_ids=False)
+    with client.submit(clip, model="m") as job:
+        assert not job.cancel()
+        with pytest.raises(errors.Cancelled):
+            job.result()
+    assert script.left.wait(DEADLINE_S)
+
+
+def test_leaving_the_block_gives_the_job_up(stage: Stage, client: Client, clip: Frames) -> None:
+    stage.script = script = Cancellable()
+    with client.submit(clip, model="m"):
+        pass
+    assert script.left.wait(DEADLINE_S)
+
+
+def test_awaited_jobs(stage: Stage, clip: Frames) -> None:
+    stage.script = Cancellable()
+
+    async def main() -> None:
+        async with AsyncClient(stage.url, token="") as client:
+            async with await client.submit(clip, model="m") as job:
+                assert (job.id, job.queue) == ("j1", 2)
+                async for event in job:
+                    assert isinstance(event, Progress)
+                    assert await job.cancel()
+                    break
+                with pytest.raises(errors.Cancelled):
+                    await job.result()
+            stage.script = lambda _: Said(lines=iter([ACCEPTED, PARTIAL, RESULT, DONE]))
+            maps: list[Partial] = []
+            await client.explain(clip, model="m", on_partial=maps.append)
+            assert len(maps) == 1
+
+    asyncio.run(main())
+
+
+class Many:
+    """A script that answers each clip with its number of frames; the earlier, the later."""
+
+    def __init__(self, bad: int | None = None) -> None:
+        self.bad = bad
+        self.now = self.most = 0
+        self.lock = threading.Lock()
+        self.turn = threading.Condition()
+
+    def __call__(self, asked: Asked) -> Said:
+        if asked.headers.get("Content-Type") == "application/json":
+            return Said({"cancelled": True})
+        return Said(lines=self.lines(int(asked.field("top_k") or 0)))
+
+    def lines(self, number: int) -> Iterator[Any]:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        yield ACCEPTED
+        # The even ones wait for a moment, so that answers overtake one another.
+        with self.turn:
+            self.turn.wait(0.05 if number % 2 == 0 else 0)
+        with self.lock:
+            self.now -= 1
+        if number == self.bad:
+            yield CANCELLED
+        else:
+            yield {"event": "result", "answer": answer(model=str(number)).model_dump(mode="json")}
+        yield DONE
+
+
+def sizes(clips: int) -> list[Frames]:
+    return [np.zeros((index + 1, 8, 8, 3), np.uint8) for index in range(clips)]
+
+
+def collect(stage: Stage, awaited: bool, **options: Any) -> list[Any]:
+    """All results of ten clips, by either client."""
+    given = {"model": "m", "concurrency": 3, **options}
+    if not awaited:
+        with Client(stage.url, token="") as client:
+            return list(client.explain_many(sizes(10), **given))
+
+    async def main() -> list[Any]:
+        async with AsyncClient(stage.url, token="") as client:
+            return [one async for one in client.explain_many(sizes(10), **given)]
+
+    return asyncio.run(main())
+
+
+class Numbered:
+    """Puts the number of each request's arrival into the answer: its clip's length tells it."""
+
+    def __init__(self, script: Many) -> None:
+        self.script = script
+
+    def __call__(self, asked: Asked) -> Said:
+        if asked.headers.get("Content-Type") == "application/json":
+            return self.script(asked)
+        data = asked.body[asked.body.index(b"PK\x03\x04") :]
+        import io
+
+        frames = np.load(io.BytesIO(data.rpartition(b"\r\n--")[0]))["frames"]
+        return Said(lines=self.script.lines(len(frames)))
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_many_clips_keep_their_order_and_the_limit(stage: Stage, awaited: bool) -> None:
+    stage.script = Numbered(many := Many())
+    results = collect(stage, awaited)
+    assert [result.model for result in results] == [str(number) for number in range(1, 11)]
+    assert 1 < many.most <= 3
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_an_error_among_many_is_given_in_its_place(stage: Stage, awaited: bool) -> None:
+    stage.script = Numbered(Many(bad=4))
+    results = collect(stage, awaited, return_errors=True)
+    assert [type(result).__name__ for result in results] == (
+        ["Explained"] * 3 + ["Cancelled"] + ["Explained"] * 6
+    )
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_an_error_among_many_ends_the_rest(stage: Stage, awaited: bool) -> None:
+    stage.script = Numbered(Many(bad=1))
+    with pytest.raises(errors.Cancelled):
+        collect(stage, awaited)
+    assert len(stage.asked) < 10
+
+
+def test_leaving_the_loop_cancels_what_is_under_way(stage: Stage, clip: Frames) -> None:
+    script = Cancellable()
+    first = Said(lines=iter([ACCEPTED, RESULT, DONE]))
+    stage.script = lambda asked: first if len(stage.asked) == 1 else script(asked)
+    with Client(stage.url, token="") as client:
+        for result in client.explain_many([clip] * 3, model="m", concurrency=1):
+            assert result.predictions
+            break
+    assert sum("json" in asked.headers["Content-Type"] for asked in stage.asked) <= 1
+
+
+def test_lines_are_put_together_out_of_any_chunks() -> None:
+    text = b'{"a": 1}\n\n{"b": 2}\n{"c"'
+    for size in range(1, len(text) + 1):
+        lines = Lines()
+        got = [
+            line for at in range(0, len(text), size) for line in lines.feed(text[at : at + size])
+        ]
+        assert got == [b'{"a": 1}', b'{"b": 2}']

@@ -1,0 +1,89 @@
+"""Clips are read from disk only while they are sent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.unit.client.server import Stage
+
+from videovisual_client import Client, InvalidRequest, upload
+
+MB = 1 << 20
+SEND = """
+import resource, sys
+from videovisual_client import Client, AsyncClient
+import asyncio
+
+url, kind, path = sys.argv[1:]
+
+async def send():
+    async with AsyncClient(url, token="") as client:
+        await client.classify(path, model="m")
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+if kind == "Client":
+    with Client(url, token="") as client:
+        client.classify(path, model="m")
+else:
+    asyncio.run(send())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+def test_a_large_file_goes_through_little_memory(stage: Stage, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "large.mp4"
+    with path.open("wb") as file:
+        file.truncate(200 * MB)
+    stage.keep_bodies = False
+    command = [sys.executable, "-c", SEND, stage.url, kind, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert stage.asked[0].size > 200 * MB
+    kilobytes = int(done.stdout)
+    assert kilobytes < 30 * 1024
+
+
+def test_a_folder_is_sent_in_natural_order_with_one_file_open(
+    stage: Stage, client: Client, folder: Path
+) -> None:
+    client.classify(folder, model="m")
+    body = stage.asked[0].body
+    wanted = [folder / f"{index}.png" for index in range(12)]
+    assert [body.find(file.read_bytes()) for file in wanted] == sorted(
+        body.find(file.read_bytes()) for file in wanted
+    )
+    assert b'name="frame_00011"; filename="11.png"' in body
+    before = len(os.listdir("/proc/self/fd"))
+    parts = upload.parts(folder)
+    assert len(os.listdir("/proc/self/fd")) == before
+    for _, (_, file) in parts:
+        assert file.read(1)
+        assert file.read()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_reads_as_files_do(tmp_path: Path) -> None:
+    path = tmp_path / "clip.bin"
+    path.write_bytes(bytes(range(100)))
+    with path.open("rb") as real:
+        late = upload.LateFile(path)
+        for move in [(10,), (5, os.SEEK_CUR), (-3, os.SEEK_END), (0, os.SEEK_END), (0,)]:
+            assert late.seek(*move) == real.seek(*move)
+            assert late.read(4) == real.read(4)
+            assert late.tell() == real.tell()
+        assert late.read() == real.read()
+        assert late.read() == b""
+
+
+def test_what_cannot_be_read_is_refused_before_anything_is_sent(
+    stage: Stage, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "missing.mp4", tmp_path / "empty"):
+        with pytest.raises(InvalidRequest, match=path.name):
+            client.classify(path, model="m")
+    assert stage.asked == []
