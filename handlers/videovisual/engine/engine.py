@@ -1,16 +1,15 @@
-"""The thread that owns the network and runs all jobs, a step at a time."""
+"""Runs jobs on all devices."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from videovisual.engine.budget import STEP_S
+from videovisual.engine.device import Device, Lane, Pass
 from videovisual.engine.job import Job
 from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Result, Work
 from videovisual.engine.progress import Progress
-from videovisual.engine.scheduler import Scheduler
 from videovisual.errors import Cancelled
 
 
@@ -32,30 +31,55 @@ def run(
 
 
 class Engine:
-    """Runs jobs concurrently on one oracle.
+    """Runs jobs concurrently, each on one of several devices.
 
-    A job's generator runs in the engine's thread alone, so methods need no locks. An error ends
-    the job that made it and touches no other.
+    Args:
+        oracles: the network, or a copy of it on each device.
+        lanes: the threads of each device.
+        step_s: seconds that a step of several clips aims at.
+        on_pass: called, in a device's thread, after each pass of the network.
     """
 
-    def __init__(self, oracle: Oracle) -> None:
-        self.oracle = oracle
-        self._scheduler = Scheduler()
-        self._wake = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._loop, name="videovisual-engine", daemon=True)
-        self._thread.start()
+    def __init__(
+        self,
+        oracles: Oracle | Sequence[Oracle],
+        lanes: Sequence[Lane] = (Lane(),),
+        step_s: float = STEP_S,
+        on_pass: Callable[[Pass], None] | None = None,
+    ) -> None:
+        several = [oracles] if isinstance(oracles, Oracle) else oracles
+        self.devices = [Device(oracle, lanes, step_s, on_pass) for oracle in several]
+
+    @property
+    def oracle(self) -> Oracle:
+        """The first device's."""
+        return self.devices[0].oracle
+
+    @property
+    def active(self) -> int:
+        """How many jobs there are."""
+        return sum(device.active for device in self.devices)
+
+    def place(self) -> int:
+        """The number of the device with the fewest jobs."""
+        return min(range(len(self.devices)), key=lambda number: self.devices[number].active)
 
     def submit(
         self,
         work: Work[Result],
         *,
+        device: int | None = None,
         urgent: bool = False,
         priority: int = 0,
         deadline: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Job[Result]:
-        """Queue a piece of work; the arguments are those of `Job`.
+        """Queue a piece of work.
+
+        Args:
+            work: its tensors lie on the device that runs it, or on the CPU.
+            device: which one; the one with the fewest jobs by default.
+            urgent, priority, deadline, on_progress: those of `Job`.
 
         Raises:
             Cancelled: the engine is closed.
@@ -63,57 +87,18 @@ class Engine:
         job = Job(
             work, urgent=urgent, priority=priority, deadline=deadline, on_progress=on_progress
         )
-        with self._wake:
-            if self._closed:
-                raise Cancelled("The engine is closed; no job can be started.")
-            self._scheduler.add(job)
-            self._wake.notify()
+        number = self.place() if device is None else device
+        if not self.devices[number].submit(job):
+            raise Cancelled("The engine is closed; no job can be started.")
         return job
 
     def close(self) -> None:
-        """Cancel all jobs and end the thread."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        self._thread.join()
+        """Cancel all jobs and end the threads."""
+        for device in self.devices:
+            device.close()
 
     def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _loop(self) -> None:
-        while (job := self._next()) is not None:
-            self._step(job)
-            with self._wake:
-                if job.stop_if_due():
-                    self._scheduler.forget(job)
-                else:
-                    self._scheduler.add(job)
-
-    def _next(self) -> Job[Any] | None:
-        with self._wake:
-            while not self._closed:
-                job = self._scheduler.next()
-                if job is not None:
-                    return job
-                self._wake.wait()
-            while (job := self._scheduler.next()) is not None:
-                job.cancel()
-                job.stop_if_due()
-            return None
-
-    def _step(self, job: Job[Any]) -> None:
-        if job.stop_if_due():
-            return
-        if job.probe is None:
-            job.advance(None)
-        if job.probe is None:
-            return
-        try:
-            reading = self.oracle.evaluate(job.probe)
-        except Exception as error:
-            job.fail(error)
-        else:
-            job.advance(reading)

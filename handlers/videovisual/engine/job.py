@@ -9,9 +9,11 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Generic, cast
 
-from videovisual.engine.probe import Probe, Reading, Result, Work
+from videovisual.engine.batch import Pending
+from videovisual.engine.probe import Reading, Result, Work
 from videovisual.engine.progress import Progress
 from videovisual.errors import Cancelled, DeadlineExceeded, VideoVisualError
+from videovisual.saliency import Saliency
 
 _numbers = itertools.count(1)
 
@@ -33,7 +35,16 @@ class Job(Generic[Result]):
         urgent: a classification, which goes before all explanations.
         priority: each step up doubles the job's share of the engine.
         deadline: `time.monotonic()` after which it is given up.
-        on_progress: called in the engine's thread with each probe's progress.
+        on_progress: called in the engine's threads, one call at a time, with each probe's
+            progress.
+
+    Attributes:
+        pending: the probe that it waits for, while it does.
+        clock: how much of its share it has used, in the scheduler's time.
+        steps: passes of the network that had clips of it.
+        late_steps: those of them that ended after it was cancelled.
+        best: makes the best map so far, where the method is anytime; kept when a deadline ended
+            the job.
     """
 
     def __init__(
@@ -50,7 +61,11 @@ class Job(Generic[Result]):
         self.priority = priority
         self.deadline = deadline
         self.state = State.ACTIVE
-        self.probe: Probe | None = None
+        self.pending: Pending | None = None
+        self.clock: float | None = None
+        self.steps = 0
+        self.late_steps = 0
+        self.best: Callable[[], Saliency] | None = None
         self._work = work
         self._on_progress = on_progress
         self._result: Result | None = None
@@ -85,6 +100,7 @@ class Job(Generic[Result]):
             and self.deadline is not None
             and time.monotonic() > self.deadline
         ):
+            best = self.best
             self._end(
                 State.FAILED,
                 DeadlineExceeded(
@@ -92,18 +108,31 @@ class Job(Generic[Result]):
                     "Allow more time, or fewer steps.",
                     job=self.number,
                 ),
+                best,
             )
         return self.state is not State.ACTIVE
+
+    def take(self, reading: Reading) -> None:
+        """Take the reading of the clips that a step had of it; go on once the probe is whole."""
+        assert self.pending is not None
+        whole = self.pending.give(reading)
+        if whole is not None:
+            self.advance(whole)
+
+    def count_step(self) -> None:
+        """Note that a pass had clips of it."""
+        self.steps += 1
+        self.late_steps += self._cancelled.is_set()
 
     def advance(self, reading: Reading | None) -> None:
         """Hand the generator its reading (None to start it) and take its next probe."""
         try:
-            if reading is None:
-                self.probe = next(self._work)
-            else:
-                self.probe = self._work.send(reading)
-            if self._on_progress is not None and self.probe.progress is not None:
-                self._on_progress(self.probe.progress)
+            probe = next(self._work) if reading is None else self._work.send(reading)
+            self.pending = Pending(probe)
+            if probe.progress is not None:
+                self.best = probe.progress.partial or self.best
+                if self._on_progress is not None:
+                    self._on_progress(probe.progress)
         except StopIteration as stop:
             self._result = stop.value
             self._end(State.DONE, None)
@@ -118,9 +147,15 @@ class Job(Generic[Result]):
             error = wrapped
         self._end(State.FAILED, error)
 
-    def _end(self, state: State, error: BaseException | None) -> None:
+    def _end(
+        self,
+        state: State,
+        error: BaseException | None,
+        best: Callable[[], Saliency] | None = None,
+    ) -> None:
         self._work.close()
-        self.probe = None
+        self.pending = None
+        self.best = best
         self._error = error
         self.state = state
         self._finished.set()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from videovisual.engine.batch import Kind, Pending
+from videovisual.engine.exclusive import TORCH
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.errors import InvalidParameter
 from videovisual.suggest import nearest
@@ -30,7 +33,7 @@ def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None
 
 
 class Oracle:
-    """Answers probes from one network on one device.
+    """Answers probes from one network on one device; several threads may ask at once.
 
     Args:
         network: frozen, in evaluation mode; maps [N, 3, T, H, W] to [N, classes].
@@ -53,32 +56,47 @@ class Oracle:
         Raises:
             InvalidParameter: the probe's layer does not exist or is not [N, C, T, H, W].
         """
-        clips = torch.split(probe.clips.to(self.device), self.batch)
-        targets: Sequence[torch.Tensor | None]
-        if probe.targets is None:
-            targets = [None] * len(clips)
-        else:
-            targets = torch.split(probe.targets.to(self.device), self.batch)
-        return _join([self._pass(probe, *pair) for pair in zip(clips, targets, strict=True)])
+        pending = Pending(probe)
+        while True:
+            clips, targets = pending.piece(min(self.batch, pending.left))
+            targets = None if targets is None else targets.to(self.device)
+            reading = pending.give(self.read(pending.kind, clips.to(self.device), targets))
+            if reading is not None:
+                return reading
 
-    def _pass(self, probe: Probe, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
-        if probe.apply is not None and targets is not None:
-            with torch.enable_grad():
-                applied = probe.apply(self.network, clips, targets).detach()
+    def read(self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
+        """One pass.
+
+        Args:
+            kind: what is asked for.
+            clips: [N, 3, T, H, W], on the oracle's device.
+            targets: int64 [N], there too.
+
+        Raises:
+            InvalidParameter: the layer does not exist or is not [N, C, T, H, W].
+        """
+        if kind.apply is not None:
+            assert targets is not None
+            with TORCH.alone(), torch.enable_grad():
+                applied = kind.apply(self.network, clips, targets).detach()
             return Reading(clips.new_empty(len(clips), 0), applied=applied)
-        if targets is None or not probe.differentiates:
+        with TORCH.shared():
+            return self._read(kind, clips, targets)
+
+    def _read(self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
+        if targets is None or kind.name == "scores":
             with torch.inference_mode():
                 return Reading(self.network(clips))
-        if probe.layer is not None:
-            return self._at_layer(probe, clips, targets, probe.layer)
+        if kind.layer is not None:
+            return self._at_layer(kind, clips, targets, kind.layer)
         with torch.enable_grad():
             leaf = clips.detach().requires_grad_()
             logits = self.network(leaf)
-            (gradient,) = torch.autograd.grad(_objective(probe, logits, targets), leaf)
+            (gradient,) = torch.autograd.grad(_objective(kind, logits, targets), leaf)
         return Reading(logits.detach(), gradient=gradient)
 
     def _at_layer(
-        self, probe: Probe, clips: torch.Tensor, targets: torch.Tensor, layer: str
+        self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor, layer: str
     ) -> Reading:
         self.check_layer(layer)
         with torch.enable_grad(), _leaf_at(self.network.get_submodule(layer)) as leaves:
@@ -90,14 +108,14 @@ class Oracle:
                     parameter="layer",
                     given=layer,
                 )
-            (gradient,) = torch.autograd.grad(_objective(probe, logits, targets), leaves[0])
+            (gradient,) = torch.autograd.grad(_objective(kind, logits, targets), leaves[0])
         return Reading(logits.detach(), activation=leaves[0].detach(), activation_gradient=gradient)
 
 
-def _objective(probe: Probe, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    if probe.objective is Objective.LOG_PROBABILITY:
+def _objective(kind: Kind, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    if kind.objective is Objective.LOG_PROBABILITY:
         logits = logits.log_softmax(dim=1)
-    elif probe.objective is Objective.LOG_COMPLEMENT:
+    elif kind.objective is Objective.LOG_COMPLEMENT:
         target = F.one_hot(targets, logits.shape[1]).bool()
         others = logits.masked_fill(target, -torch.inf).logsumexp(dim=1)
         return (others - logits.logsumexp(dim=1)).sum()
@@ -106,10 +124,16 @@ def _objective(probe: Probe, logits: torch.Tensor, targets: torch.Tensor) -> tor
 
 @contextmanager
 def _leaf_at(module: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """While open, the module's output starts the graph: nothing below it is differentiated."""
+    """While open, the module's output starts this thread's graph: nothing below is differentiated.
+
+    Other threads may be running the same network.
+    """
+    owner = threading.get_ident()
     leaves: list[torch.Tensor] = []
 
-    def cut(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+    def cut(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor | None:
+        if threading.get_ident() != owner:
+            return None
         leaf = output.detach().requires_grad_()
         leaves.append(leaf)
         return leaf
@@ -119,20 +143,3 @@ def _leaf_at(module: nn.Module) -> Iterator[list[torch.Tensor]]:
         yield leaves
     finally:
         handle.remove()
-
-
-def _join(parts: Sequence[Reading]) -> Reading:
-    if len(parts) == 1:
-        return parts[0]
-
-    def cat(tensors: list[torch.Tensor | None]) -> torch.Tensor | None:
-        present = [tensor for tensor in tensors if tensor is not None]
-        return torch.cat(present) if present else None
-
-    return Reading(
-        torch.cat([part.logits for part in parts]),
-        gradient=cat([part.gradient for part in parts]),
-        activation=cat([part.activation for part in parts]),
-        activation_gradient=cat([part.activation_gradient for part in parts]),
-        applied=cat([part.applied for part in parts]),
-    )

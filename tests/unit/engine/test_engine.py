@@ -12,7 +12,6 @@ from videovisual.engine.job import Job, State
 from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Probe, Reading, Work, classification
 from videovisual.engine.progress import Progress
-from videovisual.engine.scheduler import Scheduler
 from videovisual.errors import Cancelled, DeadlineExceeded, VideoVisualError
 from videovisual.zoo import Classifier
 
@@ -93,7 +92,7 @@ def test_cancelling_stops_within_one_step_and_closes_the_generator(
         job.result(TIMEOUT_S)
     assert closed.is_set()
     assert count <= at_cancel + 1
-    assert job.probe is None
+    assert job.pending is None
 
 
 def test_a_deadline_ends_the_job(engine: Engine, clip: torch.Tensor) -> None:
@@ -131,51 +130,3 @@ def test_closing_cancels_what_runs(oracle: Oracle, clip: torch.Tensor) -> None:
         job.result(TIMEOUT_S)
     with pytest.raises(Cancelled, match="engine is closed"):
         engine.submit(classification(clip[None]))
-
-
-def nothing() -> Work[None]:
-    yield Probe(torch.zeros(1))
-
-
-def test_shares_follow_priorities_and_nobody_starves() -> None:
-    scheduler = Scheduler()
-    jobs = {priority: Job(nothing(), priority=priority) for priority in (-1, 0, 2)}
-    for job in jobs.values():
-        scheduler.add(job)
-    turns = dict.fromkeys(jobs, 0)
-    for _ in range(1100):
-        job = scheduler.next()
-        assert job is not None
-        turns[job.priority] += 1
-        scheduler.add(job)
-    shares = {-1: 100, 0: 200, 2: 800}
-    assert turns == {priority: pytest.approx(share, abs=2) for priority, share in shares.items()}
-
-
-def test_a_newcomer_does_not_catch_up_on_what_it_missed() -> None:
-    scheduler = Scheduler()
-    old = Job(nothing())
-    scheduler.add(old)
-    for _ in range(100):
-        job = scheduler.next()
-        assert job is old
-        scheduler.add(job)
-    new = Job(nothing())
-    scheduler.add(new)
-    turns = []
-    for _ in range(10):
-        job = scheduler.next()
-        assert job is not None
-        turns.append(job is new)
-        scheduler.add(job)
-    assert sum(turns) == pytest.approx(5, abs=1)
-
-
-def test_urgent_jobs_go_first_in_order_of_arrival() -> None:
-    scheduler = Scheduler()
-    scheduler.add(Job(nothing(), priority=3))
-    first, second = Job(nothing(), urgent=True), Job(nothing(), urgent=True)
-    scheduler.add(first)
-    scheduler.add(second)
-    assert scheduler.next() is first
-    assert scheduler.next() is second

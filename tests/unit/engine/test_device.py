@@ -1,0 +1,187 @@
+"""What a device does with its jobs: packing, pieces, memory, lanes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+
+import pytest
+import torch
+from torch import nn
+
+from videovisual.engine.device import Lane, Pass
+from videovisual.engine.engine import Engine, run
+from videovisual.engine.job import Job
+from videovisual.engine.oracle import Oracle
+from videovisual.engine.probe import Probe, Reading, Work
+from videovisual.errors import TooLarge, VideoVisualError
+from videovisual.zoo import Classifier
+
+TIMEOUT_S = 60
+LANES = (Lane(patient=False), Lane(urgent=False, threads=1), Lane(urgent=False, threads=1))
+
+
+class Narrow(nn.Module):
+    """A network for whose passes memory is short above so many clips."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.sizes: list[int] = []
+        self.weight = nn.Parameter(torch.linspace(-1, 1, 12).view(3, 4))
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(len(clips))
+        if len(clips) > self.most:
+            raise torch.OutOfMemoryError(f"{len(clips)} clips")
+        return torch.tanh(clips.mean(dim=(2, 3, 4))) @ self.weight
+
+
+def readings(clips: torch.Tensor, count: int) -> Generator[Probe, Reading, list[Reading]]:
+    """Ask for the gradient at other clips `count` times."""
+    found = []
+    targets = torch.zeros(len(clips), dtype=torch.long)
+    for step in range(count):
+        found.append((yield Probe(clips + step, targets, gradient=True)))
+    return found
+
+
+def assert_same(one: list[Reading], other: list[Reading], tolerance: float = 0.0) -> None:
+    for mine, yours in zip(one, other, strict=True):
+        torch.testing.assert_close(mine.logits, yours.logits, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(mine.gradient, yours.gradient, rtol=tolerance, atol=tolerance)
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
+    network = Narrow(most=3)
+    clips = torch.randn(16, 3, 2, 4, 4)
+    with Engine(Oracle(network, "cpu", batch=16)) as engine:
+        found = engine.submit(readings(clips, 1)).result(TIMEOUT_S)
+    assert network.sizes[:3] == [16, 8, 4]
+    assert set(network.sizes[3:]) == {2}
+    assert_same(found, run(Oracle(Narrow(16), "cpu", batch=16), readings(clips, 1)), 1e-6)
+
+
+def test_what_does_not_fit_alone_is_refused_and_the_rest_goes_on() -> None:
+    clip = torch.randn(1, 3, 2, 4, 4)
+    with Engine(Oracle(Narrow(most=0), "cpu")) as engine:
+        with pytest.raises(TooLarge, match="does not fit into the memory of cpu"):
+            engine.submit(readings(clip, 1)).result(TIMEOUT_S)
+        engine.oracle.network.most = 1  # type: ignore[assignment]
+        assert len(engine.submit(readings(clip, 1)).result(TIMEOUT_S)) == 1
+
+
+def crowd(clips: torch.Tensor) -> list[Work[list[Reading]]]:
+    return [readings(clips[number % 3][None] * number, 2) for number in range(6)]
+
+
+def held(engine: Engine, works: list[Work[list[Reading]]]) -> list[Job[list[Reading]]]:
+    """The jobs of all works, none of which begins before all are there."""
+    gate = threading.Event()
+
+    def wait() -> Work[None]:
+        gate.wait(TIMEOUT_S)
+        return
+        yield
+
+    engine.submit(wait(), urgent=True)
+    jobs = [engine.submit(work) for work in works]
+    gate.set()
+    return jobs
+
+
+def test_packed_with_others_an_answer_is_what_it_is_alone(small: Classifier) -> None:
+    clips = torch.randn(3, 3, 8, 32, 32)
+    passes: list[Pass] = []
+    oracle = Oracle(small.network, "cpu", batch=8)
+    with Engine(oracle, step_s=1000, on_pass=passes.append) as engine:
+        together = [job.result(TIMEOUT_S) for job in held(engine, crowd(clips))]
+    assert 6 in {each.clips for each in passes if each.kind == "gradient"}
+    for found, work in zip(together, crowd(clips), strict=True):
+        assert_same(found, run(oracle, work), 1e-4)
+
+
+def test_in_several_lanes_an_answer_is_bit_for_bit_what_it_is_alone(small: Classifier) -> None:
+    clips = torch.randn(3, 3, 8, 32, 32)
+    with Engine(Oracle(small.network, "cpu"), LANES) as engine:
+        together = [job.result(TIMEOUT_S) for job in held(engine, crowd(clips))]
+        alone = [engine.submit(work).result(TIMEOUT_S) for work in crowd(clips)]
+    for found, expected in zip(together, alone, strict=True):
+        assert_same(found, expected)
+
+
+def test_a_layer_is_cut_in_its_own_lane_alone(small: Classifier) -> None:
+    clips = torch.randn(4, 3, 8, 32, 32)
+    oracle = Oracle(small.network, "cpu")
+
+    def layers(clip: torch.Tensor) -> Generator[Probe, Reading, list[Reading]]:
+        found = []
+        for layer in ("layer3", "layer4"):
+            found.append((yield Probe(clip[None], torch.zeros(1).long(), layer=layer)))
+            found.append((yield Probe(clip[None], torch.zeros(1).long(), gradient=True)))
+        return found
+
+    with Engine(oracle, LANES) as engine:
+        jobs = [engine.submit(layers(clip)) for clip in clips]
+        together = [job.result(TIMEOUT_S) for job in jobs]
+    for found, clip in zip(together, clips, strict=True):
+        for mine, yours in zip(found, run(oracle, layers(clip)), strict=True):
+            torch.testing.assert_close(mine.activation_gradient, yours.activation_gradient)
+            torch.testing.assert_close(mine.gradient, yours.gradient)
+
+
+def test_one_lane_s_threads_are_not_another_s() -> None:
+    seen: list[int] = []
+
+    def asks() -> Work[None]:
+        seen.append(torch.get_num_threads())
+        yield Probe(torch.zeros(1, 3, 2, 4, 4))
+
+    before = torch.get_num_threads()
+    lanes = (Lane(patient=False, threads=3), Lane(urgent=False, threads=1))
+    with Engine(Oracle(Narrow(1), "cpu"), lanes) as engine:
+        engine.submit(asks(), urgent=True).result(TIMEOUT_S)
+        engine.submit(asks()).result(TIMEOUT_S)
+    assert seen == [3, 1]
+    assert torch.get_num_threads() == before
+
+
+def test_of_a_packed_step_only_who_is_to_blame_fails() -> None:
+    class Picky(Narrow):
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            if not torch.isfinite(clips).all():
+                raise ValueError("not finite")
+            return super().forward(clips)
+
+    works = [readings(torch.full((1, 3, 2, 4, 4), value), 1) for value in (1.0, torch.nan, 2.0)]
+    with Engine(Oracle(Picky(8), "cpu", batch=8)) as engine:
+        first, broken, last = held(engine, works)
+        assert len(first.result(TIMEOUT_S)) == len(last.result(TIMEOUT_S)) == 1
+        with pytest.raises(VideoVisualError, match="not finite"):
+            broken.result(TIMEOUT_S)
+
+
+def test_each_device_has_its_own_queue_and_new_jobs_go_where_there_are_fewest() -> None:
+    networks = [Narrow(1), Narrow(1)]
+    gate = threading.Event()
+
+    def waiting() -> Work[None]:
+        gate.wait(TIMEOUT_S)
+        yield Probe(torch.zeros(1, 3, 2, 4, 4))
+
+    with Engine([Oracle(network, "cpu") for network in networks]) as engine:
+        jobs = [engine.submit(waiting()) for _ in range(6)]
+        assert [device.active for device in engine.devices] == [3, 3]
+        assert engine.active == 6
+        gate.set()
+        for job in jobs:
+            job.result(TIMEOUT_S)
+        assert [len(network.sizes) for network in networks] == [3, 3]
+
+
+def test_a_probe_without_clips_is_an_error_of_its_job() -> None:
+    with (
+        Engine(Oracle(Narrow(1), "cpu")) as engine,
+        pytest.raises(VideoVisualError, match="at least one clip"),
+    ):
+        engine.submit(readings(torch.zeros(0, 3, 2, 4, 4), 1)).result(TIMEOUT_S)
