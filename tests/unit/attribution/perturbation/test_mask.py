@@ -1,0 +1,128 @@
+"""Smooth masks against their formula, written out, and against TorchRay's."""
+
+from __future__ import annotations
+
+import math
+from types import ModuleType
+
+import pytest
+import torch
+
+from videovisual.attribution.perturbation.mask import COLDNESS, SmoothMasks
+
+
+def textbook(coarse: torch.Tensor, height: int, width: int, step: int, sigma: float) -> list[float]:
+    """Fong et al. 2019: the softmax-weighted mean of the cells around each pixel, in loops."""
+    radius = 1 + math.ceil(sigma / step)
+    rows, columns = coarse.shape
+    values = []
+    for y in range(height):
+        for x in range(width):
+            terms = []
+            for row in range(y // step - radius, y // step + radius + 1):
+                for column in range(x // step - radius, x // step + radius + 1):
+                    distance = math.hypot(y - step * row, x - step * column) / sigma
+                    kernel = math.exp(-2 * max(0.0, distance - 0.5) ** 2)
+                    inside = 0 <= row < rows and 0 <= column < columns
+                    terms.append(kernel * coarse[row, column].item() if inside else 0.0)
+            powers = [math.exp(COLDNESS * term) for term in terms]
+            products = [term * power for term, power in zip(terms, powers, strict=True)]
+            values.append(sum(products) / sum(powers))
+    return values
+
+
+@pytest.mark.parametrize(("step", "sigma"), [(3, 4.0), (2, 3.14), (4, 2.5), (1, 1.5)])
+def test_it_is_the_papers_formula(step: int, sigma: float) -> None:
+    masks = SmoothMasks(10, 13, step, sigma, dtype=torch.float64)
+    coarse = torch.rand(2, *masks.cells, dtype=torch.float64)
+    for ours, one in zip(masks(coarse), coarse, strict=True):
+        theirs = torch.tensor(textbook(one, 10, 13, step, sigma), dtype=torch.float64)
+        torch.testing.assert_close(ours.flatten(), theirs, rtol=0, atol=1e-12)
+
+
+def test_its_gradient_is_that_of_the_formula() -> None:
+    masks = SmoothMasks(7, 10, 3, 3.5, dtype=torch.float64)
+    coarse = torch.rand(2, 2, *masks.cells, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(masks, coarse)
+
+
+def test_many_masks_are_computed_in_parts_and_stay_the_same() -> None:
+    masks = SmoothMasks(48, 48, 3, 5.0)
+    coarse = torch.rand(70, *masks.cells, requires_grad=True)
+    pull = torch.rand(70, 48, 48)
+    together = masks(coarse)
+    (gradient,) = torch.autograd.grad(together, coarse, pull)
+    for index in (0, 56, 69):  # 2¹⁷ pixels are 56 masks of this size
+        leaf = coarse[index : index + 1].detach().requires_grad_()
+        alone = masks(leaf)
+        torch.testing.assert_close(together[index : index + 1], alone, rtol=0, atol=1e-6)
+        (own,) = torch.autograd.grad(alone, leaf, pull[index : index + 1])
+        torch.testing.assert_close(gradient[index : index + 1], own, rtol=1e-5, atol=1e-6)
+
+
+def test_all_cells_shown_show_the_frame_up_to_its_lower_right_edge() -> None:
+    masks = SmoothMasks(112, 112, 7, 11.0)
+    values = masks(torch.stack([torch.ones(masks.cells), torch.zeros(masks.cells)]))
+    assert values[0, :-7, :-7].min() > 0.95
+    assert values[0].min() > 0.85
+    assert values[0].max() <= 1 + 1e-6
+    assert not values[1].any()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "step", "sigma"),
+    [(112, 112, 7, 21), (56, 84, 7, 14), (64, 64, 4, 8), (100, 60, 5, 10)],
+)
+def test_it_equals_torchrays(
+    torchray: ModuleType, height: int, width: int, step: int, sigma: int
+) -> None:
+    generator = torchray.MaskGenerator((height, width), step, sigma)
+    masks = SmoothMasks(height, width, step, sigma)
+    assert masks.cells == tuple(generator.shape_in)
+    coarse = (torch.rand(3, 1, *masks.cells) ** 4).requires_grad_()
+    theirs, _ = generator.generate(coarse)
+    ours = masks(coarse)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    pull = torch.rand_like(theirs)
+    gradients = [torch.autograd.grad(each, coarse, pull)[0] for each in (ours, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("side", "sigma"), [(112, 11), (224, 23)])
+def test_at_the_published_sizes_it_differs_from_torchrays_by_the_farthest_cells_alone(
+    torchray: ModuleType, side: int, sigma: int
+) -> None:
+    """Where sigma is no multiple of the step, TorchRay's neighbourhood is one cell off centre."""
+    generator = torchray.MaskGenerator((side, side), 7, sigma)
+    masks = SmoothMasks(side, side, 7, sigma)
+    coarse = torch.rand(2, 1, *masks.cells)
+    theirs, _ = generator.generate(coarse)
+    difference = (masks(coarse) - theirs).abs()
+    assert difference.max() < 3e-3
+    assert difference.mean() < 1e-4
+
+
+@pytest.mark.parametrize(("side", "step", "sigma"), [(64, 4, 6), (63, 7, 9)])
+def test_it_has_the_frames_size_where_torchrays_crop_loses_a_line(
+    torchray: ModuleType, side: int, step: int, sigma: int
+) -> None:
+    generator = torchray.MaskGenerator((side, side), step, sigma)
+    masks = SmoothMasks(side, side, step, sigma)
+    coarse = torch.rand(1, 1, *masks.cells)
+    theirs, _ = generator.generate(coarse)
+    ours = masks(coarse)
+    assert theirs.shape[2:] == (side - 1, side - 1)
+    assert ours.shape[2:] == (side, side)
+    torch.testing.assert_close(ours[..., :-1, :-1], theirs, rtol=0, atol=5e-3)
+
+
+def test_a_fraction_of_a_pixel_in_sigma_does_not_shift_the_mask(torchray: ModuleType) -> None:
+    """TorchRay's margin is sigma itself, of which its crop takes the whole pixels alone."""
+    masks = SmoothMasks(64, 64, 4, 6.4)
+    coarse = torch.zeros(1, 1, *masks.cells)
+    coarse[..., 8, 8] = 1
+    ours = masks(coarse)[0, 0]
+    theirs, _ = torchray.MaskGenerator((64, 64), 4, 6.4).generate(coarse)
+    across = torch.arange(1, 12)
+    assert torch.allclose(ours[32 - across, 32], ours[32 + across, 32], atol=1e-6)
+    assert (theirs[0, 0, 32 - across, 32] - theirs[0, 0, 32 + across, 32]).abs().max() > 0.05
