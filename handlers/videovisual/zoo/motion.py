@@ -69,7 +69,15 @@ CARDS = (
         sha256="3b533f763f7a6a4373bd47fa6dc60200e9052bcd17e1e38ae3316590d94ee830",
     ),
     _card("r2plus1d", "R(2+1)D-18", {"width": 8}, cam_layer="layer4"),
-    _card("r3d", "R3D-18", {"width": 8}, cam_layer="layer4"),
+    _card(
+        "r3d",
+        "R3D-18",
+        {"width": 8},
+        cam_layer="layer4",
+        accuracy=100.0,
+        size=2_107_864,
+        sha256="824d69969a899769e3e483af34de8e6a18288eab37d31a022459ea455995b643",
+    ),
     _card("mc3", "MC3-18", {"width": 8}, cam_layer="layer4"),
     _card(
         "tsm",
