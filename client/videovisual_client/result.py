@@ -18,7 +18,7 @@ from videovisual.saliency import Saliency
 Frames = npt.NDArray[np.uint8]
 ClipLike = str | os.PathLike[str] | Frames
 
-FORMATS = ("json", "npz", "png", "mp4")
+FORMATS = ("json", "npz", "png", "gif", "mp4", "html")
 
 
 @dataclass(frozen=True)
@@ -63,24 +63,30 @@ class Explained(Classification):
         """The first target's saliency; its map is float32 [T, H, W]."""
         return self.explanations[0].to_saliency()
 
+    def source(self) -> clips.Source:
+        """What was sent, opened."""
+        if isinstance(self.clip, np.ndarray):
+            return clips.open_frames(self.clip)
+        return clips.open_path(Path(self.clip))
+
     def source_frames(self) -> Frames:
         """The frames that the model saw, as they were sent: uint8 [T, H, W, 3]."""
         indices: list[Any] = self.answer.clip["frame_indices"]
-        if isinstance(self.clip, np.ndarray):
-            return self.clip[indices]
-        return clips.open_path(Path(self.clip)).read(indices)
+        return self.source().read(indices)
 
     def panels(self) -> list[render.Panel]:
         """One panel a target, for `videovisual.render`."""
         saliencies = [explanation.to_saliency() for explanation in self.explanations]
-        return render.panels(self.answer, saliencies, self.source_frames())
+        source = self.source()
+        frames = source.read(self.answer.clip["frame_indices"])
+        return render.panels(self.answer, saliencies, frames, source)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the explanation in the format that the suffix names.
 
         Args:
-            path: `….json` and `….npz` hold the numbers, `….png` a filmstrip, `….mp4` the overlay
-                beside the source.
+            path: `….json` and `….npz` hold the numbers, `….png` a filmstrip, `….mp4` and `….gif`
+                the overlay beside the source, `….html` a page to look at it all, offline.
 
         Raises:
             UnknownOutput: another suffix.
@@ -99,9 +105,11 @@ class Explained(Classification):
         elif suffix == "npz":
             saliencies = [explanation.to_saliency() for explanation in self.explanations]
             data = render.to_npz(self.answer, saliencies)
+        elif suffix == "html":
+            data = render.to_html(self.answer, self.panels())
         else:
-            write = render.to_png if suffix == "png" else render.to_mp4
-            data = write(self.panels())
+            draw = {"png": render.to_png, "gif": render.to_gif, "mp4": render.to_mp4}
+            data = draw[suffix](self.panels())
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         return target

@@ -40,11 +40,13 @@ class PreparedClip:
         clip: float32 [3, T, H, W] in the model's space.
         frames: the source frames, uint8 [T, H, W, 3]; None for a clip that came prepared.
         facts: frame indices, timestamps, crop box and source, for the provenance.
+        source: where the frames were taken from, for pictures of those between them.
     """
 
     clip: torch.Tensor
     frames: npt.NDArray[np.uint8] | None
     facts: Mapping[str, Any]
+    source: clips.Source | None = None
 
     @property
     def geometry(self) -> Geometry | None:

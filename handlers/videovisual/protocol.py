@@ -29,7 +29,9 @@ class Output(str, Enum):
     JSON = "json"
     NPZ = "npz"
     PNG = "png"
+    GIF = "gif"
     MP4 = "mp4"
+    HTML = "html"
 
     @property
     def content_type(self) -> str:
@@ -38,7 +40,9 @@ class Output(str, Enum):
             Output.JSON: "application/json",
             Output.NPZ: "application/octet-stream",
             Output.PNG: "image/png",
+            Output.GIF: "image/gif",
             Output.MP4: "video/mp4",
+            Output.HTML: "text/html; charset=utf-8",
         }[self]
 
 

@@ -245,8 +245,9 @@ class Service:
     def _decode(self, intake: Intake, options: Options) -> PreparedClip:
         plan = sampling(self.classifier.card, options)
         with self._decoders:
-            (clip,) = sample(intake.open(self.settings.limits), plan)
-            return prepare(self.classifier, clip)
+            source = intake.open(self.settings.limits)
+            (clip,) = sample(source, plan)
+            return dataclasses.replace(prepare(self.classifier, clip), source=source)
 
     def _reply(
         self,
@@ -285,8 +286,15 @@ class Service:
             return render.to_npz(answer, saliencies)
         assert prepared is not None
         assert prepared.frames is not None
-        panels = render.panels(answer, saliencies, prepared.frames)
-        return render.to_png(panels) if output is Output.PNG else render.to_mp4(panels)
+        panels = render.panels(answer, saliencies, prepared.frames, prepared.source)
+        if output is Output.HTML:
+            return render.to_html(answer, panels)
+        draw = {
+            Output.PNG: render.to_png,
+            Output.GIF: render.to_gif,
+            Output.MP4: render.to_mp4,
+        }
+        return draw[output](panels)
 
 
 def _check_no_explanation_is_meant(options: Options, parameters: Mapping[str, Any]) -> None:

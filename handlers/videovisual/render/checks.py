@@ -1,0 +1,84 @@
+"""Where an explanation fails its own checks: what every picture of it has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from videovisual.protocol import Explanation
+
+MAX_RELATIVE_DELTA = 0.05
+"""By how much of the logit's rise a complete map's sum may miss it."""
+
+MAX_AREA_ERROR = 0.25
+"""By how much of the area asked for a mask's own may differ."""
+
+MIN_AREA_ERROR = 0.01
+"""And below which difference, as a share of the clip, nothing is said."""
+
+KEPT_SHARE = 0.5
+"""The share of the clip's own probability that a preserving mask should keep, a deleting one
+should go below, and a hard mask should keep of its soft one's."""
+
+
+def doubts(explanation: Explanation) -> Iterator[str]:
+    """Sentences, each saying what is wrong with the map and what to do; none for a sound one."""
+    facts = explanation.diagnostics
+    if facts.get("partial"):
+        yield "Partial: the method was stopped before it had done all its steps."
+    if facts.get("converged") is False:
+        yield (
+            f"Not converged: after {facts.get('iterations', 'all')} iterations the search was "
+            "still getting better. Give it more iterations."
+        )
+    delta = facts.get("relative_delta")
+    if delta is not None and delta > MAX_RELATIVE_DELTA:
+        yield (
+            f"Incomplete: the map's sum misses the rise of the logit by {100 * delta:.0f}%. "
+            "Take more steps."
+        )
+    whole = facts.get("probability_clip")
+    for area in facts.get("areas") or ():
+        yield from _mask_doubts(area, whole)
+    scores = explanation.faithfulness or {}
+    insertion, deletion = scores.get("insertion"), scores.get("deletion")
+    if insertion is not None and deletion is not None and insertion <= deletion:
+        yield (
+            "Not faithful: uncovering the clip by this map brings the target up no sooner "
+            f"({insertion:.2f}) than covering it loses it ({deletion:.2f})."
+        )
+
+
+def _mask_doubts(area: Mapping[str, Any], whole: float | None) -> Iterator[str]:
+    asked, achieved = area.get("area"), area.get("achieved_area")
+    if asked is not None and achieved is not None:
+        error = abs(achieved - asked)
+        if error > max(MAX_AREA_ERROR * asked, MIN_AREA_ERROR):
+            yield (
+                f"Area missed: the mask shows {100 * achieved:.1f}% of the clip, and "
+                f"{100 * asked:.1f}% were asked for."
+            )
+    kept = area.get("probability_preserve")
+    if kept is not None:
+        if whole is not None and kept["soft"] < KEPT_SHARE * whole:
+            yield (
+                f"Target not kept: behind the mask it has {100 * kept['soft']:.0f}%, in the "
+                f"whole clip {100 * whole:.0f}%. A larger area may hold the evidence."
+            )
+        elif kept["hard"] < KEPT_SHARE * kept["soft"]:
+            yield (
+                f"Lives on half-shown pixels: cut to a hard edge, the mask keeps "
+                f"{100 * kept['hard']:.0f}% of the target instead of {100 * kept['soft']:.0f}%."
+            )
+    lost = area.get("probability_delete")
+    if lost is not None and whole is not None:
+        if lost["soft"] > KEPT_SHARE * whole:
+            yield (
+                f"Target not lost: with the mask's inside hidden it still has "
+                f"{100 * lost['soft']:.0f}%, in the whole clip {100 * whole:.0f}%."
+            )
+        elif lost["hard"] > KEPT_SHARE * whole:
+            yield (
+                f"Lives on half-hidden pixels: with a hard edge the target still has "
+                f"{100 * lost['hard']:.0f}%, with the soft one {100 * lost['soft']:.0f}%."
+            )

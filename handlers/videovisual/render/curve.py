@@ -1,0 +1,74 @@
+"""The temporal curve: each frame's share of the saliency, over time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw
+
+from videovisual.render.style import ACCENT, INK, MUTED, RULE, SMALL
+from videovisual.render.text import length, write
+from videovisual.saliency import Map
+
+Box = tuple[int, int, int, int]
+
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+"""Seconds, or frames, that may lie between two labels."""
+
+MIN_TICK_PX = 56
+
+
+def draw_curve(sheet: Image.Image, box: Box, curve: Map, columns: Sequence[float]) -> None:
+    """Bars of each frame's share, and a dotted line at the share that all would have alike.
+
+    Args:
+        sheet: what is drawn on.
+        box: left, top, right and bottom of the plot, in pixels.
+        curve: shares [T], as of `Saliency.curve`.
+        columns: [T], where each frame lies between left (0) and right (1).
+    """
+    left, top, right, bottom = box
+    pen = ImageDraw.Draw(sheet)
+    highest = max(float(curve.max()), 1e-9)
+    edges = _edges(columns)
+    for share, (start, end) in zip(curve, itertools.pairwise(edges), strict=True):
+        height = (bottom - top) * float(share) / highest
+        first = round(left + start * (right - left))
+        last = max(round(left + end * (right - left)) - 1, first)
+        pen.rectangle((first, round(bottom - height), last, bottom), fill=ACCENT)
+    even = bottom - (bottom - top) / len(curve) / highest
+    if even > top + 3:
+        for start in range(left, right, 6):
+            pen.line((start, even, min(start + 2, right), even), fill=INK)
+    pen.line((left, bottom, right, bottom), fill=MUTED)
+
+
+def draw_axis(
+    sheet: Image.Image, box: Box, times: tuple[float, float], unit: str, *, grid: bool = False
+) -> None:
+    """Labels under the plot, from `times[0]` at its left to `times[1]` at its right."""
+    left, top, right, bottom = box
+    pen = ImageDraw.Draw(sheet)
+    first, last = times
+    span = max(last - first, 1e-9)
+    room = max(1, (right - left) // MIN_TICK_PX)
+    gap = next((tick for tick in TICKS if span / tick <= room), TICKS[-1])
+    tick = -(-first // gap) * gap
+    digits = max(0, len(f"{gap:g}".partition(".")[2]))
+    while tick <= last + 1e-9:
+        column = left + (tick - first) / span * (right - left)
+        pen.line((column, bottom, column, bottom + 3), fill=MUTED)
+        if grid:
+            pen.line((column, top, column, bottom), fill=RULE)
+        text = f"{tick:.{digits}f} {unit}"
+        half = length(text, SMALL) / 2
+        middle = min(max(column, left + half), right - half)
+        write(pen, (middle, bottom + 5), text, size=SMALL, fill=MUTED, anchor="ma")
+        tick += gap
+
+
+def _edges(columns: Sequence[float]) -> list[float]:
+    """Where each bar begins, and the last ends: half-way between the frames."""
+    inner = [(one + two) / 2 for one, two in itertools.pairwise(columns)]
+    return [0.0, *inner, 1.0]

@@ -1,0 +1,136 @@
+"""The filmstrip: frames, the same with the heat over them, and the temporal curve under both."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from videovisual.render import legend
+from videovisual.render.compose import Brush
+from videovisual.render.curve import draw_axis, draw_curve
+from videovisual.render.heat import Heat
+from videovisual.render.panel import Panel
+from videovisual.render.style import GAP, INK, MUTED, PAPER, SMALL, TEXT, TITLE, WARNING
+from videovisual.render.text import fitted, wrapped, write
+
+STRIP_FRAMES = 8
+TILE_HEIGHT = 144
+MIN_WIDTH = 720
+MARGIN = 14
+LEGEND_WIDTH = 300
+CURVE_HEIGHT = 48
+LABEL_HEIGHT = SMALL + 8
+AXIS_HEIGHT = SMALL + 10
+
+
+def strip(panels: Sequence[Panel], count: int = STRIP_FRAMES) -> Image.Image:
+    """A filmstrip: for each panel the source frames, the same with the heat over them, the
+    legend, and each frame's share of the saliency over time.
+
+    Args:
+        panels: drawn one under the other.
+        count: at most so many frames, evenly chosen of those that the model saw.
+    """
+    rows = [_row(panel, count) for panel in panels]
+    width = max(row.width for row in rows)
+    sheet = Image.new("RGB", (width, sum(row.height for row in rows)), PAPER)
+    at = 0
+    for row in rows:
+        sheet.paste(row, (0, at))
+        at += row.height
+    return sheet
+
+
+def to_png(panels: Sequence[Panel]) -> bytes:
+    """The filmstrip as PNG."""
+    buffer = io.BytesIO()
+    strip(panels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _row(panel: Panel, count: int) -> Image.Image:
+    total, high, wide = panel.frames.shape[:3]
+    chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+    tile = max(1, round(TILE_HEIGHT * wide / high))
+    inner = max(len(chosen) * (tile + 2) - 2, MIN_WIDTH)
+    doubts = [line for text in panel.doubts for line in wrapped(text, inner, TEXT)]
+    head = TITLE + TEXT + 2 * GAP + len(doubts) * (TEXT + 4)
+    tiles_end = MARGIN + head + GAP + 2 * (TILE_HEIGHT + 2) + LABEL_HEIGHT
+    height = tiles_end + CURVE_HEIGHT + AXIS_HEIGHT + MARGIN
+    row = Image.new("RGB", (inner + 2 * MARGIN, height), PAPER)
+    heat = Heat.of(panel.saliency)
+    _head(row, panel, heat, doubts, inner)
+    places = _spread(len(chosen), tile, inner)
+    _tiles(row, panel, heat, [*zip(chosen.tolist(), places, strict=True)], tile, MARGIN + head)
+    middles = [MARGIN + place + tile // 2 for place in places]
+    box = (middles[0], tiles_end, max(middles[-1], middles[0] + 1), tiles_end + CURVE_HEIGHT)
+    _timeline(row, panel, box)
+    return row
+
+
+def _spread(count: int, tile: int, inner: int) -> list[int]:
+    """Where tiles begin, so that they fill the width."""
+    if count == 1:
+        return [0]
+    return [round(place * (inner - tile) / (count - 1)) for place in range(count)]
+
+
+def _head(row: Image.Image, panel: Panel, heat: Heat, doubts: Sequence[str], inner: int) -> None:
+    pen = ImageDraw.Draw(row)
+    room = inner - LEGEND_WIDTH - 3 * GAP
+    title = fitted(panel.caption, room, TITLE)
+    write(pen, (MARGIN, MARGIN - 2), title, size=TITLE, fill=INK)
+    below = MARGIN + TITLE + GAP
+    write(pen, (MARGIN, below), fitted(panel.detail, room, TEXT), size=TEXT, fill=MUTED)
+    legend.draw_legend(row, (MARGIN + inner - LEGEND_WIDTH, MARGIN), LEGEND_WIDTH, heat)
+    for number, line in enumerate(doubts):
+        place = (MARGIN, below + TEXT + GAP + number * (TEXT + 4))
+        write(pen, place, line, size=TEXT, fill=WARNING)
+
+
+def _tiles(
+    row: Image.Image,
+    panel: Panel,
+    heat: Heat,
+    chosen: Sequence[tuple[int, int]],
+    width: int,
+    top: int,
+) -> None:
+    pen = ImageDraw.Draw(row)
+    brush = Brush(panel.saliency, panel.frames.shape[2], panel.frames.shape[1], heat)
+    times = panel.saliency.provenance.get("timestamps")
+    curve = panel.saliency.curve()
+    for index, place in chosen:
+        left = MARGIN + place
+        frame = panel.frames[index]
+        for line, picture in enumerate((frame, brush.over(frame, index))):
+            tile = Image.fromarray(picture).resize((width, TILE_HEIGHT), _filter(frame.shape[0]))
+            row.paste(tile, (left, top + GAP + line * (TILE_HEIGHT + 2)))
+        label = f"{times[index]:.2f} s" if times else f"frame {index}"
+        text = fitted(f"{label},  {100 * curve[index]:.0f}%", width, SMALL)
+        below = top + GAP + 2 * (TILE_HEIGHT + 2) + 3
+        write(pen, (left + width / 2, below), text, size=SMALL, fill=INK, anchor="ma")
+
+
+def _filter(height: int) -> Image.Resampling:
+    """Few pixels are shown as the squares that they are."""
+    return Image.Resampling.NEAREST if height < TILE_HEIGHT else Image.Resampling.LANCZOS
+
+
+def _timeline(row: Image.Image, panel: Panel, box: tuple[int, int, int, int]) -> None:
+    curve = panel.saliency.curve()
+    times = panel.saliency.provenance.get("timestamps")
+    clock = list(times) if times else [float(place) for place in range(len(curve))]
+    span = max(clock[-1] - clock[0], 1e-9)
+    draw_axis(row, box, (clock[0], clock[-1]), "s" if times else "", grid=True)
+    draw_curve(row, box, curve, [(instant - clock[0]) / span for instant in clock])
+    pen = ImageDraw.Draw(row)
+    highest = f"{100 * float(curve.max()):.0f}%"
+    if box[0] > MARGIN + 34:
+        write(pen, (box[0] - 5, box[1]), highest, size=SMALL, fill=MUTED, anchor="ra")
+        write(pen, (box[0] - 5, box[3]), "0", size=SMALL, fill=MUTED, anchor="rs")
+        write(pen, (box[2] + 5, box[1]), "of all", size=SMALL, fill=MUTED)
+        write(pen, (box[2] + 5, box[3]), "dots: even", size=SMALL, fill=MUTED, anchor="ls")

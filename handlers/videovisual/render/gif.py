@@ -1,0 +1,64 @@
+"""Moving pictures as GIF, for where nothing else plays."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from videovisual.render.film import Film
+from videovisual.render.panel import Panel
+from videovisual.render.sheet import Sheet
+
+LARGEST = (1280, 960)
+MAX_FRAMES = 150
+SHORTEST_CS = 4
+"""Hundredths of a second: browsers slow frames of less than 2 down to 10, and GIFs are large."""
+
+SAMPLED = 12
+COLOURS = 255
+
+
+def to_gif(panels: Sequence[Panel]) -> bytes:
+    """The source and all panels side by side, in at most 150 frames and 1280×960 pixels.
+
+    One palette, taken from frames all over the film, serves all of them, so that nothing
+    flickers. The film's length is kept to a hundredth of a second, and so is each frame's time.
+
+    Raises:
+        TooLarge, MalformedClip: the source's frames can't be decoded.
+    """
+    film = panels[0].shown
+    film = film.thinned(max(1, min(MAX_FRAMES, int(film.length_s * 100 / SHORTEST_CS))))
+    sheet = Sheet(panels, film, LARGEST)
+    palette = _palette(sheet, film)
+    pictures = [
+        sheet.picture(shot, frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+        for shot, frame in film.play()
+    ]
+    ends = [round(100 * shot.start_s) for shot in film.shots[1:]] + [round(100 * film.length_s)]
+    lengths = np.diff([0, *ends])
+    buffer = io.BytesIO()
+    pictures[0].save(
+        buffer,
+        "GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=[10 * int(length) for length in lengths],
+        loop=0,
+        disposal=1,
+        optimize=False,
+    )
+    return buffer.getvalue()
+
+
+def _palette(sheet: Sheet, film: Film) -> Image.Image:
+    few = film.thinned(SAMPLED)
+    pictures = [sheet.picture(shot, frame) for shot, frame in few.play()]
+    width, height = sheet.size
+    board = Image.new("RGB", (width, height * len(pictures)))
+    for place, picture in enumerate(pictures):
+        board.paste(picture, (0, place * height))
+    return board.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)

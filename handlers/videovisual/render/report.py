@@ -1,0 +1,194 @@
+"""The report: one page, by itself, in which an explanation is looked at."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from string import Template
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from videovisual.protocol import Answer, Explanation
+from videovisual.render.checks import doubts
+from videovisual.render.colour import DIVERGING, SEQUENTIAL, signed_levels
+from videovisual.render.compose import STRENGTH, crop_box
+from videovisual.render.film import Film
+from videovisual.render.heat import Heat
+from videovisual.render.panel import Panel
+from videovisual.saliency import Map
+from videovisual.version import __version__
+
+PAGE = resources.files("videovisual.render") / "page"
+
+MAX_FRAMES = 300
+MAX_SIDE = 640
+MAX_PIXELS = 40_000_000
+"""Of all frames together; a longer film is shown in smaller ones. JPEG makes about 8 MB of it."""
+
+JPEG_QUALITY = 82
+
+MAX_MAP_SIDE = 128
+"""Maps are smoothed by 1% of their side, so finer ones show no more."""
+
+MAX_MAP_PIXELS = 24_000_000
+"""Of all maps together."""
+
+
+def to_html(answer: Answer, panels: Sequence[Panel]) -> bytes:
+    """A page with player, curve, classes, diagnostics and provenance, that needs no network.
+
+    Frames (JPEG) and maps (8-bit PNG) are in the page; it asks for nothing else, and its own
+    content security policy forbids it to.
+
+    Args:
+        answer: what is reported.
+        panels: one an explanation of the answer, in their order.
+
+    Raises:
+        TooLarge, MalformedClip: the source's frames can't be decoded.
+    """
+    style = (PAGE / "report.css").read_text("utf-8")
+    script = (PAGE / "report.js").read_text("utf-8")
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+    )
+    text = json.dumps(report_data(answer, panels), ensure_ascii=False, allow_nan=False)
+    page = Template((PAGE / "report.html").read_text("utf-8")).substitute(
+        policy=html.escape(policy, quote=True),
+        title=html.escape(f"{answer.predictions[0].label}: {answer.model}"),
+        style=style,
+        script=script,
+        # Nothing that came from outside can end the script element that holds the data.
+        data=text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
+    )
+    return page.encode("utf-8", "replace")
+
+
+def report_data(answer: Answer, panels: Sequence[Panel]) -> dict[str, Any]:
+    """What the page shows, as JSON; see `page/report.js`."""
+    film = panels[0].shown.thinned(MAX_FRAMES)
+    side = _map_side([panel.saliency.map for panel in panels])
+    return {
+        "version": __version__,
+        "model": answer.model,
+        "predictions": [item.model_dump(mode="json") for item in answer.predictions],
+        "clip": plain(answer.clip),
+        "film": _film(film),
+        "maps": [
+            _map(panel, explanation, film, side)
+            for panel, explanation in zip(panels, answer.explanations, strict=True)
+        ],
+        "ramps": {
+            "sequential": base64.b64encode(SEQUENTIAL.tobytes()).decode(),
+            "diverging": base64.b64encode(DIVERGING.tobytes()).decode(),
+        },
+        "strength": STRENGTH,
+    }
+
+
+def plain(value: Any) -> Any:
+    """Facts as JSON that every reader takes: numbers that aren't finite become their names."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _film(film: Film) -> dict[str, Any]:
+    room = MAX_PIXELS / (len(film.shots) * film.width * film.height)
+    scale = min(1.0, MAX_SIDE / max(film.width, film.height), math.sqrt(room))
+    size = max(1, round(film.width * scale)), max(1, round(film.height * scale))
+    shots = []
+    for shot, frame in film.play():
+        picture = Image.fromarray(frame)
+        if picture.size != size:
+            picture = picture.resize(size, Image.Resampling.LANCZOS)
+        shots.append(
+            {
+                "picture": _data_url(picture, "jpeg", quality=JPEG_QUALITY),
+                "frame": shot.frame,
+                "held": shot.held,
+                "seen": shot.seen,
+                "start": round(shot.start_s, 6),
+            }
+        )
+    return {
+        "width": size[0],
+        "height": size[1],
+        "source_width": film.width,
+        "source_height": film.height,
+        "length": round(film.length_s, 6),
+        "origin": film.origin_s,
+        "shots": shots,
+    }
+
+
+def _map(panel: Panel, explanation: Explanation, film: Film, side: int) -> dict[str, Any]:
+    heat = Heat.of(panel.saliency)
+    left, top, right, bottom = crop_box(panel.saliency, film.width, film.height)
+    atlas, columns, tile = _atlas(heat, side)
+    return {
+        "method": explanation.method,
+        "target": explanation.target.model_dump(mode="json"),
+        "signed": heat.signed,
+        "low": heat.low,
+        "full": heat.full,
+        "unit": heat.unit,
+        "atlas": atlas,
+        "columns": columns,
+        "tile": tile,
+        "crop": [
+            left / film.width,
+            top / film.height,
+            right / film.width,
+            bottom / film.height,
+        ],
+        "curve": explanation.curve,
+        "doubts": list(doubts(explanation)),
+        "diagnostics": plain(explanation.diagnostics),
+        "faithfulness": plain(explanation.faithfulness or {}),
+        "provenance": plain(explanation.provenance),
+    }
+
+
+def _atlas(heat: Heat, side: int) -> tuple[str, int, list[int]]:
+    """All frames of a map as 8-bit levels in one PNG: its URL, its columns, a tile's size."""
+    count, height, width = heat.level.shape
+    scale = min(1.0, side / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    columns = math.ceil(math.sqrt(count))
+    board = np.zeros((-(-count // columns) * size[1], columns * size[0]), np.uint8)
+    for place, level in enumerate(heat.level):
+        small = np.asarray(Image.fromarray(level).resize(size, Image.Resampling.BILINEAR))
+        values = signed_levels(small) if heat.signed else (255 * small).round().astype(np.uint8)
+        row, column = divmod(place, columns)
+        top, left = row * size[1], column * size[0]
+        board[top : top + size[1], left : left + size[0]] = values
+    return _data_url(Image.fromarray(board), "png"), columns, list(size)
+
+
+def _map_side(maps: Sequence[Map]) -> int:
+    total = sum(values.shape[0] * MAX_MAP_SIDE**2 for values in maps)
+    return max(8, int(MAX_MAP_SIDE * min(1.0, math.sqrt(MAX_MAP_PIXELS / total))))
+
+
+def _data_url(picture: Image.Image, kind: str, **options: Any) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

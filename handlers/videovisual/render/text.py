@@ -1,0 +1,64 @@
+"""Text in pictures."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from PIL import ImageDraw, ImageFont
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+ELLIPSIS = "..."
+SPACE = "  "
+"""Pillow's font has spaces so narrow that words run together."""
+
+
+@cache
+def font(size: int) -> Font:
+    """Pillow's own font, so that pictures are the same on every machine."""
+    return ImageFont.load_default(size=size)
+
+
+def length(text: str, size: int) -> float:
+    """How wide `write` makes a line, in pixels."""
+    return font(size).getlength(text.replace(" ", SPACE))
+
+
+def fitted(text: str, width: float, size: int) -> str:
+    """The text, cut short where it is longer than `width` pixels."""
+    # A line break would spread over what stands below.
+    text = " ".join(text.split())
+    if length(text, size) <= width:
+        return text
+    while text and length(text + ELLIPSIS, size) > width:
+        text = text[:-1]
+    return text.rstrip() + ELLIPSIS
+
+
+def wrapped(text: str, width: float, size: int) -> list[str]:
+    """The text in lines of at most `width` pixels; a longer word is cut short."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and length(f"{lines[-1]} {word}", size) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(fitted(word, width, size))
+    return lines
+
+
+def number(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}"
+
+
+def write(
+    pen: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    *,
+    size: int,
+    fill: str,
+    anchor: str = "la",
+) -> None:
+    """A line of text; `anchor` is Pillow's."""
+    pen.text(place, text.replace(" ", SPACE), fill=fill, font=font(size), anchor=anchor)

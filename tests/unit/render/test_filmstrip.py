@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.frames import blocks
+from tests.unit.render.made import answer, drawn, panel, saliency
+
+from videovisual import render
+from videovisual.render import Panel
+from videovisual.render.curve import draw_curve
+from videovisual.render.style import ACCENT, WARNING
+from videovisual.render.text import fitted, length
+from videovisual.saliency import Saliency
+
+
+def ink(picture: Image.Image, colour: str) -> int:
+    wanted = tuple(bytes.fromhex(colour[1:]))
+    return int((np.asarray(picture.convert("RGB")) == wanted).all(axis=-1).sum())
+
+
+def test_png_is_a_strip_and_repeatable() -> None:
+    data = render.to_png([panel(), panel(signed=True)])
+    assert data == render.to_png([panel(), panel(signed=True)])
+    one, two = render.strip([panel()]), Image.open(io.BytesIO(data))
+    assert two.height == 2 * one.height
+    assert two.width == one.width
+
+
+def test_the_frames_are_in_the_strip_unchanged() -> None:
+    frames = blocks(3, 144, 200)
+    values = np.zeros((3, 8, 8), dtype=np.float32)
+    sheet = np.asarray(render.strip([Panel(Saliency(values, signed=False), frames, "x")]))
+    found = [
+        (sheet[top : top + 144, left : left + 200] == frames[1]).all()
+        for top in range(sheet.shape[0] - 144)
+        for left in range(sheet.shape[1] - 200)
+        if (sheet[top, left] == frames[1, 0, 0]).all()
+    ]
+    # Once as the source, and once more under a map that is empty.
+    assert sum(found) == 2
+
+
+def test_a_doubt_is_written_in_the_strip() -> None:
+    sound = answer(saliency())
+    doubtful = answer(saliency(converged=False, iterations=7))
+    (clean,), (doubted,) = drawn(sound), drawn(doubtful)
+    assert ink(render.strip([clean]), WARNING) == 0
+    assert ink(render.strip([doubted]), WARNING) > 20
+    assert "7 iterations" in doubted.doubts[0]
+
+
+def test_the_bars_of_the_curve_are_as_high_as_the_shares() -> None:
+    sheet = Image.new("RGB", (400, 100), "white")
+    curve = np.array([0.1, 0.4, 0.2, 0.3], dtype=np.float32)
+    draw_curve(sheet, (0, 0, 400, 80), curve, [0.125, 0.375, 0.625, 0.875])
+    pixels = (np.asarray(sheet) == tuple(bytes.fromhex(ACCENT[1:]))).all(axis=-1)
+    heights = [int(pixels[:, column].sum()) for column in (50, 150, 250, 350)]
+    assert heights == pytest.approx([20, 80, 40, 60], abs=4)
+
+
+def test_one_frame_and_a_long_caption_make_a_strip_too() -> None:
+    single = Panel(
+        Saliency(np.ones((1, 4, 4), dtype=np.float32), signed=False),
+        blocks(1, 20, 400),
+        "word " * 300,
+    )
+    assert render.strip([single]).height < 1000
+    assert render.strip([replace(single, caption="\n\n x \u0000 🎬")]).height < 1000
+
+
+def test_text_is_cut_to_its_room() -> None:
+    text = fitted("a rather long line of text", 60, 12)
+    assert text.endswith("...")
+    assert length(text, 12) <= 60
+    assert fitted("two\nlines", 500, 12) == "two lines"
