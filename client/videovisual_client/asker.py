@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, Literal, TypeVar, overload
 
 from videovisual.protocol import Answer
@@ -14,12 +12,9 @@ from videovisual_client import call
 from videovisual_client.call import Call, Methods, Target
 from videovisual_client.errors import VideoVisualError
 from videovisual_client.job import Job, OnPartial, OnProgress, tell
+from videovisual_client.many import CONCURRENCY, Jobs, side_by_side
 from videovisual_client.result import Classification, Explained
 from videovisual_client.upload import ClipLike
-
-CONCURRENCY = 4
-AHEAD = 2
-"""So many clips a worker are asked about before the first one's answer is taken."""
 
 Self = TypeVar("Self", bound="Asker")
 
@@ -177,35 +172,17 @@ class Asker(ABC):
         Raises:
             VideoVisualError: the first failure, unless `return_errors`.
         """
-        jobs = _Jobs()
+        jobs = Jobs()
 
         def work(clip: ClipLike) -> Explained:
             return jobs.run(self.submit(clip, model=model, **options))
 
-        executor = ThreadPoolExecutor(concurrency, thread_name_prefix="videovisual-explain")
-        window: deque[Future[Explained]] = deque()
-        remaining = iter(clips)
-        try:
-            while True:
-                while len(window) < AHEAD * concurrency:
-                    try:
-                        clip = next(remaining)
-                    except StopIteration:
-                        break
-                    window.append(executor.submit(work, clip))
-                if not window:
-                    return
-                try:
-                    yield window.popleft().result()
-                except VideoVisualError as error:
-                    if not return_errors:
-                        raise
-                    yield error
-        finally:
-            for future in window:
-                future.cancel()
-            jobs.cancel()
-            executor.shutdown(wait=True)
+        results = side_by_side(work, clips, concurrency=concurrency, stop=jobs.cancel)
+        with closing(results):
+            for result in results:
+                if isinstance(result, VideoVisualError) and not return_errors:
+                    raise result
+                yield result
 
     def _answer(
         self, question: Call, on_progress: OnProgress | None, on_partial: OnPartial | None
@@ -216,32 +193,3 @@ class Asker(ABC):
             for event in job:
                 tell(event, on_progress, on_partial)
             return job.answer()
-
-
-class _Jobs:
-    """The jobs under way, so that they can be cancelled together."""
-
-    def __init__(self) -> None:
-        self._running: set[Job] = set()
-        self._lock = threading.Lock()
-        self._stopped = False
-
-    def run(self, job: Job) -> Explained:
-        with self._lock:
-            self._running.add(job)
-            stopped = self._stopped
-        if stopped:
-            job.cancel()
-        try:
-            with job:
-                return job.result()
-        finally:
-            with self._lock:
-                self._running.discard(job)
-
-    def cancel(self) -> None:
-        with self._lock:
-            self._stopped = True
-            running = list(self._running)
-        for job in running:
-            job.cancel()

@@ -14,7 +14,6 @@ import httpx
 
 from videovisual.protocol import Answer
 from videovisual_client import call, upload
-from videovisual_client.asker import AHEAD, CONCURRENCY
 from videovisual_client.call import Call, Methods, Target
 from videovisual_client.client import DEFAULT_URL, RETRIES
 from videovisual_client.conversation import (
@@ -29,6 +28,7 @@ from videovisual_client.conversation import (
 )
 from videovisual_client.errors import VideoVisualError
 from videovisual_client.job import AsyncJob, OnPartial, OnProgress, tell
+from videovisual_client.many import AHEAD, CONCURRENCY
 from videovisual_client.result import Classification, Explained
 from videovisual_client.upload import ClipLike
 

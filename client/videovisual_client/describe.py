@@ -14,11 +14,11 @@ def describe(explanation: Explanation) -> Iterator[str]:
     frame, row, column = explanation.peak
     yield (
         f"{explanation.method} for {explanation.target.label}: the model looked most at "
-        f"{_instant(explanation, best)}, {100 * curve[best]:.0f}% of all saliency"
+        f"{instant(explanation, best)}, {100 * curve[best]:.0f}% of all saliency"
     )
     height, width = explanation.map.shape[1:]
     yield (
-        f"  strongest point: {_instant(explanation, frame)}, {100 * column / width:.0f}% from the "
+        f"  strongest point: {instant(explanation, frame)}, {100 * column / width:.0f}% from the "
         f"left and {100 * row / height:.0f}% from the top of the model's crop"
     )
     for name, value in explanation.diagnostics.items():
@@ -28,6 +28,7 @@ def describe(explanation: Explanation) -> Iterator[str]:
             yield f"  {name}: {score:.4g}"
 
 
-def _instant(explanation: Explanation, index: int) -> str:
+def instant(explanation: Explanation, index: int) -> str:
+    """A frame of the map, and when it is shown."""
     times = explanation.provenance.get("timestamps")
     return f"frame {index} ({times[index]:.2f} s)" if times else f"frame {index}"

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from videovisual_client.terminal import log, no_server_extra, out
+from videovisual_client.terminal import json_option, log, no_server_extra, out, print_json
 
 
 @click.command("train-motion")
@@ -30,7 +30,8 @@ from videovisual_client.terminal import log, no_server_extra, out
 )
 @click.option("--seed", default=0, show_default=True, help="Of the network's first weights.")
 @click.option("--fresh", is_flag=True, help="Don't go on from a checkpoint.")
-def train_motion(name: str, folder: Path, seed: int, fresh: bool) -> None:
+@json_option
+def train_motion(name: str, folder: Path, seed: int, fresh: bool, as_json: bool) -> None:
     """Train the small model NAME on Motion, and measure it on held-out clips.
 
     Interrupted, the same command goes on where it stopped.
@@ -56,5 +57,8 @@ def train_motion(name: str, folder: Path, seed: int, fresh: bool) -> None:
             progress.update(task, completed=step.step, total=step.of, loss=step.loss)
 
         report = training.train(name, out=folder, seed=seed, resume=not fresh, progress=show)
+    if as_json:
+        print_json(dataclasses.asdict(report))
+        return
     for field in dataclasses.fields(report):
         out.print(f"{field.name:9} {getattr(report, field.name)}", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from rich.table import Table
 
 from videovisual.errors import VideoVisualError
-from videovisual_client.terminal import log, no_server_extra, out, store_option
+from videovisual_client.terminal import (
+    json_option,
+    log,
+    no_server_extra,
+    out,
+    print_json,
+    store_option,
+)
 
 MB = 1_000_000
 
@@ -25,6 +33,7 @@ MB = 1_000_000
 @click.option("--labels", help="Class names: a text file, one a line, or a csv; file or address.")
 @click.option("--sha256", help="The checkpoint's SHA-256, or its first digits.")
 @click.option("--force", is_flag=True, help="Build even what is up to date.")
+@json_option
 def archive(
     names: tuple[str, ...],
     store: Path,
@@ -34,6 +43,7 @@ def archive(
     labels: str | None,
     sha256: str | None,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Build the archives of the models NAMES from their published weights.
 
@@ -45,7 +55,7 @@ def archive(
               videovisual archive --list
     """
     if listing:
-        _list(names, store)
+        _list(names, store, as_json)
         return
     if every == bool(names):
         raise click.UsageError("Give the NAMES of models, or --all.")
@@ -54,16 +64,21 @@ def archive(
     chosen = _known(names, every)
     given = {"weights": weights, "labels": labels, "sha256": sha256, "force": force}
     if len(chosen) == 1:
-        build(chosen[0], store, **given)
+        built = build(chosen[0], store, **given)
+        if as_json:
+            print_json({"archived": {chosen[0]: str(built)}, "failed": {}})
         return
+    archived: dict[str, str] = {}
     failed: dict[str, str] = {}
     for name in chosen:
         try:
-            build(name, store, **given)
+            archived[name] = str(build(name, store, **given))
         except VideoVisualError as error:
             failed[name] = f"{error.code}: {error.message}"
         except OSError as error:
             failed[name] = str(error)
+    if as_json:
+        print_json({"archived": archived, "failed": failed})
     if failed:
         log.print(f"[bold red]{len(failed)} of {len(chosen)} could not be archived[/]")
         for name, reason in failed.items():
@@ -71,8 +86,8 @@ def archive(
         click.get_current_context().exit(1)
 
 
-def build(name: str, store: Path, **options: Any) -> None:
-    """Build one archive, with a progress bar while its weights are fetched.
+def build(name: str, store: Path, **options: Any) -> Path:
+    """Build one archive, with a progress bar while its weights are fetched; where it lies.
 
     Raises:
         VideoVisualError: as `videovisual_archive.archive`.
@@ -84,13 +99,14 @@ def build(name: str, store: Path, **options: Any) -> None:
     columns = (TextColumn(f"archiving {name}"), BarColumn(), DownloadColumn())
     with Progress(*columns, TimeElapsedColumn(), console=log, transient=True) as progress:
         task = progress.add_task(name, total=None)
-        path = build_archive(
+        path: Path = build_archive(
             name,
             store=store,
             progress=lambda here, of: progress.update(task, completed=here, total=of),
             **options,
         )
     log.print(f"archived {path}", soft_wrap=True)
+    return path
 
 
 def _known(names: Sequence[str], every: bool) -> list[str]:
@@ -102,12 +118,15 @@ def _known(names: Sequence[str], every: bool) -> list[str]:
     return list(zoo.cards()) if every else [zoo.card(name).name for name in dict.fromkeys(names)]
 
 
-def _list(names: Sequence[str], store: Path) -> None:
+def _list(names: Sequence[str], store: Path, as_json: bool) -> None:
     try:
         from videovisual_archive.store import State, contents  # noqa: PLC0415
     except ImportError as error:
         raise no_server_extra() from error
     found = [stored for stored in contents(store) if not names or stored.name in names]
+    if as_json:
+        print_json([{**asdict(stored), "state": stored.state.value} for stored in found])
+        return
     table = Table("model", "state", "MB", "built (UTC)", box=None)
     for stored in found:
         when = f"{stored.built:%Y-%m-%d %H:%M}"

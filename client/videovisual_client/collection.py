@@ -1,0 +1,63 @@
+"""Clips on disk: one of them, or a folder of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from videovisual.clips.stills import natural
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif", ".npz", ".zip")
+
+
+@dataclass(frozen=True)
+class NamedClip:
+    """One clip of a folder of clips.
+
+    Attributes:
+        path: a video file, or a folder of frames.
+        name: unique in the folder.
+        label: what stands before the first `-` of the name; None without one.
+    """
+
+    path: Path
+    name: str
+    label: str | None
+
+
+def clips_in(folder: Path) -> list[NamedClip] | None:
+    """The clips of a folder of clips, in the order of their names; None for anything else.
+
+    A folder of clips holds a folder of frames a clip, or video files; names that begin with a dot
+    are left out.
+    """
+    if not folder.is_dir():
+        return None
+    paths = [
+        path
+        for path in sorted(folder.iterdir(), key=lambda path: natural(path.name))
+        if path.name[0] != "." and (path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES)
+    ]
+    if not paths:
+        return None
+    stems = [path.stem if path.is_file() else path.name for path in paths]
+    return [
+        # Two files of one stem keep their suffixes, so that neither result replaces the other.
+        NamedClip(path, path.name if stems.count(stem) > 1 else stem, _label(stem))
+        for path, stem in zip(paths, stems, strict=True)
+    ]
+
+
+def same_class(label: str, other: str) -> bool:
+    """Whether two spellings mean the same class: case, spaces and punctuation don't count."""
+    return _plain(label) == _plain(other)
+
+
+def _label(stem: str) -> str | None:
+    label, separator, _ = stem.partition("-")
+    return label if separator and label else None
+
+
+def _plain(label: str) -> str:
+    return re.sub(r"[\W_]+", " ", label.lower()).strip()

@@ -1,0 +1,1 @@
+"""The commands, one a file; `videovisual_client.cli` puts them together."""

@@ -1,0 +1,175 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from videovisual.attribution import catalogue
+from videovisual.names import MODELS
+from videovisual_client.asker import Asker
+from videovisual_client.client import DEFAULT_URL, Client
+from videovisual_client.terminal import json_option
+
+Function = TypeVar("Function", bound=Callable[..., None])
+Option = Callable[[Function], Function]
+
+SHORTHANDS = ("steps", "area", "baseline", "layer")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the questions go: to a server, or to this process."""
+
+    url: str
+    token: str | None
+    key_file: Path | None
+    local: bool
+    device: str | None
+
+    def open(self) -> Asker:
+        """What answers them.
+
+        Raises:
+            AuthenticationFailed: the key file cannot be read.
+            MissingExtra: `--local` without torch.
+        """
+        if not self.local:
+            return Client(self.url, token=self.token, key_file=self.key_file)
+        from videovisual_client.local import Local  # noqa: PLC0415
+
+        return Local(self.device)
+
+
+def _complete(names: Sequence[str]) -> Any:
+    def complete(
+        _context: click.Context, _parameter: click.Parameter, typed: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in names if name.startswith(typed)]
+
+    return complete
+
+
+complete_models = _complete(MODELS)
+complete_methods = _complete([entry.name for entry in catalogue.ENTRIES])
+
+_place_options: list[Option[Any]] = [
+    click.option(
+        "--url",
+        default=DEFAULT_URL,
+        show_default=True,
+        envvar="VIDEOVISUAL_URL",
+        help="Inference address.",
+    ),
+    click.option("--token", envvar="VIDEOVISUAL_TOKEN", help="Inference key."),
+    click.option(
+        "--key-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        envvar="VIDEOVISUAL_KEY_FILE",
+        help="TorchServe's key_file.json; expired keys are renewed by it.",
+    ),
+    click.option("--local", is_flag=True, help="Run the model here, without a server."),
+    click.option("--device", help="Where --local runs it: cpu, cuda, …  [a GPU if there is one]"),
+]
+
+clip_options: list[Option[Any]] = [
+    click.argument("clip", type=click.Path(exists=True, path_type=Path)),
+    click.option("--model", required=True, shell_complete=complete_models, help="A model's name."),
+    click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
+    click.option("--frames", type=int, help="Frames of the clip; the model's own by default."),
+    click.option("--start", "start_s", type=float, help="Where the clip starts, in seconds."),
+    click.option("--end", "end_s", type=float, help="Where the clip ends, in seconds."),
+    click.option("--timeout", "timeout_s", type=float, help="Seconds after which to give up."),
+    json_option,
+]
+
+folder_options: list[Option[Any]] = [
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 64),
+        default=2,
+        show_default=True,
+        help="Of a folder of clips, how many at once.",
+    ),
+    click.option("--fresh", is_flag=True, help="Of a folder of clips, do the finished ones again."),
+]
+
+_method_options: list[Option[Any]] = [
+    click.option("--target", multiple=True, help="Class name, index or top1; may be repeated."),
+    click.option("--seed", type=int, help="Seed of all randomness."),
+    click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter."),
+    click.option("--steps", type=int, help="Short for -p steps=…"),
+    click.option("--area", type=float, help="Short for -p area=…"),
+    click.option("--baseline", help="Short for -p baseline=…"),
+    click.option("--layer", help="Short for -p layer=…"),
+]
+
+method_option: Option[Any] = click.option(
+    "--method",
+    multiple=True,
+    shell_complete=complete_methods,
+    help="An attribution method; may be repeated.  [grad_cam]",
+)
+
+
+def given_options(*options: Option[Any]) -> Callable[[Function], Function]:
+    """Several options at once, in this order in the help."""
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def placed(function: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that say who answers, and hands them over as one `place`."""
+
+    @functools.wraps(function)
+    def command(
+        url: str,
+        token: str | None,
+        key_file: Path | None,
+        local: bool,
+        device: str | None,
+        **others: Any,
+    ) -> None:
+        function(place=Place(url, token, key_file, local, device), **others)
+
+    return given_options(*_place_options)(command)
+
+
+def with_method(function: Callable[..., None]) -> Callable[..., None]:
+    """Adds what a method is told, and hands it over among the other options."""
+
+    @functools.wraps(function)
+    def command(target: tuple[str, ...], param: tuple[str, ...], **others: Any) -> None:
+        others["target"] = list(target) or ["top1"]
+        function(**others, **dict(_pair(text) for text in param))
+
+    return given_options(*_method_options)(command)
+
+
+def chosen(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def one_or_all(names: Sequence[str]) -> str | list[str]:
+    """A single name by itself, so that a message about it reads well."""
+    return names[0] if len(names) == 1 else list(names)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not re.fullmatch(r"[a-z_]+", name):
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--param")
+    return name, value

@@ -1,0 +1,98 @@
+"""The command `videovisual serve`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+from videovisual_client.commands import archive
+from videovisual_client.commands.options import complete_models
+from videovisual_client.terminal import (
+    json_option,
+    log,
+    no_server_extra,
+    out,
+    print_json,
+    store_option,
+)
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, shell_complete=complete_models)
+@store_option
+@click.option("--port", type=click.IntRange(1, 65533), help="Inference port; the next two follow.")
+@click.option(
+    "--run-folder",
+    type=click.Path(path_type=Path),
+    help="Keep tokens and logs here instead of in a temporary folder.",
+)
+@json_option
+def serve(
+    models: tuple[str, ...],
+    store: Path,
+    port: int | None,
+    run_folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Serve MODELS until Ctrl-C; archives that are missing are built first.
+
+    Prints the address and the key file, and leaves no process behind. With --json the first line
+    is an object with both, written when the models are ready.
+
+    \b
+    Examples: videovisual serve i3d-kinetics400
+              videovisual serve i3d-motion tsm-motion --port 9000 --run-folder run
+    """
+    try:
+        from videovisual_client.torchserve import Server  # noqa: PLC0415
+    except ImportError as error:
+        raise no_server_extra() from error
+    for model in models:
+        if not (store / f"{model}.mar").is_file():
+            archive.build(model, store)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with log.status("starting TorchServe") as status:
+        server = Server(
+            models,
+            store=store,
+            port=port,
+            run_folder=run_folder,
+            on_wait=status.update,
+        )
+        server.start()
+    try:
+        if as_json:
+            print_json(
+                {
+                    "models": list(models),
+                    "url": server.url,
+                    "management_url": server.management_url,
+                    "metrics_url": server.metrics_url,
+                    "key_file": str(server.key_file),
+                }
+            )
+        else:
+            _say(server.url, server.key_file, models)
+        server.wait()
+    except KeyboardInterrupt:
+        log.print("stopping")
+    finally:
+        server.stop()
+
+
+def _say(url: str, key_file: Path, models: tuple[str, ...]) -> None:
+    out.print(f"Serving {', '.join(models)} at {url}", soft_wrap=True)
+    out.print(f"Key file: {key_file}", soft_wrap=True)
+    out.print(
+        f"Try: videovisual classify CLIP --model {models[0]} --url {url} --key-file {key_file}",
+        soft_wrap=True,
+    )
+    out.print(
+        "or:  curl -H \"Authorization: Bearer $(python3 -c 'import json; "
+        f'print(json.load(open("{key_file}"))["inference"]["key"])\')" '
+        f"-F video=@CLIP {url}/predictions/{models[0]}",
+        soft_wrap=True,
+        markup=False,
+    )
