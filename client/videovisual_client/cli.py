@@ -21,7 +21,6 @@ from videovisual_client.commands import (
     models,
     serve,
     train_motion,
-    ui,
 )
 from videovisual_client.terminal import AS_JSON, log, print_json
 
@@ -74,7 +73,6 @@ for command in (
     bench.bench,
     doctor.doctor,
     train_motion.train_motion,
-    ui.ui,
     completion.completion,
 ):
     main.add_command(command)
