@@ -14,9 +14,9 @@ from videovisual import clips, render
 from videovisual.errors import UnknownOutput
 from videovisual.protocol import Answer, Explanation, Prediction, Second
 from videovisual.saliency import Saliency
+from videovisual_client.upload import ClipLike
 
 Frames = npt.NDArray[np.uint8]
-ClipLike = str | os.PathLike[str] | Frames
 
 FORMATS = ("json", "npz", "png", "gif", "mp4", "html")
 
