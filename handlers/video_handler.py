@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,12 +19,17 @@ import torch
 
 from videovisual import service, ticket, zoo
 from videovisual.intake import Request as IncomingRequest
-
-logger = logging.getLogger(__name__)
+from videovisual.metrics import METRICS, Counts, Metric
+from videovisual.settings import Settings
 
 WAIT_S = 0.01
 HOLD_S = 2.0
 """So long a request is left without any answer, so that its status can still tell the truth."""
+
+JOB_HEADER = "X-VideoVisual-Job"
+CHORES_S = 1.0
+LOST_S = 5.0
+"""TorchServe calls all the time while there are requests; after such a silence all have left."""
 
 PHRASES = {
     200: "OK",
@@ -46,17 +52,21 @@ class VideoHandler:
     def __init__(self) -> None:
         self._open: dict[str, ticket.Ticket] = {}
         self._begun: set[str] = set()
+        self._news: int | None = None
+        self._called = time.monotonic()
 
     def initialize(self, context: Any) -> None:
         """Load the archive that TorchServe unpacked, and warm it up."""
+        _quieten()
         folder = Path(context.system_properties["model_dir"])
-        gpu = context.system_properties.get("gpu_id")
-        cuda = torch.cuda.is_available() and gpu is not None
-        device = torch.device("cuda", int(gpu)) if cuda else torch.device("cpu")
+        devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
+        self._counts = Counts()
         self._service = service.Service(
-            zoo.load_folder(folder), device, service.Settings.from_environment()
+            zoo.load_folder(folder), devices, Settings.from_environment(), self._counts
         )
         self._service.warm_up()
+        self._metrics = _declared(context.metrics)
+        threading.Thread(target=self._chores, name="videovisual-chores", daemon=True).start()
 
     def handle(self, data: list[Mapping[str, Any]], context: Any) -> list[bytes]:
         """One round of TorchServe's loop over all active requests."""
@@ -65,49 +75,96 @@ class VideoHandler:
             self._close(gone).cancel()
         for index, number in enumerate(numbers):
             if number not in self._open:
-                self._open[number] = self._service.submit(_request(data[index], context, index))
-        if not any(self._news(number) for number in numbers):
-            self._service.wait(WAIT_S)
+                request = _request(data[index], context, index)
+                self._open[number] = self._service.submit(request, number)
+        answered = any(self._open[number].reply is not None for number in numbers)
+        self._news = self._service.wait(0.0 if answered else WAIT_S, self._news)
 
         bodies: list[bytes] = []
         criteria: list[Callable[[Any], bool | None]] = []
         for index, number in enumerate(numbers):
             body, last = self._part(context, index, number)
             bodies.append(body)
-            criteria.append(lambda _body, last=last: last)
+            criteria.append(_verdict(last))
         context.stopping_criteria = criteria
+        self._called = time.monotonic()
         return bodies
-
-    def _news(self, number: str) -> bool:
-        return self._open[number].reply is not None
 
     def _part(self, context: Any, index: int, number: str) -> tuple[bytes, bool | None]:
         """What to send now, and TorchServe's word for whether it is a part, the last, or all."""
-        open_ticket = self._open[number]
-        reply = open_ticket.reply
+        current = self._open[number]
+        reply = current.reply
         begun = number in self._begun
-        if reply is not None:
+        if reply is not None and not begun and not current.streaming:
             self._close(number)
-            if open_ticket.streaming:
-                context.set_response_content_type(index, open_ticket.content_type)
-                return open_ticket.take_lines(), True if begun else None
-            if begun:
-                return reply.body, True
-            context.set_response_status(reply.status, PHRASES[reply.status], index)
-            context.set_response_content_type(index, reply.content_type)
-            for name, value in reply.headers.items():
-                context.set_response_header(index, name, str(value))
+            context.set_response_status(reply.status, PHRASES.get(reply.status, ""), index)
+            _head(context, index, number, reply.content_type, reply.headers)
             return reply.body, None
-        if open_ticket.streaming or begun or time.monotonic() - open_ticket.issued > HOLD_S:
+        held = time.monotonic() - current.issued < HOLD_S
+        if not begun and not current.streaming and held:
+            context.request_ids.pop(index)
+            return b"", None
+        if not begun:
             self._begun.add(number)
-            context.set_response_content_type(index, open_ticket.content_type)
-            return open_ticket.take_lines(), False
-        context.request_ids.pop(index)
-        return b"", None
+            _head(context, index, number, current.content_type)
+        body = current.take_lines()
+        if not current.is_sent:
+            return body, False
+        self._close(number)
+        return body, True if begun else None
 
     def _close(self, number: str) -> ticket.Ticket:
         self._begun.discard(number)
         return self._open.pop(number)
+
+    def _chores(self) -> None:
+        """What has to be done though nobody asks: tell the metrics, and miss those who left."""
+        while True:
+            time.sleep(CHORES_S)
+            if time.monotonic() - self._called > LOST_S:
+                for lost in list(self._open.values()):
+                    lost.cancel()
+            self._service.measure()
+            for sample in self._counts.drain():
+                self._metrics[sample.metric].add_or_update(sample.value, list(sample.labels))
+
+
+def _verdict(last: bool | None) -> Callable[[Any], bool | None]:
+    return lambda _body: last
+
+
+def _declared(cache: Any) -> dict[Metric, Any]:
+    """Our metrics, made known to TorchServe, which shows them at its metrics address."""
+    from ts.metrics.metric_type_enum import MetricTypes  # noqa: PLC0415
+
+    return {
+        metric: cache.add_metric_to_cache(
+            metric_name=metric.name,
+            unit=metric.unit,
+            dimension_names=list(metric.labels),
+            metric_type=MetricTypes(metric.form.value),
+        )
+        for metric in METRICS
+    }
+
+
+def _quieten() -> None:
+    """Drop the line that TorchServe would log for each of our hundred rounds a second."""
+    noisy = logging.getLogger("ts.metrics.caching_metric")
+    noisy.addFilter(lambda record: "PredictionTime" not in str(record.msg))
+
+
+def _head(
+    context: Any,
+    index: int,
+    number: str,
+    content_type: str,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """What goes before the first bytes; a header that is not a string would kill the worker."""
+    context.set_response_content_type(index, content_type)
+    for name, value in {JOB_HEADER: number, **(headers or {})}.items():
+        context.set_response_header(index, name, str(value))
 
 
 def _request(parts: Mapping[str, Any], context: Any, index: int) -> IncomingRequest:

@@ -35,7 +35,7 @@ MANIFEST = "MAR-INF/MANIFEST.json"
 SERVING: Mapping[str, Any] = {
     "minWorkers": 1,
     "maxWorkers": 1,
-    "batchSize": 32,
+    "batchSize": 64,
     "maxBatchDelay": 1,
     "continuousBatching": True,
     "responseTimeout": 120,

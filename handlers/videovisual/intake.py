@@ -15,6 +15,7 @@ from videovisual.protocol import HEADER_PREFIX
 
 CLIP_PARTS = ("video", "data", "body")
 FRAME_PREFIX = "frame_"
+_SIZED = (str, bytes, bytearray)
 PART_OVERHEAD = 2048
 """More bytes than a multipart boundary with its headers takes."""
 
@@ -34,6 +35,32 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     explain: bool = False
     method: str | None = None
+
+    def explains(self) -> bool:
+        """Whether an explanation is asked for, as far as can be seen without reading it all."""
+        named = "method" in self.parts or f"{HEADER_PREFIX}method" in self.headers
+        body = self.parts.get("body")
+        return bool(
+            self.explain
+            or self.method
+            or named
+            or (isinstance(body, Mapping) and body.get("method"))
+        )
+
+    def cancels(self) -> str | None:
+        """The id of the request that this one gives up, if that is all that it is."""
+        body = self.parts.get("body")
+        parts = body if isinstance(body, Mapping) else self.parts
+        if set(parts) != {"cancel"}:
+            return None
+        given = parts["cancel"]
+        return _bytes(given).decode("utf-8", "replace") if not isinstance(given, str) else given
+
+    def size(self) -> int:
+        """Bytes that came in, without names and headers."""
+        body = self.parts.get("body")
+        parts = body if isinstance(body, Mapping) else self.parts
+        return sum(len(part) for part in parts.values() if isinstance(part, _SIZED))
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,16 @@ class Options(BaseModel):
     timeout_s: float | None = Field(
         default=None, gt=0, le=3600, description="seconds after which to give up"
     )
+    partial: bool = Field(
+        default=False,
+        description="true: at the deadline the best map so far, of methods that have one",
+    )
+    partial_every_s: float | None = Field(
+        default=None,
+        ge=0.2,
+        le=3600,
+        description="with `stream`: tell the best map so far, every so many seconds",
+    )
     seed: int = Field(default=0, ge=0, lt=2**63, description="seed of all randomness")
     priority: int = Field(
         default=0, ge=-3, le=3, description="each step up doubles the job's share"

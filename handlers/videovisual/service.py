@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import itertools
 import json
-import logging
-import os
 import threading
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from videovisual import faithfulness, render, survey
+from videovisual.admission import Admission, Place
 from videovisual.attribution import catalogue
-from videovisual.clips import Limits, sample
+from videovisual.clips import sample
+from videovisual.engine.device import Lane
 from videovisual.engine.engine import Engine
 from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Classification, classification
-from videovisual.errors import InvalidParameter, Overloaded, TooLarge, VideoVisualError
+from videovisual.errors import (
+    DeadlineExceeded,
+    InvalidParameter,
+    Overloaded,
+    TooLarge,
+    VideoVisualError,
+)
 from videovisual.explanation import (
     Explainer,
     PreparedClip,
@@ -34,55 +41,17 @@ from videovisual.explanation import (
 )
 from videovisual.intake import Intake, Request
 from videovisual.intake import read as read_request
+from videovisual.ledger import Ledger
+from videovisual.metrics import Counts
 from videovisual.protocol import Answer, Explanation, Options, Output, split_options
 from videovisual.saliency import Saliency
-from videovisual.ticket import Reply, Ticket, error_reply
+from videovisual.settings import Settings
+from videovisual.ticket import JSON, Reply, Ticket, error_reply
 from videovisual.zoo import Classifier
 
-logger = logging.getLogger(__name__)
-
-SETTINGS_VARIABLE = "VIDEOVISUAL_SETTINGS"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the operator decides.
-
-    Attributes:
-        limits: on incoming clips.
-        max_requests: requests under way at once; more are refused with 503.
-        decoders: clips decoded at once.
-        max_reply_bytes: the largest answer; it must be below the server's own limit.
-        retry_after_s: what a refused client is told to wait.
-    """
-
-    limits: Limits = field(default_factory=Limits)
-    max_requests: int = 32
-    decoders: int = 2
-    max_reply_bytes: int = 96 * 2**20
-    retry_after_s: int = 2
-
-    @classmethod
-    def from_environment(cls) -> Settings:
-        """The settings in the JSON file that $VIDEOVISUAL_SETTINGS names, or the defaults.
-
-        Raises:
-            InvalidParameter: the file can't be read, or has a setting that there isn't.
-        """
-        name = os.environ.get(SETTINGS_VARIABLE)
-        if not name:
-            return cls()
-        try:
-            given = json.loads(Path(name).read_text("utf-8"))
-            limits = Limits(**given.pop("limits", {}))
-            return cls(limits=limits, **given)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            known = [field.name for field in dataclasses.fields(cls)]
-            raise InvalidParameter(
-                f"${SETTINGS_VARIABLE} names {name}, which can't be used: {error}. It is a JSON "
-                f"object with any of {', '.join(known)}.",
-                allowed=known,
-            ) from None
+GPU_BATCH = 16
+BACKGROUND = 10
+"""How far explanations step back for classifications on a processor, as `nice` counts."""
 
 
 class Service:
@@ -90,78 +59,132 @@ class Service:
 
     Every request is answered on its own: an error becomes that request's reply and touches
     nothing else.
+
+    Args:
+        classifier: what is served.
+        devices: where: a device, or several, each of which gets a copy.
+        settings: the operator's.
+        counts: where it is written down what happens.
     """
 
     def __init__(
         self,
         classifier: Classifier,
-        device: torch.device | str = "cpu",
+        devices: torch.device | str | Sequence[torch.device | str] = "cpu",
         settings: Settings | None = None,
+        counts: Counts | None = None,
     ) -> None:
+        several = [devices] if isinstance(devices, torch.device | str) else devices
         self.settings = settings or Settings()
-        self.classifier = classifier.to(device)
-        self.engine = Engine(Oracle(classifier.network, device))
+        self.classifier = classifier.to(several[0])
+        self._copies = [self.classifier] + [
+            copy.deepcopy(self.classifier).to(device) for device in several[1:]
+        ]
+        self.ledger = Ledger(classifier.card.name, counts or Counts())
+        self.engine = _engine(self._copies, self.settings, self.ledger)
+        self._admission = Admission(self.settings)
         self._requests = ThreadPoolExecutor(
-            self.settings.max_requests, thread_name_prefix="videovisual-request"
+            self.settings.max_running
+            + self.settings.max_waiting
+            + self.settings.max_classifications,
+            thread_name_prefix="videovisual-request",
         )
         self._decoders = threading.Semaphore(self.settings.decoders)
-        self._active = 0
+        self._tickets: dict[str, Ticket] = {}
         self._changed = threading.Condition()
+        self._news = 0
 
     def warm_up(self) -> None:
         """Run one clip through, so that the first request doesn't pay for it."""
         spec = self.classifier.card.input
         clip = torch.zeros(1, 3, spec.frames, spec.crop, spec.crop)
-        self.engine.submit(classification(clip)).result()
+        for number in range(len(self.engine.devices)):
+            self.engine.submit(classification(clip), device=number, urgent=True).result()
 
-    def submit(self, request: Request) -> Ticket:
-        """Take a request in; the ticket's reply comes when it is ready."""
-        ticket = Ticket(self._notify)
+    def submit(self, request: Request, number: str | None = None) -> Ticket:
+        """Take a request in; the ticket's reply comes when it is ready.
+
+        Args:
+            request: a clip and its options, or `{"cancel": number}`.
+            number: the request's id; made up unless given.
+        """
+        ticket = Ticket(number or uuid.uuid4().hex, self._notify)
+        given_up = request.cancels()
+        if given_up is not None:
+            body = json.dumps({"cancelled": self.cancel(given_up)}).encode()
+            ticket.finish(Reply(200, JSON, body))
+            return ticket
+        explains, size = request.explains(), request.size()
+        try:
+            place = self._admission.enter(size, explains=explains)
+        except Overloaded as error:
+            ticket.finish(error_reply(error))
+            self.ledger.refused(ticket, error)
+            return ticket
         with self._changed:
-            if self._active >= self.settings.max_requests:
-                ticket.finish(error_reply(self._overloaded()))
-                return ticket
-            self._active += 1
-        self._requests.submit(self._serve, request, ticket)
+            self._tickets[ticket.number] = ticket
+        self._requests.submit(self._serve, request, ticket, place)
         return ticket
 
-    def wait(self, seconds: float) -> None:
-        """Return when any ticket has news, or after `seconds`."""
+    def cancel(self, number: str) -> bool:
+        """Give a request up; whether there was one of that id."""
         with self._changed:
-            self._changed.wait(seconds)
+            ticket = self._tickets.get(number)
+        if ticket is not None:
+            ticket.cancel()
+        return ticket is not None
+
+    def wait(self, seconds: float, news: int | None = None) -> int:
+        """Return when any ticket has news, or after `seconds`.
+
+        Args:
+            seconds: how long at most.
+            news: what the last call returned; returns at once if there was news since.
+        """
+        with self._changed:
+            before = self._news if news is None else news
+            self._changed.wait_for(lambda: self._news != before, seconds)
+            return self._news
+
+    def measure(self) -> None:
+        """Write down how full and how large it is now."""
+        self.ledger.level(self._admission.counts(), self.engine.devices)
 
     def close(self) -> None:
         """Cancel what is running and end all threads."""
+        with self._changed:
+            tickets = list(self._tickets.values())
+        for ticket in tickets:
+            ticket.cancel()
         self.engine.close()
         self._requests.shutdown(wait=True, cancel_futures=True)
 
     def _notify(self) -> None:
         with self._changed:
+            self._news += 1
             self._changed.notify_all()
+        self._admission.wake()
 
-    def _overloaded(self) -> Overloaded:
-        return Overloaded(
-            f"{self.settings.max_requests} requests are under way, as many as this model takes. "
-            f"Try again in {self.settings.retry_after_s} s.",
-            retry_after_s=self.settings.retry_after_s,
-        )
-
-    def _serve(self, request: Request, ticket: Ticket) -> None:
+    def _serve(self, request: Request, ticket: Ticket, place: Place) -> None:
         try:
-            reply = self._answer(request, ticket)
+            reply = self._answer(request, ticket, place)
         except VideoVisualError as error:
+            if isinstance(error, Overloaded):
+                self.ledger.refused(ticket, error)
             if error.status == VideoVisualError.status:
-                logger.exception("request failed")
+                self.ledger.fault(ticket)
             reply = error_reply(error)
         except Exception:
             # A bug must cost one request, never the worker.
-            logger.exception("request failed")
+            self.ledger.fault(ticket)
             reply = error_reply(VideoVisualError("The server failed on this request; see its log."))
+        self._admission.leave(place)
         with self._changed:
-            self._active -= 1
+            self._tickets.pop(ticket.number, None)
+        self.ledger.answered(ticket, reply)
         ticket.finish(reply)
 
-    def _answer(self, request: Request, ticket: Ticket) -> Reply:
+    def _answer(self, request: Request, ticket: Ticket, place: Place) -> Reply:
         intake = read_request(request)
         options, parameters = split_options(intake.options)
         explainers = self._explainers(request, options, parameters)
@@ -172,13 +195,17 @@ class Service:
         if options.timeout_s is not None:
             ticket.deadline = time.monotonic() + options.timeout_s
         ticket.content_type = options.output.content_type
+        ticket.methods = tuple(explainer.entry.name for explainer in explainers)
         if options.stream:
-            ticket.start_stream()
+            ticket.partial_every_s = options.partial_every_s
+            ticket.start_stream(self._admission.ahead(place))
+        self._admission.wait(place, lambda: ticket.cancelled, ticket.deadline)
         if survey.wanted(options):
             answer = self._survey(intake, options, ticket)
             return self._reply(answer, [], None, options.output, kserve=intake.kserve)
 
         prepared = self._decode(intake, options)
+        self._admission.hold(place, _bytes(prepared))
         logits = ticket.run(self.engine, classification(prepared.clip[None]), urgent=True)[0]
         answer = Answer(
             model=card.name,
@@ -186,15 +213,19 @@ class Service:
             clip=dict(prepared.facts),
         )
         saliencies: list[Saliency] = []
-        for explainer in explainers:
-            for target in options.target:
-                index = resolve_target(card, target, logits)
+        for explainer, target in itertools.product(explainers, options.target):
+            index = resolve_target(card, target, logits)
+            try:
                 saliency, scores = self._explain(explainer, prepared, index, options, ticket)
-                saliencies.append(saliency)
-                shown = prediction(card, logits, index)
-                answer.explanations.append(
-                    Explanation.of(saliency, explainer.entry.name, shown, scores)
-                )
+            except DeadlineExceeded:
+                if not (options.partial and saliencies):
+                    raise
+                break
+            saliencies.append(saliency)
+            shown = prediction(card, logits, index)
+            answer.explanations.append(
+                Explanation.of(saliency, explainer.entry.name, shown, scores)
+            )
         return self._reply(answer, saliencies, prepared, options.output, kserve=intake.kserve)
 
     def _explain(
@@ -205,12 +236,41 @@ class Service:
         options: Options,
         ticket: Ticket,
     ) -> tuple[Saliency, dict[str, float | None] | None]:
-        work = explainer.attribute(prepared, target)
-        saliency = ticket.run(self.engine, work, priority=options.priority)
+        """One map and how faithful it is; the best so far where the deadline is for that.
+
+        Raises:
+            DeadlineExceeded: before there was any map.
+        """
+        device = self.engine.place()
+        here = dataclasses.replace(explainer, classifier=self._copies[device])
+        subject = {
+            "method": explainer.entry.name,
+            "target": self.classifier.card.labels[target],
+        }
+        try:
+            saliency = ticket.run(
+                self.engine,
+                here.attribute(prepared, target),
+                subject=subject,
+                device=device,
+                priority=options.priority,
+            )
+        except DeadlineExceeded:
+            if not options.partial or ticket.best is None:
+                raise
+            best = ticket.best()
+            return dataclasses.replace(
+                best,
+                diagnostics={**best.diagnostics, "partial": True},
+                provenance=here.provenance(prepared, target),
+            ), None
         if not options.evaluate:
             return saliency, None
-        measure = faithfulness.evaluate(explainer.case(prepared, target), saliency)
-        return saliency, ticket.run(self.engine, measure, priority=options.priority).to_json()
+        measure = faithfulness.evaluate(here.case(prepared, target), saliency)
+        scores = ticket.run(
+            self.engine, measure, subject=subject, device=device, priority=options.priority
+        )
+        return saliency, scores.to_json()
 
     def _explainers(
         self, request: Request, options: Options, parameters: Mapping[str, Any]
@@ -295,6 +355,27 @@ class Service:
             Output.MP4: render.to_mp4,
         }
         return draw[output](panels)
+
+
+def _engine(copies: Sequence[Classifier], settings: Settings, ledger: Ledger) -> Engine:
+    """On a processor a lane for classifications that has all cores and goes first, and others for
+    explanations; on a GPU one lane, whose steps mix them."""
+    gpu = copies[0].device.type == "cuda"
+    cores = torch.get_num_threads()
+    patient = Lane(
+        urgent=False,
+        threads=settings.threads or max(1, cores // settings.lanes),
+        nice=BACKGROUND,
+    )
+    lanes = [Lane()] if gpu else [Lane(patient=False, threads=cores)] + [patient] * settings.lanes
+    batch = settings.batch or (GPU_BATCH if gpu else 1)
+    oracles = [Oracle(each.network, each.device, batch) for each in copies]
+    return Engine(oracles, lanes, settings.step_s, ledger.passed)
+
+
+def _bytes(prepared: PreparedClip) -> int:
+    frames = 0 if prepared.frames is None else prepared.frames.nbytes
+    return frames + prepared.clip.nbytes
 
 
 def _check_no_explanation_is_meant(options: Options, parameters: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from tests.frames import blocks
 
 from videovisual.errors import InvalidParameter
 from videovisual.intake import Request
-from videovisual.service import Service, Settings
+from videovisual.service import Service
+from videovisual.settings import Settings
 from videovisual.ticket import Reply, Ticket
 from videovisual.zoo import Classifier
 
@@ -29,7 +31,9 @@ def npz(count: int = 16) -> bytes:
 
 @pytest.fixture
 def service(small: Classifier) -> Iterator[Service]:
-    service = Service(small, settings=Settings(max_requests=2, max_reply_bytes=400_000))
+    service = Service(
+        small, settings=Settings(max_running=1, max_waiting=1, max_reply_bytes=400_000)
+    )
     yield service
     service.close()
 
@@ -46,17 +50,110 @@ def ask(service: Service, **parts: object) -> Reply:
     return wait(service, service.submit(Request({"video": npz(), **parts})))
 
 
+SLOW = {"method": b"rise", "masks": b"20000"}
+
+
+def begin(service: Service, number: str, **parts: object) -> Ticket:
+    return service.submit(Request({"video": npz(), **parts}), number)
+
+
+def events(ticket: Ticket) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ticket.take_lines().splitlines()]
+
+
 def test_a_full_service_refuses_at_once_and_says_when_to_come_back(service: Service) -> None:
-    slow = {"video": npz(), "method": b"ig", "steps": b"1000"}
-    running = [service.submit(Request(slow)) for _ in range(2)]
-    refused = service.submit(Request({"video": npz()})).reply
+    busy = [begin(service, name, **SLOW) for name in ("running", "waiting")]
+    refused = begin(service, "refused", **SLOW).reply
     assert refused is not None
     assert refused.status == 503
     assert refused.headers == {"Retry-After": "2"}
-    for ticket in running:
-        ticket.cancel()
-    assert [wait(service, ticket).status for ticket in running] == [499, 499]
+    error = json.loads(refused.body)["error"]
+    assert error["detail"] == {"retry_after_s": 2, "reason": "jobs"}
+    # Classifications have a share of their own.
     assert ask(service).status == 200
+    for ticket in busy:
+        ticket.cancel()
+    assert [wait(service, ticket).status for ticket in busy] == [499, 499]
+    assert ask(service, method=b"gradient").status == 200
+
+
+def test_requests_that_hold_too_much_memory_are_refused(small: Classifier) -> None:
+    service = Service(small, settings=Settings(max_bytes=2 * len(npz())))
+    busy = begin(service, "busy", **SLOW)
+    reply = ask(service)
+    assert reply.status == 503
+    assert json.loads(reply.body)["error"]["detail"]["reason"] == "memory"
+    busy.cancel()
+    assert wait(service, busy).status == 499
+    service.close()
+
+
+def test_who_waits_is_told_its_place_and_goes_on_when_it_is_its_turn(service: Service) -> None:
+    running = begin(service, "running", **SLOW)
+    waiting = begin(service, "waiting", method=b"gradient", stream=b"true", top_k=b"1")
+    deadline = time.monotonic() + TIMEOUT_S
+    while not waiting.streaming and time.monotonic() < deadline:
+        service.wait(0.01)
+    assert events(waiting) == [{"event": "accepted", "job": "waiting", "queue": 1}]
+    service.cancel("running")
+    assert wait(service, running).status == 499
+    assert wait(service, waiting).status == 200
+    assert [event["event"] for event in events(waiting)][-2:] == ["result", "done"]
+
+
+@pytest.mark.parametrize("state", ["running", "waiting"])
+def test_a_request_can_be_cancelled_by_its_id(service: Service, state: str) -> None:
+    tickets = {name: begin(service, name, **SLOW) for name in ("running", "waiting")}
+    for body in ({"cancel": state}, {"cancel": state.encode()}):
+        cancelled = service.submit(Request({"body": body} if state == "running" else body)).reply
+        assert cancelled is not None
+        assert json.loads(cancelled.body) == {"cancelled": True}
+    reply = wait(service, tickets[state])
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (499, "cancelled")
+    assert tickets[state].late_steps <= 1
+    unknown = service.submit(Request({"cancel": "nobody"})).reply
+    assert unknown is not None
+    assert json.loads(unknown.body) == {"cancelled": False}
+    service.cancel("waiting")
+    service.cancel("running")
+
+
+def test_at_the_deadline_the_best_map_so_far_is_answered_if_it_is_wanted(service: Service) -> None:
+    late = SLOW | {"timeout_s": b"1"}
+    assert ask(service, **late).status == 504
+    reply = ask(service, **late, partial=b"true")
+    assert reply.status == 200
+    (explanation,) = json.loads(reply.body)["explanations"]
+    assert explanation["diagnostics"]["partial"] is True
+    assert 0 < explanation["diagnostics"]["masks"] < 20000
+    assert explanation["provenance"]["method"] == "rise"
+    steady = {"method": b"ig", "steps": b"1000", "timeout_s": b"1", "partial": b"true"}
+    assert ask(service, **steady).status == 504
+
+
+def test_a_stream_tells_how_long_it_takes_and_the_best_map_so_far(service: Service) -> None:
+    ticket = begin(
+        service,
+        "7",
+        **SLOW,
+        stream=b"true",
+        partial_every_s=b"0.2",
+        timeout_s=b"3",
+        target=b"2",
+    )
+    wait(service, ticket)
+    told = events(ticket)
+    label = service.classifier.card.labels[2]
+    assert told[0] == {"event": "accepted", "job": "7", "queue": 0}
+    progress = [event for event in told if event["event"] == "progress"]
+    assert progress[-1]["eta_s"] > 0
+    assert {(event["method"], event["target"]) for event in progress} == {("rise", label)}
+    partial = [event for event in told if event["event"] == "partial"]
+    assert 1 <= len(partial) <= 15
+    assert partial[0]["map"]["shape"] == [16, 64, 64]
+    assert partial[-1]["step"] > 0
+    assert [event["event"] for event in told[-2:]] == ["error", "done"]
+    assert told[-2]["status"] == 504
 
 
 def test_too_large_an_answer_is_refused_before_it_is_sent(service: Service) -> None:
@@ -92,11 +189,11 @@ def test_settings_come_from_the_file_that_the_environment_names(
 ) -> None:
     file = tmp_path / "settings.json"
     monkeypatch.setenv("VIDEOVISUAL_SETTINGS", str(file))
-    file.write_text('{"max_requests": 5, "limits": {"max_frames": 7}}')
+    file.write_text('{"max_running": 5, "limits": {"max_frames": 7}}')
     settings = Settings.from_environment()
-    assert (settings.max_requests, settings.limits.max_frames) == (5, 7)
-    file.write_text('{"max_request": 5}')
-    with pytest.raises(InvalidParameter, match=r"settings\.json.*max_requests"):
+    assert (settings.max_running, settings.limits.max_frames) == (5, 7)
+    file.write_text('{"max_runing": 5}')
+    with pytest.raises(InvalidParameter, match=r"settings\.json.*max_running"):
         Settings.from_environment()
 
 

@@ -1,0 +1,142 @@
+"""What a server counts, as any metrics system can take it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Form(Enum):
+    """How a metric's values add up."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One thing that is counted.
+
+    Attributes:
+        name: with its unit, as Prometheus wants it.
+        form: counter, gauge or histogram.
+        unit: of its values.
+        labels: what its values are told apart by.
+        about: one line for the reader of a dashboard.
+    """
+
+    name: str
+    form: Form
+    unit: str
+    labels: tuple[str, ...]
+    about: str
+
+
+def _metric(name: str, form: Form, unit: str, labels: str, about: str) -> Metric:
+    return Metric(f"videovisual_{name}", form, unit, tuple(labels.split()), about)
+
+
+REQUESTS = _metric(
+    "requests_total", Form.COUNTER, "count", "model method status", "requests answered"
+)
+CLASSIFICATION = _metric(
+    "classification_seconds", Form.HISTOGRAM, "s", "model", "from a request to its answer"
+)
+EXPLANATION = _metric(
+    "explanation_minutes", Form.HISTOGRAM, "min", "model method", "from a request to its answer"
+)
+REFUSED = _metric("refused_total", Form.COUNTER, "count", "model reason", "answered 503: no room")
+CANCELLED = _metric("cancelled_total", Form.COUNTER, "count", "model", "given up by the client")
+STEPS = _metric("steps_total", Form.COUNTER, "count", "model device kind", "network passes")
+CLIPS = _metric(
+    "step_clips_total", Form.COUNTER, "count", "model device kind", "clips in these passes"
+)
+SECONDS = _metric(
+    "step_seconds_total", Form.COUNTER, "s", "model device kind", "time that they took"
+)
+FILL = _metric(
+    "batch_fill", Form.GAUGE, "share", "model device", "clips over room, of the last passes"
+)
+RUNNING = _metric("running", Form.GAUGE, "count", "model", "explanations at work")
+WAITING = _metric("waiting", Form.GAUGE, "count", "model", "explanations in line")
+CLASSIFYING = _metric("classifying", Form.GAUGE, "count", "model", "classifications under way")
+MEMORY = _metric(
+    "device_memory_bytes",
+    Form.GAUGE,
+    "bytes",
+    "model device",
+    "a GPU's memory in use; of a processor the worker's resident memory",
+)
+
+METRICS = (
+    REQUESTS,
+    CLASSIFICATION,
+    EXPLANATION,
+    REFUSED,
+    CANCELLED,
+    STEPS,
+    CLIPS,
+    SECONDS,
+    FILL,
+    RUNNING,
+    WAITING,
+    CLASSIFYING,
+    MEMORY,
+)
+
+Values = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value to be told: of a counter what it has grown by, of a histogram one observation."""
+
+    metric: Metric
+    labels: Values
+    value: float
+
+
+class Counts:
+    """Takes values from any thread, until they are drained.
+
+    Counters are summed up and of a gauge the last value is kept, so that what is drained stays
+    short however much happens.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sums: dict[tuple[Metric, Values], float] = {}
+        self._levels: dict[tuple[Metric, Values], float] = {}
+        self._told: dict[tuple[Metric, Values], float] = {}
+        self._observed: list[Sample] = []
+
+    def add(self, metric: Metric, *labels: str, value: float = 1.0) -> None:
+        """Let a counter grow."""
+        with self._lock:
+            key = (metric, labels)
+            self._sums[key] = self._sums.get(key, 0.0) + value
+
+    def set(self, metric: Metric, *labels: str, value: float) -> None:
+        """Set a gauge."""
+        with self._lock:
+            self._levels[metric, labels] = value
+
+    def observe(self, metric: Metric, *labels: str, value: float) -> None:
+        """Add an observation to a histogram."""
+        with self._lock:
+            self._observed.append(Sample(metric, labels, value))
+
+    def drain(self) -> Sequence[Sample]:
+        """What has come since the last call; gauges that have not changed are left out."""
+        with self._lock:
+            news = {
+                key: value for key, value in self._levels.items() if self._told.get(key) != value
+            }
+            self._told.update(news)
+            drained = [Sample(*key, value) for key, value in (self._sums | news).items()]
+            drained += self._observed
+            self._sums, self._levels, self._observed = {}, {}, []
+            return drained

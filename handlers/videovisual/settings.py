@@ -1,0 +1,70 @@
+"""What the operator of a server decides."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from videovisual.clips import Limits
+from videovisual.errors import InvalidParameter
+
+SETTINGS_VARIABLE = "VIDEOVISUAL_SETTINGS"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator decides.
+
+    Attributes:
+        limits: on incoming clips.
+        max_running: explanations under way at once.
+        max_waiting: explanations that wait for one of those to end; more are refused with 503.
+        max_classifications: classifications at once, which have their own share.
+        max_bytes: what all requests under way may hold of uploads, frames and clips.
+        decoders: clips decoded at once.
+        lanes: threads on a processor that run explanations.
+        threads: torch's threads in each of them; None is an equal part of the cores.
+        batch: the most clips in one pass of the network; None is 1 on a processor, where answers
+            are then the same bytes however many others there are, and 16 on a GPU.
+        step_s: seconds that a step of several clips aims at.
+        max_reply_bytes: the largest answer; it must be below the server's own limit.
+        retry_after_s: what a refused client is told to wait.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    max_running: int = 8
+    max_waiting: int = 16
+    max_classifications: int = 16
+    max_bytes: int = 2**31
+    decoders: int = 2
+    lanes: int = 2
+    threads: int | None = None
+    batch: int | None = None
+    step_s: float = 0.25
+    max_reply_bytes: int = 96 * 2**20
+    retry_after_s: int = 2
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """The settings in the JSON file that $VIDEOVISUAL_SETTINGS names, or the defaults.
+
+        Raises:
+            InvalidParameter: the file can't be read, or has a setting that there isn't.
+        """
+        name = os.environ.get(SETTINGS_VARIABLE)
+        if not name:
+            return cls()
+        try:
+            given = json.loads(Path(name).read_text("utf-8"))
+            limits = Limits(**given.pop("limits", {}))
+            return cls(limits=limits, **given)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            known = [field.name for field in dataclasses.fields(cls)]
+            raise InvalidParameter(
+                f"${SETTINGS_VARIABLE} names {name}, which can't be used: {error}. It is a JSON "
+                f"object with any of {', '.join(known)}.",
+                allowed=known,
+            ) from None
