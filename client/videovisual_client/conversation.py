@@ -241,17 +241,11 @@ class Speaker:
         )
         try:
             response: httpx.Response = yield Send(request)
-            body: bytes = yield Read(response)
+            yield Read(response)
         except httpx.RequestError:
             return False
-        return response.status_code == 200 and self._take(body)
-
-    def _take(self, body: bytes) -> bool:
-        try:
-            self.token.value = str(json.loads(body)["key"])
-        except (ValueError, KeyError, TypeError):
-            return self.token.reread()
-        return True
+        # TorchServe answers with nothing, and writes the new token into its key file.
+        return response.status_code == 200 and self.token.reread()
 
     def _explained(self, problem: VideoVisualError, model: str) -> VideoVisualError:
         if not isinstance(problem, UnknownModel):

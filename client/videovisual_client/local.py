@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from videovisual.service import Service
     from videovisual.ticket import Ticket
 
-LISTEN_S = 0.1
+LISTEN_S = 0.02
 
 
 class Local(Asker):

@@ -21,8 +21,6 @@ from videovisual_client.terminal import json_option
 Function = TypeVar("Function", bound=Callable[..., None])
 Option = Callable[[Function], Function]
 
-SHORTHANDS = ("steps", "area", "baseline", "layer")
-
 
 @dataclass(frozen=True)
 class Place:
@@ -153,7 +151,11 @@ def with_method(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(target: tuple[str, ...], param: tuple[str, ...], **others: Any) -> None:
         others["target"] = list(target) or ["top1"]
-        function(**others, **dict(_pair(text) for text in param))
+        for name, value in map(_pair, param):
+            if others.get(name) is not None:
+                raise click.UsageError(f"{name} is given twice: leave out --{name} or -p {name}=….")
+            others[name] = value
+        function(**others)
 
     return given_options(*_method_options)(command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from videovisual_client.terminal import (
     log,
     no_server_extra,
     out,
-    print_json,
     store_option,
 )
 
@@ -64,15 +64,14 @@ def serve(
         server.start()
     try:
         if as_json:
-            print_json(
-                {
-                    "models": list(models),
-                    "url": server.url,
-                    "management_url": server.management_url,
-                    "metrics_url": server.metrics_url,
-                    "key_file": str(server.key_file),
-                }
-            )
+            told = {
+                "models": list(models),
+                "url": server.url,
+                "management_url": server.management_url,
+                "metrics_url": server.metrics_url,
+                "key_file": str(server.key_file),
+            }
+            click.echo(json.dumps(told))
         else:
             _say(server.url, server.key_file, models)
         server.wait()

@@ -109,6 +109,7 @@ def test_wrong_usage_is_2_and_nothing_is_asked(stage: Stage, run: Run, clips: Pa
         ["classify", clip],
         ["classify", "missing.mp4", "--model", "m"],
         ["explain", clip, "--model", "m", "-p", "steps"],
+        ["explain", clip, "--model", "m", "-p", "steps=2", "--steps", "3"],
         ["explain", clip, "--model", "m", "--format", "png"],
         ["explain", clips, "--model", "m", "-o", "a.png"],
     ):
@@ -208,6 +209,14 @@ def test_each_method_gets_the_parameters_that_it_knows(stage: Stage, run: Run, c
     assert done.exit_code == 1
     assert "'masks'" in done.stderr
     assert stage.asked == []
+
+
+def test_parameters_in_either_spelling(stage: Stage, run: Run, clips: Path) -> None:
+    stage.script = script
+    for spelling in (["-p", "area=0.2"], ["--area", "0.2"]):
+        clip = clips / "ironing-v_0"
+        assert run("explain", clip, "--model", "m", "--method", "step", *spelling).exit_code == 0
+        assert stage.asked[-1].field("area") == "0.2"
 
 
 def test_compare_makes_one_picture(stage: Stage, run: Run, clips: Path) -> None:

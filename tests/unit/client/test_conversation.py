@@ -184,9 +184,11 @@ def test_an_expired_token_is_renewed_with_the_api_key(
     path = key_file(tmp_path, "expired", API={"key": "master"})
 
     def script(asked: Asked) -> Said:
-        if asked.path == "/token?type=inference":
-            return Said({"key": "fresh"}) if asked.token == "master" else Said(REFUSED, 400)
-        return wants("fresh")(asked)
+        if asked.path != "/token?type=inference":
+            return wants("fresh")(asked)
+        # As TorchServe does: the new token is in its file, and nothing in its answer.
+        key_file(tmp_path, "fresh", API={"key": "master"})
+        return Said(b"\n")
 
     stage.script = script
     given: dict[str, Any] = {"key_file": path}
@@ -214,9 +216,12 @@ def test_a_server_that_takes_no_new_token_either_is_not_asked_for_ever(
     stage: Stage, ask: Ask, clip: Frames, tmp_path: Path
 ) -> None:
     path = key_file(tmp_path, "expired", API={"key": "master"})
-    stage.script = lambda asked: (
-        Said({"key": f"fresh {len(stage.asked)}"}) if "token" in asked.path else Said(REFUSED, 400)
-    )
+
+    def script(asked: Asked) -> Said:
+        key_file(tmp_path, f"fresh {len(stage.asked)}", API={"key": "master"})
+        return Said(b"\n") if "token" in asked.path else Said(REFUSED, 400)
+
+    stage.script = script
     with pytest.raises(errors.AuthenticationFailed):
         ask(stage.url, clip, {"key_file": path, "management_url": stage.url})
     assert len(stage.asked) < 10
