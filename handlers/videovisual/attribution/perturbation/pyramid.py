@@ -59,8 +59,8 @@ class _Interpolation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         height, rises = ctx.saved_tensors
-        # A mask of 1 is at the top of the last rise, on which it can only go down.
-        levels = height.floor().clamp_(max=len(rises) - 1)
+        # At the ends, or beyond by the last bit, a mask feels the rise that it can go along.
+        levels = height.floor().clamp_(0, len(rises) - 1)
         slopes = torch.zeros_like(grads[0])
         for level, rise in enumerate(rises):
             slopes.addcmul_((levels == level).to(rise)[:, None], rise)

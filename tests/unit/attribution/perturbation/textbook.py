@@ -1,0 +1,106 @@
+"""The published searches written out: autograd through everything, and torch's own SGD."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from videovisual.attribution.blur import blur
+from videovisual.attribution.method import Case
+from videovisual.attribution.perturbation.area import area_term
+from videovisual.attribution.perturbation.core import ellipsoid
+from videovisual.attribution.perturbation.mask import SmoothMasks
+from videovisual.attribution.perturbation.preset import Preset
+
+
+def distance(rows: torch.Tensor, area: float) -> torch.Tensor:
+    """Mean squared distance of each sorted row to a step whose last share `area` is 1.
+
+    By our own term, which `test_area` holds against a sort: a sort gives the gradient of tied
+    values to any of them, and the search begins with many.
+    """
+    counts = torch.full((len(rows),), round(area * rows.shape[1]))
+    return area_term(rows, counts).mean()
+
+
+def sorted_distance(rows: torch.Tensor, area: float) -> torch.Tensor:
+    """The same by sorting."""
+    size = rows.shape[1]
+    step = (torch.arange(size) >= size - round(area * size)).to(rows)
+    return (rows.sort(dim=1).values - step).square().mean()
+
+
+def cells(mask: torch.Tensor, frames: int, side: int) -> torch.Tensor:
+    """The mean of a mask [T, H, W] in the ellipsoid of each cell."""
+    kernel = ellipsoid(frames, side)[None, None]
+    margin = []
+    for size in (mask.shape[2], mask.shape[1]):
+        missing = -size % side
+        margin += [missing // 2, missing - missing // 2]
+    margin += [frames // 2] * 2
+    sums = [
+        F.conv3d(F.pad(each, margin)[None, None], kernel, stride=(1, side, side))
+        for each in (mask, torch.ones_like(mask))
+    ]
+    return (sums[0] / sums[1]).flatten()
+
+
+def faded(clip: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return clip * mask
+
+
+def blurred(clip: torch.Tensor, mask: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Between the two of eight blurs that are nearest in strength."""
+    levels = torch.stack([blur(clip, sigma * (1 - level / 7)) for level in range(8)])
+    height = mask.detach() * 7
+    lower = height.floor().clamp(0, 6).long()
+    share = mask * 7 - lower
+    index = lower.expand(1, 3, *mask.shape)
+    below, above = levels.gather(0, index)[0], levels.gather(0, index + 1)[0]
+    return (1 - share) * below + share * above
+
+
+def search(
+    network: nn.Module,
+    case: Case,
+    preset: Preset,
+    area: float,
+    iterations: int,
+    variant: str,
+    perturbation: str,
+) -> torch.Tensor:
+    """The mask [T, H, W] after so many iterations of the published search."""
+    goal = preset.goal
+    frames, height, width = case.clip.shape[1:]
+    masks = SmoothMasks(height, width, *preset.grid(height))
+    coarse = torch.ones(frames, *masks.cells, requires_grad=True)
+    descent = torch.optim.SGD(
+        [coarse], lr=preset.rate, momentum=preset.momentum, dampening=preset.dampening
+    )
+
+    def perturbed(mask: torch.Tensor) -> torch.Tensor:
+        if perturbation == "fade":
+            return faded(case.clip, mask)
+        return blurred(case.clip, mask, case.card.blur_sigma)
+
+    for iteration in range(iterations):
+        mask = masks(coarse)
+        loss = torch.zeros(())
+        if variant in ("preserve", "dual"):
+            logits = network(perturbed(mask)[None])
+            loss = loss - goal.score * logits.log_softmax(dim=1)[0, case.target]
+        if variant in ("delete", "dual"):
+            logits = network(perturbed(1 - mask)[None])
+            loss = loss - goal.score * (1 - logits.softmax(dim=1)[0, case.target]).log()
+        rows = mask.reshape(frames if goal.by_frame else 1, -1)
+        loss = loss + goal.area * goal.growth**iteration * distance(rows, area)
+        if goal.core and iteration >= goal.core_from:
+            values = cells(mask, *preset.core(frames, height))
+            loss = loss + goal.core * distance(values[None], area)
+        descent.zero_grad()
+        loss.backward()
+        descent.step()
+        with torch.no_grad():
+            coarse.clamp_(0, 1)
+    return masks(coarse).detach()
