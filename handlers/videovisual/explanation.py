@@ -24,7 +24,7 @@ from videovisual.engine.probe import Attribution, classification
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter
 from videovisual.protocol import Options, Prediction
-from videovisual.saliency import Saliency
+from videovisual.saliency import Polarity, Saliency, check_polarity
 from videovisual.version import __version__
 from videovisual.zoo import Classifier, ModelCard, load
 from videovisual.zoo.transform import Geometry, geometry
@@ -187,6 +187,7 @@ class Explainer:
         parameters: the method's own, validated.
         seed: of all randomness.
         batch: the most clips in one probe.
+        polarity: which side of a signed map is wanted.
     """
 
     classifier: Classifier
@@ -194,6 +195,7 @@ class Explainer:
     parameters: Parameters
     seed: int = 0
     batch: int = 1
+    polarity: Polarity = "both"
 
     @classmethod
     def of(
@@ -204,6 +206,7 @@ class Explainer:
         *,
         seed: int = 0,
         batch: int = 1,
+        polarity: Polarity = "both",
     ) -> Explainer:
         """Look the method up and validate its parameters.
 
@@ -211,7 +214,8 @@ class Explainer:
             UnknownMethod, InvalidParameter: before anything is computed.
         """
         entry = catalogue.find(method)
-        return cls(classifier, entry, entry.parse(given), seed=seed, batch=batch)
+        check_polarity(polarity, entry.name, signed=entry.signed)
+        return cls(classifier, entry, entry.parse(given), seed=seed, batch=batch, polarity=polarity)
 
     @classmethod
     def several(
@@ -222,6 +226,7 @@ class Explainer:
         *,
         seed: int = 0,
         batch: int = 1,
+        polarity: Polarity = "both",
     ) -> list[Explainer]:
         """One explainer a method; of several methods each takes the parameters that it knows.
 
@@ -229,7 +234,9 @@ class Explainer:
             UnknownMethod, InvalidParameter: before anything is computed.
         """
         if len(methods) == 1:
-            return [cls.of(classifier, methods[0], given, seed=seed, batch=batch)]
+            return [
+                cls.of(classifier, methods[0], given, seed=seed, batch=batch, polarity=polarity)
+            ]
         known = {name: catalogue.find(name).parameters.model_fields for name in methods}
         for name in given:
             if not any(name in fields for fields in known.values()):
@@ -243,6 +250,7 @@ class Explainer:
                 {name: value for name, value in given.items() if name in fields},
                 seed=seed,
                 batch=batch,
+                polarity=polarity,
             )
             for method, fields in known.items()
         ]
@@ -261,6 +269,7 @@ class Explainer:
         """The method's probes; the saliency carries its provenance."""
         case = self.case(prepared, target)
         saliency = yield from self.entry.load()(case, self.parameters)
+        saliency = saliency.polarised(self.polarity)
         return replace(saliency, provenance=self.provenance(prepared, target))
 
     def provenance(self, prepared: PreparedClip, target: int) -> dict[str, Any]:
@@ -275,6 +284,7 @@ class Explainer:
             "method": self.entry.name,
             "parameters": self.parameters.model_dump(mode="json"),
             "seed": self.seed,
+            "polarity": self.polarity,
             "target": {"index": target, "label": card.labels[target]},
             "device": self.classifier.device.type,
             "threads": torch.get_num_threads(),
@@ -290,6 +300,7 @@ def explain(
     target: str | int = "top1",
     *,
     seed: int = 0,
+    polarity: Polarity = "both",
     on_progress: Callable[[Progress], None] | None = None,
     **parameters: Any,
 ) -> Saliency:
@@ -302,6 +313,8 @@ def explain(
         method: an attribution method's name.
         target: a class name, an index, or `top1`.
         seed: of all randomness; the same seed gives the same map.
+        polarity: of a signed map the `positive` or the `negative` side, each unsigned, or `both`,
+            the map as it is.
         on_progress: called before each step.
         parameters: the method's own.
 
@@ -312,7 +325,7 @@ def explain(
         VideoVisualError: one of `videovisual.errors`, saying what to change.
     """
     classifier = load(model) if isinstance(model, str) else model
-    explainer = Explainer.of(classifier, method, parameters, seed=seed)
+    explainer = Explainer.of(classifier, method, parameters, seed=seed, polarity=polarity)
     prepared = read(classifier, clip)
     oracle = Oracle(classifier.network, classifier.device)
     logits = run(oracle, classification(prepared.clip[None]))[0]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from videovisual.attribution.catalogue import invalid_value
 from videovisual.errors import UnknownOutput
-from videovisual.saliency import Saliency
+from videovisual.saliency import Polarity, Saliency
 
 HEADER_PREFIX = "x-videovisual-"
 """Options beside a raw body travel as headers of this prefix, `_` written as `-`."""
@@ -65,6 +65,10 @@ class Options(BaseModel):
     top_k: int = Field(default=5, ge=1, le=1000, description="how many classes to list")
     output: Output = Field(default=Output.JSON, description="the answer's format")
     stream: bool = Field(default=False, description="true: progress as NDJSON, then the answer")
+    polarity: Polarity = Field(
+        default="both",
+        description="of a signed map the `positive` or the `negative` side, or `both`, as it is",
+    )
     evaluate: bool = Field(
         default=False, description="true: measure how faithful each explanation is"
     )
@@ -179,6 +183,9 @@ class Explanation(BaseModel):
     target: Prediction
     signed: bool
     map: Array
+    signed_map: Array | None = Field(
+        default=None, description="with both signs, where `map` is the side that was asked for"
+    )
     curve: list[float] = Field(description="each frame's share of the saliency; sums to 1")
     peak: tuple[int, int, int] = Field(description="frame, row and column of the maximum")
     diagnostics: dict[str, Any]
@@ -201,6 +208,7 @@ class Explanation(BaseModel):
             target=target,
             signed=saliency.signed,
             map=Array.of(saliency.map),
+            signed_map=None if saliency.signed_map is None else Array.of(saliency.signed_map),
             curve=[round(float(share), 6) for share in saliency.curve()],
             peak=saliency.peak(),
             diagnostics=dict(saliency.diagnostics),
@@ -215,6 +223,7 @@ class Explanation(BaseModel):
             signed=self.signed,
             diagnostics=self.diagnostics,
             provenance=self.provenance,
+            signed_map=None if self.signed_map is None else self.signed_map.to_numpy(),
         )
 
 

@@ -7,12 +7,31 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from videovisual.errors import InvalidParameter
+
 Map = npt.NDArray[np.float32]
+
+Polarity = Literal["positive", "negative", "both"]
+"""Which side of a signed map is wanted: what speaks for the target, against it, or the map as it
+is."""
+
+
+def check_polarity(polarity: Polarity, what: str, *, signed: bool) -> None:
+    """Raises InvalidParameter where `what`, a map or its method, has no such side."""
+    allowed = ["positive", "negative", "both"] if signed else ["positive", "both"]
+    if polarity not in allowed:
+        reason = "" if signed else f": {what} is unsigned and has no evidence against the target"
+        raise InvalidParameter(
+            f"polarity = {polarity!r} is not allowed{reason}. Give {' or '.join(allowed)}.",
+            parameter="polarity",
+            given=polarity,
+            allowed=allowed,
+        )
 
 
 @dataclass(frozen=True)
@@ -24,15 +43,35 @@ class Saliency:
         signed: whether negative values are evidence against the target; else `map` is ≥ 0.
         diagnostics: what the method says of its own run (convergence delta, achieved area, …).
         provenance: what made the map: model, weights, method, parameters, frames, crop.
+        signed_map: the map with both signs, where `map` is but one side of it; else None.
     """
 
     map: Map
     signed: bool
     diagnostics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    signed_map: Map | None = None
+
+    def polarised(self, polarity: Polarity) -> Saliency:
+        """One side of a signed map, unsigned: max(map, 0) or max(-map, 0); `both` changes nothing.
+
+        The positive side of an unsigned map is the map itself.
+
+        Raises:
+            InvalidParameter: the negative side of an unsigned map, or no such polarity.
+        """
+        check_polarity(polarity, "the map", signed=self.signed)
+        if not self.signed or polarity == "both":
+            return self
+        side = self.map if polarity == "positive" else -self.map
+        return dataclasses.replace(self, map=np.maximum(side, 0), signed=False, signed_map=self.map)
 
     def curve(self) -> Map:
-        """How much each frame counts: float32 [T], the frame's share of all |map|, sum 1."""
+        """How much each frame counts: float32 [T], the frame's share of all |map|, sum 1.
+
+        Of a signed map both signs count, for evidence against the target matters as much as
+        evidence for it, and the two must not cancel out; `polarised` gives one side's curve.
+        """
         mass = np.abs(self.map).sum(axis=(1, 2), dtype=np.float64)
         total = mass.sum()
         share = mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
@@ -44,7 +83,7 @@ class Saliency:
         return int(frame), int(row), int(column)
 
     def to_npz(self, **more: npt.NDArray[Any]) -> bytes:
-        """The map, diagnostics and provenance as an npz; the same saliency gives the same bytes.
+        """The maps, diagnostics and provenance as an npz; the same saliency gives the same bytes.
 
         Args:
             more: further arrays to put beside them.
@@ -55,6 +94,7 @@ class Saliency:
             "signed": np.array(self.signed),
             "diagnostics": _text(self.diagnostics),
             "provenance": _text(self.provenance),
+            **({} if self.signed_map is None else {"signed_map": self.signed_map}),
             **more,
         }
         np.savez_compressed(buffer, **arrays)
@@ -69,6 +109,7 @@ class Saliency:
                 signed=bool(arrays["signed"]),
                 diagnostics=json.loads(str(arrays["diagnostics"])),
                 provenance=json.loads(str(arrays["provenance"])),
+                signed_map=arrays.get("signed_map"),
             )
 
 

@@ -286,6 +286,7 @@ class Service:
             parameters,
             seed=options.seed,
             batch=self.engine.oracle.batch,
+            polarity=options.polarity,
         )
         for explainer in explainers:
             layer = getattr(explainer.parameters, "layer", None)

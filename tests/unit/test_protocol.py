@@ -42,6 +42,7 @@ def test_targets(given: object, expected: tuple[str, ...]) -> None:
         {"target": "[broken"},
         {"target": '["1","2","3","4","5","6","7","8","9"]'},
         {"start_s": "inf"},
+        {"polarity": "neutral"},
     ],
 )
 def test_values_out_of_range_are_named(given: dict[str, str]) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from videovisual.errors import InvalidParameter
 from videovisual.saliency import Saliency
 
 
@@ -16,6 +19,17 @@ def saliency() -> Saliency:
 
 def test_the_curve_shares_out_the_mass(saliency: Saliency) -> None:
     np.testing.assert_allclose(saliency.curve(), [0, 0.75, 0.25])
+
+
+def test_in_the_curve_of_a_signed_map_both_signs_count() -> None:
+    """A frame whose evidence for and against the target is equal is not a frame without any."""
+    values = np.zeros((2, 1, 2), dtype=np.float32)
+    values[0] = [2.0, -2.0]
+    values[1] = [1.0, 0.0]
+    signed = Saliency(values, signed=True)
+    np.testing.assert_allclose(signed.curve(), [0.8, 0.2])
+    np.testing.assert_allclose(signed.polarised("positive").curve(), [2 / 3, 1 / 3], rtol=1e-6)
+    np.testing.assert_allclose(signed.polarised("negative").curve(), [1, 0])
 
 
 def test_an_empty_map_has_an_even_curve() -> None:
@@ -33,3 +47,33 @@ def test_npz_round_trip_is_exact_and_repeatable(saliency: Saliency) -> None:
     back = Saliency.from_npz(data)
     np.testing.assert_array_equal(back.map, saliency.map)
     assert (back.signed, back.diagnostics, back.provenance) == (True, {"steps": 4}, {"model": "m"})
+
+
+def test_a_polarity_keeps_one_side_and_the_signed_map(saliency: Saliency) -> None:
+    positive, negative = saliency.polarised("positive"), saliency.polarised("negative")
+    np.testing.assert_array_equal(positive.map, saliency.map.clip(min=0))
+    np.testing.assert_array_equal(negative.map, (-saliency.map).clip(min=0))
+    np.testing.assert_array_equal(positive.map - negative.map, saliency.map)
+    assert negative.peak() == (2, 0, 0)
+    for side in (positive, negative):
+        assert not side.signed
+        assert side.signed_map is saliency.map
+        assert (side.diagnostics, side.provenance) == (saliency.diagnostics, saliency.provenance)
+        back = Saliency.from_npz(side.to_npz())
+        np.testing.assert_array_equal(back.map, side.map)
+        np.testing.assert_array_equal(back.signed_map, saliency.map)
+
+
+def test_both_polarities_are_the_map_as_it_is(saliency: Saliency) -> None:
+    assert saliency.polarised("both") is saliency
+    assert saliency.map.min() < 0
+    assert Saliency.from_npz(saliency.to_npz()).signed_map is None
+
+
+def test_an_unsigned_map_has_no_negative_side(saliency: Saliency) -> None:
+    unsigned = dataclasses.replace(saliency, map=np.abs(saliency.map), signed=False)
+    assert unsigned.polarised("positive") is unsigned
+    assert unsigned.polarised("both") is unsigned
+    with pytest.raises(InvalidParameter, match=r"unsigned.*Give positive or both") as caught:
+        unsigned.polarised("negative")
+    assert caught.value.detail["allowed"] == ["positive", "both"]

@@ -102,6 +102,11 @@ folder_options: list[Option[Any]] = [
 _method_options: list[Option[Any]] = [
     click.option("--target", multiple=True, help="Class name, index or top1; may be repeated."),
     click.option("--seed", type=int, help="Seed of all randomness."),
+    click.option(
+        "--polarity",
+        type=click.Choice(["positive", "negative", "both"]),
+        help="Which side of a signed map.  [both]",
+    ),
     click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter."),
     click.option("--steps", type=int, help="Short for -p steps=…"),
     click.option("--area", type=float, help="Short for -p area=…"),

@@ -40,6 +40,7 @@ class Entry:
         parameters: the schema of what it may be told.
         module: the file in this package that holds it.
         aliases: other spellings that are accepted.
+        signed: whether its maps have evidence against the target too, as negative values.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Entry:
     parameters: type[Parameters]
     module: str
     aliases: tuple[str, ...] = ()
+    signed: bool = False
 
     def parse(self, given: Mapping[str, Any]) -> Parameters:
         """Parameters from a request's strings or values.
@@ -110,6 +112,7 @@ ENTRIES = (
         Parameters,
         "gradient_x_input",
         ("grad*input", "grad_x_input"),
+        signed=True,
     ),
     Entry(
         "smooth_grad",
@@ -126,6 +129,7 @@ ENTRIES = (
         IntegratedGradientsParameters,
         "integrated_gradients",
         ("integrated_grad", "ig"),
+        signed=True,
     ),
     Entry(
         "grad_cam",
@@ -165,6 +169,7 @@ ENTRIES = (
         "Zeiler & Fergus 2014, arXiv 1311.2901",
         OcclusionParameters,
         "occlusion",
+        signed=True,
     ),
     Entry(
         "rise",
@@ -193,6 +198,7 @@ ENTRIES = (
         "Fong et al. 2019, arXiv 1910.08485",
         LayerParameters,
         "torchray_adapter",
+        signed=True,
     ),
     Entry(
         "excitation_backprop",
