@@ -21,6 +21,7 @@ from videovisual_client.commands import (
     models,
     serve,
     train_motion,
+    ui,
 )
 from videovisual_client.terminal import AS_JSON, log, print_json
 
@@ -73,6 +74,7 @@ for command in (
     bench.bench,
     doctor.doctor,
     train_motion.train_motion,
+    ui.ui,
     completion.completion,
 ):
     main.add_command(command)

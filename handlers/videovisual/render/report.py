@@ -34,6 +34,9 @@ MAX_PIXELS = 40_000_000
 """Of all frames together; a longer film is shown in smaller ones. JPEG makes about 8 MB of it."""
 
 JPEG_QUALITY = 82
+FINE_QUALITY = 95
+FINE_PIXELS = 200 * 200
+"""Frames so small are looked at enlarged, and cost little."""
 
 MAX_MAP_SIDE = 128
 """Maps are smoothed by 1% of their side, so finer ones show no more."""
@@ -110,6 +113,8 @@ def _film(film: Film) -> dict[str, Any]:
     room = MAX_PIXELS / (len(film.shots) * film.width * film.height)
     scale = min(1.0, MAX_SIDE / max(film.width, film.height), math.sqrt(room))
     size = max(1, round(film.width * scale)), max(1, round(film.height * scale))
+    fine = size[0] * size[1] <= FINE_PIXELS
+    quality = {"quality": FINE_QUALITY, "subsampling": 0} if fine else {"quality": JPEG_QUALITY}
     shots = []
     for shot, frame in film.play():
         picture = Image.fromarray(frame)
@@ -117,7 +122,7 @@ def _film(film: Film) -> dict[str, Any]:
             picture = picture.resize(size, Image.Resampling.LANCZOS)
         shots.append(
             {
-                "picture": _data_url(picture, "jpeg", quality=JPEG_QUALITY),
+                "picture": _data_url(picture, "jpeg", **quality),
                 "frame": shot.frame,
                 "held": shot.held,
                 "seen": shot.seen,

@@ -233,6 +233,7 @@ globalThis.VideoVisual = (() => {
     }
 
     field(label, input) {
+      input.setAttribute("aria-label", label);
       return make("label", { className: "field" }, make("span", {}, label), input);
     }
 
@@ -246,7 +247,7 @@ globalThis.VideoVisual = (() => {
       this.other = make("select", { onchange: () => this.compare(Number(this.other.value)) });
       this.other.append(make("option", { value: -2, textContent: "nothing" }), make("option", { value: -1, textContent: "the source" }));
       this.heats.forEach((heat, value) => this.other.append(make("option", { value, textContent: heat.title })));
-      if (globalThis.innerWidth > 900) this.other.value = -1;
+      if (this.root.clientWidth > 640) this.other.value = -1;
       this.beside = Number(this.other.value);
       return this.other;
     }
@@ -280,7 +281,7 @@ globalThis.VideoVisual = (() => {
 
     sidebar() {
       const range = (label, value, change) => {
-        const shown = make("output", { textContent: percent(value) });
+        const shown = make("b", { textContent: percent(value) });
         const input = make("input", {
           type: "range",
           min: 0,
@@ -292,6 +293,7 @@ globalThis.VideoVisual = (() => {
             this.paint();
           },
         });
+        input.setAttribute("aria-label", label);
         return make("label", { className: "field" }, make("span", {}, label, shown), input);
       };
       this.strength = this.data.strength;
@@ -347,6 +349,7 @@ globalThis.VideoVisual = (() => {
     // What stands beside it: a map's place, -1 for the source, -2 for nothing.
     compare(index) {
       this.beside = index;
+      this.other.value = index;
       const loaded = index >= 0 ? this.heats[index].load() : Promise.resolve();
       return loaded.then(() => this.arrange());
     }
@@ -466,6 +469,7 @@ globalThis.VideoVisual = (() => {
       this.clock.textContent = `${text}, ${percent(this.heats[this.shown].facts.curve[shot.held])} of the evidence`;
       this.scrub.setAttribute("aria-valuetext", text);
       this.paint();
+      this.onseek?.(time);
     }
 
     pauseAt(at) {
@@ -510,7 +514,6 @@ globalThis.VideoVisual = (() => {
       const { target } = event;
       const within = this.root.contains(target);
       if (!within && target !== document.body) return;
-      const native = target.closest("select, input, summary, textarea, a");
       const acts = {
         " ": () => this.toggle(),
         ArrowLeft: () => this.step(-1),
@@ -520,11 +523,16 @@ globalThis.VideoVisual = (() => {
         m: () => this.choose((this.shown + 1) % this.heats.length),
       };
       const act = acts[event.key] ?? acts[event.key.toLowerCase()];
-      const scrubbing = target === this.scrub && event.key === " ";
-      const pressed = target.closest("button") && event.key === " ";
-      if (!act || (native && !scrubbing) || pressed) return;
+      if (!act || this.taken(target, event.key)) return;
       event.preventDefault();
       act();
+    }
+
+    // Whether the element with the focus has a use of its own for a key.
+    taken(target, key) {
+      if (target.closest("button, summary, a")) return key === " ";
+      if (target.matches("input[type=range]")) return key.startsWith("Arrow") || key === "Home" || key === "End";
+      return target.closest("select, input, textarea") !== null;
     }
 
     async frame(at) {

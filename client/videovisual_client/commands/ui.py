@@ -1,0 +1,46 @@
+"""The command `videovisual ui`."""
+
+from __future__ import annotations
+
+import contextlib
+import webbrowser
+
+import click
+
+from videovisual.errors import MissingExtra
+from videovisual.names import MODELS
+from videovisual_client import exits
+from videovisual_client.commands.options import Place, complete_models, placed
+from videovisual_client.terminal import out
+
+
+@click.command(epilog=exits.TABLE)
+@click.argument("models", nargs=-1, shell_complete=complete_models)
+@placed
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
+def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
+    """Open a page on this machine where clips are dropped in and explained.
+
+    MODELS are offered first to choose from; by default all that there are. The page is reached
+    from this machine alone, and the server's token stays here.
+
+    \b
+    Examples: videovisual ui i3d-motion --local --open
+              videovisual ui i3d-kinetics400 --key-file KEY_FILE
+    """
+    try:
+        from videovisual_client.viewer.serve import serve  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra(
+            "The viewer needs its own packages: pip install 'videovisual[ui]'.", extra="ui"
+        ) from error
+
+    def ready(address: str) -> None:
+        out.print(f"The viewer is at {address} (Ctrl-C ends it)", soft_wrap=True)
+        if opened:
+            webbrowser.open(address)
+
+    where = "this computer" if place.local else place.url
+    with place.open() as asker, contextlib.suppress(KeyboardInterrupt):
+        serve(asker, models or MODELS, where, port, ready)
