@@ -22,6 +22,9 @@ from videovisual_client.collection import NamedClip, same_class
 from videovisual_client.errors import VideoVisualError
 from videovisual_client.result import Classification, Explained
 
+MAPS = {"map", "signed_map"}
+"""What is left out of a record: the npz has it."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -87,23 +90,18 @@ class Batch:
         if isinstance(result, Explained):
             for suffix in self._files(kind):
                 result.save(self._path(clip, suffix))
-        small = result.answer.model_copy(
-            update={
-                "explanations": [
-                    explanation.model_copy(
-                        update={"map": explanation.map.model_copy(update={"base64": ""})}
-                    )
-                    for explanation in result.answer.explanations
-                ]
-            }
-        )
+        answer = result.answer.model_dump(mode="json")
+        for explanation in answer["explanations"]:
+            for name in MAPS & explanation.keys():
+                if explanation[name] is not None:
+                    explanation[name]["base64"] = ""
         record = {
             "clip": str(clip.path),
             "label": clip.label,
             "kind": kind,
             "request": self._request,
             "seconds": round(seconds, 3),
-            "answer": small.model_dump(mode="json"),
+            "answer": answer,
         }
         _write(self._path(clip, "json"), json.dumps(record, indent=1))
         row = self._rows[clip.name] = _row(clip, result.answer, seconds)

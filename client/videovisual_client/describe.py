@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from videovisual import render
 from videovisual.protocol import Explanation
+
+SHORT = 4
+"""So many numbers are shown one by one; of more, the first and the last."""
 
 
 def describe(explanation: Explanation) -> Iterator[str]:
-    """Lines that say what an explanation found: when, where, and how sure it is of itself."""
+    """Lines that say what an explanation found: when, where, and whether it may be trusted."""
     curve = explanation.curve
     best = max(range(len(curve)), key=curve.__getitem__)
     frame, row, column = explanation.peak
@@ -21,8 +26,10 @@ def describe(explanation: Explanation) -> Iterator[str]:
         f"  strongest point: {instant(explanation, frame)}, {100 * column / width:.0f}% from the "
         f"left and {100 * row / height:.0f}% from the top of the model's crop"
     )
+    for doubt in render.doubts(explanation):
+        yield f"  caution! {doubt}"
     for name, value in explanation.diagnostics.items():
-        yield f"  {name}: {value:.4g}" if isinstance(value, float) else f"  {name}: {value}"
+        yield f"  {name}: {_shown(value)}"
     for name, score in (explanation.faithfulness or {}).items():
         if score is not None:
             yield f"  {name}: {score:.4g}"
@@ -32,3 +39,15 @@ def instant(explanation: Explanation, index: int) -> str:
     """A frame of the map, and when it is shown."""
     times = explanation.provenance.get("timestamps")
     return f"frame {index} ({times[index]:.2f} s)" if times else f"frame {index}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        if len(value) > SHORT and all(isinstance(item, int | float) for item in value):
+            return f"{_shown(value[0])} … {_shown(value[-1])} ({len(value)} values)"
+        return "; ".join(_shown(item) for item in value)
+    return str(value)

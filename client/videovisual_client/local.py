@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from videovisual.service import Service
     from videovisual.ticket import Ticket
 
-LISTEN_S = 0.02
+LISTEN_S = 0.1
 
 
 class Local(Asker):
@@ -73,8 +73,9 @@ class Local(Asker):
     def _ask(self, call: Call) -> Answer:
         service, ticket = self._submit(call)
         try:
+            news = service.wait(0)
             while ticket.reply is None:
-                service.wait(LISTEN_S)
+                news = service.wait(LISTEN_S, news)
         finally:
             ticket.cancel()
         problem = from_response(ticket.reply.status, ticket.reply.body)
@@ -84,8 +85,9 @@ class Local(Asker):
 
     def _open(self, call: Call) -> Job:
         service, ticket = self._submit(call)
+        news = service.wait(0)
         while ticket.reply is None and not ticket.streaming:
-            service.wait(LISTEN_S)
+            news = service.wait(LISTEN_S, news)
         if ticket.reply is not None and not ticket.streaming:
             raise from_response(ticket.reply.status, ticket.reply.body) or VideoVisualError(
                 "The answer came without the events that were asked for."
@@ -117,6 +119,7 @@ def _chunks(service: Service, ticket: Ticket) -> Iterator[Iterator[bytes]]:
 
 
 def _pieces(service: Service, ticket: Ticket) -> Iterator[bytes]:
+    news = service.wait(0)
     while True:
         # Asked for before the lines are, so that none is left behind.
         ended = ticket.reply is not None
@@ -126,4 +129,4 @@ def _pieces(service: Service, ticket: Ticket) -> Iterator[bytes]:
         elif ended:
             return
         else:
-            service.wait(LISTEN_S)
+            news = service.wait(LISTEN_S, news)

@@ -14,6 +14,8 @@ from videovisual_client import Client
 from videovisual_client.torchserve import Server
 
 MODEL = "i3d-kinetics400"
+QUICK = "i3d-motion"
+"""A small one of our own, for tests that are not about the network."""
 STORE = Path(__file__).parents[2] / "model_store"
 
 
@@ -25,14 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def store() -> Path:
-    """A model store with the real I3D."""
+    """A model store with the real I3D, and the small one."""
+    archive(QUICK, store=STORE)
     return archive(MODEL, store=STORE).parent
 
 
 @pytest.fixture(scope="session")
 def server(store: Path) -> Iterator[Server]:
     """TorchServe, ready."""
-    with Server([MODEL], store=store) as server:
+    with Server([MODEL, QUICK], store=store) as server:
         yield server
 
 

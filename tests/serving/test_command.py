@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.serving.conftest import MODEL, STORE
+from tests.serving.conftest import MODEL, QUICK, STORE
 
 from videovisual_client.torchserve import Server
 
@@ -28,7 +28,7 @@ def run(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def where(server: Server) -> dict[str, str]:
-    return {"url": server.url, "key_file": str(server.key_file), "model": MODEL}
+    return {"url": server.url, "key_file": str(server.key_file), "model": QUICK}
 
 
 def test_models_lists_what_there_is() -> None:
@@ -43,7 +43,7 @@ def test_classify(where: dict[str, str], video: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert re.search(r"\d+\.\d%", done.stdout)
     as_json = run("classify", str(video), "--json", **where)
-    assert json.loads(as_json.stdout)["model"] == MODEL
+    assert json.loads(as_json.stdout)["model"] == QUICK
 
 
 def test_explain_writes_what_was_asked_for(
@@ -67,11 +67,42 @@ def test_an_error_is_one_line_and_exit_status_1(where: dict[str, str], video: Pa
     assert "Traceback" not in done.stderr
 
 
+def test_a_server_that_is_not_there_is_exit_status_3(video: Path) -> None:
+    done = run("classify", str(video), "--json", url="http://127.0.0.1:9", model=QUICK)
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["error"]["code"] == "connection_failed"
+
+
+def test_a_folder_of_clips(where: dict[str, str], video: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "riding a bike-1.mp4").write_bytes(video.read_bytes())
+    (folder / "nothing-2.mp4").write_bytes(b"no video " * 100)
+    output = str(tmp_path / "out")
+    arguments = ("explain", str(folder), "--method", "gradient", "--json")
+    done = run(*arguments, **where, output=output)
+    assert done.returncode == 4, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["clips"], told["failed"], told["labelled"]) == (2, 1, 1)
+    results = tmp_path / "out" / "gradient" / QUICK
+    names = {path.name for path in results.iterdir()}
+    assert names == {
+        *("riding a bike-1.json", "riding a bike-1.npz", "summary.csv", "summary.json"),
+    }
+
+
+def test_doctor_finds_the_server_well(where: dict[str, str]) -> None:
+    done = run("doctor", "--json", url=where["url"], key_file=where["key_file"], store=str(STORE))
+    found = {finding["name"]: finding for finding in json.loads(done.stdout)}
+    assert found["server"]["level"] == "ok", found
+    assert found["java"]["level"] == "ok"
+
+
 def test_serve_until_ctrl_c_leaves_no_process(tmp_path: Path, server: Server) -> None:
     # The ports of the config are taken by the other server, so free ones must be found.
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "videovisual_client", "serve", MODEL),
+            *(sys.executable, "-m", "videovisual_client", "serve", QUICK),
             *("--store", str(STORE), "--run-folder", str(tmp_path)),
         ],
         stdout=subprocess.PIPE,
@@ -80,7 +111,7 @@ def test_serve_until_ctrl_c_leaves_no_process(tmp_path: Path, server: Server) ->
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
-        assert f"Serving {MODEL} at http://127.0.0.1:" in said
+        assert f"Serving {QUICK} at http://127.0.0.1:" in said
         assert server.url not in said
         family = psutil.Process(process.pid).children(recursive=True)
         java = int((tmp_path / "tmp" / ".model_server.pid").read_text())

@@ -105,7 +105,7 @@ def explain(
         show_classes(result)
         for explanation in result.explanations:
             for line in describe(explanation):
-                out.print(line)
+                out.print(line, markup=False, soft_wrap=True)
     for path in written:
         log.print(f"wrote {path}", soft_wrap=True, markup=False)
 

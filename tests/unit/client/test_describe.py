@@ -1,0 +1,43 @@
+"""An explanation in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.client.server import answer
+
+from videovisual_client.describe import describe
+
+
+def lines(**diagnostics: Any) -> list[str]:
+    explanation = answer().explanations[0]
+    return list(describe(explanation.model_copy(update={"diagnostics": diagnostics})))
+
+
+def test_when_and_where() -> None:
+    first, second, *_ = lines()
+    assert first == (
+        "gradient for ironing: the model looked most at frame 1 (0.50 s), 75% of all saliency"
+    )
+    assert "frame 1 (0.50 s), 50% from the left and 50% from the top" in second
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.123456, "0.1235"),
+        (7, "7"),
+        ([9.0, 5.0, 3.0, 2.0, 1.5], "9 … 1.5 (5 values)"),
+        ([1.0, 2.0], "1; 2"),
+        ([{"area": 0.1, "hard": {"p": 0.5}}], "area 0.1, hard p 0.5"),
+    ],
+)
+def test_diagnostics_are_short(value: Any, shown: str) -> None:
+    assert f"  fact: {shown}" in lines(fact=value)
+
+
+def test_a_map_that_failed_its_checks_says_so() -> None:
+    told = lines(converged=False, iterations=20)
+    assert any(line.startswith("  caution! Not converged") for line in told)
+    assert not any("caution" in line for line in lines(converged=True))
