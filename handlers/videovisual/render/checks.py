@@ -16,6 +16,9 @@ MAX_AREA_ERROR = 0.25
 MIN_AREA_ERROR = 0.01
 """And below which difference, as a share of the clip, nothing is said."""
 
+MIN_SCORE = 0.05
+"""Insertion and deletion both below this say nothing: the target is never likely."""
+
 KEPT_SHARE = 0.5
 """The share of the clip's own probability that a preserving mask should keep, a deleting one
 should go below, and a hard mask should keep of its soft one's."""
@@ -42,7 +45,7 @@ def doubts(explanation: Explanation) -> Iterator[str]:
         yield from _mask_doubts(area, whole)
     scores = explanation.faithfulness or {}
     insertion, deletion = scores.get("insertion"), scores.get("deletion")
-    if insertion is not None and deletion is not None and insertion <= deletion:
+    if insertion is not None and deletion is not None and insertion <= deletion > MIN_SCORE:
         yield (
             "Not faithful: uncovering the clip by this map brings the target up no sooner "
             f"({insertion:.2f}) than covering it loses it ({deletion:.2f})."

@@ -50,16 +50,20 @@ class Heat:
         """Levels of the smoothed map.
 
         Level 1 is the |value| that all but 0.5% of it stay below. Level 0 is zero in a signed
-        map, else the least value: a map whose values are all large would hide the picture.
+        map, else the least value: a map whose values are all large would hide the picture. One
+        side of a signed map keeps that side's sign, and so its colours.
         """
         drawn = smooth(np.nan_to_num(saliency.map))
-        low = 0.0 if saliency.signed else float(drawn.min())
+        signed = saliency.signed or saliency.signed_map is not None
+        if saliency.signed_map is not None and saliency.provenance.get("polarity") == "negative":
+            drawn = -drawn
+        low = 0.0 if signed else float(drawn.min())
         rise = drawn - np.float32(low)
         size = np.abs(rise)
         span = float(np.quantile(size, 1 - CLIPPED_SHARE)) or float(size.max())
         level = np.clip(rise / np.float32(span or 1.0), -1, 1)
         unit = UNITS.get(str(saliency.provenance.get("method")), "")
-        return cls(level, saliency.signed, low, low + span, unit)
+        return cls(level, signed, low, low + span, unit)
 
     def colour(self) -> Frames:
         """uint8 [T, H, W, 3]."""

@@ -26,9 +26,11 @@ def length(text: str, size: int) -> float:
 
 def fitted(text: str, width: float, size: int) -> str:
     """The text, cut short where it is longer than `width` pixels."""
-    # A line break would spread over what stands below.
+    # A line break would spread over what stands below, and no letter is narrower than a pixel.
     text = " ".join(text.split())
-    if length(text, size) <= width:
+    if len(text) > width:
+        text = text[: int(width)]
+    elif length(text, size) <= width:
         return text
     while text and length(text + ELLIPSIS, size) > width:
         text = text[:-1]

@@ -47,3 +47,4 @@ def test_each_failed_check_is_told(facts: dict[str, Any], says: str) -> None:
 def test_a_map_that_the_network_contradicts_is_told() -> None:
     (text,) = found({"insertion": 0.3, "deletion": 0.7})
     assert "Not faithful" in text
+    assert found({"insertion": 0.01, "deletion": 0.02}) == []

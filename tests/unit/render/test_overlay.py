@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.frames import blocks
 from tests.unit.render.made import panel, saliency
 
 from videovisual import render
-from videovisual.saliency import Saliency
+from videovisual.saliency import Polarity, Saliency
 
 
 def test_the_heat_lies_where_the_map_is() -> None:
@@ -43,6 +45,17 @@ def test_signs_have_their_own_colours() -> None:
     red, blue = colour[2, 6, 6].astype(int), colour[3, 6, 6].astype(int)
     assert red[0] > red[2] + 50
     assert blue[2] > blue[0] + 50
+
+
+@pytest.mark.parametrize(("polarity", "sign"), [("positive", 1), ("negative", -1)])
+def test_one_side_of_a_signed_map_keeps_its_colours(polarity: Polarity, sign: int) -> None:
+    whole = saliency(signed=True)
+    side = whole.polarised(polarity)
+    told = replace(side, provenance={**side.provenance, "polarity": polarity})
+    heat = render.Heat.of(told)
+    assert heat.signed
+    assert heat.level.sum() * sign > 0
+    assert (heat.level * sign >= 0).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4, np.nan])

@@ -147,6 +147,12 @@ def test_doubts_and_numbers_that_are_not_finite_reach_the_page() -> None:
     assert told["diagnostics"]["course"] == [1.0, "inf"]
 
 
+def test_the_page_travels_in_every_archive() -> None:
+    mar = pytest.importorskip("videovisual_archive.mar", reason="needs the extra `server`")
+    names = {path.relative_to(mar.package_folder()).as_posix() for path in mar._package_files()}
+    assert {f"render/page/report.{kind}" for kind in ("html", "css", "js")} <= names
+
+
 def test_size_is_bounded_for_long_films_and_many_maps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MAX_FRAMES", 20)
     monkeypatch.setattr(report, "MAX_PIXELS", 20 * 64 * 48)
