@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,10 @@ class Recipe:
         calm, restless: the shares of the updates until which all objects but the target stand
             still, and from which on the world is as it is; in between they jump further and
             further.
+        backwards: whether half of the clips of an update are the other half run backwards, so
+            that only the direction of time tells them apart.
+        local: weight of a second loss, the same at the places of the target alone; for networks
+            whose last layers are `avgpool`, over place and time at once, and `fc`.
     """
 
     steps: int = 1600
@@ -64,6 +69,8 @@ class Recipe:
     smoothing: float = 0.05
     calm: float = 0.35
     restless: float = 0.7
+    backwards: bool = False
+    local: float = 0.0
 
     def rate(self, step: int) -> float:
         """The learning rate of an update, counted from 0."""
@@ -78,8 +85,25 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {card.name: Recipe() for card in CARDS} | {
-    "tsm-motion": Recipe(steps=2000, batch=24, learning_rate=4e-3)
+    "r2plus1d-motion": Recipe(backwards=True),
+    "mc3-motion": Recipe(learning_rate=3e-3, backwards=True, local=1.0),
+    "tsm-motion": Recipe(steps=2000, batch=24, learning_rate=4e-3),
 }
+"""What the classifiers that ship were trained by."""
+
+
+class Batch(NamedTuple):
+    """What an update learns from.
+
+    Attributes:
+        clips: float32 [N, 3, T, H, W], as the network is fed them.
+        labels: int64 [N].
+        evidence: bool [N, T', H', W'], of all frames of the clips as they were drawn.
+    """
+
+    clips: torch.Tensor
+    labels: torch.Tensor
+    evidence: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -131,6 +155,15 @@ def prepare(spec: zoo.InputSpec, clips: Frames, phase: float = 0.5) -> torch.Ten
     return together.reshape(3, *chosen.shape[:2], spec.crop, spec.crop).transpose(0, 1)
 
 
+def both_ways(drawn: motion.Batch) -> motion.Batch:
+    """The samples, and after them the same run backwards, each with the class that it then has."""
+    return motion.Batch(
+        np.concatenate([drawn.frames, drawn.frames[:, ::-1]]),
+        np.concatenate([drawn.labels, np.array(motion.OPPOSITE)[drawn.labels]]),
+        np.concatenate([drawn.evidence, drawn.evidence[:, ::-1]]),
+    )
+
+
 def middle(frames: Frames, _index: int) -> Frames:
     """The clip's middle frame, repeated."""
     return motion.frozen(frames, len(frames) // 2)
@@ -174,21 +207,30 @@ class _Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = zoo.build(card).train()
+        self._features = torch.empty(0)
+        if recipe.local:
+            self.network.get_submodule("avgpool").register_forward_pre_hook(self._keep)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         self.step = 0
         self.loss = self.wall_s = self.cpu_s = 0.0
 
-    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Clips and labels of the coming updates, each made while the one before is learnt."""
-        size = self.recipe.batch
+    def batches(self) -> Iterator[Batch]:
+        """The coming updates, each made while the one before is learnt."""
+        size = self.recipe.batch // (2 if self.recipe.backwards else 1)
 
-        def make(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        def make(step: int) -> Batch:
             indices = range(step * size, (step + 1) * size)
-            clips, labels, _ = motion.batch(indices, "train", self.recipe.unrest(step))
+            drawn = motion.batch(indices, "train", self.recipe.unrest(step))
+            if self.recipe.backwards:
+                drawn = both_ways(drawn)
             phase = float(np.random.default_rng((self.seed, step)).random())
-            return prepare(self.card.input, clips, phase), torch.from_numpy(labels)
+            return Batch(
+                prepare(self.card.input, drawn.frames, phase),
+                torch.from_numpy(drawn.labels),
+                torch.from_numpy(drawn.evidence),
+            )
 
         with ThreadPoolExecutor(1) as maker:
             coming = maker.submit(make, self.step)
@@ -196,18 +238,33 @@ class _Run:
                 now, coming = coming, maker.submit(make, step)
                 yield now.result()
 
-    def learn(self, clips: torch.Tensor, labels: torch.Tensor) -> None:
+    def learn(self, batch: Batch) -> None:
         """One update."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        clips = clips.contiguous(memory_format=torch.channels_last_3d)
-        logits = self.network(clips)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
+        clips = batch.clips.contiguous(memory_format=torch.channels_last_3d)
+        loss = self._loss(self.network(clips), batch.labels)
+        objective = loss
+        if self.recipe.local:
+            objective = loss + self.recipe.local * self._local_loss(self._features, batch)
         self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(objective)
         self.optimizer.step()
         self.step += 1
         self.loss += (loss.item() - self.loss) * max(0.02, 1 / self.step)
+
+    def _keep(self, _layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        self._features = inputs[0]
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
+
+    def _local_loss(self, features: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Of the places of `features` [N, C, T, H, W] that see the target in its motion."""
+        evidence = batch.evidence[:, None].float()
+        seen = F.adaptive_max_pool3d(evidence, features.shape[2:])[:, 0] > 0
+        logits = self.network.get_submodule("fc")(features.movedim(1, -1)[seen])
+        return self._loss(logits, batch.labels.view(-1, 1, 1, 1).expand(seen.shape)[seen])
 
     def _identity(self) -> dict[str, str | int | float]:
         return {"model": self.card.name, "seed": self.seed, **dataclasses.asdict(self.recipe)}
@@ -291,8 +348,8 @@ def train(
     if resume and run.checkpoint.exists():
         run.restore()
     wall_s, cpu_s = time.perf_counter() - run.wall_s, time.process_time() - run.cpu_s
-    for clips, labels in run.batches():
-        run.learn(clips, labels)
+    for batch in run.batches():
+        run.learn(batch)
         run.wall_s, run.cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
         if run.step % checkpoint_every == 0 or run.step == run.recipe.steps:
             run.save()

@@ -130,3 +130,33 @@ def test_middle_is_one_frame() -> None:
     frames = motion.sample(0).frames
     assert (training.middle(frames, 0) == frames[8]).all()
     assert np.ptp(training.middle(frames, 0), axis=0).max() == 0
+
+
+def test_clips_run_backwards_show_the_opposite_motion() -> None:
+    drawn = motion.batch(range(20))
+    both = training.both_ways(drawn)
+    np.testing.assert_array_equal(both.frames[20:], drawn.frames[:, ::-1])
+    np.testing.assert_array_equal(both.evidence[20:], drawn.evidence[:, ::-1])
+    names = [motion.LABELS[label] for label in both.labels]
+    assert {(names[index], names[20 + index]) for index in range(10)} >= {
+        ("moves left", "moves right"),
+        ("circles clockwise", "circles counter-clockwise"),
+        ("spins counter-clockwise", "spins clockwise"),
+        ("grows", "shrinks"),
+    }
+
+
+def test_what_ships_knows_clips_that_run_backwards() -> None:
+    model = zoo.load("r3d-motion")
+    both = training.both_ways(motion.batch(range(20)))
+    answers = model.logits(training.prepare(model.card.input, both.frames)).argmax(dim=1)
+    assert (answers.numpy() == both.labels).mean() >= 0.95
+
+
+def test_the_local_loss_draws_places_to_their_class(tmp_path: Path) -> None:
+    recipes = [Recipe(steps=6, batch=4, local=local) for local in (0.0, 1.0)]
+    plain, local = (
+        train("mc3-motion", out=tmp_path / str(number), recipe=recipe, held_out=range(2))
+        for number, recipe in enumerate(recipes)
+    )
+    assert plain.sha256 != local.sha256

@@ -26,13 +26,14 @@ import numpy as np
 import numpy.typing as npt
 
 from videovisual.errors import InvalidParameter
-from videovisual.motion.choreography import FRAMES, LABELS, choreograph, target
+from videovisual.motion.choreography import FRAMES, LABELS, OPPOSITE, choreograph, target
 from videovisual.motion.picture import SIDE, paint
 
 __all__ = [
     "FRAMES",
     "LABELS",
     "MOTION_ONLY",
+    "OPPOSITE",
     "SIDE",
     "SPLITS",
     "Batch",

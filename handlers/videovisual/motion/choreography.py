@@ -90,6 +90,10 @@ _CLASSES: Mapping[str, tuple[int, Order]] = {
 }
 
 LABELS = tuple(_CLASSES)
+
+OPPOSITE = (1, 0, 3, 2, 5, 4, 7, 6, 9, 8)
+"""Of each class the one that its clips show when they run backwards."""
+
 _ORDERS = tuple(_CLASSES.values())
 
 

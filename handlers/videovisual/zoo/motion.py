@@ -68,7 +68,15 @@ CARDS = (
         size=3_191_040,
         sha256="3b533f763f7a6a4373bd47fa6dc60200e9052bcd17e1e38ae3316590d94ee830",
     ),
-    _card("r2plus1d", "R(2+1)D-18", {"width": 8}, cam_layer="layer4"),
+    _card(
+        "r2plus1d",
+        "R(2+1)D-18",
+        {"width": 8},
+        cam_layer="layer4",
+        accuracy=99.2,
+        size=2_002_684,
+        sha256="191da50588c8ac53203076fe79951f8cf71960acdd4b7fb364e20a376965adf1",
+    ),
     _card(
         "r3d",
         "R3D-18",
