@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint types check docs clean
+.PHONY: demo test test-slow lint types check docs bench-load clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -39,6 +39,10 @@ $(VENV)/dev-installed: $(VENV)/demo-installed
 
 docs: $(VENV)/dev-installed
 	$(BIN)/python docs/models.py
+
+# Half an hour on two cores; ARGS="--quick" is a rehearsal of a few minutes.
+bench-load: $(VENV)/dev-installed
+	$(BIN)/python -m benchmarks.load $(ARGS)
 
 clean:
 	rm -rf $(VENV) model_store demo_output .mypy_cache .ruff_cache .pytest_cache

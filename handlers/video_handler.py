@@ -22,7 +22,9 @@ from videovisual.intake import Request as IncomingRequest
 from videovisual.metrics import METRICS, Counts, Metric
 from videovisual.settings import Settings
 
-WAIT_S = 0.01
+WAIT_S = 0.005
+"""So long a round waits for news; TorchServe hands in new requests only between two rounds."""
+
 HOLD_S = 2.0
 """So long a request is left without any answer, so that its status can still tell the truth."""
 

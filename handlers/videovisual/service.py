@@ -359,16 +359,13 @@ class Service:
 
 
 def _engine(copies: Sequence[Classifier], settings: Settings, ledger: Ledger) -> Engine:
-    """On a processor a lane for classifications that has all cores and goes first, and others for
-    explanations; on a GPU one lane, whose steps mix them."""
+    """On a processor a lane for classifications, which goes first, and others for explanations; on
+    a GPU one lane, whose steps mix them."""
     gpu = copies[0].device.type == "cuda"
-    cores = torch.get_num_threads()
-    patient = Lane(
-        urgent=False,
-        threads=settings.threads or max(1, cores // settings.lanes),
-        nice=BACKGROUND,
-    )
-    lanes = [Lane()] if gpu else [Lane(patient=False, threads=cores)] + [patient] * settings.lanes
+    threads = settings.threads or max(1, torch.get_num_threads() // settings.lanes)
+    first = Lane(patient=False, threads=threads)
+    others = Lane(urgent=False, threads=threads, nice=BACKGROUND)
+    lanes = [Lane()] if gpu else [first, *[others] * settings.lanes]
     batch = settings.batch or (GPU_BATCH if gpu else 1)
     oracles = [Oracle(each.network, each.device, batch) for each in copies]
     return Engine(oracles, lanes, settings.step_s, ledger.passed)

@@ -25,8 +25,8 @@ class Settings:
         max_classifications: classifications at once, which have their own share.
         max_bytes: what all requests under way may hold of uploads, frames and clips.
         decoders: clips decoded at once.
-        lanes: threads on a processor that run explanations.
-        threads: torch's threads in each of them; None is an equal part of the cores.
+        lanes: threads on a processor that run explanations; one more runs classifications.
+        threads: torch's threads in each of them; None shares the cores out among `lanes`.
         batch: the most clips in one pass of the network; None is 1 on a processor, where answers
             are then the same bytes however many others there are, and 16 on a GPU.
         step_s: seconds that a step of several clips aims at.

@@ -264,4 +264,6 @@ def _set_up(lane: Lane) -> None:
         torch.get_num_threads()
         torch.set_num_threads(lane.threads)
     if lane.nice and hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), lane.nice)
+        thread = threading.get_native_id()
+        own = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, own + lane.nice)

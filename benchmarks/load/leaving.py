@@ -1,0 +1,131 @@
+"""Clients that leave, and a worker that dies."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+
+from benchmarks.load.endpoint import Endpoint, eventually
+from benchmarks.load.row import Row
+
+AT_ONCE = 20
+LONG = {"method": "step", "preset": "reference", "iterations": 10_000}
+
+
+def leavers(endpoint: Endpoint, clip: bytes, *, count: int) -> Row:
+    """Clients that leave at random during an explanation; half of them are told its progress."""
+    rng = random.Random(0)
+    stays = [(number % 2 == 0, rng.uniform(0.1, 4)) for number in range(count)]
+
+    def leave(stay: tuple[bool, float]) -> None:
+        streamed, seconds = stay
+        if streamed:
+            began = time.monotonic()
+            for _ in endpoint.events(clip, **LONG):
+                if time.monotonic() - began > seconds:
+                    return
+        else:
+            try:
+                requests.post(
+                    f"{endpoint.server.url}/predictions/{endpoint.model}",
+                    headers=endpoint.headers,
+                    files={"video": clip},
+                    data={name: str(value) for name, value in LONG.items()},
+                    timeout=(10, seconds),
+                )
+            except requests.RequestException:
+                return
+
+    def crowd(some: list[tuple[bool, float]]) -> float | None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(leave, some))
+        return eventually(lambda: endpoint.level("running") == endpoint.level("waiting") == 0, 60)
+
+    crowd(stays[: 2 * AT_ONCE])
+    before, noted = endpoint.resident(), len(endpoint.journal())
+    gone = crowd(stays)
+    answered = [line for line in endpoint.journal()[noted:] if line["event"] == "answered"]
+    after = endpoint.resident()
+    late = [line["steps_after_cancel"] for line in answered]
+    cancelled = all(line["status"] == 499 for line in answered)
+    growth = (after - before) / before
+    passed = cancelled and max(late) <= 2 and gone is not None and abs(growth) <= 0.03
+    return Row(
+        f"{count} clients leaving at random during explanations",
+        "all jobs gone within 2 steps, memory back to its level",
+        f"{len(late)} jobs begun and cancelled, at most {max(late, default=0)} step after the "
+        f"server heard of it; "
+        f"none left {gone if gone is None else round(gone, 1)} s after the last one left; memory "
+        f"{growth:+.1%}",
+        passed,
+        {
+            "begun": len(late),
+            "all_cancelled": cancelled,
+            "steps_after_cancel": max(late, default=None),
+            "seconds_until_all_gone": gone,
+            "resident_before": before,
+            "resident_after": after,
+        },
+    )
+
+
+def crash(endpoint: Endpoint, clip: bytes, film: bytes, *, in_flight: int = 30) -> Row:
+    """The worker is killed while explanations, and classifications of a film, are under way."""
+    right = endpoint.ask(clip).content
+    at = [0.0]
+    outcomes: list[tuple[str, float]] = []
+    explaining = in_flight - 6
+
+    def request(number: int) -> None:
+        try:
+            if number < explaining:
+                said = [event["event"] for event in endpoint.events(clip, **LONG)]
+                outcome = "result" if said[-1:] == ["done"] else "broken stream"
+            else:
+                # One window is classified too quickly to be caught at it.
+                outcome = str(endpoint.ask(film, views=30).status_code)
+        except (requests.RequestException, ValueError) as error:
+            outcome = type(error).__name__
+        outcomes.append((outcome, time.monotonic() - at[0]))
+
+    threads = [
+        threading.Thread(target=request, args=(number,), daemon=True) for number in range(in_flight)
+    ]
+    for thread in threads:
+        thread.start()
+
+    def under_way() -> float:
+        return sum(map(endpoint.level, ("running", "waiting", "classifying")))
+
+    eventually(lambda: under_way() == in_flight, 60)
+    worker = endpoint.worker()
+    at[0] = time.monotonic()
+    worker.kill()
+    time.sleep(0.5)
+
+    def ready() -> bool:
+        # The management address still calls the dead one ready for a moment.
+        pids = endpoint.server.worker_pids(endpoint.model)
+        return endpoint.server.is_ready(endpoint.model) and pids != [worker.pid]
+
+    back = eventually(ready, 120)
+    back = None if back is None else back + 0.5
+    for thread in threads:
+        thread.join(120)
+    answered = max((seconds for _, seconds in outcomes), default=float("inf"))
+    after = [endpoint.ask(clip).content == right for _ in range(5)]
+    kinds = {kind: sum(one == kind for one, _ in outcomes) for kind, _ in outcomes}
+    within = [seconds for kind, seconds in outcomes if seconds <= 5]
+    passed = len(within) == in_flight and back is not None and back <= 15 and all(after)
+    return Row(
+        f"worker killed with {in_flight} in flight",
+        "every request answered within 5 s, READY within 15 s, the next requests right",
+        f"{len(outcomes)} answered, the last after {answered:.1f} s; READY after "
+        f"{back if back is None else round(back, 1)} s; next {sum(after)} of 5 right",
+        passed,
+        {"outcomes": kinds, "last_answer_s": answered, "ready_s": back, "right_after": after},
+    )

@@ -1,0 +1,38 @@
+"""What one would write first: a TorchServe handler that does one request after another.
+
+Kept for comparison; it uses the same library for the same answers, and nothing of the engine's
+sharing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from videovisual import clips, zoo
+from videovisual.explanation import explain
+from videovisual.survey import classify
+
+
+class PlainHandler:
+    """Classifies, and explains where a method is given."""
+
+    def initialize(self, context: Any) -> None:
+        self._classifier = zoo.load_folder(Path(context.system_properties["model_dir"]))
+
+    def handle(self, data: list[Mapping[str, Any]], context: Any) -> list[bytes]:
+        return [self._answer(parts) for parts in data]
+
+    def _answer(self, parts: Mapping[str, Any]) -> bytes:
+        options: dict[str, Any] = {
+            name: bytes(value).decode() for name, value in parts.items() if name != "video"
+        }
+        video = bytes(parts["video"])
+        answer = classify(self._classifier, clips.open_bytes(video)).model_dump(mode="json")
+        method = options.pop("method", None)
+        if method is not None:
+            saliency = explain(self._classifier, clips.open_bytes(video), method, **options)
+            answer["map"] = saliency.map.tolist()
+        return json.dumps(answer).encode()

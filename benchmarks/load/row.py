@@ -1,0 +1,53 @@
+"""One line of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measure, its bar, and what was found.
+
+    Attributes:
+        measure: what was measured.
+        bar: what was asked for, in words.
+        measured: what was found, in words.
+        passed: whether it is within the bar; None where there is none.
+        details: every figure behind it.
+    """
+
+    measure: str
+    bar: str
+    measured: str
+    passed: bool | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    return float(np.quantile(values, share))
+
+
+def milliseconds(values: Sequence[float]) -> dict[str, float]:
+    return {
+        "count": len(values),
+        "p50_ms": round(quantile(values, 0.5) * 1e3, 1),
+        "p95_ms": round(quantile(values, 0.95) * 1e3, 1),
+        "max_ms": round(max(values) * 1e3, 1),
+    }
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as Markdown."""
+    lines = ["| measure | bar | measured | |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        mark = {True: "met", False: "**missed**", None: ""}[row.passed]
+        lines.append(f"| {row.measure} | {row.bar} | {row.measured} | {mark} |")
+    return "\n".join(lines)
