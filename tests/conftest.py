@@ -1,9 +1,12 @@
-"""Fixtures for all tests: the shared folder, the real I3D, a small network, seeded clips."""
+"""Fixtures for all tests: the shared folder, networks, seeded clips, torchvision."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -50,3 +53,26 @@ def small() -> zoo.Classifier:
 def clip(small: zoo.Classifier) -> torch.Tensor:
     """A clip for the small network: float32 [3, 16, 64, 64]."""
     return small.prepare(blocks(16, 64, 64))
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> ModuleType:
+    """torchvision, even where it was built for another torch than the one that is installed.
+
+    Then it lacks its own operators, of which no test needs any.
+    """
+    try:
+        module = importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
+        module = importlib.import_module("torchvision")
+        module._missing_operators = library  # its operators go when it does
+    except ImportError:
+        pytest.skip("needs torchvision")
+    return module

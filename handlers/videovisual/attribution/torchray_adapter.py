@@ -143,12 +143,14 @@ def _find(name: str, module: str | None = None) -> Foreign:
     """TorchRay's function of that name."""
     try:
         found: Any = importlib.import_module(f"torchray.attribution.{module or name}")
-    # A torchvision that doesn't fit torch fails with a RuntimeError when TorchRay imports it.
     except (ImportError, RuntimeError) as error:
+        remedy = "Install it with: pip install 'videovisual[torchray]'."
+        # So fails TorchRay's import of a torchvision that was built for another torch.
+        if isinstance(error, RuntimeError):
+            remedy = f"Install torchvision from the same index as your torch {torch.__version__}."
         raise MissingExtra(
-            f"{name} is TorchRay's, which cannot be imported here ({error}). Install it with: "
-            "pip install 'videovisual[torchray]'. Its licence, CC BY-NC 4.0, forbids commercial "
-            "use.",
+            f"{name} is TorchRay's, which cannot be imported here ({error}). {remedy} Its "
+            "licence, CC BY-NC 4.0, forbids commercial use.",
             extra="torchray",
             licence="CC BY-NC 4.0",
         ) from None
@@ -160,7 +162,7 @@ def _copied(network: nn.Module) -> nn.Module:
     """A copy that TorchRay may hook and whose weights it may turn, with flat inputs to `Linear`.
 
     TorchRay multiplies the gradient of a convolution's or a linear layer's input in place, which
-    torch forbids for that of a linear layer of more than two axes: it is a view.
+    torch forbids for that of a linear layer of more than two axes, or of turned ones: it is a view.
     """
     own = copy.deepcopy(network)
     for module in own.modules():
@@ -179,7 +181,7 @@ class _Flat:
 
     def _before(self, _layer: nn.Module, inputs: tuple[torch.Tensor]) -> torch.Tensor:
         self._shape = inputs[0].shape[:-1]
-        return inputs[0].flatten(0, -2)
+        return inputs[0].flatten(0, -2).contiguous()
 
     def _after(self, _layer: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
         return output.reshape(*self._shape, output.shape[-1])

@@ -1,13 +1,10 @@
-"""Reference logits beside the repository, and torchvision, for those machines that have them."""
+"""Reference logits beside the repository, for those machines that have them."""
 
-import importlib
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference"
 
@@ -42,23 +39,3 @@ def reference():
     if not REFERENCE.is_dir():
         pytest.skip("needs ../shared/reference")
     return Reference(REFERENCE)
-
-
-@pytest.fixture(scope="session")
-def torchvision():
-    """torchvision, whose wheel expects the CUDA build of torch."""
-    try:
-        module = importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for operator in ("nms", "qnms"):
-            library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
-        module = importlib.import_module("torchvision")
-        module._missing_operators = library  # its operators go when it does
-    except ImportError:
-        pytest.skip("needs torchvision")
-    return module

@@ -16,7 +16,7 @@ from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation import ep_2d, ep_3d, step
 from videovisual.attribution.perturbation.landscape import Landscape
 from videovisual.attribution.perturbation.preset import Preset
-from videovisual.attribution.perturbation.search import search
+from videovisual.attribution.perturbation.search import Best, search
 from videovisual.engine.engine import run
 from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Attribution, Objective
@@ -155,6 +155,13 @@ def test_several_areas_side_by_side_are_what_each_is_alone(
         assert facts["probability_preserve"] == pytest.approx(own["probability_preserve"], abs=1e-5)
 
 
+def test_each_area_keeps_its_own_best() -> None:
+    early, late = torch.zeros(2, 1, 1, 1), torch.ones(2, 1, 1, 1)
+    best = Best(early, torch.tensor([1.0, 5.0])).or_better(late, torch.tensor([3.0, 2.0]))
+    assert best.coarse.flatten().tolist() == [0, 1]
+    assert best.objective.tolist() == [1, 2]
+
+
 def until(oracle: Oracle, job: Attribution, step: int) -> Progress:
     """Run a job up to the probe that follows `step` iterations, and close it there."""
     probe = next(job)
@@ -241,3 +248,18 @@ def test_a_dual_search_asks_for_both_sides_in_each_iteration(toy: Oracle, case: 
     job.close()
     sides = [(Objective.LOG_PROBABILITY, True), (Objective.LOG_COMPLEMENT, True)]
     assert asked == sides * 2
+
+
+def test_the_trail_orders_what_the_mask_leaves_equal(spot: Oracle, bright: Case) -> None:
+    plain, trailing = (
+        run(spot, work(bright, dataclasses.replace(hurried(EP_3D), trail=trail), iterations=30)).map
+        for trail in (0.0, 0.1)
+    )
+    held_out = (trailing - 0.9 * plain) / 0.1
+    assert held_out.min() >= -1e-5
+    assert held_out.max() <= 1 + 1e-5
+    inside = np.zeros(SHAPE, np.bool_)
+    inside[BOX] = True
+    assert held_out[inside].mean() > held_out[~inside].mean() + 0.2
+    hidden = plain < plain.min() + 1e-6
+    assert len(np.unique(trailing[hidden])) > len(np.unique(plain[hidden]))

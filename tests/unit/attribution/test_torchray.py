@@ -1,0 +1,118 @@
+"""TorchRay's own methods on clips, which TorchRay itself never saw."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from captum import attr
+from tests.frames import blocks
+from torch import nn
+from torch.nn import functional as F
+
+from videovisual import explain
+from videovisual.attribution import catalogue
+from videovisual.attribution.catalogue import Entry
+from videovisual.errors import InvalidParameter
+from videovisual.zoo import Classifier
+
+ENTRIES = [entry for entry in catalogue.ENTRIES if entry.module == "torchray_adapter"]
+TARGET = 3
+
+
+@pytest.fixture(autouse=True)
+def _torchray(torchvision: ModuleType) -> None:
+    """TorchRay, which needs a torchvision that can be imported."""
+    pytest.importorskip("torchray")
+
+
+@pytest.fixture
+def clip(motion_model: Classifier) -> torch.Tensor:
+    return motion_model.prepare(blocks(8, 64, 64))[:, :, :32, :48].contiguous()
+
+
+def functions() -> list[object]:
+    """What TorchRay replaces in torch while it runs."""
+    names = ("relu", "conv1d", "conv2d", "conv3d", "linear", "batch_norm", "avg_pool2d")
+    pools = ("avg_pool3d", "adaptive_avg_pool3d", "max_pool3d", "max_pool2d")
+    return [getattr(F, name) for name in (*names, *pools)] + [torch.relu, torch.relu_]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_it_runs_on_a_clip_and_leaves_nothing_behind(
+    motion_model: Classifier,
+    clip: torch.Tensor,
+    entry: Entry,
+    hooks: Callable[[nn.Module], int],
+) -> None:
+    network = motion_model.network
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    torchs = functions()
+    saliency = explain(motion_model, clip, entry.name, TARGET)
+    assert saliency.map.shape == (8, 32, 48)
+    assert saliency.map.dtype == np.float32
+    assert np.isfinite(saliency.map).all()
+    assert saliency.signed == entry.signed
+    assert saliency.signed or saliency.map.min() >= 0
+    assert saliency.map.max() > saliency.map.min() or "excitation" in entry.name
+    np.testing.assert_array_equal(saliency.map, explain(motion_model, clip, entry.name, TARGET).map)
+    after = network.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert hooks(network) == 0
+    assert functions() == torchs
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_linear_approx_is_captums_gradient_times_activation(
+    motion_model: Classifier, clip: torch.Tensor
+) -> None:
+    layer = motion_model.network.get_submodule(motion_model.card.cam_layer)
+    leaf = clip[None].clone().requires_grad_()
+    product = attr.LayerGradientXActivation(motion_model.network, layer)
+    coarse = product.attribute(leaf, target=TARGET).sum(dim=1, keepdim=True)
+    theirs = F.interpolate(coarse, clip.shape[1:], mode="trilinear", align_corners=False)[0, 0]
+    ours = explain(motion_model, clip, "linear_approx", TARGET).map
+    expected = theirs.detach().numpy()
+    assert np.linalg.norm(ours - expected) < 1e-5 * np.linalg.norm(expected)
+    assert expected.any()
+
+
+@pytest.mark.parametrize(
+    "method", [entry.name for entry in ENTRIES if "layer" in entry.parameters.model_fields]
+)
+def test_a_layer_that_there_is_not_is_refused(
+    motion_model: Classifier, clip: torch.Tensor, method: str
+) -> None:
+    with pytest.raises(InvalidParameter, match="no layer 'nonsense'"):
+        explain(motion_model, clip, method, TARGET, layer="nonsense")
+
+
+def test_a_torchvision_for_another_torch_is_named_as_the_cause() -> None:
+    code = """
+import sys
+try:
+    import torchvision
+except RuntimeError:
+    pass
+else:
+    sys.exit(77)
+for name in [name for name in sys.modules if name.startswith("torchvision")]:
+    del sys.modules[name]
+from videovisual.attribution.torchray_adapter import _find
+from videovisual.errors import MissingExtra
+try:
+    _find("excitation_backprop")
+except MissingExtra as error:
+    assert "same index" in error.message and "CC BY-NC" in error.message, error.message
+    sys.exit(0)
+sys.exit(1)
+"""
+    result = subprocess.run([sys.executable, "-c", code], check=False)
+    if result.returncode == 77:
+        pytest.skip("this torchvision fits this torch")
+    assert result.returncode == 0
