@@ -60,6 +60,7 @@ class Preset:
             falls by the share `progress`; None to go on to the end.
         progress: see there.
         last: whether the last mask is the result, or the best.
+        trail: the share of the map that tells how long each place held out, in [0, 1].
         fine: whether cells are 7 pixels apart at any size above 112, or a 16th of the height.
     """
 
@@ -74,6 +75,7 @@ class Preset:
     patience: int | None = None
     progress: float = 1e-3
     last: bool = False
+    trail: float = 0.0
     fine: bool = False
 
     def rate_at(self, iteration: int, of: int, cells: int) -> float:
@@ -115,4 +117,5 @@ def quick(goal: Goal, iterations: int = 80) -> Preset:
         bound=0.05,
         cosine=True,
         patience=12,
+        trail=0.1,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.landscape import Landscape
@@ -20,6 +21,9 @@ COURSE = 100
 """The most points of the objective's course in the diagnostics."""
 
 SETTLED = 0.01
+
+NEIGHBOURHOOD = 1 / 16
+"""Of a pixel, as the standard deviation of a Gaussian, in heights of a frame."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,9 @@ class Sight:
 def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> Attribution:
     """Descend from masks that show everything; the map is the mean of all areas' masks.
 
+    A share of the map, `preset.trail`, says how long each place held out in the search. It orders
+    what a mask leaves equal, its inside and its outside.
+
     All areas descend side by side. An iteration asks for the network's gradient at what is seen
     of the clip, and carries it on to the masks' cells itself.
     """
@@ -109,11 +116,13 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
     coarse = torch.ones(len(parameters.area), *landscape.cells, device=case.clip.device)
     velocity: torch.Tensor | None = None
     best = Best(coarse, coarse.new_full((len(coarse),), torch.inf))
+    trail = torch.zeros_like(coarse)
     course = Course()
     progress = Progress(0, of)
     for iteration in range(of):
         sight = yield from _look(case, landscape, coarse, iteration, progress)
         best = best.or_better(coarse, sight.objective)
+        trail += coarse
         course.add(sight.objective.mean().item(), preset.progress)
         progress = Progress(
             iteration + 1,
@@ -140,13 +149,20 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
         own | chance
         for own, chance in zip(_areas(parameters, masks, best), chances["areas"], strict=True)
     ]
+    held_out = _spread(landscape.masks(trail / len(course.values)))
     return _saliency(
-        masks,
+        torch.lerp(masks, held_out, preset.trail),
         **course.facts(),
         **chances | {"areas": areas},
         converged=course.settled(),
         partial=False,
     )
+
+
+def _spread(masks: torch.Tensor) -> torch.Tensor:
+    """Each pixel's neighbourhood in masks [A, T, H, W], as a mean that ends at the border."""
+    sigma = NEIGHBOURHOOD * masks.shape[2]
+    return blur(masks, sigma) / blur(torch.ones_like(masks), sigma)
 
 
 def _look(
