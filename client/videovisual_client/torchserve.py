@@ -33,7 +33,7 @@ POLL_S = 0.1
 class ServerError(VideoVisualError):
     """TorchServe could not be started, or ended by itself."""
 
-    code = "server_failed"
+    code = "torchserve_failed"
 
 
 @dataclass(frozen=True)
@@ -186,9 +186,14 @@ class Server:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait(self) -> None:
-        """Return when TorchServe has ended by itself."""
+        """Wait as long as TorchServe runs.
+
+        Raises:
+            ServerError: it ended by itself.
+        """
         if self._process is not None:
             self._process.wait()
+            raise ServerError(f"TorchServe ended by itself: {self._log_end()}")
 
     def worker_pids(self, model: str) -> list[int]:
         """Process ids of the model's workers.

@@ -10,6 +10,7 @@ import click
 import numpy as np
 from rich.table import Table
 
+from videovisual import render
 from videovisual.protocol import MAX_METHODS, Explanation
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
@@ -138,4 +139,7 @@ def _show(explanations: Sequence[Explanation], shared: list[list[float]]) -> Non
             *(f"{100 * value:.0f}%" for value in row),
         )
     out.print(table)
+    for explanation in explanations:
+        for doubt in render.doubts(explanation):
+            out.print(f"caution! {explanation.method}: {doubt}", markup=False, soft_wrap=True)
     out.print("The last columns: of the strongest tenth of all points, the share that both have.")

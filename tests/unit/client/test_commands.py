@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from videovisual_client.terminal import _MethodClock
 
 Run = Callable[..., Result]
 
+DEADLINE_S = 60
 LABELS = ("ironing", "Ironing", "juggling balls", "abseiling")
 
 
@@ -174,6 +177,45 @@ def test_a_stopped_run_is_taken_up_where_it_was(stage: Stage, run: Run, clips: P
     assert len(stage.asked) == 5
     run(*arguments, "-p", "masks=5", "--fresh")
     assert len(stage.asked) == 9
+
+
+def test_ctrl_c_cancels_what_runs_and_keeps_what_is_finished(
+    stage: Stage, clips: Path, tmp_path: Path
+) -> None:
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def hangs_at_the_second(asked: Asked) -> Said:
+        if "json" in asked.headers["Content-Type"]:
+            cancelled.set()
+            return Said({"cancelled": True})
+        return script(asked) if len(stage.asked) < 2 else Said(lines=hanging())
+
+    def hanging() -> Iterator[Any]:
+        yield {"event": "accepted", "job": "slow", "queue": 0}
+        begun.set()
+        cancelled.wait(DEADLINE_S)
+        yield {"event": "error", "status": 499, "error": {"code": "cancelled", "message": "Yes."}}
+
+    stage.script = hangs_at_the_second
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "videovisual_client", "explain", str(clips)),
+            *("--model", "m", "--concurrency", "1", "--url", stage.url, "--token", ""),
+        ],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert begun.wait(DEADLINE_S)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_S) == 130
+    finally:
+        process.kill()
+        _, told = process.communicate()
+    assert cancelled.is_set()
+    assert b"Traceback" not in told
+    summary = json.loads((tmp_path / "results/grad_cam/m/summary.json").read_text())
+    assert (summary["clips"], summary["failed"]) == (1, 0)
 
 
 def test_a_bad_clip_costs_itself_alone_and_is_tried_again(
