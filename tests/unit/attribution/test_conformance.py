@@ -1,9 +1,12 @@
-"""What every method owes on every architecture, with random weights."""
+"""What every method owes on every architecture, with random weights, and on the real I3D."""
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from videovisual.attribution import catalogue
 from videovisual.attribution.catalogue import Entry
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.oracle import Oracle
+from videovisual.engine.probe import Reading
 from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.explanation import Explainer, PreparedClip
 from videovisual.saliency import Saliency
@@ -32,8 +36,8 @@ OURS = [entry for entry in catalogue.ENTRIES if entry.module != "torchray_adapte
 QUICK: dict[str, dict[str, Any]] = {
     "smooth_grad": {"samples": 3},
     "integrated_gradients": {"steps": 3},
-    "occlusion": {"box": 32, "box_frames": 8, "stride": 32, "stride_frames": 8},
-    "rise": {"masks": 24},
+    "occlusion": {"box": 16, "box_frames": 8, "stride": 16, "stride_frames": 8},
+    "rise": {"masks": 6},
     "ep_2d": {"iterations": 2},
     "ep_3d": {"iterations": 2, "area": [0.05, 0.2]},
     "step": {"iterations": 2, "variant": "dual"},
@@ -56,8 +60,9 @@ def classifier(request: pytest.FixtureRequest) -> Classifier:
 
 @pytest.fixture
 def prepared(classifier: Classifier) -> PreparedClip:
-    clip = classifier.prepare(blocks(classifier.card.input.frames, 64, 64))
-    return PreparedClip(clip, None, {})
+    """As small as the networks take, and with three sides to be told apart: [3, 8, 32, 48]."""
+    clip = classifier.prepare(blocks(8, 64, 64))[:, :, :32, :48]
+    return PreparedClip(clip.contiguous(), None, {})
 
 
 def explainer(classifier: Classifier, entry: Entry, seed: int = 0) -> Explainer:
@@ -82,6 +87,7 @@ def test_map_is_finite_of_the_clips_shape_and_repeatable(
     assert np.isfinite(saliency.map).all()
     # Of random channels Grad-CAM's rectifier may leave nothing.
     assert saliency.map.max() > saliency.map.min() or entry.name == "grad_cam"
+    assert saliency.signed == entry.signed
     assert saliency.signed or saliency.map.min() >= 0
     np.testing.assert_array_equal(saliency.map, explain(classifier, entry, prepared).map)
     other = explain(classifier, entry, prepared, seed=1)
@@ -91,23 +97,31 @@ def test_map_is_finite_of_the_clips_shape_and_repeatable(
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
-def test_closing_at_any_yield_leaves_no_hook(
+def test_closing_at_any_yield_leaves_no_hook_and_no_memory(
     classifier: Classifier,
     prepared: PreparedClip,
     entry: Entry,
     hooks: Callable[[nn.Module], int],
 ) -> None:
     oracle = Oracle(classifier.network, "cpu")
-    for steps in range(3):
+    readings: list[Reading] = []
+    while True:
         work = explainer(classifier, entry).attribute(prepared, 3)
         try:
             probe = next(work)
-            for _ in range(steps):
-                probe = work.send(oracle.evaluate(probe))
+            for reading in readings:  # what the network said before, it would say again
+                probe = work.send(reading)
         except StopIteration:
             break
+        readings.append(oracle.evaluate(probe))
+        asked = weakref.ref(probe.clips)
         work.close()
         assert hooks(classifier.network) == 0
+        del probe, work
+        if asked() is not None:
+            gc.collect()
+        assert asked() is None
+    assert len(readings) >= 1
 
 
 def test_beside_others_a_map_is_what_it_is_alone(
@@ -120,6 +134,23 @@ def test_beside_others_a_map_is_what_it_is_alone(
         together = [job.result(60).map for job in jobs]
     for entry, values in zip(OURS, together, strict=True):
         np.testing.assert_array_equal(values, explain(classifier, entry, prepared).map)
+
+
+def test_in_passes_of_several_clips_a_map_is_what_it_is_alone(
+    classifier: Classifier, prepared: PreparedClip
+) -> None:
+    """Up to the rounding of other kernels, by which a random network's rectifiers may turn."""
+    other = replace(prepared, clip=prepared.clip.flip(1).contiguous())
+    with Engine(Oracle(classifier.network, "cpu", batch=4)) as engine:
+        pairs = [
+            [engine.submit(explainer(classifier, entry).attribute(each, 3)) for entry in OURS]
+            for each in (prepared, other)
+        ]
+        together = [job.result(60).map for job in pairs[0]]
+        assert not np.array_equal(together[0], pairs[1][0].result(60).map)
+    for entry, values in zip(OURS, together, strict=True):
+        alone = explain(classifier, entry, prepared).map
+        assert np.linalg.norm(values - alone) <= 1e-2 * np.linalg.norm(alone), entry.name
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
@@ -162,6 +193,41 @@ def test_a_wrong_parameter_is_refused_with_what_is_allowed(entry: Entry) -> None
     with pytest.raises(InvalidParameter, match="no parameter 'nonsense'"):
         entry.parse({"nonsense": 1})
     for name, schema in entry.parameters.model_json_schema().get("properties", {}).items():
+        wrong: list[Any] = [{"no": "value"}]
         if "minimum" in str(schema) or "exclusiveMinimum" in str(schema):
-            with pytest.raises(InvalidParameter, match=name):
-                entry.parse({name: -1})
+            wrong += [-1, 10**9]
+        if "enum" in str(schema):
+            wrong.append("nonsense")
+        for value in wrong:
+            if value == 10**9 and "aximum" not in str(schema):
+                continue
+            with pytest.raises(InvalidParameter, match=f"^{name} = ") as caught:
+                entry.parse({name: value})
+            assert schema["description"] in caught.value.message
+            assert caught.value.detail["parameter"] == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
+def test_the_real_i3d(i3d: Classifier, entry: Entry, hooks: Callable[[nn.Module], int]) -> None:
+    tiny: dict[str, Any] = {
+        "smooth_grad": {"samples": 2},
+        "integrated_gradients": {"steps": 2},
+        "occlusion": {"box": 64, "box_frames": 16, "stride": 64, "stride_frames": 16},
+        "rise": {"masks": 3},
+        "ep_2d": {"iterations": 1},
+        "ep_3d": {"iterations": 2},
+        "step": {"iterations": 1},
+    }
+    clip = i3d.prepare(blocks(16, 240, 256))[:, :, :96, :128].contiguous()
+    prepared = PreparedClip(clip, None, {})
+    before = {key: value.clone() for key, value in i3d.network.state_dict().items()}
+    job = Explainer.of(i3d, entry.name, tiny.get(entry.name, {}))
+    maps = [run(Oracle(i3d.network, "cpu"), job.attribute(prepared, 3)).map for _ in range(2)]
+    assert maps[0].shape == (16, 96, 128)
+    assert np.isfinite(maps[0]).all()
+    assert maps[0].max() > maps[0].min()
+    np.testing.assert_array_equal(*maps)
+    after = i3d.network.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert hooks(i3d.network) == 0
