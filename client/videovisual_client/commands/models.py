@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 from rich.table import Column, Table
 
-from videovisual_client.terminal import json_option, no_server_extra, out, print_json, store_option
+from videovisual.names import MODELS
+from videovisual_client.terminal import json_option, out, print_json, store_option
 
 
 @click.command()
@@ -16,14 +17,17 @@ from videovisual_client.terminal import json_option, no_server_extra, out, print
 def models(store: Path, as_json: bool) -> None:
     """List the models, and which of them have an archive in the store.
 
+    The light client, without the server's packages, knows their names alone.
+
     \b
     Examples: videovisual models
               videovisual models --json | jq '.[] | select(.archived) | .name'
     """
     try:
         from videovisual import zoo  # noqa: PLC0415
-    except ImportError as error:
-        raise no_server_extra() from error
+    except ImportError:
+        _names(store, as_json)
+        return
     cards = zoo.cards().values()
     archived = {card.name: (store / f"{card.name}.mar").is_file() for card in cards}
     if as_json:
@@ -38,4 +42,15 @@ def models(store: Path, as_json: bool) -> None:
             card.accuracy,
             "yes" if archived[card.name] else "no",
         )
+    out.print(table)
+
+
+def _names(store: Path, as_json: bool) -> None:
+    archived = {name: (store / f"{name}.mar").is_file() for name in MODELS}
+    if as_json:
+        print_json([{"name": name, "archived": there} for name, there in archived.items()])
+        return
+    table = Table("model", "archived", box=None)
+    for name, there in archived.items():
+        table.add_row(name, "yes" if there else "no")
     out.print(table)

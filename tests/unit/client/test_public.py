@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -109,3 +110,17 @@ def test_local_without_torch_says_what_to_install(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "videovisual[server]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_light_client_knows_the_models_names() -> None:
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from videovisual_client.cli import main\n"
+        "main(['models', '--json'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert {"name": "i3d-motion", "archived": False} in [
+        {**model, "archived": False} for model in json.loads(done.stdout)
+    ]
