@@ -13,7 +13,9 @@ Frames = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 STRENGTH = 0.75
-DIMMED = 0.45
+DIMMED = (np.arange(256) * 0.45).astype(np.uint8)
+"""What becomes of a value outside the crop."""
+
 OUTLINE = np.array((235, 235, 235), dtype=np.uint8)
 
 
@@ -45,24 +47,23 @@ class Brush:
             held: which frame of the map.
         """
         left, top, right, bottom = self.box
-        colour, weight = self._sized(held)
-        out = (frame * DIMMED).astype(np.uint8)
+        paint, rest = self._sized(held)
+        out: Frames = DIMMED[frame]
         out[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1] = OUTLINE
-        seen = frame[top:bottom, left:right]
-        out[top:bottom, left:right] = (seen * (1 - weight) + colour * weight).round()
+        out[top:bottom, left:right] = frame[top:bottom, left:right] * rest + paint
         return out
 
     def _sized(self, held: int) -> tuple[Map, Map]:
+        """One of the map's frames in the crop's size: what it adds, and what it leaves."""
         if self._last is None or self._last[0] != held:
             left, top, right, bottom = self.box
             size = (right - left, bottom - top)
             colour = Image.fromarray(self._colour[held]).resize(size, Image.Resampling.BILINEAR)
-            weight = Image.fromarray(self._opacity[held]).resize(size, Image.Resampling.BILINEAR)
-            self._last = (
-                held,
-                np.asarray(colour, dtype=np.float32),
-                np.asarray(weight)[..., None],
-            )
+            opacity = Image.fromarray(self._opacity[held]).resize(size, Image.Resampling.BILINEAR)
+            weight = np.asarray(opacity)[..., None]
+            # Half a step more, so that cutting off rounds.
+            paint = np.asarray(colour, dtype=np.float32) * weight + np.float32(0.5)
+            self._last = held, paint, 1 - weight
         return self._last[1:]
 
 

@@ -12,8 +12,8 @@ from videovisual.render.film import Film
 from videovisual.render.panel import Panel
 from videovisual.render.sheet import Sheet
 
-LARGEST = (1280, 960)
-MAX_FRAMES = 150
+LARGEST = (960, 720)
+MAX_FRAMES = 100
 SHORTEST_CS = 4
 """Hundredths of a second: browsers slow frames of less than 2 down to 10, and GIFs are large."""
 
@@ -22,7 +22,7 @@ COLOURS = 255
 
 
 def to_gif(panels: Sequence[Panel]) -> bytes:
-    """The source and all panels side by side, in at most 150 frames and 1280×960 pixels.
+    """The source and all panels side by side, in at most 100 frames and 960×720 pixels.
 
     One palette, taken from frames all over the film, serves all of them, so that nothing
     flickers. The film's length is kept to a hundredth of a second, and so is each frame's time.

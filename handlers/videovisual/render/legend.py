@@ -14,6 +14,8 @@ from videovisual.render.text import fitted, length, number, write
 
 BAR_HEIGHT = 10
 HEIGHT = BAR_HEIGHT + SMALL + 8
+"""Pixels, at a scale of 1."""
+
 LINE = "#8a8a94"
 
 
@@ -42,18 +44,21 @@ def bar(heat: Heat, width: int, height: int) -> Image.Image:
     return Image.fromarray(np.repeat(row[None], height, axis=0))
 
 
-def draw_legend(sheet: Image.Image, place: tuple[int, int], width: int, heat: Heat) -> None:
-    """The bar, and under it its ends and the unit, `HEIGHT` pixels high."""
+def draw_legend(
+    sheet: Image.Image, place: tuple[int, int], width: int, heat: Heat, scale: int = 1
+) -> None:
+    """The bar, and under it its ends and the unit, `scale * HEIGHT` pixels high."""
     left, top = place
+    size, height = scale * SMALL, scale * BAR_HEIGHT
     pen = ImageDraw.Draw(sheet)
-    pen.rectangle((left, top, left + width - 1, top + BAR_HEIGHT - 1), outline=LINE)
-    sheet.paste(bar(heat, width - 2, BAR_HEIGHT - 2), (left + 1, top + 1))
+    pen.rectangle((left, top, left + width - 1, top + height - 1), outline=LINE)
+    sheet.paste(bar(heat, width - 2, height - 2), (left + 1, top + 1))
     ends = Ends.of(heat)
-    below = top + BAR_HEIGHT + 3
-    write(pen, (left, below), ends.left, size=SMALL, fill=INK)
-    write(pen, (left + width, below), ends.right, size=SMALL, fill=INK, anchor="ra")
-    used = length(ends.left, SMALL), length(ends.right, SMALL)
-    room = width - 2 * max(used) - 12
-    unit = fitted(ends.unit, room, SMALL)
-    if unit.strip(".") and room > 30:
-        write(pen, (left + width / 2, below), unit, size=SMALL, fill=MUTED, anchor="ma")
+    below = top + height + 3 * scale
+    write(pen, (left, below), ends.left, size=size, fill=INK)
+    write(pen, (left + width, below), ends.right, size=size, fill=INK, anchor="ra")
+    used = length(ends.left, size), length(ends.right, size)
+    room = width - 2 * max(used) - 12 * scale
+    unit = fitted(ends.unit, room, size)
+    if unit.strip(".") and room > 30 * scale:
+        write(pen, (left + width / 2, below), unit, size=size, fill=MUTED, anchor="ma")

@@ -25,9 +25,13 @@ IN_A_ROW = 3
 SMALL_SIDE = 180
 """Smaller frames are enlarged by a whole number towards this, so that text fits beside them."""
 
+LEGIBLE_SIDE = 400
+"""With every so many pixels of a frame the text beside it grows by its own size."""
+
 CURVE_HEIGHT = 32
 HEAD = TEXT + SMALL + 3 * GAP
 FOOT = legend.HEIGHT + CURVE_HEIGHT + 3 * GAP
+"""Pixels, at a scale of 1."""
 
 
 class Sheet:
@@ -42,30 +46,32 @@ class Sheet:
     def __init__(self, panels: Sequence[Panel], film: Film, largest: tuple[int, int]) -> None:
         self.film = film
         count = len(panels) + 1
-        self._columns = count if count <= IN_A_ROW else int(np.ceil(np.sqrt(count)))
-        rows = -(-count // self._columns)
-        self._tile = _tile_size(film, largest, self._columns, rows)
-        width = self._columns * (self._tile[0] + GAP) + GAP
-        height = rows * (self._tile[1] + HEAD + FOOT)
+        self._across = count if count <= IN_A_ROW else int(np.ceil(np.sqrt(count)))
+        down = -(-count // self._across)
+        grid = self._across, down
+        tile = _tile_size(film, largest, grid, scale=1)
+        self._scale = max(1, round(min(tile) / LEGIBLE_SIDE))
+        self._tile = _tile_size(film, largest, grid, self._scale)
+        self._drawn = min(self._tile, (film.width, film.height))
+        gap = self._scale * GAP
+        width = self._across * (self._tile[0] + gap) + gap
+        height = down * (self._tile[1] + self._scale * (HEAD + FOOT))
         # H.264 in 4:2:0 has no odd sizes.
         self.size = width + width % 2, height + height % 2
         self._blank = Image.new("RGB", self.size, PAPER)
+        self._write(0, GAP, "source", TEXT, INK)
         self._brushes = []
         for number, panel in enumerate(panels, start=1):
             heat = Heat.of(panel.saliency)
-            self._brushes.append(Brush(panel.saliency, film.width, film.height, heat))
-            self._frame_cell(number, panel, heat)
-        write(
-            ImageDraw.Draw(self._blank),
-            (GAP, GAP),
-            fitted("source", self._tile[0], TEXT),
-            size=TEXT,
-            fill=INK,
-        )
+            self._brushes.append(Brush(panel.saliency, *self._drawn, heat))
+            self._label(number, panel, heat)
 
     def picture(self, shot: Shot, frame: Frames) -> Image.Image:
         """The sheet with one frame of the film, uint8 [H, W, 3], in its place."""
         sheet = self._blank.copy()
+        if self._drawn != (frame.shape[1], frame.shape[0]):
+            smaller = Image.fromarray(frame).resize(self._drawn, Image.Resampling.LANCZOS)
+            frame = np.asarray(smaller)
         self._paste(sheet, 0, frame)
         for number, brush in enumerate(self._brushes, start=1):
             self._paste(sheet, number, brush.over(frame, shot.held))
@@ -75,64 +81,76 @@ class Sheet:
 
     def _corner(self, number: int) -> tuple[int, int]:
         width, height = self._tile
-        row, column = divmod(number, self._columns)
-        return GAP + column * (width + GAP), row * (height + HEAD + FOOT)
+        row, column = divmod(number, self._across)
+        gap = self._scale * GAP
+        return gap + column * (width + gap), row * (height + self._scale * (HEAD + FOOT))
+
+    def _write(
+        self,
+        number: int,
+        below: int,
+        text: str,
+        size: int,
+        fill: str,
+        sheet: Image.Image | None = None,
+    ) -> None:
+        """A line of text, `below` pixels (at a scale of 1) under the top of a cell."""
+        left, top = self._corner(number)
+        pen = ImageDraw.Draw(sheet or self._blank)
+        size *= self._scale
+        line = fitted(text, self._tile[0], size)
+        write(pen, (left, top + self._scale * below), line, size=size, fill=fill)
 
     def _paste(self, sheet: Image.Image, number: int, frame: Frames) -> None:
         left, top = self._corner(number)
         tile = Image.fromarray(frame)
         if tile.size != self._tile:
-            larger = self._tile[0] > tile.width
-            tile = tile.resize(
-                self._tile, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
-            )
-        sheet.paste(tile, (left, top + HEAD))
+            tile = tile.resize(self._tile, Image.Resampling.NEAREST)
+        sheet.paste(tile, (left, top + self._scale * HEAD))
 
-    def _frame_cell(self, number: int, panel: Panel, heat: Heat) -> None:
+    def _label(self, number: int, panel: Panel, heat: Heat) -> None:
         """What stays the same in a panel's cell."""
-        left, top = self._corner(number)
-        width = self._tile[0]
-        pen = ImageDraw.Draw(self._blank)
-        title = fitted(panel.caption, width, TEXT)
-        write(pen, (left, top + GAP), title, size=TEXT, fill=INK)
+        self._write(number, GAP, panel.caption, TEXT, INK)
         heads = ", ".join(dict.fromkeys(text.partition(":")[0] for text in panel.doubts))
-        below = fitted(heads or panel.detail, width, SMALL)
-        place = (left, top + 2 * GAP + TEXT)
-        write(pen, place, below, size=SMALL, fill=WARNING if heads else MUTED)
-        foot = top + HEAD + self._tile[1] + GAP
-        legend.draw_legend(self._blank, (left, foot), width, heat)
+        below, fill = 2 * GAP + TEXT, WARNING if heads else MUTED
+        self._write(number, below, heads or panel.detail, SMALL, fill)
+        left, top = self._corner(number)
+        foot = top + self._scale * (HEAD + GAP) + self._tile[1]
+        legend.draw_legend(self._blank, (left, foot), self._tile[0], heat, self._scale)
         curve = panel.saliency.curve()
         columns = _columns(self.film, len(curve))
         draw_curve(self._blank, self._curve_box(number), curve, columns)
 
     def _curve_box(self, number: int) -> tuple[int, int, int, int]:
         left, top = self._corner(number)
-        bottom = top + HEAD + self._tile[1] + FOOT - GAP
-        return left, bottom - CURVE_HEIGHT, left + self._tile[0] - 1, bottom
+        bottom = top + self._tile[1] + self._scale * (HEAD + FOOT - GAP)
+        return left, bottom - self._scale * CURVE_HEIGHT, left + self._tile[0] - 1, bottom
 
     def _playhead(self, sheet: Image.Image, number: int, shot: Shot) -> None:
         left, top, right, bottom = self._curve_box(number)
         share = (shot.start_s + shot.length_s / 2) / self.film.length_s
         column = left + share * (right - left)
-        ImageDraw.Draw(sheet).line((column, top - 3, column, bottom), fill=WARNING, width=2)
+        line = (column, top - 3, column, bottom)
+        ImageDraw.Draw(sheet).line(line, fill=WARNING, width=2 * self._scale)
 
     def _time(self, sheet: Image.Image, shot: Shot) -> None:
-        left, top = self._corner(0)
-        below = top + HEAD + self._tile[1] + GAP
-        pen = ImageDraw.Draw(sheet)
-        if self.film.origin_s is None:
-            text, rest = f"frame {shot.frame}", ""
+        below = HEAD + GAP + self._tile[1] // self._scale
+        origin = self.film.origin_s
+        frame = f"frame {shot.frame}" + ("" if shot.seen else ", map held")
+        if origin is None:
+            self._write(0, below, frame, TITLE, INK, sheet)
         else:
-            text = f"{self.film.origin_s + shot.start_s:.2f} s"
-            rest = f"frame {shot.frame}" + ("" if shot.seen else ", map held")
-        write(pen, (left, below), text, size=TITLE, fill=INK)
-        write(pen, (left, below + TITLE + GAP), rest, size=SMALL, fill=MUTED)
+            self._write(0, below, f"{origin + shot.start_s:.2f} s", TITLE, INK, sheet)
+            self._write(0, below + TITLE + GAP, frame, SMALL, MUTED, sheet)
 
 
-def _tile_size(film: Film, largest: tuple[int, int], columns: int, rows: int) -> tuple[int, int]:
+def _tile_size(
+    film: Film, largest: tuple[int, int], grid: tuple[int, int], scale: int
+) -> tuple[int, int]:
     """The source's own size, unless it is too small for text or too large for a player."""
-    wide = (largest[0] - GAP) / columns - GAP
-    high = largest[1] / rows - HEAD - FOOT
+    gap = scale * GAP
+    wide = (largest[0] - gap) / grid[0] - gap
+    high = largest[1] / grid[1] - scale * (HEAD + FOOT)
     shrink = min(wide / film.width, high / film.height)
     if shrink < 1:
         return max(1, int(film.width * shrink)), max(1, int(film.height * shrink))

@@ -55,11 +55,23 @@ def test_mp4_shows_the_source_frames_between_those_that_the_model_saw() -> None:
 def test_the_sheet_holds_the_source_in_its_own_size() -> None:
     frames = blocks(2, 200, 300)
     plain = Panel(Saliency(np.zeros((2, 8, 8), np.float32), signed=False), frames, "x")
-    sheet = Sheet([plain], plain.shown, (3840, 2160))
+    sheet = Sheet([plain], plain.shown, (4096, 2304))
     pixels = np.asarray(sheet.picture(plain.shown.shots[1], frames[1]))
     top = next(row for row in range(100) if (pixels[row, 6:306] == frames[1, 0]).all())
     np.testing.assert_array_equal(pixels[top : top + 200, 6:306], frames[1])
     np.testing.assert_array_equal(pixels[top : top + 200, 312:612], frames[1])
+
+
+def test_text_grows_with_the_frames() -> None:
+    def head(side: int) -> int:
+        """How far down the first frame begins."""
+        frames = np.full((1, side, side, 3), 9, np.uint8)
+        flat = Panel(Saliency(np.zeros((1, 8, 8), np.float32), signed=False), frames, "caption")
+        sheet = Sheet([flat], flat.shown, (4096, 2304))
+        column = np.asarray(sheet.picture(flat.shown.shots[0], frames[0]))[:, 200, 0]
+        return int((column == 9).argmax())
+
+    assert head(1200) == 3 * head(400) > 0
 
 
 @pytest.mark.parametrize(("width", "height"), [(2000, 1500), (3000, 40), (40, 3000)])
@@ -68,9 +80,9 @@ def test_large_frames_are_made_to_fit_a_player(width: int, height: int) -> None:
     some = Saliency(np.zeros((1, 8, 8), np.float32), signed=False)
     for count in (1, 4, 64):
         made = [Panel(some, np.zeros((1, height, width, 3), np.uint8), "x", film=film)] * count
-        sheet = Sheet(made, film, (3840, 2160))
-        assert sheet.size[0] <= 3840
-        assert sheet.size[1] <= 2160
+        sheet = Sheet(made, film, (4096, 2304))
+        assert sheet.size[0] <= 4096
+        assert sheet.size[1] <= 2304
 
 
 def test_gif_keeps_length_and_colours() -> None:
@@ -88,7 +100,7 @@ def test_gif_keeps_length_and_colours() -> None:
     assert sum(lengths) == 570
     assert lengths == [40, 90, 70, 40, 260, 70]
     exact = panel(times=times, signed=True)
-    sheet = Sheet([exact], exact.shown, (1280, 960))
+    sheet = Sheet([exact], exact.shown, (960, 720))
     wanted = np.asarray(sheet.picture(exact.shown.shots[2], exact.frames[2]))
     assert np.abs(shown.astype(int) - wanted).mean() < 6
 

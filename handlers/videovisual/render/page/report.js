@@ -76,9 +76,15 @@ globalThis.VideoVisual = (() => {
   function table(rows) {
     const body = make("tbody");
     for (const [name, value] of rows) {
-      const cell = make("td");
-      cell.append(fact(name, value));
-      body.append(make("tr", {}, make("th", { scope: "row", textContent: words(name) }), cell));
+      const head = make("th", { scope: "row", textContent: words(name) });
+      const cell = make("td", {}, fact(name, value));
+      if (cell.firstElementChild?.matches("table")) {
+        head.colSpan = cell.colSpan = 2;
+        cell.className = "nested";
+        body.append(make("tr", {}, head), make("tr", {}, cell));
+      } else {
+        body.append(make("tr", {}, head, cell));
+      }
     }
     return make("table", {}, body);
   }
