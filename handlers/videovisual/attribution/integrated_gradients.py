@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,17 @@ import torch
 from videovisual.attribution.baseline import baseline, noise
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.parameters import Given, IntegratedGradientsParameters
-from videovisual.engine.probe import Attribution, Probe
+from videovisual.engine.probe import Attribution, Probe, Work
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter
 from videovisual.saliency import Saliency
 
 Rule = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Points in [0, 1] and their weights, which sum to 1."""
+
+
+REFINEMENT = 3
+MOST_STEPS = 1000
 
 
 def _midpoint(steps: int) -> Rule:
@@ -46,23 +50,58 @@ def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) 
     The attributions of all pixels sum to the logit's rise from baseline to clip, up to the error
     of the rule; the diagnostics report it as `convergence_delta` (sum minus rise) and as
     `relative_delta` (that over |rise|). With several baselines, which noise has, attributions and
-    rises are averaged.
+    rises are averaged. With a `tolerance` the points are made three times as many until
+    `relative_delta` is within it, or until there would be more than `MOST_STEPS`; `steps` tells
+    how many there were, and `converged` whether it is.
 
     Raises:
-        InvalidParameter: a given baseline of another shape than the clip, or not finite.
+        InvalidParameter: a given baseline of another shape than the clip, or not finite; a
+            tolerance with a rule other than midpoint.
     """
+    _check_rule(parameters)
     starts = _starts(case, parameters)
     ends = yield Probe(torch.cat([starts, case.clip[None]]))
     scores = ends.logits[:, case.target].double()
     rise = (scores[-1] - scores[:-1].mean()).item()
 
-    points, weights = (
-        torch.from_numpy(values).float().to(case.clip.device)
-        for values in RULES[parameters.rule](parameters.steps)
-    )
     attribution = torch.zeros_like(case.clip)
-    of = len(starts) * parameters.steps
-    done = 0
+    for steps, rule in _refinements(parameters):
+        attribution = attribution / REFINEMENT + (yield from _integral(case, starts, steps, rule))
+        delta = attribution.sum(dtype=torch.float64).item() - rise
+        relative_delta = abs(delta) / max(abs(rise), 1e-12)
+        if parameters.tolerance is not None and relative_delta <= parameters.tolerance:
+            break
+    diagnostics = {
+        "logit_rise": rise,
+        "convergence_delta": delta,
+        "relative_delta": relative_delta,
+        "steps": steps,
+    }
+    if parameters.tolerance is not None:
+        diagnostics["converged"] = relative_delta <= parameters.tolerance
+    return Saliency(to_map(attribution.sum(dim=0)), signed=True, diagnostics=diagnostics)
+
+
+def _refinements(parameters: IntegratedGradientsParameters) -> Iterator[tuple[int, Rule]]:
+    """The number of points and the rule, then of each finer rule the points that are new.
+
+    Of the midpoints of three times as many intervals every third is there already.
+    """
+    steps = parameters.steps
+    yield steps, RULES[parameters.rule](steps)
+    while parameters.tolerance is not None and REFINEMENT * steps <= MOST_STEPS:
+        steps *= REFINEMENT
+        points, weights = _midpoint(steps)
+        new = np.arange(steps) % REFINEMENT != REFINEMENT // 2
+        yield steps, (points[new], weights[new])
+
+
+def _integral(case: Case, starts: torch.Tensor, steps: int, rule: Rule) -> Work[torch.Tensor]:
+    """The rule's share of the attribution [3, T, H, W], the mean over all starts."""
+    points, weights = (torch.from_numpy(values).float().to(case.clip.device) for values in rule)
+    attribution = torch.zeros_like(case.clip)
+    of = len(starts) * steps
+    done = len(starts) * (steps - len(points))
     for start in starts:
         way = case.clip - start
         total = torch.zeros_like(case.clip)
@@ -78,17 +117,18 @@ def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) 
             total += torch.einsum("n,n...->...", shares, reading.gradient)
             done += len(places)
         attribution += way * total / len(starts)
+    return attribution
 
-    delta = attribution.sum(dtype=torch.float64).item() - rise
-    return Saliency(
-        to_map(attribution.sum(dim=0)),
-        signed=True,
-        diagnostics={
-            "logit_rise": rise,
-            "convergence_delta": delta,
-            "relative_delta": abs(delta) / max(abs(rise), 1e-12),
-        },
-    )
+
+def _check_rule(parameters: IntegratedGradientsParameters) -> None:
+    if parameters.tolerance is not None and parameters.rule != "midpoint":
+        raise InvalidParameter(
+            f"A tolerance goes with rule=midpoint, whose points can be refined; not with "
+            f"{parameters.rule!r}. Leave one of the two out.",
+            parameter="tolerance",
+            given=parameters.rule,
+            allowed=["midpoint"],
+        )
 
 
 def _starts(case: Case, parameters: IntegratedGradientsParameters) -> torch.Tensor:

@@ -85,6 +85,13 @@ class IntegratedGradientsParameters(Parameters):
         description="where the path starts: all pixels 0, all 0.5, the clip without its detail, "
         "or noise; in Python also a prepared clip [3, T, H, W]",
     )
+    tolerance: float | None = Field(
+        default=None,
+        ge=1e-4,
+        le=1,
+        description="the share of the logit's rise by which the map's sum may miss it: with the "
+        "midpoint rule, the steps are made three times as many until it doesn't, up to 1000",
+    )
     noise_baselines: int = Field(
         default=4,
         ge=1,
