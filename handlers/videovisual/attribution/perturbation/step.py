@@ -9,7 +9,7 @@ from videovisual.attribution.perturbation.search import search
 from videovisual.engine.probe import Attribution
 
 PRESETS = {
-    "default": quick(Goal(score=1.0, core=300.0, core_from=10), iterations=200),
+    "default": quick(Goal(score=1.0, core=300.0, core_from=10), iterations=100),
     "reference": published(Goal(score=1.0, growth=1.0008668, core=300.0, core_from=100)),
 }
 
