@@ -73,6 +73,8 @@ class VideoHandler:
     def handle(self, data: list[Mapping[str, Any]], context: Any) -> list[bytes]:
         """One round of TorchServe's loop over all active requests."""
         numbers = [context.get_request_id(index) for index in range(len(data))]
+        if len(data) == 1 and context.get_request_header(0, "describe") == "True":
+            return [self._describe(context, numbers[0])]
         for gone in self._open.keys() - set(numbers):
             self._close(gone).cancel()
         for index, number in enumerate(numbers):
@@ -115,6 +117,16 @@ class VideoHandler:
         self._close(number)
         return body, True if begun else None
 
+    def _describe(self, context: Any, number: str) -> bytes:
+        """The model's card, for the management address's `?customized=true`.
+
+        TorchServe 0.12 goes on asking for it and serves this model no more, whatever is answered;
+        only its own restart ends that.
+        """
+        context.stopping_criteria = [_verdict(True)]
+        context.set_response_content_type(0, ticket.JSON)
+        return json.dumps(self._service.classifier.card.to_json()).encode()
+
     def _close(self, number: str) -> ticket.Ticket:
         self._begun.discard(number)
         return self._open.pop(number)
@@ -151,9 +163,14 @@ def _declared(cache: Any) -> dict[Metric, Any]:
 
 
 def _quieten() -> None:
-    """Drop the line that TorchServe would log for each of our hundred rounds a second."""
-    noisy = logging.getLogger("ts.metrics.caching_metric")
-    noisy.addFilter(lambda record: "PredictionTime" not in str(record.msg))
+    """Drop the lines that TorchServe would log for each of a hundred rounds a second."""
+    for name, noise in (
+        ("ts.metrics.caching_metric", "PredictionTime"),
+        ("root", "Backend received inference"),
+    ):
+        logging.getLogger(None if name == "root" else name).addFilter(
+            lambda record, noise=noise: noise not in str(record.msg)  # type: ignore[misc]
+        )
 
 
 def _head(

@@ -81,10 +81,9 @@ class Endpoint:
         return sum(map(float, found))
 
     def journal(self) -> list[dict[str, Any]]:
-        """The worker's own lines of the log."""
-        log = Path(self.server.folder) / "logs" / "model_log.log"
-        lines = re.findall(r'MODEL_LOG - ({"event".*})$', log.read_text("utf-8"), re.M)
-        return [json.loads(line) for line in lines]
+        """What the worker wrote down, an entry a request."""
+        log = Path(self.server.folder) / "logs" / "journal.log"
+        return [json.loads(line) for line in log.read_text("utf-8").splitlines()]
 
 
 def eventually(what: Callable[[], bool], seconds: float, every: float = 0.05) -> float | None:

@@ -24,6 +24,7 @@ import requests
 from videovisual.errors import VideoVisualError
 
 CONFIG = Path(__file__).with_name("config.properties")
+LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
 ADDRESSES = ("inference_address", "management_address", "metrics_address")
 GRPC_PORTS = ("grpc_inference_port", "grpc_management_port")
 OLDEST_JAVA = 11
@@ -244,7 +245,7 @@ class Server:
         command = [sys.executable, "-m", "ts.model_server", "--start", "--ncs", "--ts-config"]
         with self.log.open("ab") as log:
             subprocess.run(
-                [*command, str(config), "--models", *archives],
+                [*command, str(config), "--log-config", str(LOG_CONFIG), "--models", *archives],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
@@ -36,5 +40,42 @@ class Api:
     def explain(self, **body: Any) -> Any:
         return self.post(f"/explanations/{self.model}", **body)
 
+    def events(self, **body: Any) -> Iterator[dict[str, Any]]:
+        """A streamed answer's events; closing the iterator leaves."""
+        with requests.post(
+            f"{self.server.url}/predictions/{self.model}",
+            headers=self.headers,
+            timeout=TIMEOUT_S,
+            stream=True,
+            **body,
+        ) as response:
+            for line in response.iter_lines():
+                yield json.loads(line)
+
+    def cancel(self, job: str) -> bool:
+        return bool(self.predict(json={"cancel": job}).json()["cancelled"])
+
+    def level(self, name: str) -> float:
+        """A gauge or counter of the model, summed over its other labels."""
+        text = requests.get(f"{self.server.metrics_url}/metrics", timeout=TIMEOUT_S).text
+        found = re.findall(rf'^videovisual_{name}{{model="{self.model}".*}} (\S+)$', text, re.M)
+        return sum(map(float, found))
+
+    def journal(self) -> list[dict[str, Any]]:
+        """What the workers wrote down, an entry a request."""
+        log = self.server.folder / "logs" / "journal.log"
+        entries = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+        return [entry for entry in entries if entry["model"] == self.model]
+
     def workers(self) -> list[int]:
         return self.server.worker_pids(self.model)
+
+
+def eventually(what: Callable[[], bool], seconds: float = TIMEOUT_S) -> bool:
+    """Whether something gets so in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False

@@ -46,6 +46,12 @@ def api(server: Server) -> Api:
 
 
 @pytest.fixture(scope="session")
+def small_api(server: Server) -> Api:
+    """Plain HTTP to the small model."""
+    return Api(server, QUICK)
+
+
+@pytest.fixture(scope="session")
 def client(server: Server) -> Iterator[Client]:
     """Our own client."""
     with Client(server.url, key_file=server.key_file) as client:
