@@ -1,0 +1,1 @@
+"""Measurements that stand in the documents, each made by one command."""

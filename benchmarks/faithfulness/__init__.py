@@ -1,0 +1,1 @@
+"""How faithful each method's maps are, on clips whose evidence is known."""

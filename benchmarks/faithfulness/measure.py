@@ -1,0 +1,191 @@
+"""One method on one model, clip by clip."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchmarks.faithfulness.floors import FLOORS
+from videovisual import faithfulness, motion, zoo
+from videovisual.attribution import catalogue
+from videovisual.attribution.method import Case
+from videovisual.engine.device import Lane
+from videovisual.engine.engine import Engine
+from videovisual.engine.oracle import Oracle
+from videovisual.explanation import Explainer, PreparedClip, read
+from videovisual.faithfulness import Evidence
+from videovisual.saliency import Saliency
+from videovisual.zoo import Classifier
+
+AT_ONCE = 8
+"""Clips in one pass of the network."""
+
+STEP_S = 10.0
+"""No pass of so few clips takes so long: nobody waits here."""
+
+TOLERANCE = 4
+"""Pixels of a 64 x 64 frame by which the pointing game may miss."""
+
+SMALLEST_AREA = 0.001
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process is to measure.
+
+    Attributes:
+        model: a motion model's name.
+        method: a method's name, or a floor's.
+        clips: indices of held-out clips of Motion.
+        randomised: on how many of them the map is also made of a network of random weights.
+        parameters: of the method, beside `area`, which is the evidence's own.
+    """
+
+    model: str
+    method: str
+    clips: tuple[int, ...]
+    randomised: int
+    parameters: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """What was measured on one clip; see `videovisual.faithfulness`.
+
+    Attributes:
+        clip, label: the clip's index and its class.
+        seconds: what the map took on one core, `AT_ONCE` clips at once.
+        pointing, iou: against the known evidence.
+        insertion, deletion, sensitivity_n: against the network.
+        relative_delta: incompleteness, where the method reports it.
+        similarity: rank correlation with the map of a network of random weights, where measured.
+        achieved_area: over the area asked for, where the method reports it.
+    """
+
+    clip: int
+    label: int
+    seconds: float
+    pointing: float
+    iou: float
+    insertion: float
+    deletion: float
+    sensitivity_n: float
+    relative_delta: float | None = None
+    similarity: float | None = None
+    achieved_area: float | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A clip with what is known of it.
+
+    Attributes:
+        clip: its index.
+        label: its class, which is the target.
+        prepared: as the network is fed it.
+        evidence: bool [T, H, W], of the frames that the network sees.
+    """
+
+    clip: int
+    label: int
+    prepared: PreparedClip
+    evidence: Evidence
+
+    @property
+    def area(self) -> float:
+        """The evidence's share of the clip."""
+        return max(float(self.evidence.mean()), SMALLEST_AREA)
+
+
+def measure(task: Task) -> list[Score]:
+    """The task's clips, several at once, on one thread."""
+    torch.set_num_threads(1)
+    classifier = zoo.load(task.model)
+    subjects = [_subject(classifier, clip) for clip in task.clips]
+    with _engine(classifier) as engine:
+        began = time.process_time()
+        saliencies = explain(engine, classifier, task, subjects)
+        seconds = (time.process_time() - began) / len(subjects)
+        jobs = [
+            engine.submit(faithfulness.evaluate(_case(classifier, subject), saliency))
+            for subject, saliency in zip(subjects, saliencies, strict=True)
+        ]
+        measures = [job.result() for job in jobs]
+    similarities = _similarities(task, classifier, subjects, saliencies)
+    return [
+        Score(
+            clip=subject.clip,
+            label=subject.label,
+            seconds=seconds,
+            pointing=faithfulness.pointing(saliency.map, subject.evidence, TOLERANCE),
+            iou=faithfulness.iou(saliency.map, subject.evidence, subject.area),
+            insertion=measured.insertion,
+            deletion=measured.deletion,
+            sensitivity_n=measured.sensitivity_n,
+            relative_delta=measured.relative_delta,
+            similarity=similarity,
+            achieved_area=_achieved(saliency, subject.area),
+        )
+        for subject, saliency, measured, similarity in zip(
+            subjects, saliencies, measures, similarities, strict=True
+        )
+    ]
+
+
+def explain(
+    engine: Engine, classifier: Classifier, task: Task, subjects: Sequence[Subject]
+) -> list[Saliency]:
+    """The task's maps of the subjects."""
+    if task.method in FLOORS:
+        floor = FLOORS[task.method]
+        return [floor(_case(classifier, subject)) for subject in subjects]
+    jobs = []
+    for subject in subjects:
+        given = dict(task.parameters)
+        if "area" in catalogue.find(task.method).parameters.model_fields:
+            given["area"] = subject.area
+        explainer = Explainer.of(classifier, task.method, given, batch=AT_ONCE)
+        jobs.append(engine.submit(explainer.attribute(subject.prepared, subject.label)))
+    return [job.result() for job in jobs]
+
+
+def _similarities(
+    task: Task,
+    classifier: Classifier,
+    subjects: Sequence[Subject],
+    saliencies: Sequence[Saliency],
+) -> list[float | None]:
+    """Of the first subjects' maps with those of a network of random weights; None of the rest."""
+    random = faithfulness.randomised(classifier)
+    with _engine(random) as engine:
+        others = explain(engine, random, task, subjects[: task.randomised])
+    known = [
+        faithfulness.similarity(saliency.map, other.map)
+        for saliency, other in zip(saliencies, others, strict=False)
+    ]
+    return [*known, *[None] * (len(subjects) - len(known))]
+
+
+def _subject(classifier: Classifier, clip: int) -> Subject:
+    sample = motion.sample(clip)
+    prepared = read(classifier, sample.frames)
+    evidence = sample.evidence[list(prepared.facts["frame_indices"])]
+    return Subject(clip, sample.label, prepared, evidence)
+
+
+def _engine(classifier: Classifier) -> Engine:
+    return Engine(Oracle(classifier.network, "cpu", AT_ONCE), [Lane(threads=1)], step_s=STEP_S)
+
+
+def _case(classifier: Classifier, subject: Subject) -> Case:
+    explainer = Explainer.of(classifier, catalogue.DEFAULT, {}, seed=subject.clip, batch=AT_ONCE)
+    return explainer.case(subject.prepared, subject.label)
+
+
+def _achieved(saliency: Saliency, area: float) -> float | None:
+    areas = saliency.diagnostics.get("areas")
+    return areas[0]["achieved_area"] / area if areas else None

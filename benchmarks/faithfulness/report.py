@@ -1,0 +1,147 @@
+"""The measurements as tables and a chart in `docs/methods.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+
+from benchmarks.faithfulness.floors import FLOORS
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "methods.md"
+CHART = DOCS / "images" / "faithfulness.svg"
+BEGIN = "<!-- measured: python -m benchmarks.faithfulness -->"
+END = "<!-- end of measured -->"
+
+COLUMNS = {
+    "pointing": "pointing ↑",
+    "iou": "IoU ↑",
+    "insertion": "insertion ↑",
+    "deletion": "deletion ↓",
+    "difference": "insertion − deletion ↑",
+    "sensitivity_n": "sensitivity-n ↑",
+    "similarity": "randomised",
+    "relative_delta": "incomplete",
+    "achieved_area": "area",
+    "seconds": "seconds",
+}
+
+Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def write(measured: Mapping[str, Any]) -> list[Path]:
+    """Write page and chart anew from the contents of `faithfulness.json`.
+
+    Returns:
+        The files that were written.
+    """
+    results = _with_differences(measured["results"])
+    head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    body = "\n".join([BEGIN, "", *_body(measured, results), END])
+    PAGE.write_text(f"{head}{body}{tail}", "utf-8")
+    _chart(results)
+    return [PAGE, CHART]
+
+
+def _with_differences(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
+    return {
+        model: {
+            method: row | {"difference": row["insertion"] - row["deletion"]}
+            for method, row in rows.items()
+        }
+        for model, rows in results.items()
+    }
+
+
+def _methods(results: Results) -> list[str]:
+    """All methods, by their mean pointing score, best first, and then the floors."""
+    names = {method for rows in results.values() for method in rows}
+    found = sorted(names - set(FLOORS), key=lambda name: -_mean(results, name, "pointing"))
+    return [*found, *FLOORS]
+
+
+def _values(results: Results, method: str, column: str) -> list[float]:
+    rows = [rows[method] for rows in results.values() if method in rows]
+    return [row[column] for row in rows if row[column] is not None]
+
+
+def _mean(results: Results, method: str, column: str) -> float:
+    return fmean(_values(results, method, column) or [float("nan")])
+
+
+def _body(measured: Mapping[str, Any], results: Results) -> Iterator[str]:
+    machine = measured["machine"]
+    clips = min(row["clips"] for rows in results.values() for row in rows.values())
+    yield "Means over the models:"
+    yield ""
+    yield from _table(
+        ("method", *COLUMNS.values()),
+        [
+            (f"`{method}`", *(_text(_values(results, method, column)) for column in COLUMNS))
+            for method in _methods(results)
+        ],
+    )
+    yield ""
+    caption = "Pointing game, and insertion less deletion, of every method"
+    yield f"![{caption}]({CHART.parent.name}/{CHART.name})"
+    for title, column in (("Pointing", "pointing"), ("Insertion − deletion", "difference")):
+        yield ""
+        yield f"{title}, model by model:"
+        yield ""
+        yield from _table(
+            ("method", *(f"`{model}`" for model in results)),
+            [
+                (
+                    f"`{method}`",
+                    *(
+                        _text([rows[method][column]] if method in rows else [])
+                        for rows in results.values()
+                    ),
+                )
+                for method in _methods(results)
+            ],
+        )
+    yield ""
+    yield (
+        f"{clips} held-out clips a model. {machine['cpu']}, {machine['cores']} cores, torch "
+        f"{machine['torch']}; `seconds` are one core's, eight clips at once."
+    )
+    yield ""
+
+
+def _text(values: Sequence[float]) -> str:
+    return f"{fmean(values):.3f}" if values else ""
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    for row in (head, ["---"] * len(head), *rows):
+        yield f"| {' | '.join(row)} |"
+
+
+def _chart(results: Results) -> None:
+    """A dot for each model in each method's line, and a bar for their mean."""
+    mpl.rcParams["svg.hashsalt"] = "videovisual"
+    methods = _methods(results)[::-1]
+    titles = {"pointing": "pointing game", "difference": "insertion − deletion"}
+    figure, axes = plt.subplots(1, 2, figsize=(10, 0.32 * len(methods) + 1.2), sharey=True)
+    for axis, (column, title) in zip(axes, titles.items(), strict=True):
+        means = [_mean(results, method, column) for method in methods]
+        colours = ["#bbbbbb" if method in FLOORS else "#e8b07a" for method in methods]
+        axis.barh(methods, means, color=colours, height=0.7)
+        for model, rows in results.items():
+            known = [method for method in methods if method in rows]
+            dots = [rows[method][column] for method in known]
+            axis.plot(dots, known, "o", markersize=4, label=model)
+        axis.set_title(title, fontsize=10)
+        axis.grid(axis="x", alpha=0.3)
+    axes[0].legend(fontsize=7, loc="lower right")
+    figure.tight_layout()
+    CHART.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(CHART, metadata={"Date": None})
+    plt.close(figure)

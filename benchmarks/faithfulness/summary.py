@@ -1,0 +1,42 @@
+"""Many clips' scores as one row of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean, median
+
+from benchmarks.faithfulness.measure import Score
+
+Row = dict[str, float | int | None]
+
+
+def summarise(scores: Sequence[Score]) -> Row:
+    """Means over the classes of the means over their clips; medians of costs and errors."""
+    return {
+        "clips": len(scores),
+        "pointing": _macro(scores, lambda score: score.pointing),
+        "iou": _macro(scores, lambda score: score.iou),
+        "insertion": _macro(scores, lambda score: score.insertion),
+        "deletion": _macro(scores, lambda score: score.deletion),
+        "sensitivity_n": _macro(scores, lambda score: score.sensitivity_n),
+        "similarity": _mean([score.similarity for score in scores]),
+        "relative_delta": _median([score.relative_delta for score in scores]),
+        "achieved_area": _median([score.achieved_area for score in scores]),
+        "seconds": _median([score.seconds for score in scores]),
+    }
+
+
+def _macro(scores: Sequence[Score], value: Callable[[Score], float]) -> float:
+    classes = {score.label for score in scores}
+    means = [fmean(value(score) for score in scores if score.label == each) for each in classes]
+    return round(fmean(means), 4)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(fmean(known), 4) if known else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [abs(value) for value in values if value is not None]
+    return round(median(known), 4) if known else None
