@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from videovisual import service, ticket, zoo
+from videovisual.engine.device import trim_memory
 from videovisual.intake import Request as IncomingRequest
 from videovisual.metrics import METRICS, Counts, Metric
 from videovisual.settings import Settings
@@ -30,6 +31,7 @@ HOLD_S = 2.0
 
 JOB_HEADER = "X-VideoVisual-Job"
 CHORES_S = 1.0
+TIDY_S = 20.0
 LOST_S = 5.0
 """TorchServe calls all the time while there are requests; after such a silence all have left."""
 
@@ -133,8 +135,12 @@ class VideoHandler:
 
     def _chores(self) -> None:
         """What has to be done though nobody asks: tell the metrics, and miss those who left."""
+        tidied = time.monotonic()
         while True:
             time.sleep(CHORES_S)
+            if time.monotonic() - tidied > TIDY_S and self._called > tidied:
+                tidied = time.monotonic()
+                trim_memory()
             if time.monotonic() - self._called > LOST_S:
                 for lost in list(self._open.values()):
                     lost.cancel()
