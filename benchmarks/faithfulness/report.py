@@ -52,7 +52,7 @@ def write(measured: Mapping[str, Any]) -> list[Path]:
 def _with_differences(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
     return {
         model: {
-            method: row | {"difference": row["insertion"] - row["deletion"]}
+            method: {**row, "difference": row["insertion"] - row["deletion"]}
             for method, row in rows.items()
         }
         for model, rows in results.items()
