@@ -362,9 +362,11 @@ def _engine(copies: Sequence[Classifier], settings: Settings, ledger: Ledger) ->
     """On a processor a lane for classifications, which goes first, and others for explanations; on
     a GPU one lane, whose steps mix them."""
     gpu = copies[0].device.type == "cuda"
-    threads = settings.threads or max(1, torch.get_num_threads() // settings.lanes)
-    first = Lane(patient=False, threads=threads)
-    others = Lane(urgent=False, threads=threads, nice=BACKGROUND)
+    cores = torch.get_num_threads()
+    threads = settings.threads or max(1, cores // settings.lanes)
+    alone = settings.threads or cores
+    first = Lane(patient=False, threads=threads, alone=alone)
+    others = Lane(urgent=False, threads=threads, alone=alone, nice=BACKGROUND)
     lanes = [Lane()] if gpu else [first, *[others] * settings.lanes]
     batch = settings.batch or (GPU_BATCH if gpu else 1)
     oracles = [Oracle(each.network, each.device, batch) for each in copies]

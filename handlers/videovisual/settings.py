@@ -26,7 +26,8 @@ class Settings:
         max_bytes: what all requests under way may hold of uploads, frames and clips.
         decoders: clips decoded at once.
         lanes: threads on a processor that run explanations; one more runs classifications.
-        threads: torch's threads in each of them; None shares the cores out among `lanes`.
+        threads: torch's threads in each of them; None shares the cores out among `lanes`, and
+            gives all of them to a request that is alone.
         batch: the most clips in one pass of the network; None is 1 on a processor, where answers
             are then the same bytes however many others there are, and 16 on a GPU.
         step_s: seconds that a step of several clips aims at.

@@ -32,6 +32,7 @@ class Lane:
     Attributes:
         urgent, patient: whether it takes classifications, and explanations.
         threads: of torch's in it; None leaves torch's own choice.
+        alone: the same while there is no more than one job, which may have the whole processor.
         nice: how far it steps back for others on the processor, 0 to 19; only Linux can tell
             threads apart.
     """
@@ -39,6 +40,7 @@ class Lane:
     urgent: bool = True
     patient: bool = True
     threads: int | None = None
+    alone: int | None = None
     nice: int = 0
 
 
@@ -142,7 +144,13 @@ class Device:
         _set_up(lane)
         ready.set()
         while (step := self._next(lane)) is not None:
+            self._share(lane)
             self._run(step)
+
+    def _share(self, lane: Lane) -> None:
+        threads = lane.alone if self._active <= 1 else lane.threads
+        if threads is not None and threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
 
     def _next(self, lane: Lane) -> Step | None:
         with self._wake:

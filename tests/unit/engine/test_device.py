@@ -146,6 +146,35 @@ def test_one_lane_s_threads_are_not_another_s() -> None:
     assert torch.get_num_threads() == before
 
 
+def test_a_job_alone_has_the_threads_that_several_share() -> None:
+    seen: list[int] = []
+    clip = torch.zeros(1, 3, 2, 4, 4)
+    both_run, other_ended = threading.Event(), threading.Event()
+
+    def asks() -> Work[None]:
+        yield Probe(clip)
+        seen.append(torch.get_num_threads())
+        both_run.set()
+        other_ended.wait(TIMEOUT_S)
+        yield Probe(clip)
+        seen.append(torch.get_num_threads())
+
+    def other() -> Work[None]:
+        both_run.wait(TIMEOUT_S)
+        yield Probe(clip)
+
+    lanes = (Lane(threads=1, alone=3), Lane(threads=1, alone=3))
+    with Engine(Oracle(Narrow(1), "cpu"), lanes) as engine:
+        waiting = engine.submit(other())
+        job = engine.submit(asks())
+        waiting.result(TIMEOUT_S)
+        other_ended.set()
+        job.result(TIMEOUT_S)
+        engine.submit(asks()).result(TIMEOUT_S)
+    assert seen[0] == 1
+    assert seen[-2:] == [3, 3]
+
+
 def test_of_a_packed_step_only_who_is_to_blame_fails() -> None:
     class Picky(Narrow):
         def forward(self, clips: torch.Tensor) -> torch.Tensor:
