@@ -91,14 +91,7 @@ def _is_packaged(card: ModelCard) -> bool:
 
 def _published(card: ModelCard) -> Path:
     if _is_packaged(card):
-        path = WEIGHTS_FOLDER / card.weights.source.removeprefix(PACKAGED)
-        if not path.is_file():
-            raise WeightsError(
-                f"{card.name} ships without weights so far. Train it with `videovisual "
-                f"train-motion {card.name}` and pass the file: `load({card.name!r}, weights=…)`.",
-                model=card.name,
-            )
-        return path
+        return WEIGHTS_FOLDER / card.weights.source.removeprefix(PACKAGED)
     try:
         path = _tools(card).fetch(card.weights.source, card.weights.sha256, size=card.weights.size)
     except DownloadError as error:

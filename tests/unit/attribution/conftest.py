@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import torch
 from torch import nn
 
 from videovisual import zoo
@@ -29,10 +28,5 @@ def hooks() -> Callable[[nn.Module], int]:
 
 @pytest.fixture(scope="session", params=MOTION_MODELS)
 def motion_model(request: pytest.FixtureRequest) -> Classifier:
-    """Each small architecture: trained where its weights ship, else random."""
-    card = zoo.card(request.param)
-    if card.weights.sha256 is not None:
-        return zoo.load(card.name)
-    with torch.random.fork_rng():
-        torch.manual_seed(2)
-        return Classifier(card, zoo.build(card), "random")
+    """Each small architecture, trained."""
+    return zoo.load(request.param)

@@ -26,11 +26,6 @@ from videovisual.explanation import Explainer, PreparedClip
 from videovisual.saliency import Saliency
 from videovisual.zoo import Classifier
 
-TRAINED = [
-    card.name
-    for card in zoo.cards().values()
-    if card.name.endswith("-motion") and card.weights.sha256 is not None
-]
 MODELS = [name for name in zoo.cards() if name.endswith("-motion")]
 OURS = [entry for entry in catalogue.ENTRIES if entry.module != "torchray_adapter"]
 QUICK: dict[str, dict[str, Any]] = {
@@ -154,7 +149,7 @@ def test_in_passes_of_several_clips_a_map_is_what_it_is_alone(
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", MODELS)
 def test_randomised_weights_give_another_map(name: str, entry: Entry) -> None:
     classifier = zoo.load(name)
     sample = motion.sample(4)
