@@ -25,7 +25,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT_S = 90
+WAIT_S = 60
 POLL_MS = 30
 
 

@@ -133,7 +133,9 @@ def test_mp4(api: Api, video: Path) -> None:
     with av.open(io.BytesIO(response.content)) as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name == "h264"
-        assert (stream.width, stream.height) == (256, 96)
+        # Source and overlay side by side, neither smaller than it was.
+        assert stream.width >= 2 * 128
+        assert stream.height >= 96
         assert sum(1 for _ in container.decode(stream)) == 16
 
 
@@ -166,6 +168,7 @@ def test_provenance(api: Api, video: Path) -> None:
         "steps": 1,
         "rule": "midpoint",
         "baseline": "black",
+        "tolerance": None,
         "noise_baselines": 4,
     }
     assert provenance["seed"] == 5

@@ -218,3 +218,19 @@ def test_a_request_may_ask_how_faithful_its_map_is(service: Service) -> None:
     assert 0 <= explanation["faithfulness"]["insertion"] <= 1
     reply = ask(service, evaluate=b"true")
     assert reply.status == 422
+
+
+def test_with_threads_set_an_answer_is_the_same_bytes_among_others(small: Classifier) -> None:
+    service = Service(small, settings=Settings(threads=1))
+    asked = [
+        {"method": b"integrated_gradients", "steps": b"3"},
+        {"method": b"step", "iterations": b"3"},
+        {"method": b"rise", "masks": b"6"},
+    ]
+    try:
+        alone = [ask(service, **parts).body for parts in asked]
+        tickets = [service.submit(Request({"video": npz(), **parts})) for parts in asked * 2]
+        among_others = [wait(service, ticket).body for ticket in tickets]
+    finally:
+        service.close()
+    assert among_others == alone * 2

@@ -52,7 +52,9 @@ def serve(
     for model in models:
         if not (store / f"{model}.mar").is_file():
             archive.build(model, store)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that starts a job in the background has it ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with log.status("starting TorchServe") as status:
         server = Server(
             models,

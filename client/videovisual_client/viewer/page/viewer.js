@@ -90,6 +90,8 @@
     complain(null);
     state.clip = null;
     at("clipname").textContent = file.name;
+    // A clip may come before the page knows what it may take.
+    await begun;
     if (file.size > state.about.max_bytes) {
       complain(new Error(`The file has more than ${Math.floor(state.about.max_bytes / 2 ** 20)} MiB, the most that is taken.`));
       return;
@@ -263,5 +265,6 @@
     });
   }
   document.addEventListener("drop", (event) => take(event.dataTransfer?.files[0]));
-  begin().catch(complain);
+  const begun = begin();
+  begun.catch(complain);
 })();
