@@ -194,6 +194,7 @@ class Service:
                 card.target(target)
         if options.timeout_s is not None:
             ticket.deadline = time.monotonic() + options.timeout_s
+            ticket.wants_best = options.partial
         ticket.content_type = options.output.content_type
         ticket.methods = tuple(explainer.entry.name for explainer in explainers)
         if options.stream:

@@ -52,6 +52,7 @@ class Ticket:
         notify: called, from any thread, whenever there is news.
 
     Attributes:
+        wants_best: whether the best map so far is wanted at the deadline, rather than an error.
         methods: the explanation methods that are asked for.
         partial_every_s: how often a stream tells the best map so far; None for never.
         steps: passes of the network that were made for it.
@@ -63,6 +64,7 @@ class Ticket:
         self.number = number
         self.issued = time.monotonic()
         self.deadline: float | None = None
+        self.wants_best = False
         self.reply: Reply | None = None
         self.content_type = JSON
         self.streaming = False
@@ -128,11 +130,21 @@ class Ticket:
             )
             self._job = job
         try:
-            return job.result()
+            return job.result(self._patience())
+        except TimeoutError:
+            # The step that it is in may take long, and its result is of no use any more.
+            job.cancel()
+            raise job.too_late() from None
         finally:
             self.steps += job.steps
             self.late_steps += job.late_steps
             self.best, self._job = job.best, None
+
+    def _patience(self) -> float | None:
+        """Seconds to wait for a job; without end where it may have a best map at its deadline."""
+        if self.deadline is None or self.wants_best:
+            return None
+        return max(0.0, self.deadline - time.monotonic())
 
     def start_stream(self, ahead: int) -> None:
         """From here on, news is sent as lines of JSON; so many requests wait before this one."""

@@ -51,8 +51,9 @@ class Watched:
         return met
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    # No longer than its module: Playwright holds an event loop open, in which no other can run.
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:

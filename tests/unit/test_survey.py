@@ -200,7 +200,7 @@ def test_an_answer_to_kserve_stays_in_its_envelope(service, film, tmp_path, uplo
 def test_a_classification_goes_between_the_windows_of_a_timeline(service, upload, monkeypatch):
     """The engine is held at the first window until a short classification has come in."""
     seen, both_in = [], threading.Event()
-    submit, evaluate = service.engine.submit, service.engine.oracle.evaluate
+    submit, read = service.engine.submit, service.engine.oracle.read
     jobs = []
 
     def counted(*arguments, **options):
@@ -209,16 +209,16 @@ def test_a_classification_goes_between_the_windows_of_a_timeline(service, upload
             both_in.set()
         return jobs[-1]
 
-    def held(probe):
+    def held(kind, shown, targets):
         if not seen:
             first_in.set()
             both_in.wait(30)
-        seen.append(probe.clips.shape[2])
-        return evaluate(probe)
+        seen.append(shown.shape[2])
+        return read(kind, shown, targets)
 
     first_in = threading.Event()
     monkeypatch.setattr(service.engine, "submit", counted)
-    monkeypatch.setattr(service.engine.oracle, "evaluate", held)
+    monkeypatch.setattr(service.engine.oracle, "read", held)
     long = service.submit(Request({"video": upload, "timeline": "true"}))
     first_in.wait(30)
     short = service.submit(Request({"video": upload, "frames": "8"}))
@@ -229,17 +229,16 @@ def test_a_classification_goes_between_the_windows_of_a_timeline(service, upload
 
 def test_a_cancelled_timeline_stops_between_two_windows(service, upload, monkeypatch):
     seen = []
-    evaluate = service.engine.oracle.evaluate
-
-    def noted(probe):
-        seen.append(probe)
-        ticket.cancel()
-        return evaluate(probe)
-
+    read = service.engine.oracle.read
     started = threading.Event()
-    monkeypatch.setattr(
-        service.engine.oracle, "evaluate", lambda probe: started.wait(30) and noted(probe)
-    )
+
+    def noted(kind, shown, targets):
+        started.wait(30)
+        seen.append(shown)
+        ticket.cancel()
+        return read(kind, shown, targets)
+
+    monkeypatch.setattr(service.engine.oracle, "read", noted)
     ticket = service.submit(Request({"video": upload, "timeline": "true"}))
     started.set()
     assert finished(service, ticket).status == 499

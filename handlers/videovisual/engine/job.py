@@ -91,6 +91,13 @@ class Job(Generic[Result]):
             raise self._error
         return cast("Result", self._result)
 
+    def too_late(self) -> DeadlineExceeded:
+        """What is said of it when its deadline has passed."""
+        return DeadlineExceeded(
+            "timeout_s passed before the answer was ready. Allow more time, or fewer steps.",
+            job=self.number,
+        )
+
     def stop_if_due(self) -> bool:
         """End the job if it was cancelled or is late; whether it has ended."""
         if self.state is State.ACTIVE and self._cancelled.is_set():
@@ -101,15 +108,7 @@ class Job(Generic[Result]):
             and time.monotonic() > self.deadline
         ):
             best = self.best
-            self._end(
-                State.FAILED,
-                DeadlineExceeded(
-                    "timeout_s passed before the answer was ready. "
-                    "Allow more time, or fewer steps.",
-                    job=self.number,
-                ),
-                best,
-            )
+            self._end(State.FAILED, self.too_late(), best)
         return self.state is not State.ACTIVE
 
     def take(self, reading: Reading) -> None:

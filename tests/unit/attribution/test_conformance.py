@@ -145,7 +145,9 @@ def test_in_passes_of_several_clips_a_map_is_what_it_is_alone(
         assert not np.array_equal(together[0], pairs[1][0].result(60).map)
     for entry, values in zip(OURS, together, strict=True):
         alone = explain(classifier, entry, prepared).map
-        assert np.linalg.norm(values - alone) <= 1e-2 * np.linalg.norm(alone), entry.name
+        # What occlusion subtracts are logits, which round at their own size.
+        rounding = 1e-8 * values.size**0.5 if entry.name == "occlusion" else 0.0
+        assert np.linalg.norm(values - alone) <= 1e-2 * np.linalg.norm(alone) + rounding, entry.name
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
