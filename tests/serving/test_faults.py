@@ -48,7 +48,8 @@ def test_a_dead_worker_costs_only_what_was_under_way(small_api: Api) -> None:
     for thread in asking:
         thread.join(TIMEOUT_S)
     assert len(outcomes) == len(asking)
-    assert set(outcomes) <= {"broken off", "500"}
+    # 507 is what TorchServe says of a request that it could not hand to a worker.
+    assert set(outcomes) <= {"broken off", "500", "507"}
 
     def is_back() -> bool:
         return small_api.server.is_ready(QUICK) and small_api.workers() != [pid]
