@@ -24,8 +24,12 @@ def classification_under_load(
         ("ours", ours, samples),
         ("plain", plain, max(3, samples // 25)),
     ):
+        asking: list[int] = []
 
-        def explain(over: threading.Event, endpoint: Endpoint = endpoint) -> None:
+        def explain(
+            over: threading.Event, endpoint: Endpoint = endpoint, asking: list[int] = asking
+        ) -> None:
+            asking.append(threading.get_ident())
             while not over.is_set():
                 endpoint.ask(clip, method="step", iterations=iterations).raise_for_status()
 
@@ -36,7 +40,8 @@ def classification_under_load(
             if name == "ours":
                 eventually(lambda: ours.level("running") == CLIENTS, 60)
             else:
-                time.sleep(2)
+                # A plain handler doesn't tell how many wait for it.
+                eventually(lambda asking=asking: len(asking) == CLIENTS, 60)  # type: ignore[misc]
             loaded = [endpoint.classify(clip) for _ in range(loaded_samples)]
         ratios[name] = quantile(loaded, 0.95) / quantile(idle, 0.95)
         figures[name] = {"idle": milliseconds(idle), "loaded": milliseconds(loaded)}

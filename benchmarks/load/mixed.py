@@ -9,8 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import requests
 
+from benchmarks.load.answers import differs
 from benchmarks.load.endpoint import Endpoint
 from benchmarks.load.row import Row, quantile
 
@@ -56,10 +58,10 @@ class Tally:
 
 
 def mixed(endpoint: Endpoint, clips: list[bytes], *, minutes: float) -> Row:
-    """Classifications, all methods, bad input and leavers; every answer must be the bytes that
-    the same request gave when it was alone."""
+    """Classifications, all methods, bad input and leavers; every answer must be the one that the
+    same request was given alone."""
     expected = {
-        (place, number): endpoint.ask(clip, **options).content
+        (place, number): endpoint.ask(clip, **options)
         for place, clip in enumerate(clips)
         for number, options in enumerate(WORK)
     }
@@ -87,10 +89,9 @@ def mixed(endpoint: Endpoint, clips: list[bytes], *, minutes: float) -> Row:
 
     def check(place: int, number: int) -> None:
         response = endpoint.ask(clips[place], **WORK[number])
-        same = response.content == expected[place, number]
+        wrong = differs(expected[place, number], response)
         kind = str(WORK[number].get("method", "classify"))
-        problem = None if same else f"{kind} of clip {place}: {response.status_code}, other bytes"
-        tally.note(kind, problem)
+        tally.note(kind, wrong and f"{kind} of clip {place}: {wrong}")
 
     def misbehave(rng: random.Random) -> None:
         body, status = rng.choice(BAD)
@@ -117,9 +118,9 @@ def mixed(endpoint: Endpoint, clips: list[bytes], *, minutes: float) -> Row:
     while time.monotonic() - began < minutes * 60:
         try:
             tally.memory.append((time.monotonic() - began, worker.memory_info().rss))
-        except Exception:
+        except psutil.NoSuchProcess:
             break
-        time.sleep(SAMPLE_S)
+        over.wait(SAMPLE_S)
     over.set()
     for thread in threads:
         thread.join(300)
