@@ -29,12 +29,17 @@ def doubts(explanation: Explanation) -> Iterator[str]:
     facts = explanation.diagnostics
     if facts.get("partial"):
         yield "Partial: the method was stopped before it had done all its steps."
-    if facts.get("converged") is False:
+    delta = facts.get("relative_delta")
+    if facts.get("converged") is False and delta is None:
         yield (
             f"Not converged: after {facts.get('iterations', 'all')} iterations the search was "
             "still getting better. Give it more iterations."
         )
-    delta = facts.get("relative_delta")
+    elif facts.get("converged") is False:
+        yield (
+            f"Not converged: after {facts.get('steps', 'all')} steps the map's sum still misses "
+            "the rise of the logit by more than the tolerance that was asked for."
+        )
     if delta is not None and delta > MAX_RELATIVE_DELTA:
         yield (
             f"Incomplete: the map's sum misses the rise of the logit by {100 * delta:.0f}%. "
