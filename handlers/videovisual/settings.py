@@ -28,8 +28,8 @@ class Settings:
         lanes: threads on a processor that run explanations; one more runs classifications.
         threads: torch's threads in each of them; None shares the cores out among `lanes`, and
             gives all of them to a request that is alone.
-        batch: the most clips in one pass of the network; None is 1 on a processor, where answers
-            are then the same bytes however many others there are, and 16 on a GPU.
+        batch: the most clips in one pass of the network; None is 1 on a processor, where an answer
+            then doesn't depend on who else is there, and 16 on a GPU.
         step_s: seconds that a step of several clips aims at.
         max_reply_bytes: the largest answer; it must be below the server's own limit.
         retry_after_s: what a refused client is told to wait.
