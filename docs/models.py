@@ -38,6 +38,10 @@ A checkpoint's layout is recognised by its keys:
 
 PyTorch files are read with `weights_only`, pickles of numpy arrays without running them. A
 published SHA-256 that is shorter than 64 digits is the beginning of one.
+
+Weights of your own go into the same network with your own classes, as many as `--labels` names:
+`videovisual archive r3d-kinetics400 --weights mine.pth --labels mine.txt --as mine`. Their input is
+that of the model named first.
 """
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 from videovisual import zoo
 from videovisual.digest import file_sha256
+from videovisual.errors import InvalidParameter
+from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import fit
 from videovisual_archive.checkpoint import read_checkpoint
 from videovisual_archive.downloads import default_cache, fetch, silent
@@ -24,6 +28,8 @@ __all__ = [
     "read_label_file",
 ]
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
 
 def archive(
     name: str,
@@ -31,6 +37,7 @@ def archive(
     weights: str | Path | None = None,
     labels: str | Path | None = None,
     sha256: str | None = None,
+    served_as: str | None = None,
     store: Path,
     cache: Path | None = None,
     force: bool = False,
@@ -42,9 +49,12 @@ def archive(
         name: the model's.
         weights: file or address of a checkpoint, instead of the card's.
         labels: file or address of the class names, instead of the card's: one a line, or CSV
-            with a column `class_key`. The EPIC-Kitchens models' are fetched unless given.
+            with a column `class_key`. The EPIC-Kitchens models' are fetched unless given. Beside
+            `weights` they also say how many classes there are.
         sha256: of the checkpoint, whole or its first digits (at least 8); the card's unless
             given, where the card's own file is fetched.
+        served_as: a name of its own for weights of your own, the archive's too; letters, digits,
+            `.`, `_`, `-`.
         store: folder of the archives.
         cache: folder for what is downloaded, `default_cache()` unless given.
         force: build even where the archive there has the same content.
@@ -58,12 +68,15 @@ def archive(
         DownloadError: the weights or labels cannot be fetched.
         WeightsError: the checkpoint fails its checksum, holds more than tensors, or doesn't fit;
             or the labels don't.
+        InvalidParameter: `served_as` is no name for a model, or another model's.
         MissingExtra: torch-model-archiver is not installed.
     """
-    card = labelled(zoo.card(name), labels, cache)
+    card = labelled(zoo.card(name), labels, cache, own=weights is not None)
+    if served_as is not None:
+        card = _renamed(card, served_as)
     published = card.weights
     expected = sha256 or (published.sha256 if weights is None else None)
-    target = store / f"{name}.mar"
+    target = store / f"{card.name}.mar"
     known = expected is not None and len(expected) == 64
     if known and not force and is_current(target, fingerprint(card, str(expected).lower())):
         return target
@@ -81,3 +94,14 @@ def archive(
     return build_archive(
         card, network.state_dict(), store, source_sha256=source_sha256, force=force
     )
+
+
+def _renamed(card: ModelCard, name: str) -> ModelCard:
+    if not NAME.fullmatch(name) or (name in zoo.cards() and name != card.name):
+        raise InvalidParameter(
+            f"A model cannot be served as {name!r}. Give letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit, and not the name of another model.",
+            parameter="served_as",
+            given=name,
+        )
+    return dataclasses.replace(card, name=name, accuracy="not known: own weights")

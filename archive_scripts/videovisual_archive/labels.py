@@ -22,7 +22,11 @@ COLUMN = "class_key"
 
 
 def labelled(
-    card: ModelCard, given: str | os.PathLike[str] | None = None, cache: Path | None = None
+    card: ModelCard,
+    given: str | os.PathLike[str] | None = None,
+    cache: Path | None = None,
+    *,
+    own: bool = False,
 ) -> ModelCard:
     """The card with the class names that it is to have.
 
@@ -31,6 +35,8 @@ def labelled(
         given: file or address of the class names. Without it the EPIC-Kitchens models' are
             fetched, and every other card is left as it is.
         cache: folder for what is downloaded, `default_cache()` unless given.
+        own: whether they are of weights of the user's own, which may have other classes; then
+            those given say how many there are.
 
     Raises:
         DownloadError: the class names cannot be fetched.
@@ -47,16 +53,17 @@ def labelled(
             "`--labels FILE`, `labels=…`.",
             **error.detail,
         ) from error
-    return dataclasses.replace(card, labels=read_label_file(path, classes=len(card.labels)))
+    classes = None if own and given else len(card.labels)
+    return dataclasses.replace(card, labels=read_label_file(path, classes))
 
 
-def read_label_file(path: Path, classes: int) -> tuple[str, ...]:
+def read_label_file(path: Path, classes: int | None) -> tuple[str, ...]:
     """The class names in the order of the logits.
 
     Args:
         path: UTF-8 text, one class a line; or CSV whose head has a column `class_key`, in the
             order of the rows.
-        classes: how many there must be.
+        classes: how many there must be; None takes as many as there are.
 
     Raises:
         WeightsError: the file is no text, or has another number of classes, or an empty one.
@@ -70,10 +77,11 @@ def read_label_file(path: Path, classes: int) -> tuple[str, ...]:
         labels = tuple((row[COLUMN] or "").strip() for row in csv.DictReader(lines))
     else:
         labels = tuple(line.strip() for line in lines)
-    if len(labels) != classes or not all(labels):
+    if not labels or not all(labels) or classes not in (None, len(labels)):
+        has = f"the model has {classes} classes" if classes else "each class needs one"
         raise WeightsError(
-            f"{path.name} has {len(labels)} class names, {labels.count('')} of them empty; the "
-            f"model has {classes} classes. Give one name a line, or CSV with a column `{COLUMN}`.",
+            f"{path.name} has {len(labels)} class names, {labels.count('')} of them empty; "
+            f"{has}. Give one name a line, or CSV with a column `{COLUMN}`.",
             classes=classes,
             found=len(labels),
         )

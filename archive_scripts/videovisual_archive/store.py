@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from videovisual import zoo
+from videovisual.zoo.card import ModelCard
 from videovisual_archive.mar import BUILD, CARD, fingerprint
 
 
@@ -22,7 +23,7 @@ class State(str, Enum):
     STALE = "stale"
     """The card or the code has changed since."""
     FOREIGN = "foreign"
-    """Of no model that is known, or not built by `videovisual archive`."""
+    """Renamed, or not built by `videovisual archive`."""
     DAMAGED = "damaged"
     """Not a whole zip."""
 
@@ -66,11 +67,13 @@ def _state(path: Path) -> State:
     try:
         with zipfile.ZipFile(path) as archive:
             build = json.loads(archive.read(BUILD))
-            labels = tuple(json.loads(archive.read(CARD))["labels"])
-        if path.stem not in zoo.cards():
+            held = ModelCard.from_json(json.loads(archive.read(CARD)))
+        if held.name != path.stem:
             return State.FOREIGN
-        # Labels can be the user's own, so they don't make an archive stale.
-        card = dataclasses.replace(zoo.card(path.stem), labels=labels)
+        # Labels can be the user's own, and the whole card where the weights are, so they don't
+        # make an archive stale.
+        card = zoo.cards().get(held.name, held)
+        card = dataclasses.replace(card, labels=held.labels)
         same = build["fingerprint"] == fingerprint(card, build["source_sha256"])
     except (zipfile.BadZipFile, OSError):
         return State.DAMAGED

@@ -32,6 +32,7 @@ MB = 1_000_000
 @click.option("--weights", help="A checkpoint: a file or an address.")
 @click.option("--labels", help="Class names: a text file, one a line, or a csv; file or address.")
 @click.option("--sha256", help="The checkpoint's SHA-256, or its first digits.")
+@click.option("--as", "served_as", help="A name of its own for weights of your own.")
 @click.option("--force", is_flag=True, help="Build even what is up to date.")
 @json_option
 def archive(
@@ -42,6 +43,7 @@ def archive(
     weights: str | None,
     labels: str | None,
     sha256: str | None,
+    served_as: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -52,6 +54,7 @@ def archive(
     \b
     Examples: videovisual archive i3d-kinetics400
               videovisual archive tsm-kinetics400 --weights TSM_kinetics….pth
+              videovisual archive r3d-kinetics400 --weights mine.pth --labels mine.txt --as mine
               videovisual archive --list
     """
     if listing:
@@ -61,8 +64,16 @@ def archive(
         raise click.UsageError("Give the NAMES of models, or --all.")
     if (weights or labels or sha256) and len(names) != 1:
         raise click.UsageError("--weights, --labels and --sha256 are for one model: name it alone.")
+    if served_as and not weights:
+        raise click.UsageError("--as is for weights of your own: give them with --weights.")
     chosen = _known(names, every)
-    given = {"weights": weights, "labels": labels, "sha256": sha256, "force": force}
+    given = {
+        "weights": weights,
+        "labels": labels,
+        "sha256": sha256,
+        "served_as": served_as,
+        "force": force,
+    }
     if len(chosen) == 1:
         built = build(chosen[0], store, **given)
         if as_json:

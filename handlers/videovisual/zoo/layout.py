@@ -72,9 +72,14 @@ def _refuse(
             f"{key} is {found} and must be {wanted}" for key, (wanted, found) in shapes.items()
         ]
         facts.append(f"{_count(shapes, 'shape')} differing: {some(differing)}")
+    advice = "Give the checkpoint of this very model, in a layout in which it is published."
+    if not (missing or unexpected):
+        advice += (
+            " Where it was trained on classes of its own, give just their names, one a line: "
+            "`labels=FILE`, `--labels FILE`."
+        )
     raise WeightsError(
-        f"The checkpoint doesn't fit the network. {'; '.join(facts)}. "
-        "Give the checkpoint of this very model, in a layout in which it is published.",
+        f"The checkpoint doesn't fit the network. {'; '.join(facts)}. {advice}",
         missing=list(missing),
         unexpected=list(unexpected),
         shapes={key: {"expected": want, "found": found} for key, (want, found) in shapes.items()},

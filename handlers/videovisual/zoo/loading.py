@@ -40,8 +40,9 @@ def load(
         weights: a checkpoint file in any layout that the family is published in, or its entries;
             None takes the published weights, downloading and verifying them at the first use.
         labels: file or address of the class names instead of the card's, as `videovisual archive`
-            takes them. The EPIC-Kitchens models' are fetched together with their weights; beside
-            weights of your own they are `verb 0`, `verb 1`, … unless given.
+            takes them; beside weights of your own they also say how many classes there are. The
+            EPIC-Kitchens models' are fetched together with their weights; beside weights of your
+            own they are `verb 0`, `verb 1`, … unless given.
         device: where to put it.
 
     Raises:
@@ -58,7 +59,7 @@ def load(
         path = _published(card) if weights is None else Path(weights)
         state, digest = _read(card, path), file_sha256(path)
     if labels is not None or (weights is None and not _is_packaged(card)):
-        card = _tools(card).labelled(card, labels)
+        card = _tools(card).labelled(card, labels, own=weights is not None)
     network = fit(build(card), adapt(card, state))
     return Classifier(card, network, digest).to(device)
 

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import zipfile
@@ -5,8 +6,10 @@ import zipfile
 import pytest
 import torch
 
-from videovisual.errors import DownloadError, UnknownModel, WeightsError
+from videovisual import zoo
+from videovisual.errors import DownloadError, InvalidParameter, UnknownModel, WeightsError
 from videovisual_archive import archive
+from videovisual_archive.store import State, contents
 
 
 @pytest.fixture
@@ -64,6 +67,43 @@ def test_labels_that_cannot_be_had_are_told(make, published, site):
     del site.files["/verbs.csv"]
     with pytest.raises(DownloadError, match="Or give them as a file: `--labels FILE`"):
         make(published)
+
+
+@pytest.fixture
+def own(card, tmp_path):
+    """A checkpoint of the card's network with two classes of its own, and their names."""
+    torch.manual_seed(0)
+    network = zoo.build(dataclasses.replace(card, labels=("jump", "wave")))
+    torch.save(network.state_dict(), tmp_path / "own.pth")
+    (tmp_path / "own.txt").write_text("jump\nwave\n")
+    return tmp_path / "own.pth", tmp_path / "own.txt"
+
+
+def test_weights_of_ones_own_bring_their_own_classes_and_name(make, own, tmp_path):
+    weights, labels = own
+    made = make(weights, labels=labels, served_as="gestures")
+    assert made == tmp_path / "store" / "gestures.mar"
+    with zipfile.ZipFile(made) as opened:
+        held = json.loads(opened.read("card.json"))
+        manifest = json.loads(opened.read("MAR-INF/MANIFEST.json"))
+    assert (held["name"], held["labels"]) == ("gestures", ["jump", "wave"])
+    assert manifest["model"]["modelName"] == "gestures"
+    (stored,) = contents(tmp_path / "store")
+    assert (stored.name, stored.state) == ("gestures", State.CURRENT)
+
+
+def test_own_classes_without_their_names_are_told(make, own, published):
+    weights, _ = own
+    with pytest.raises(WeightsError, match=r"is \[2, 256\] and must be \[3, 256\].*--labels FILE"):
+        make(weights)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../up", "-x", "tsm-epic55-noun"])
+def test_a_name_that_cannot_be_served_is_refused(make, own, name, tmp_path):
+    weights, labels = own
+    with pytest.raises(InvalidParameter, match="cannot be served as"):
+        make(weights, labels=labels, served_as=name)
+    assert not list(tmp_path.glob("store/*"))
 
 
 def test_a_wrong_checksum_never_makes_an_archive(make, published, tmp_path):

@@ -97,8 +97,9 @@ def test_an_unknown_name_is_told_before_anything_is_fetched(command, both, site,
         ("--all", "tsm-epic55-verb"),
         ("--all", "--weights", "x.pth"),
         ("tsm-epic55-verb", "tsm-epic55-noun", "--labels", "x.txt"),
+        ("tsm-epic55-verb", "--as", "verbs"),
     ],
-    ids=["nothing", "all and a name", "weights of all", "labels of two"],
+    ids=["nothing", "all and a name", "weights of all", "labels of two", "a name without weights"],
 )
 def test_what_makes_no_sense_together(command, cards, arguments):
     assert command(*arguments).exit_code == 2

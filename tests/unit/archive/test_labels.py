@@ -34,3 +34,10 @@ def test_what_is_no_text_is_refused(tmp_path):
     (tmp_path / "labels").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(WeightsError, match="cannot be read"):
         read_label_file(tmp_path / "labels", 1)
+
+
+def test_weights_of_ones_own_may_have_any_classes(labels):
+    assert labels("jump\nwave\n", None) == ("jump", "wave")
+    for text in ("", "jump\n\nwave\n"):
+        with pytest.raises(WeightsError, match="each class needs one"):
+            labels(text, None)
