@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from videovisual.engine.batch import Kind, Pending
+from videovisual.engine.convolution import Convolutions
 from videovisual.engine.exclusive import TORCH
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.errors import InvalidParameter
@@ -45,6 +46,7 @@ class Oracle:
         self.device = torch.device(device)
         self.network = network.to(self.device).eval().requires_grad_(False)
         self.batch = batch
+        self._convolutions = Convolutions()
 
     def check_layer(self, name: str) -> None:
         """Raises InvalidParameter unless the network has a module of that name."""
@@ -80,7 +82,7 @@ class Oracle:
             with TORCH.alone(), torch.enable_grad():
                 applied = kind.apply(self.network, clips, targets).detach()
             return Reading(clips.new_empty(len(clips), 0), applied=applied)
-        with TORCH.shared():
+        with TORCH.shared(), self._convolutions:
             return self._read(kind, clips, targets)
 
     def _read(self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
