@@ -75,7 +75,7 @@ class Landscape:
         self._rows = frames if goal.by_frame else 1
         self._counts = self._count(frames * height * width // self._rows, self._rows)
         self._pyramid = (
-            Pyramid.blurred(clip, case.card.blur_sigma)
+            Pyramid.blurred(clip, preset.blur or case.card.blur_sigma)
             if parameters.perturbation == "blur"
             else Pyramid.faded(clip)
         )

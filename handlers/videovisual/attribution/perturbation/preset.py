@@ -61,6 +61,7 @@ class Preset:
         progress: see there.
         last: whether the last mask is the result, or the best.
         trail: the share of the map that tells how long each place held out, in [0, 1].
+        blur: largest blur of what is hidden, in pixels; None for the model's own.
         fine: whether cells are 7 pixels apart at any size above 112, or a 16th of the height.
     """
 
@@ -76,6 +77,7 @@ class Preset:
     progress: float = 1e-3
     last: bool = False
     trail: float = 0.0
+    blur: float | None = None
     fine: bool = False
 
     def rate_at(self, iteration: int, of: int, cells: int) -> float:
@@ -101,7 +103,14 @@ class Preset:
 def published(goal: Goal) -> Preset:
     """The search as Li et al. published it; the area is that of the visible clip."""
     return Preset(
-        goal, iterations=2000, rate=0.05, momentum=0.9, dampening=0.9, last=True, fine=True
+        goal,
+        iterations=2000,
+        rate=0.05,
+        momentum=0.9,
+        dampening=0.9,
+        last=True,
+        blur=20.0,
+        fine=True,
     )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
 from tests.unit.attribution.perturbation.textbook import sorted_distance
 
+from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.landscape import DELETE, PRESERVE, Landscape
-from videovisual.attribution.perturbation.preset import Goal, published
+from videovisual.attribution.perturbation.preset import Goal, Preset, published, quick
 
 AREAS = [0.1, 0.3]
 SIZE = 4 * 24 * 32
@@ -48,6 +50,16 @@ def test_preserving_shows_the_masks_inside_and_deleting_its_outside(
     inside = masks[:, None] * case.clip
     torch.testing.assert_close(terrain.clips(masks, PRESERVE), inside)
     torch.testing.assert_close(terrain.clips(masks, DELETE), case.clip - inside)
+
+
+@pytest.mark.parametrize(("preset", "sigma"), [(published, 20.0), (quick, None)])
+def test_what_is_hidden_is_blurred_as_published_or_as_the_model_asks(
+    case: Case, preset: Callable[[Goal], Preset], sigma: float | None
+) -> None:
+    terrain = Landscape(case, PerturbationParameters(), preset(Goal(score=1.0)))
+    assert case.card.blur_sigma != 20
+    hidden = blur(case.clip, sigma or case.card.blur_sigma)
+    torch.testing.assert_close(terrain.ends()[0], hidden)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def test_the_reference_is_the_published_search(method: str) -> None:
     assert preset.rate_at(0, 2000, 16384) == 0.05
     assert preset.bound is None
     assert preset.last
+    assert preset.blur == 20
     assert not any(preset.is_over(iteration, 2000, iteration) for iteration in range(2000))
     assert preset.grid(112) == (7, 11)
     assert preset.grid(224) == (7, 23)

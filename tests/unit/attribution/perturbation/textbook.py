@@ -82,7 +82,7 @@ def search(
     def perturbed(mask: torch.Tensor) -> torch.Tensor:
         if perturbation == "fade":
             return faded(case.clip, mask)
-        return blurred(case.clip, mask, case.card.blur_sigma)
+        return blurred(case.clip, mask, preset.blur or case.card.blur_sigma)
 
     for iteration in range(iterations):
         mask = masks(coarse)
