@@ -18,7 +18,7 @@ from videovisual.zoo import Classifier
 
 TARGET = 3
 
-ON_A_PATH = 1e-3
+ON_A_PATH = 5e-3
 """Tolerance where the last bit of a point may differ, and a rectifier may turn by it."""
 
 NOISE_TUNNEL = {"mean": "smoothgrad", "squared": "smoothgrad_sq", "variance": "vargrad"}
