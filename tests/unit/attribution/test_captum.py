@@ -18,8 +18,11 @@ from videovisual.zoo import Classifier
 
 TARGET = 3
 
-ON_A_PATH = 5e-3
+ON_A_PATH = 1e-3
 """Tolerance where the last bit of a point may differ, and a rectifier may turn by it."""
+
+IN_NOISE = 1e-2
+"""The same where a single one of four noisy copies may turn one."""
 
 NOISE_TUNNEL = {"mean": "smoothgrad", "squared": "smoothgrad_sq", "variance": "vargrad"}
 CAPTUM_RULES = {
@@ -91,7 +94,7 @@ def test_smooth_grad(motion_model: Classifier, clip: torch.Tensor, variant: str)
         noise=noise,
         variant=variant,
     )
-    assert_same(ours.map, theirs.abs().amax(dim=0), ON_A_PATH)
+    assert_same(ours.map, theirs.abs().amax(dim=0), IN_NOISE)
 
 
 @pytest.mark.parametrize("rule", CAPTUM_RULES)
