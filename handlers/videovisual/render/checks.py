@@ -19,6 +19,9 @@ MIN_AREA_ERROR = 0.01
 MIN_SCORE = 0.05
 """Insertion and deletion both below this say nothing: the target is never likely."""
 
+MIN_PROBABILITY = 0.05
+"""A target below this is not what the model sees."""
+
 KEPT_SHARE = 0.5
 """The share of the clip's own probability that a preserving mask should keep, a deleting one
 should go below, and a hard mask should keep of its soft one's."""
@@ -27,6 +30,12 @@ should go below, and a hard mask should keep of its soft one's."""
 def doubts(explanation: Explanation) -> Iterator[str]:
     """Sentences, each saying what is wrong with the map and what to do; none for a sound one."""
     facts = explanation.diagnostics
+    likely = explanation.target.probability
+    if likely < MIN_PROBABILITY:
+        yield (
+            f"Unlikely: the model gives this class {100 * likely:.1f}% only. The map shows what "
+            "comes nearest to it, not why the model would say it."
+        )
     if facts.get("partial"):
         yield "Partial: the method was stopped before it had done all its steps."
     delta = facts.get("relative_delta")

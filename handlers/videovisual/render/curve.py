@@ -52,8 +52,7 @@ def draw_axis(
     pen = ImageDraw.Draw(sheet)
     first, last = times
     span = max(last - first, 1e-9)
-    room = max(1, (right - left) // MIN_TICK_PX)
-    gap = next((tick for tick in TICKS if span / tick <= room), TICKS[-1])
+    gap = tick_gap(span, max(1, (right - left) // MIN_TICK_PX), whole=not unit)
     tick = -(-first // gap) * gap
     digits = max(0, len(f"{gap:g}".partition(".")[2]))
     while tick <= last + 1e-9:
@@ -66,6 +65,12 @@ def draw_axis(
         middle = min(max(column, left + half), right - half)
         write(pen, (middle, bottom + 5), text, size=SMALL, fill=MUTED, anchor="ma")
         tick += gap
+
+
+def tick_gap(span: float, room: int, *, whole: bool) -> float:
+    """What lies between two labels, where `room` of them fit; `whole` frames aren't cut."""
+    allowed = [tick for tick in TICKS if tick >= 1 or not whole]
+    return next((tick for tick in allowed if span / tick <= room), TICKS[-1])
 
 
 def _edges(columns: Sequence[float]) -> list[float]:

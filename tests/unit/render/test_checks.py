@@ -45,6 +45,13 @@ def test_each_failed_check_is_told(facts: dict[str, Any], says: str) -> None:
     assert says in text
 
 
+def test_a_class_that_the_model_does_not_see_is_told() -> None:
+    (explanation,) = answer(saliency()).explanations
+    unlikely = explanation.target.model_copy(update={"probability": 0.003})
+    (text,) = doubts(explanation.model_copy(update={"target": unlikely}))
+    assert "the model gives this class 0.3% only" in text
+
+
 def test_a_map_that_the_network_contradicts_is_told() -> None:
     (text,) = found({"insertion": 0.3, "deletion": 0.7})
     assert "Not faithful" in text

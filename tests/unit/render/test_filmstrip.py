@@ -11,7 +11,7 @@ from tests.unit.render.made import answer, drawn, panel, saliency
 
 from videovisual import render
 from videovisual.render import Panel
-from videovisual.render.curve import draw_curve
+from videovisual.render.curve import draw_curve, tick_gap
 from videovisual.render.style import ACCENT, WARNING
 from videovisual.render.text import fitted, length
 from videovisual.saliency import Saliency
@@ -60,6 +60,12 @@ def test_the_bars_of_the_curve_are_as_high_as_the_shares() -> None:
     pixels = (np.asarray(sheet) == tuple(bytes.fromhex(ACCENT[1:]))).all(axis=-1)
     heights = [int(pixels[:, column].sum()) for column in (50, 150, 250, 350)]
     assert heights == pytest.approx([20, 80, 40, 60], abs=4)
+
+
+def test_the_axis_has_room_for_its_labels_and_cuts_no_frame() -> None:
+    assert tick_gap(7, 18, whole=False) == 0.5
+    assert tick_gap(7, 18, whole=True) == 1
+    assert tick_gap(100, 18, whole=True) == 10
 
 
 def test_one_frame_and_a_long_caption_make_a_strip_too() -> None:
