@@ -86,7 +86,7 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {card.name: Recipe() for card in CARDS} | {
     "r2plus1d-motion": Recipe(backwards=True),
-    "mc3-motion": Recipe(steps=3200, local=1.0),
+    "mc3-motion": Recipe(steps=2700, local=1.0),
     "tsm-motion": Recipe(steps=2000, batch=24, learning_rate=4e-3),
 }
 """What the classifiers that ship were trained by."""
