@@ -1,6 +1,7 @@
 """`python -m benchmarks.load`: serve the motion models, measure, print the table, keep the figures.
 
-Row by row: classification under load, throughput, overhead, leavers, a killed worker, mixed load.
+Row by row: classification under load, throughput, overhead, refusals, leavers, a killed worker,
+mixed load.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks.load import latency, leaving, material, mixed, throughput
+from benchmarks.load import latency, leaving, material, mixed, refusing, throughput
 from benchmarks.load.endpoint import Endpoint
 from benchmarks.load.row import Row, table
 from benchmarks.machine import machine
 from videovisual_client.torchserve import Server
 
 RESULTS = Path(__file__).parents[1] / "results" / "load.json"
-ROWS = ("latency", "throughput", "overhead", "leavers", "crash", "mixed")
+ROWS = ("latency", "throughput", "overhead", "refusals", "leavers", "crash", "mixed")
 
 
 def main() -> None:
@@ -99,6 +100,7 @@ def _once(
     samples, count = (20, 40) if quick else (200, 200)
     measures: dict[str, Callable[[], Row]] = {
         "overhead": lambda: latency.overhead(endpoint, material.video(), samples=samples),
+        "refusals": lambda: refusing.refusals(endpoint, motion[0], samples=samples),
         "leavers": lambda: leaving.leavers(endpoint, motion[0], count=count),
         "crash": lambda: leaving.crash(endpoint, motion[0], material.video()),
         "mixed": lambda: mixed.mixed(endpoint, motion[:2], minutes=minutes),
