@@ -15,8 +15,8 @@ from pathlib import Path
 
 from benchmarks.load import latency, leaving, material, mixed, refusing, throughput
 from benchmarks.load.endpoint import Endpoint
-from benchmarks.load.row import Row, table
 from benchmarks.machine import machine
+from benchmarks.row import Row, table
 from videovisual_client.torchserve import Server
 
 RESULTS = Path(__file__).parents[1] / "results" / "load.json"

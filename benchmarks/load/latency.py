@@ -7,7 +7,7 @@ import threading
 import time
 
 from benchmarks.load.endpoint import Endpoint, busy, eventually
-from benchmarks.load.row import Row, milliseconds, quantile
+from benchmarks.row import Row, milliseconds, quantile
 from videovisual import clips, zoo
 from videovisual.survey import classify
 

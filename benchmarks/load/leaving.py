@@ -11,7 +11,7 @@ import requests
 
 from benchmarks.load.answers import differs
 from benchmarks.load.endpoint import Endpoint, eventually
-from benchmarks.load.row import Row
+from benchmarks.row import Row
 
 AT_ONCE = 20
 TIDYING_S = 60

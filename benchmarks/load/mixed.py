@@ -14,7 +14,7 @@ import requests
 
 from benchmarks.load.answers import differs
 from benchmarks.load.endpoint import Endpoint
-from benchmarks.load.row import Row, quantile
+from benchmarks.row import Row, quantile
 
 WORK: tuple[dict[str, Any], ...] = (
     {},

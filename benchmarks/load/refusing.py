@@ -7,7 +7,7 @@ import time
 
 from benchmarks.load.endpoint import Endpoint, busy, eventually
 from benchmarks.load.leaving import LONG
-from benchmarks.load.row import Row, milliseconds, quantile
+from benchmarks.row import Row, milliseconds, quantile
 from videovisual.settings import Settings
 
 

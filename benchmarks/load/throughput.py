@@ -10,7 +10,7 @@ import requests
 
 from benchmarks.load.answers import TOLERANCE, json_difference
 from benchmarks.load.endpoint import Endpoint
-from benchmarks.load.row import Row
+from benchmarks.row import Row
 
 COUNT = 8
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tests.unit.attribution.perturbation.textbook import sorted_distance
+from benchmarks.textbook import sorted_distance
 
 from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case

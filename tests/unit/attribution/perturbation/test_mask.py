@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from benchmarks.textbook import UnfoldedMasks
 
 from videovisual.attribution.perturbation.mask import COLDNESS, SmoothMasks
 
@@ -38,6 +39,12 @@ def test_it_is_the_papers_formula(step: int, sigma: float) -> None:
     for ours, one in zip(masks(coarse), coarse, strict=True):
         theirs = torch.tensor(textbook(one, 10, 13, step, sigma), dtype=torch.float64)
         torch.testing.assert_close(ours.flatten(), theirs, rtol=0, atol=1e-12)
+
+
+def test_the_generator_that_benchmarks_measure_against_makes_the_same_masks() -> None:
+    ours, theirs = SmoothMasks(64, 48, 4, 6.3), UnfoldedMasks(64, 48, 4, 6.3)
+    coarse = torch.rand(3, *ours.cells)
+    torch.testing.assert_close(ours(coarse), theirs(coarse), rtol=0, atol=1e-5)
 
 
 def test_its_gradient_is_that_of_the_formula() -> None:

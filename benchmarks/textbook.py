@@ -1,6 +1,15 @@
-"""The published searches written out: autograd through everything, and torch's own SGD."""
+"""The published searches written out: the mask's neighbourhoods unfolded at full size, autograd
+through everything, and torch's own SGD.
+
+Fong, Patrick & Vedaldi 2019, arXiv 1910.08485, and Li et al. 2021, arXiv 2005.00375. Tests and
+benchmarks hold ours against it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,8 +19,41 @@ from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation.area import area_term
 from videovisual.attribution.perturbation.core import ellipsoid
-from videovisual.attribution.perturbation.mask import SmoothMasks
+from videovisual.attribution.perturbation.mask import COLDNESS
 from videovisual.attribution.perturbation.preset import Preset
+
+
+class UnfoldedMasks:
+    """The generator of smooth masks with a table of weights a pixel, [neighbours, H, W]."""
+
+    def __init__(self, height: int, width: int, step: int, sigma: float) -> None:
+        self.size, self.step = (height, width), step
+        self.cells = (ceil(height / step), ceil(width / step))
+        self.reach = 1 + ceil(sigma / step)
+        self.weights = self._weights(sigma)
+
+    def _weights(self, sigma: float) -> torch.Tensor:
+        offsets = torch.arange(-self.reach, self.reach + 1)
+        along = []
+        for cells in self.cells:
+            pixel = torch.arange(cells * self.step)
+            cell = (pixel // self.step + offsets[:, None]) * self.step
+            along.append((pixel - cell).double() ** 2)
+        rows, columns = along
+        distance = (rows[:, None, :, None] + columns[None, :, None, :]).sqrt() / sigma
+        kernel = torch.exp(-2 * (distance - 0.5).clamp(min=0) ** 2)
+        return kernel.flatten(0, 1).float()
+
+    def __call__(self, coarse: torch.Tensor) -> torch.Tensor:
+        """[T, h, w] → [T, H, W]."""
+        frames = len(coarse)
+        side = 2 * self.reach + 1
+        around = F.unfold(F.pad(coarse, (self.reach,) * 4)[:, None], side)
+        around = around.view(frames, side**2, *self.cells)
+        large = F.interpolate(around, scale_factor=self.step, mode="nearest")
+        values = self.weights * large
+        full = ((COLDNESS * values).softmax(dim=1) * values).sum(dim=1)
+        return full[:, : self.size[0], : self.size[1]]
 
 
 def distance(rows: torch.Tensor, area: float) -> torch.Tensor:
@@ -69,11 +111,12 @@ def search(
     iterations: int,
     variant: str,
     perturbation: str,
+    generator: Callable[[int, int, int, float], Any] = UnfoldedMasks,
 ) -> torch.Tensor:
     """The mask [T, H, W] after so many iterations of the published search."""
     goal = preset.goal
     frames, height, width = case.clip.shape[1:]
-    masks = SmoothMasks(height, width, *preset.grid(height))
+    masks = generator(height, width, *preset.grid(height))
     coarse = torch.ones(frames, *masks.cells, requires_grad=True)
     descent = torch.optim.SGD(
         [coarse], lr=preset.rate, momentum=preset.momentum, dampening=preset.dampening
@@ -98,9 +141,9 @@ def search(
         if goal.core and iteration >= goal.core_from:
             values = cells(mask, *preset.core(frames, height))
             loss = loss + goal.core * distance(values[None], area)
-        descent.zero_grad()
-        loss.backward()
+        (coarse.grad,) = torch.autograd.grad(loss, coarse)
         descent.step()
         with torch.no_grad():
             coarse.clamp_(0, 1)
-    return masks(coarse).detach()
+    final: torch.Tensor = masks(coarse).detach()
+    return final
