@@ -1,0 +1,1 @@
+"""What an explanation costs, beside the peers, in one process by turns."""

@@ -1,0 +1,100 @@
+"""The network's own pass: how near to the machine's rate, and what is left for the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.row import Row
+from benchmarks.speed.subject import Subject
+from benchmarks.speed.turns import by_turns
+from videovisual.attribution import catalogue
+from videovisual.engine.engine import run
+from videovisual.engine.oracle import Oracle
+from videovisual.engine.probe import Probe
+
+SIDE = 3072
+RATES = {"r3d": 0.8, "mc3": 0.8, "r2plus1d": 0.55, "i3d": 0.5}
+SHARE = 0.85
+
+
+def rate(subject: Subject, *, rounds: int) -> Row:
+    """Forward and backward over the rate of a matrix product, both in operations a second."""
+    clip = subject.clip(0)[None]
+    target = torch.tensor([0])
+    left, right = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+    leaf = clip.clone().requires_grad_()
+    with FlopCounterMode(display=False) as counter:
+        subject.classifier.network(leaf)[:, 0].sum().backward()
+    operations = counter.get_total_flops()
+    probe = Probe(clip, target, gradient=True)
+    seconds = by_turns(
+        {
+            "product": lambda: left @ right,
+            "ours": lambda: subject.oracle.evaluate(probe),
+            "torch": lambda: _plain(subject, clip),
+        },
+        rounds,
+    )
+    machine = 2 * SIDE**3 / seconds["product"]
+    share = {name: operations / seconds[name] / machine for name in ("ours", "torch")}
+    bar = RATES.get(subject.name.partition("-")[0])
+    small = subject.name.endswith("-motion")
+    return Row(
+        f"{subject.name}: forward and backward over the rate of a matrix product",
+        "" if small or bar is None else f"≥ {bar:.0%}",
+        f"{share['ours']:.0%}, {seconds['ours'] * 1e3:.0f} ms; by torch alone {share['torch']:.0%}",
+        None if small or bar is None else share["ours"] >= bar,
+        {"seconds": seconds, "operations": operations, "share": share, "machine": machine},
+    )
+
+
+def _plain(subject: Subject, clip: torch.Tensor) -> None:
+    leaf = clip.clone().requires_grad_()
+    torch.autograd.grad(subject.classifier.network(leaf)[:, 0].sum(), leaf)
+
+
+def share(subject: Subject, method: str, *, iterations: int) -> Row:
+    """The network's part of a search's time, from the second iteration on."""
+    entry = catalogue.find(method)
+    case = subject.case(0, target=0)
+
+    def seconds(count: int) -> tuple[float, float]:
+        with _clocked(subject.oracle) as spent:
+            began = time.perf_counter()
+            run(subject.oracle, entry.load()(case, entry.parse({"iterations": count})))
+            return time.perf_counter() - began, sum(spent)
+
+    seconds(1)
+    (short, short_network), (long, long_network) = seconds(1), seconds(1 + iterations)
+    found = (long_network - short_network) / (long - short)
+    each = (long - short) / iterations
+    return Row(
+        f"{subject.name}: the network's share of an iteration of `{method}`",
+        f"≥ {SHARE:.0%}",
+        f"{found:.0%} of {each * 1e3:.0f} ms",
+        found >= SHARE,
+        {"share": found, "iteration_s": each},
+    )
+
+
+@contextmanager
+def _clocked(oracle: Oracle) -> Iterator[list[float]]:
+    spent: list[float] = []
+    evaluate = oracle.evaluate
+
+    def timed(probe: Probe) -> object:
+        began = time.perf_counter()
+        reading = evaluate(probe)
+        spent.append(time.perf_counter() - began)
+        return reading
+
+    oracle.evaluate = timed  # type: ignore[assignment, method-assign]
+    try:
+        yield spent
+    finally:
+        del oracle.evaluate

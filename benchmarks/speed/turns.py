@@ -1,0 +1,21 @@
+"""Timing by turns, so that what else the machine does meets both sides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+
+Work = Callable[[], object]
+
+
+def by_turns(works: Mapping[str, Work], rounds: int) -> dict[str, float]:
+    """Median seconds of each piece of work, after one turn that doesn't count."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(rounds + 1):
+        for name, work in works.items():
+            began = time.perf_counter()
+            work()
+            if turn:
+                seconds[name].append(time.perf_counter() - began)
+    return {name: median(values) for name, values in seconds.items()}
