@@ -16,7 +16,17 @@ from videovisual.engine.job import Job
 from videovisual.engine.probe import Result, Work
 from videovisual.engine.progress import Progress
 from videovisual.errors import Cancelled, Overloaded, VideoVisualError
-from videovisual.protocol import Array
+from videovisual.protocol import (
+    AcceptedEvent,
+    Array,
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    FileEvent,
+    PartialEvent,
+    ProgressEvent,
+    ResultEvent,
+)
 from videovisual.saliency import Saliency
 
 JSON = "application/json"
@@ -41,7 +51,9 @@ def error_reply(error: VideoVisualError) -> Reply:
     headers = {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(error.detail["retry_after_s"])
-    return Reply(error.status, JSON, json.dumps(error.as_json(), default=str).encode(), headers)
+    told = json.dumps(error.as_json(), default=str, ensure_ascii=False)
+    # A client may have sent half of a surrogate pair, which is no character.
+    return Reply(error.status, JSON, told.encode("utf-8", "replace"), headers)
 
 
 class Ticket:
@@ -148,21 +160,20 @@ class Ticket:
 
     def start_stream(self, ahead: int) -> None:
         """From here on, news is sent as lines of JSON; so many requests wait before this one."""
-        self.tell({"event": "accepted", "job": self.number, "queue": ahead})
+        self.tell(AcceptedEvent(job=self.number, queue=ahead))
         self.content_type = NDJSON
         self.streaming = True
         self._notify()
 
-    def tell(self, event: Mapping[str, Any]) -> None:
+    def tell(self, event: Event) -> None:
         """Send one line."""
-        self._lines.append(json.dumps(event).encode() + b"\n")
+        self._lines.append(_line(event))
         self._notify()
 
     def finish(self, reply: Reply) -> None:
         """The answer is ready."""
         if self.streaming:
-            self._lines.append(json.dumps(_result(reply)).encode() + b"\n")
-            self._lines.append(b'{"event": "done"}\n')
+            self._lines.extend((_line(_result(reply)), _line(DoneEvent())))
         self.reply = reply
         self._notify()
 
@@ -207,39 +218,39 @@ class Teller:
             done = progress.step - first
             eta = (now - began) / done * (progress.of - progress.step) if done else None
             self._ticket.tell(
-                {
-                    "event": "progress",
-                    "step": progress.step,
-                    "of": progress.of,
-                    "objective": progress.objective,
-                    "probability": progress.probability,
-                    "eta_s": None if eta is None else round(eta, 3),
-                    "method": self._subject.get("method"),
-                    "target": self._subject.get("target"),
-                }
+                ProgressEvent(
+                    step=progress.step,
+                    of=progress.of,
+                    objective=progress.objective,
+                    probability=progress.probability,
+                    eta_s=None if eta is None else round(eta, 3),
+                    method=self._subject.get("method"),
+                    target=self._subject.get("target"),
+                )
             )
         every = self._ticket.partial_every_s
         if every is None or progress.partial is None or now - self._partial_told < every:
             return
         self._partial_told = now
         self._ticket.tell(
-            {
-                "event": "partial",
-                "method": self._subject.get("method"),
-                "target": self._subject.get("target"),
-                "map": Array.of(progress.partial().map).model_dump(mode="json"),
-                "step": progress.step,
-            }
+            PartialEvent(
+                method=self._subject.get("method"),
+                target=self._subject.get("target"),
+                map=Array.of(progress.partial().map),
+                step=progress.step,
+            )
         )
 
 
-def _result(reply: Reply) -> dict[str, Any]:
+def _line(event: Event) -> bytes:
+    return event.model_dump_json().encode() + b"\n"
+
+
+def _result(reply: Reply) -> Event:
     if reply.status != 200:
-        return {"event": "error", "status": reply.status, **json.loads(reply.body)}
+        return ErrorEvent(status=reply.status, **json.loads(reply.body))
     if reply.content_type == JSON:
-        return {"event": "result", "answer": json.loads(reply.body)}
-    return {
-        "event": "result",
-        "content_type": reply.content_type,
-        "base64": base64.b64encode(reply.body).decode("ascii"),
-    }
+        return ResultEvent(answer=json.loads(reply.body))
+    return FileEvent(
+        content_type=reply.content_type, base64=base64.b64encode(reply.body).decode("ascii")
+    )
