@@ -212,6 +212,6 @@ def _json(body: Any) -> Any:
     if isinstance(body, bytes | bytearray):
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return body
     return body

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,9 +105,9 @@ def read(request: Request) -> Intake:
     body = request.parts.get("body")
     if isinstance(body, Mapping):
         return _from_json(body, options)
-    if body is not None and "json" in request.headers.get("content-type", ""):
+    if "body" in request.parts and "json" in request.headers.get("content-type", ""):
         raise InvalidRequest(
-            "The body is not valid JSON. Send an object such as "
+            "The body is not valid JSON, or not an object. Send one such as "
             '{"video": "<base64>", "method": "grad_cam"}, or the video itself as the body.'
         )
     _check_no_part_lost(request)
@@ -213,7 +212,7 @@ def _base64(name: str, value: Any) -> bytes:
         if not isinstance(value, str):
             raise TypeError
         return base64.b64decode(value, validate=True)
-    except (TypeError, binascii.Error):
+    except (TypeError, ValueError):
         raise InvalidRequest(
             f"`{name}` is not base64. Send the file's bytes in standard base64, as a string or "
             'as {"b64": "…"}.',

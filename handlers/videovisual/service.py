@@ -185,9 +185,12 @@ class Service:
         ticket.finish(reply)
 
     def _answer(self, request: Request, ticket: Ticket, place: Place) -> Reply:
-        intake = read_request(request)
-        options, parameters = split_options(intake.options)
-        explainers = self._explainers(request, options, parameters)
+        try:
+            intake = read_request(request)
+            options, parameters = split_options(intake.options)
+            explainers = self._explainers(request, options, parameters)
+        except RecursionError:
+            raise InvalidParameter("Options are plain values, or lists of such.") from None
         card = self.classifier.card
         for target in options.target:
             if target.strip().lower() != "top1":

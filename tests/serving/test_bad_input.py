@@ -56,6 +56,11 @@ CASES = {
         400,
         "invalid_request",
     ),
+    "deeply nested JSON": (
+        {"data": b'{"video": ' + b"[" * 100_000, "headers": {"Content-Type": "application/json"}},
+        400,
+        "invalid_request",
+    ),
     "no base64": ({"json": {"video": "***"}}, 400, "invalid_request"),
     "two videos": (
         {"files": {"video": ("a", GOOD), "frame_000": ("b", clips.png(clips.frames(1)[0]))}},
@@ -80,6 +85,11 @@ CASES = {
     ),
     "target out of range": (
         video(GOOD) | {"data": {"method": "gradient", "target": "400"}},
+        422,
+        "invalid_target",
+    ),
+    "target of thousands of digits": (
+        video(GOOD) | {"data": {"method": "gradient", "target": "9" * 5000}},
         422,
         "invalid_target",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import time
@@ -182,6 +183,28 @@ def test_a_streamed_request_ends_with_done_even_when_it_fails(service: Service) 
     assert [event["event"] for event in events] == ["accepted", "error", "done"]
     assert events[1]["status"] == 422
     assert events[1]["error"]["code"] == "clip_too_short"
+
+
+@pytest.mark.parametrize("depth", [900, 960, 980, 1000, 100_000])
+@pytest.mark.parametrize(
+    ("name", "method"), [("target", b"gradient"), ("method", None), ("area", b"step")]
+)
+def test_an_option_may_not_be_nested(
+    service: Service, depth: int, name: str, method: bytes | None
+) -> None:
+    nested = b"[" * depth + b"]" * depth
+    reply = ask(service, **({"method": method} if method else {}) | {name: nested})
+    assert reply.status == 422, reply.body
+
+
+def test_half_a_character_is_answered_as_a_whole_one(service: Service) -> None:
+    video = base64.b64encode(npz()).decode()
+    body = {"video": video, "method": "gradient", "target": "\ud800"}
+    reply = wait(service, service.submit(Request({"body": body})))
+    assert (reply.status, json.loads(reply.body)["error"]["detail"]["target"]) == (422, "?")
+    ticket = service.submit(Request({"body": {"frame_\ud800": "aaaa", "stream": True}}))
+    wait(service, ticket)
+    assert [event["event"] for event in events(ticket)] == ["accepted", "error", "done"]
 
 
 def test_settings_come_from_the_file_that_the_environment_names(

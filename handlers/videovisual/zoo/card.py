@@ -108,7 +108,8 @@ class ModelCard:
         text = str(name).strip()
         if (index := self._index.get(_fold(text))) is not None:
             return index
-        if text.isdecimal() and int(text) < len(self.labels):
+        # Python reads no number of thousands of digits.
+        if text.isdecimal() and len(text) < 20 and int(text) < len(self.labels):
             return int(text)
         near = nearest(text, self.labels)
         raise InvalidTarget(
