@@ -1,0 +1,224 @@
+"""The shapes of requests and answers as JSON schemas, for `openapi.yaml`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic.json_schema import models_json_schema
+
+from videovisual import protocol
+from videovisual.attribution.catalogue import ENTRIES
+from videovisual.protocol import Options
+
+Schema = dict[str, Any]
+
+
+def ref(name: str) -> Schema:
+    """A reference to one of `schemas`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def schemas() -> dict[str, Schema]:
+    """All of them by name."""
+    events = get_args(protocol.Event)
+    told = (protocol.Answer, protocol.Failure, protocol.Cancellation, *events)
+    _, made = models_json_schema(
+        [(model, "serialization") for model in told],
+        ref_template="#/components/schemas/{model}",
+    )
+    answer = made["$defs"]["ResultEvent"]["properties"]["answer"]
+    answer |= _any([ref("Answer"), ref("KServeAnswer")])
+    asked = options()
+    clip = {"video": _encoded("the clip's file, in base64")}
+    return {
+        "JsonRequest": {
+            "anyOf": [ref("JsonClip"), ref("KServeRequest"), ref("Cancel")],
+        },
+        "JsonClip": {
+            "type": "object",
+            "properties": clip | asked,
+            "required": ["video"],
+            "additionalProperties": False,
+        },
+        "KServeRequest": {
+            "type": "object",
+            "description": "KServe's envelope; the options stand in it, or beside the clip",
+            "properties": {
+                "instances": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 1,
+                    "items": {"anyOf": [ref("JsonClip"), clip["video"]]},
+                },
+                **{name: ref(f"JsonClip/properties/{name}") for name in asked},
+            },
+            "required": ["instances"],
+            "additionalProperties": False,
+        },
+        "Cancel": {
+            "type": "object",
+            "description": "gives a request up",
+            "properties": {"cancel": {"type": "string", "description": "its id"}},
+            "required": ["cancel"],
+            "additionalProperties": False,
+        },
+        "Form": _form(asked),
+        "Answers": {"anyOf": [ref("Answer"), ref("KServeAnswer"), *_others()]},
+        "KServeAnswers": {"anyOf": [ref("KServeAnswer"), *_others()]},
+        "KServeAnswer": {
+            "type": "object",
+            "properties": {
+                "predictions": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 1,
+                    "items": ref("Answer"),
+                }
+            },
+            "required": ["predictions"],
+        },
+        **{name: _answered(schema) for name, schema in made["$defs"].items()},
+        "Event": {"anyOf": [ref(event.__name__) for event in events]},
+        "TorchServeError": {
+            "type": "object",
+            "properties": {
+                "code": {"type": "integer", "description": "the status"},
+                "type": {"type": "string"},
+                "message": {"type": "string"},
+            },
+            "required": ["code", "type", "message"],
+        },
+    }
+
+
+def _form(asked: Mapping[str, Schema]) -> Schema:
+    picture = {"type": "string", "format": "binary", "description": "a frame as PNG or JPEG"}
+    video = {
+        "type": "string",
+        "format": "binary",
+        "description": "mp4, mov, webm, mkv, avi or gif; a zip of PNG or JPEG frames; or an npz "
+        "with uint8 `frames` [T, H, W, 3] and optionally `fps` or `timestamps`",
+    }
+    return {
+        "type": "object",
+        "description": "The clip as a part `video`, or as parts `frame_000`, `frame_001`, …",
+        "properties": {
+            "video": video,
+            "frame_000": picture,
+            **{name: _text(schema) for name, schema in asked.items()},
+        },
+        "patternProperties": {"^frame_[0-9]+$": picture},
+        "oneOf": [{"required": ["video"]}, {"required": ["frame_000"]}],
+        "additionalProperties": False,
+    }
+
+
+def options() -> dict[str, Schema]:
+    """All that can be asked for, as JSON: the options, then the methods' own parameters."""
+    given = Options.model_json_schema()
+    own = {
+        name: _lenient(_inlined(schema, given["$defs"]))
+        for name, schema in given["properties"].items()
+    }
+    own["method"]["description"] += f": {_names([entry.name for entry in ENTRIES])}"
+    # A class may be given by its number too.
+    for shape in own["target"]["anyOf"]:
+        shape.get("items", shape)["type"] = ["string", "integer"]
+    return own | _parameters()
+
+
+def _parameters() -> dict[str, Schema]:
+    """The methods' own; what several methods mean by one name may differ."""
+    told: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for entry in ENTRIES:
+        for name, schema in entry.parameters.model_json_schema().get("properties", {}).items():
+            shape = _lenient(_plain(schema))
+            meaning = shape.pop("description")
+            meanings = told.setdefault(name, {}).setdefault(json.dumps(shape), {})
+            meanings.setdefault(meaning, []).append(entry.name)
+    return {
+        name: _any([json.loads(shape) | _described(meanings) for shape, meanings in shapes.items()])
+        for name, shapes in told.items()
+    }
+
+
+def _described(meanings: Mapping[str, list[str]]) -> Schema:
+    told = [f"{meaning} ({_names(methods)})" for meaning, methods in meanings.items()]
+    return {"description": "; ".join(told)}
+
+
+def _any(shapes: list[Schema]) -> Schema:
+    return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+
+
+def _names(methods: list[str]) -> str:
+    return ", ".join(f"`{method}`" for method in methods)
+
+
+def _lenient(schema: Schema) -> Schema:
+    """Wherever several are taken, one may stand without a list; an empty default is none."""
+    if schema.get("type") != "array":
+        return schema
+    kept = {name: schema[name] for name in ("description", "default") if schema.get(name)}
+    several = {name: schema[name] for name in schema if name not in {"description", "default"}}
+    return kept | {"anyOf": [dict(schema["items"]), several]}
+
+
+def _text(schema: Schema) -> Schema:
+    """A value as a form field or a header has it: no null, and a list as JSON text."""
+    shapes: list[Schema] = [
+        shape for shape in schema.get("anyOf", []) if shape.get("type") != "null"
+    ]
+    rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
+    if any(shape.get("type") == "array" for shape in shapes):
+        rest["description"] = f"{schema['description']}; several as a JSON list"
+        return rest | {"type": "string"}
+    default = {"default": schema["default"]} if schema.get("default") is not None else {}
+    if len(shapes) == 1:
+        return shapes[0] | rest | default
+    return rest | default | ({"anyOf": [_text(shape) for shape in shapes]} if shapes else {})
+
+
+def _answered(schema: Schema) -> Schema:
+    """A model as the server writes it: every member is there, default or not."""
+    plain: Schema = _plain(schema)
+    for shape in plain["properties"].values():
+        shape.pop("default", None)
+    return plain | {"required": list(plain["properties"])}
+
+
+def _plain(schema: Any) -> Any:
+    """Without the titles that pydantic makes of the names."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: _plain(value)
+        for name, value in schema.items()
+        if not (name == "title" and isinstance(value, str))
+    }
+
+
+def _inlined(schema: Schema, defined: Mapping[str, Schema]) -> Schema:
+    plain: Schema = _plain(schema)
+    target = plain.pop("$ref", None)
+    if target is None:
+        return plain
+    return {**_plain(defined[target.rpartition("/")[2]]), **plain}
+
+
+def _others() -> list[Schema]:
+    return [ref("Cancellation"), ref("Failure")]
+
+
+def _encoded(description: str) -> Schema:
+    text = {"type": "string", "format": "byte", "contentEncoding": "base64"}
+    wrapped = {
+        "type": "object",
+        "properties": {"b64": text},
+        "required": ["b64"],
+    }
+    return {"description": description, "anyOf": [text, wrapped]}

@@ -1,0 +1,104 @@
+"""The running server against `docs/openapi.yaml`, with requests that schemathesis makes up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from tests.serving import fuzz
+from tests.serving.api import Api
+
+from videovisual.attribution.catalogue import ENTRIES
+
+OPERATIONS = fuzz.operations()
+
+QUICK = 15
+LONG = 100
+
+CONFIG = """
+[parameters]
+"path.model" = "{model}"
+"header.X-VideoVisual-Timeout-S" = "0.5"
+[generation]
+with-security-parameters = false
+[checks.not_a_server_error]
+expected-statuses = ["2xx", "3xx", "4xx", "501", "503", "504"]
+"""
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+
+
+def requests(operation: Any, mode: GenerationMode, count: int, api: Api) -> None:
+    """Send `count` of them, always the same; the first that fails is told as it is."""
+
+    @seed(0)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        case=operation.as_strategy(generation_mode=mode),
+        entry=st.sampled_from([None, *ENTRIES]),
+    )
+    def send(case: Any, entry: Any) -> None:
+        fuzz.ask(api, case, entry)
+
+    workers = api.workers()
+    send()
+    assert api.workers() == workers
+
+
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_answer_is_one_of_the_document(
+    small_api: Api, name: str, mode: GenerationMode
+) -> None:
+    requests(OPERATIONS[name], mode, QUICK, small_api)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_answer_of_many_is_one_of_the_document(
+    small_api: Api, name: str, mode: GenerationMode
+) -> None:
+    requests(OPERATIONS[name], mode, LONG, small_api)
+
+
+@pytest.mark.slow
+def test_every_bound_of_the_document_is_asked_for(small_api: Api, tmp_path: Path) -> None:
+    """Schemathesis's own run over each value at, within and beyond its limits."""
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(CONFIG.format(model=small_api.model), "utf-8")
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
+    options = {
+        "--url": small_api.server.url,
+        "--header": f"Authorization: {small_api.headers['Authorization']}",
+        "--phases": "coverage",
+        "--checks": ",".join(CHECKS),
+        "--include-operation-id": "predict",
+        "--seed": "0",
+    }
+    words = [word for pair in options.items() for word in pair]
+    done = subprocess.run(
+        [*command, str(fuzz.PAGE), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
