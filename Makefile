@@ -39,6 +39,7 @@ $(VENV)/dev-installed: $(VENV)/demo-installed
 
 docs: $(VENV)/dev-installed
 	$(BIN)/python docs/models.py
+	$(BIN)/python -m docs.openapi
 
 # Half an hour on two cores; ARGS="--quick" is a rehearsal of a few minutes.
 bench-load: $(VENV)/dev-installed
