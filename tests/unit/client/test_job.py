@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_a_refusal_is_raised_by_submit(client: Client, stage: Stage, clip: Frame
 
 
 class Cancellable:
-    """A script whose jobs go on until they are cancelled by their ids."""
+    """A script whose jobs go on until they are cancelled by their ids, or break off too late."""
 
     def __init__(self, *, knows_ids: bool = True) -> None:
         self.knows_ids = knows_ids
@@ -125,9 +126,12 @@ class Cancellable:
 
     def lines(self) -> Iterator[Any]:
         yield ACCEPTED if self.knows_ids else {"event": "accepted"}
+        deadline = time.monotonic() + DEADLINE_S
         try:
             while not self.cancelled.wait(0.01):
                 yield STEP
+                if time.monotonic() > deadline:
+                    return
         except (OSError, GeneratorExit):
             self.left.set()
             raise

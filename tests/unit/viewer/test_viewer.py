@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from videovisual_client.local import Local
 from videovisual_client.viewer import desk as desks
 from videovisual_client.viewer.app import build
 from videovisual_client.viewer.desk import Desk, Shelf
+from videovisual_client.viewer.task import Task
 
 HOST = "127.0.0.1:8765"
 OWN = {"origin": f"http://{HOST}"}
 MODEL = "tsm-motion"
+DEADLINE_S = 20
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,9 @@ def test_a_clip_is_explained_followed_and_kept(page: TestClient) -> None:
     told = news(page, task)
     assert told[0]["event"] == "accepted"
     assert told[-1] == {"event": "done"}
+    steps = [piece["step"] for piece in told if piece["event"] == "progress"]
+    assert steps
+    assert steps == sorted(steps)
     assert news(page, task) == told
     report = page.get(f"/api/tasks/{task}/report").json()
     assert report["maps"][0]["target"]["label"] == "grows"
@@ -88,6 +94,22 @@ def test_cancelling_ends_a_long_task_at_once(page: TestClient) -> None:
     assert news(page, task)[-1]["error"]["code"] == "cancelled"
     assert page.get(f"/api/tasks/{task}/report").status_code == 400
     assert news(page, ask(page))[-1] == {"event": "done"}
+
+
+def test_cancelling_has_the_answerer_stop(local: Local, tmp_path: Path) -> None:
+    path = tmp_path / "clip.npz"
+    path.write_bytes(clip())
+    task = Task(local, path, MODEL, "rise", "top1", {"masks": 20000})
+    task.start()
+    known = 0
+    while known < 2:
+        pieces, over = task.news(known, DEADLINE_S)
+        assert pieces
+        assert not over, pieces
+        known += len(pieces)
+    task.cancel()
+    task._thread.join(DEADLINE_S)
+    assert not task._thread.is_alive()
 
 
 @pytest.mark.parametrize(
