@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from videovisual.render import legend
@@ -15,6 +16,7 @@ from videovisual.render.heat import Heat
 from videovisual.render.panel import Panel
 from videovisual.render.style import GAP, INK, MUTED, PAPER, SMALL, TEXT, TITLE, WARNING
 from videovisual.render.text import fitted, wrapped, write
+from videovisual.saliency import Map
 
 STRIP_FRAMES = 8
 TILE_HEIGHT = 144
@@ -32,7 +34,7 @@ def strip(panels: Sequence[Panel], count: int = STRIP_FRAMES) -> Image.Image:
 
     Args:
         panels: drawn one under the other.
-        count: at most so many frames, evenly chosen of those that the model saw.
+        count: at most so many frames; see `choose`.
     """
     rows = [_row(panel, count) for panel in panels]
     width = max(row.width for row in rows)
@@ -51,9 +53,26 @@ def to_png(panels: Sequence[Panel]) -> bytes:
     return buffer.getvalue()
 
 
+def choose(curve: Map, count: int) -> npt.NDArray[np.int64]:
+    """Frames evenly chosen, of which the inner one nearest to the strongest frame makes way for it.
+
+    Methods that follow a network's strides often mark every second frame; even steps alone could
+    pass over all of those.
+
+    Args:
+        curve: shares [T], as of `Saliency.curve`.
+        count: how many frames, at most T.
+    """
+    chosen = np.unique(np.linspace(0, len(curve) - 1, count).round().astype(np.int64))
+    strongest = int(curve.argmax())
+    if count > 2 and strongest not in chosen:
+        chosen[1 + np.abs(chosen[1:-1] - strongest).argmin()] = strongest
+    return chosen
+
+
 def _row(panel: Panel, count: int) -> Image.Image:
     total, high, wide = panel.frames.shape[:3]
-    chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+    chosen = choose(panel.saliency.curve(), min(count, total))
     tile = max(1, round(TILE_HEIGHT * wide / high))
     inner = max(len(chosen) * (tile + 2) - 2, MIN_WIDTH)
     doubts = [line for text in panel.doubts for line in wrapped(text, inner, TEXT)]

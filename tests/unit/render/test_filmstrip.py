@@ -12,6 +12,7 @@ from tests.unit.render.made import answer, drawn, panel, saliency
 from videovisual import render
 from videovisual.render import Panel
 from videovisual.render.curve import draw_curve, tick_gap
+from videovisual.render.filmstrip import choose
 from videovisual.render.style import ACCENT, WARNING
 from videovisual.render.text import fitted, length
 from videovisual.saliency import Saliency
@@ -42,6 +43,18 @@ def test_the_frames_are_in_the_strip_unchanged() -> None:
     ]
     # Once as the source, and once more under a map that is empty.
     assert sum(found) == 2
+
+
+def test_the_strongest_frame_is_always_shown() -> None:
+    for strongest in range(16):
+        curve = np.full(16, 0.05, dtype=np.float32)
+        curve[strongest] = 0.25
+        chosen = choose(curve, 8).tolist()
+        assert strongest in chosen
+        assert chosen == sorted(set(chosen))
+        assert (len(chosen), chosen[0], chosen[-1]) == (8, 0, 15)
+    assert choose(np.ones(5, dtype=np.float32), 5).tolist() == [0, 1, 2, 3, 4]
+    assert choose(np.ones(1, dtype=np.float32), 1).tolist() == [0]
 
 
 def test_a_doubt_is_written_in_the_strip() -> None:
