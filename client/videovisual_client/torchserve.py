@@ -87,6 +87,7 @@ class Server:
         models: names of the archives to serve.
         store: the folder that holds them as `NAME.mar`.
         config: a `config.properties` to start from.
+        log_config: TorchServe's log settings.
         port: the inference port; the two after it are for management and metrics. None takes
             those of the config. A port that is taken is replaced by a free one.
         run_folder: where tokens, logs and unpacked archives go; a private temporary folder that
@@ -101,6 +102,7 @@ class Server:
         *,
         store: Path = Path("model_store"),
         config: Path = CONFIG,
+        log_config: Path = LOG_CONFIG,
         port: int | None = None,
         run_folder: Path | None = None,
         timeout_s: float = 180,
@@ -109,6 +111,7 @@ class Server:
         self.models = tuple(models)
         self.store = store.resolve()
         self.config = config
+        self.log_config = log_config.resolve()
         self.port = port
         self.timeout_s = timeout_s
         self._given_folder = run_folder
@@ -210,11 +213,10 @@ class Server:
         return bool(workers) and all(worker["status"] == "READY" for worker in workers)
 
     def _workers(self, model: str) -> list[dict[str, str]]:
-        answer = requests.get(
-            f"{self.management_url}/models/{model}",
-            headers={"Authorization": f"Bearer {self.keys().management}"},
-            timeout=10,
-        )
+        # Settings that ask for no tokens make no key file.
+        named = self.key_file.is_file()
+        headers = {"Authorization": f"Bearer {self.keys().management}"} if named else {}
+        answer = requests.get(f"{self.management_url}/models/{model}", headers=headers, timeout=10)
         answer.raise_for_status()
         workers: list[dict[str, str]] = answer.json()[0]["workers"]
         return workers
@@ -231,6 +233,7 @@ class Server:
                 host = properties[name.replace("port", "address")]
                 properties[name] = str(ports.take(host, int(properties[name])))
         properties["model_store"] = str(self.store)
+        properties["load_models"] = ",".join(f"{model}={model}.mar" for model in self.models)
         return properties
 
     def _launch(self, properties: dict[str, str]) -> None:
@@ -241,11 +244,10 @@ class Server:
         # Without its own temporary folder a server shares pid file and sockets with any other.
         environment = os.environ | find_java() | {"TMPDIR": str(private), "TEMP": str(private)}
         environment.pop("TS_CONFIG_FILE", None)
-        archives = [f"{model}={model}.mar" for model in self.models]
         command = [sys.executable, "-m", "ts.model_server", "--start", "--ncs", "--ts-config"]
         with self.log.open("ab") as log:
             subprocess.run(
-                [*command, str(config), "--log-config", str(LOG_CONFIG), "--models", *archives],
+                [*command, str(config), "--log-config", str(self.log_config)],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -18,9 +18,17 @@ from videovisual_client.terminal import (
     store_option,
 )
 
+SETTINGS = click.Path(path_type=Path, exists=True, dir_okay=False)
+
 
 @click.command()
-@click.argument("models", nargs=-1, required=True, shell_complete=complete_models)
+@click.argument(
+    "models",
+    nargs=-1,
+    required=True,
+    envvar="VIDEOVISUAL_MODELS",
+    shell_complete=complete_models,
+)
 @store_option
 @click.option("--port", type=click.IntRange(1, 65533), help="Inference port; the next two follow.")
 @click.option(
@@ -28,15 +36,21 @@ from videovisual_client.terminal import (
     type=click.Path(path_type=Path),
     help="Keep tokens and logs here instead of in a temporary folder.",
 )
+@click.option("--config", type=SETTINGS, help="TorchServe's settings, instead of ours.")
+@click.option("--log-config", type=SETTINGS, help="Its log settings, instead of ours.")
 @json_option
 def serve(
     models: tuple[str, ...],
     store: Path,
     port: int | None,
     run_folder: Path | None,
+    config: Path | None,
+    log_config: Path | None,
     as_json: bool,
 ) -> None:
     """Serve MODELS until Ctrl-C; archives that are missing are built first.
+
+    Without MODELS those of $VIDEOVISUAL_MODELS are served.
 
     Prints the address and the key file, and leaves no process behind. With --json the first line
     is an object with both, written when the models are ready.
@@ -46,7 +60,7 @@ def serve(
               videovisual serve i3d-motion tsm-motion --port 9000 --run-folder run
     """
     try:
-        from videovisual_client.torchserve import Server  # noqa: PLC0415
+        from videovisual_client.torchserve import CONFIG, LOG_CONFIG, Server  # noqa: PLC0415
     except ImportError as error:
         raise no_server_extra() from error
     for model in models:
@@ -59,6 +73,8 @@ def serve(
         server = Server(
             models,
             store=store,
+            config=config or CONFIG,
+            log_config=log_config or LOG_CONFIG,
             port=port,
             run_folder=run_folder,
             on_wait=status.update,
@@ -85,6 +101,9 @@ def serve(
 
 def _say(url: str, key_file: Path, models: tuple[str, ...]) -> None:
     out.print(f"Serving {', '.join(models)} at {url}", soft_wrap=True)
+    if not key_file.is_file():
+        out.print("It takes requests without a key.")
+        return
     out.print(f"Key file: {key_file}", soft_wrap=True)
     out.print(
         f"Try: videovisual classify CLIP --model {models[0]} --url {url} --key-file {key_file}",
