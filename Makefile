@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint types check docs bench-load clean
+.PHONY: demo test test-slow lint types check docs bench-load container-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -19,6 +19,7 @@ test-slow: $(VENV)/dev-installed
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Dockerfile
 
 types: $(VENV)/dev-installed
 	$(BIN)/mypy
@@ -44,6 +45,11 @@ docs: $(VENV)/dev-installed
 # Half an hour on two cores; ARGS="--quick" is a rehearsal of a few minutes.
 bench-load: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks.load $(ARGS)
+
+# Minutes: builds and runs the image, with the Docker engine that runs here or, as root on a Debian,
+# with one of its own.
+container-test: $(VENV)/dev-installed
+	$(BIN)/python deploy/container_test.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) model_store demo_output .mypy_cache .ruff_cache .pytest_cache
