@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import torch
@@ -95,11 +96,12 @@ class Service:
         self._news = 0
 
     def warm_up(self) -> None:
-        """Run one clip through, so that the first request doesn't pay for it."""
+        """Run some clips through, so that the first request doesn't pay for it."""
         spec = self.classifier.card.input
         clip = torch.zeros(1, 3, spec.frames, spec.crop, spec.crop)
-        for number in range(len(self.engine.devices)):
-            self.engine.submit(classification(clip), device=number, urgent=True).result()
+        for number, device in enumerate(self.engine.devices):
+            submit = partial(self.engine.submit, device=number, urgent=True)
+            device.settle(lambda submit=submit: submit(classification(clip)).result())  # type: ignore[misc]
 
     def submit(self, request: Request, number: str | None = None) -> Ticket:
         """Take a request in; the ticket's reply comes when it is ready.

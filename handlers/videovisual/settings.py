@@ -27,7 +27,7 @@ class Settings:
         decoders: clips decoded at once.
         lanes: threads on a processor that run explanations; one more runs classifications.
         threads: torch's threads in each of them; None shares the cores out among `lanes`, and
-            gives all of them to a request that is alone.
+            gives all of them to a request that is alone, if the network is large.
         batch: the most clips in one pass of the network; None is 1 on a processor, where an answer
             then doesn't depend on who else is there, and 16 on a GPU.
         step_s: seconds that a step of several clips aims at.

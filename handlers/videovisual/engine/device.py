@@ -24,6 +24,10 @@ from videovisual.errors import TooLarge
 FREE_SHARE = 0.8
 """The share of a GPU's free memory that a step may take."""
 
+QUICK_S = 0.1
+"""A pass that takes less by a lane's own threads gains nothing by more: each layer is done before
+they have woken up."""
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -32,7 +36,8 @@ class Lane:
     Attributes:
         urgent, patient: whether it takes classifications, and explanations.
         threads: of torch's in it; None leaves torch's own choice.
-        alone: the same while there is no more than one job, which may have the whole processor.
+        alone: the same while there is no more than one job, which may have the whole processor,
+            unless `Device.settle` found the network too small for it.
         nice: how far it steps back for others on the processor, 0 to 19; only Linux can tell
             threads apart.
     """
@@ -91,6 +96,7 @@ class Device:
         self._wake = threading.Condition()
         self._active = 0
         self._closed = False
+        self._spreads = any(lane.alone != lane.threads for lane in lanes)
         self._threads = [self._start(number, lane) for number, lane in enumerate(lanes)]
 
     @property
@@ -118,6 +124,18 @@ class Device:
         for job in self._scheduler.clear():
             job.cancel()
             job.stop_if_due()
+
+    def settle(self, trial: Callable[[], object]) -> None:
+        """Warm up, and find out whether the network is large enough for a lone job to be spread.
+
+        Args:
+            trial: has this device do a pass, and returns when it is done.
+        """
+        spreads, self._spreads = self._spreads, False
+        trial()
+        self._spreads = spreads and _seconds(trial) > QUICK_S
+        if self._spreads:
+            trial()
 
     def memory(self) -> int:
         """Bytes that the process holds on the device: on a GPU torch's, else its resident size."""
@@ -148,7 +166,7 @@ class Device:
             self._run(step)
 
     def _share(self, lane: Lane) -> None:
-        threads = lane.alone if self._active <= 1 else lane.threads
+        threads = lane.alone if self._spreads and self._active <= 1 else lane.threads
         if threads is not None and threads != torch.get_num_threads():
             torch.set_num_threads(threads)
 
@@ -256,6 +274,12 @@ class Device:
         )
         refusal.__cause__ = error
         return [refusal]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def resident_bytes() -> int:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from videovisual.engine import device
 from videovisual.engine.device import Lane, Pass
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.job import Job
@@ -173,6 +174,25 @@ def test_a_job_alone_has_the_threads_that_several_share() -> None:
         engine.submit(asks()).result(TIMEOUT_S)
     assert seen[0] == 1
     assert seen[-2:] == [3, 3]
+
+
+@pytest.mark.parametrize(("quick_s", "threads"), [(60.0, 1), (0.0, 3)])
+def test_only_a_large_network_is_spread_over_all_threads(
+    monkeypatch: pytest.MonkeyPatch, quick_s: float, threads: int
+) -> None:
+    monkeypatch.setattr(device, "QUICK_S", quick_s)
+    clip = torch.zeros(1, 3, 2, 4, 4)
+    seen: list[int] = []
+
+    def asks() -> Work[None]:
+        yield Probe(clip)
+        seen.append(torch.get_num_threads())
+
+    with Engine(Oracle(Narrow(1), "cpu"), (Lane(threads=1, alone=3),)) as engine:
+        engine.devices[0].settle(lambda: engine.submit(asks()).result(TIMEOUT_S))
+        assert seen[:2] == [1, 1]
+        engine.submit(asks()).result(TIMEOUT_S)
+    assert seen[-1] == threads
 
 
 def test_of_a_packed_step_only_who_is_to_blame_fails() -> None:
