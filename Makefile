@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint types check docs bench-load container-test clean
+.PHONY: demo test test-slow lint types check docs bench bench-load container-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -41,6 +41,10 @@ $(VENV)/dev-installed: $(VENV)/demo-installed
 docs: $(VENV)/dev-installed
 	$(BIN)/python docs/models.py
 	$(BIN)/python -m docs.openapi
+
+# Some twenty minutes on two cores; ARGS="--models r3d-motion" takes one.
+bench: $(VENV)/dev-installed
+	$(BIN)/python -m benchmarks.speed $(ARGS)
 
 # Half an hour on two cores; ARGS="--quick" is a rehearsal of a few minutes.
 bench-load: $(VENV)/dev-installed
