@@ -12,7 +12,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ from videovisual.settings import Settings
 
 WAIT_S = 0.005
 """So long a round waits for news; TorchServe hands in new requests only between two rounds."""
+
+YOUNG_S = 0.05
+"""So long after a request came it is likely to be answered at once, and a round waits for that: an
+answer that comes between two rounds has to wait for the next."""
 
 SWITCH_S = 0.0005
 """So long Python lets one thread go on while others wait; by default ten times as long, which a
@@ -90,7 +94,7 @@ class VideoHandler:
                 request = _request(data[index], context, index)
                 self._open[number] = self._service.submit(request, number)
         answered = any(self._open[number].reply is not None for number in numbers)
-        self._news = self._service.wait(0.0 if answered else WAIT_S, self._news)
+        self._news = self._service.wait(0.0 if answered else self._patience(numbers), self._news)
 
         bodies: list[bytes] = []
         criteria: list[Callable[[Any], bool | None]] = []
@@ -101,6 +105,11 @@ class VideoHandler:
         context.stopping_criteria = criteria
         self._called = time.monotonic()
         return bodies
+
+    def _patience(self, numbers: Sequence[str]) -> float:
+        """Seconds that a round may wait for news."""
+        youngest = max(self._open[number].issued for number in numbers)
+        return max(WAIT_S, youngest + YOUNG_S - time.monotonic())
 
     def _part(self, context: Any, index: int, number: str) -> tuple[bytes, bool | None]:
         """What to send now, and TorchServe's word for whether it is a part, the last, or all."""
