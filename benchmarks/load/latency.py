@@ -6,6 +6,8 @@ import json
 import threading
 import time
 
+import torch
+
 from benchmarks.load.endpoint import Endpoint, busy, eventually
 from benchmarks.row import Row, milliseconds, quantile
 from videovisual import clips, zoo
@@ -57,8 +59,11 @@ def classification_under_load(
 
 
 def overhead(endpoint: Endpoint, clip: bytes, *, samples: int) -> Row:
-    """The same classification over HTTP and in this process, by turns; both decode the clip."""
+    """The same classification over HTTP and in this process, by turns; both decode the clip, and
+    run the network by as many threads."""
     classifier = zoo.load(endpoint.model)
+    asked = endpoint.ask(clip, method="gradient")
+    torch.set_num_threads(asked.json()["explanations"][0]["provenance"]["threads"])
     there: list[float] = []
     here: list[float] = []
     decoding: list[float] = []
