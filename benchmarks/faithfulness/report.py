@@ -37,10 +37,14 @@ Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
 def write(measured: Mapping[str, Any]) -> list[Path]:
     """Write page and chart anew from the contents of `faithfulness.json`.
 
+    Models of which only some methods are measured so far are left out, so that means compare.
+
     Returns:
         The files that were written.
     """
-    results = _with_differences(measured["results"])
+    every = {method for rows in measured["results"].values() for method in rows}
+    whole = {model: rows for model, rows in measured["results"].items() if every <= set(rows)}
+    results = _with_differences(whole)
     head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
     body = "\n".join([BEGIN, "", *_body(measured, results), END])
