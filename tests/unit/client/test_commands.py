@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,13 @@ def test_a_stopped_run_is_taken_up_where_it_was(stage: Stage, run: Run, clips: P
     assert len(stage.asked) == 9
 
 
+def await_files(folder: Path, pattern: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not list(folder.glob(pattern)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_ctrl_c_cancels_what_runs_and_keeps_what_is_finished(
     stage: Stage, clips: Path, tmp_path: Path
 ) -> None:
@@ -204,9 +212,13 @@ def test_ctrl_c_cancels_what_runs_and_keeps_what_is_finished(
         ],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
+        # A shell has what it runs in the background ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         assert begun.wait(DEADLINE_S)
+        # The second is asked for while the first is being written down.
+        await_files(tmp_path / "results/grad_cam/m", "*.json")
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE_S) == 130
     finally:
