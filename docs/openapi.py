@@ -227,9 +227,11 @@ def _failure(codes: list[str]) -> Schema:
 
 
 def _tree(root: type[VideoVisualError]) -> Iterator[type[VideoVisualError]]:
+    """The server's own errors: a client's are of the same tree, where it has been imported."""
     yield root
     for branch in root.__subclasses__():
-        yield from _tree(branch)
+        if branch.__module__ == VideoVisualError.__module__:
+            yield from _tree(branch)
 
 
 def _job_header() -> Schema:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from tests.serving import fuzz
@@ -39,6 +39,17 @@ CHECKS = (
 )
 
 
+@st.composite
+def cases(draw: st.DrawFn, operation: Any, mode: GenerationMode) -> Any:
+    try:
+        return draw(operation.as_strategy(generation_mode=mode))
+    except ValueError as error:
+        # Schemathesis 4.32 can't always tell whether a body with its own binary values is negative.
+        if "Unsupported type: 'Binary'" not in str(error):
+            raise
+        return reject()
+
+
 def requests(operation: Any, mode: GenerationMode, count: int, api: Api) -> None:
     """Send `count` of them, always the same; the first that fails is told as it is."""
 
@@ -51,7 +62,7 @@ def requests(operation: Any, mode: GenerationMode, count: int, api: Api) -> None
         suppress_health_check=list(HealthCheck),
     )
     @given(
-        case=operation.as_strategy(generation_mode=mode),
+        case=cases(operation, mode),
         entry=st.sampled_from([None, *ENTRIES]),
     )
     def send(case: Any, entry: Any) -> None:
