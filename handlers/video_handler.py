@@ -108,7 +108,7 @@ class VideoHandler:
 
     def _patience(self, numbers: Sequence[str]) -> float:
         """Seconds that a round may wait for news."""
-        youngest = max(self._open[number].issued for number in numbers)
+        youngest = max((self._open[number].issued for number in numbers), default=0.0)
         return max(WAIT_S, youngest + YOUNG_S - time.monotonic())
 
     def _part(self, context: Any, index: int, number: str) -> tuple[bytes, bool | None]:

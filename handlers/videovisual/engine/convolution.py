@@ -36,7 +36,7 @@ class Convolutions(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._turned: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = {}
+        self._turned: dict[tuple[int, Sizes], tuple[torch.Tensor, int, torch.Tensor]] = {}
 
     def __torch_function__(
         self,
@@ -62,11 +62,11 @@ class Convolutions(TorchFunctionMode):
         Made once; the weights are kept with it, so that no others can take their place in memory.
         """
         version = 0 if weight.is_inference() else weight._version
-        held = self._turned.get(id(weight))
+        held = self._turned.get((id(weight), stride))
         if held is None or held[1] != version:
             turned = _phases(_whole(weight.detach(), stride), stride)
             held = (weight, version, turned.flip(2, 3, 4).transpose(0, 1).contiguous())
-            self._turned[id(weight)] = held
+            self._turned[id(weight), stride] = held
         return held[2]
 
 

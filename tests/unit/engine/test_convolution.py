@@ -73,6 +73,17 @@ def test_weights_that_have_changed_are_not_remembered() -> None:
     assert not torch.equal(before, after)
 
 
+def test_weights_may_serve_with_several_strides() -> None:
+    mode = Convolutions()
+    clips, weight = torch.randn(1, 3, 8, 32, 32), torch.randn(4, 3, 3, 3, 3)
+    for stride in ((1, 2, 2), (1, 1, 1), (2, 2, 2)):
+        leaf = clips.clone().requires_grad_()
+        output = F.conv3d(leaf, weight, None, stride, (1, 1, 1))
+        (gradient,) = torch.autograd.grad(output, leaf, ramp(output))
+        _, found, _ = through(mode, clips, weight, None, stride, (1, 1, 1))  # type: ignore[arg-type]
+        torch.testing.assert_close(found, gradient, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "change",
     [
