@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from videovisual.attribution.catalogue import invalid_value
-from videovisual.errors import UnknownOutput
+from videovisual.errors import InvalidParameter, UnknownOutput
 from videovisual.saliency import Polarity, Saliency
 
 HEADER_PREFIX = "x-videovisual-"
@@ -141,6 +141,24 @@ def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
         return Options.model_validate(known), rest
     except ValidationError as error:
         raise invalid_value(error, Options.model_json_schema()) from None
+
+
+def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
+    """Raises InvalidParameter where a request without a method asks for what only methods give."""
+    if parameters:
+        raise InvalidParameter(
+            f"Unknown option {next(iter(parameters))[:80]!r}. Options are "
+            f"{', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
+            parameter=next(iter(parameters))[:80],
+            allowed=list(Options.model_fields),
+        )
+    if options.output is not Output.JSON or options.evaluate:
+        name = "evaluate" if options.evaluate else "output"
+        raise InvalidParameter(
+            f"{name} is about an explanation, and none is asked for: give a `method`.",
+            parameter=name,
+            given=str(getattr(options, name)),
+        )
 
 
 class Prediction(BaseModel):

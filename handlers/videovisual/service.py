@@ -44,7 +44,14 @@ from videovisual.intake import Intake, Request
 from videovisual.intake import read as read_request
 from videovisual.ledger import Ledger
 from videovisual.metrics import Counts
-from videovisual.protocol import Answer, Explanation, Options, Output, split_options
+from videovisual.protocol import (
+    Answer,
+    Explanation,
+    Options,
+    Output,
+    check_classifies,
+    split_options,
+)
 from videovisual.saliency import Saliency
 from videovisual.settings import Settings
 from videovisual.ticket import JSON, Reply, Ticket, error_reply
@@ -100,8 +107,7 @@ class Service:
         spec = self.classifier.card.input
         clip = torch.zeros(1, 3, spec.frames, spec.crop, spec.crop)
         for number, device in enumerate(self.engine.devices):
-            submit = partial(self.engine.submit, device=number, urgent=True)
-            device.settle(lambda submit=submit: submit(classification(clip)).result())  # type: ignore[misc]
+            device.settle(partial(self._classify, clip, number))
 
     def submit(self, request: Request, number: str | None = None) -> Ticket:
         """Take a request in; the ticket's reply comes when it is ready.
@@ -284,7 +290,7 @@ class Service:
         methods = options.method or ((catalogue.DEFAULT,) if request.explain else ())
         survey.check(options, explains=bool(methods))
         if not methods:
-            _check_no_explanation_is_meant(options, parameters)
+            check_classifies(options, parameters)
             return []
         explainers = Explainer.several(
             self.classifier,
@@ -299,6 +305,9 @@ class Service:
             if layer is not None:
                 self.engine.oracle.check_layer(layer)
         return explainers
+
+    def _classify(self, clip: torch.Tensor, device: int) -> torch.Tensor:
+        return self.engine.submit(classification(clip), device=device, urgent=True).result()
 
     def _survey(self, intake: Intake, options: Options, ticket: Ticket) -> Answer:
         with self._decoders:
@@ -382,21 +391,3 @@ def _engine(copies: Sequence[Classifier], settings: Settings, ledger: Ledger) ->
 def _bytes(prepared: PreparedClip) -> int:
     frames = 0 if prepared.frames is None else prepared.frames.nbytes
     return frames + prepared.clip.nbytes
-
-
-def _check_no_explanation_is_meant(options: Options, parameters: Mapping[str, Any]) -> None:
-    """Raises InvalidParameter where a request without a method asks for what only methods give."""
-    if parameters:
-        raise InvalidParameter(
-            f"Unknown option {next(iter(parameters))[:80]!r}. Options are "
-            f"{', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
-            parameter=next(iter(parameters))[:80],
-            allowed=list(Options.model_fields),
-        )
-    if options.output is not Output.JSON or options.evaluate:
-        name = "evaluate" if options.evaluate else "output"
-        raise InvalidParameter(
-            f"{name} is about an explanation, and none is asked for: give a `method`.",
-            parameter=name,
-            given=str(getattr(options, name)),
-        )
