@@ -18,9 +18,6 @@ from videovisual.attribution.catalogue import ENTRIES
 
 OPERATIONS = fuzz.operations()
 
-QUICK = 15
-LONG = 100
-
 CONFIG = """
 [parameters]
 "path.model" = "{model}"
@@ -75,19 +72,11 @@ def requests(operation: Any, mode: GenerationMode, count: int, api: Api) -> None
 
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("count", [15, pytest.param(100, marks=pytest.mark.slow)])
 def test_every_answer_is_one_of_the_document(
-    small_api: Api, name: str, mode: GenerationMode
+    small_api: Api, name: str, mode: GenerationMode, count: int
 ) -> None:
-    requests(OPERATIONS[name], mode, QUICK, small_api)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_every_answer_of_many_is_one_of_the_document(
-    small_api: Api, name: str, mode: GenerationMode
-) -> None:
-    requests(OPERATIONS[name], mode, LONG, small_api)
+    requests(OPERATIONS[name], mode, count, small_api)
 
 
 @pytest.mark.slow
