@@ -39,11 +39,13 @@ class Request:
         """Whether an explanation is asked for, as far as can be seen without reading it all."""
         named = "method" in self.parts or f"{HEADER_PREFIX}method" in self.headers
         body = self.parts.get("body")
+        instances = body.get("instances") if isinstance(body, Mapping) else None
+        bodies = [body, *(instances if isinstance(instances, list) else [])]
         return bool(
             self.explain
             or self.method
             or named
-            or (isinstance(body, Mapping) and body.get("method"))
+            or any(isinstance(each, Mapping) and each.get("method") for each in bodies)
         )
 
     def cancels(self) -> str | None:

@@ -22,6 +22,9 @@ MAX_TARGETS = 8
 MAX_METHODS = 8
 MAX_VIEWS = 30
 
+OF_EXPLANATIONS = ("output", "evaluate", "polarity", "target", "partial", "partial_every_s")
+"""The options that mean nothing to a classification."""
+
 
 class Output(str, Enum):
     """What an answer may be made of."""
@@ -152,13 +155,14 @@ def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
             parameter=next(iter(parameters))[:80],
             allowed=list(Options.model_fields),
         )
-    if options.output is not Output.JSON or options.evaluate:
-        name = "evaluate" if options.evaluate else "output"
-        raise InvalidParameter(
-            f"{name} is about an explanation, and none is asked for: give a `method`.",
-            parameter=name,
-            given=str(getattr(options, name)),
-        )
+    for name in OF_EXPLANATIONS:
+        if getattr(options, name) != Options.model_fields[name].default:
+            raise InvalidParameter(
+                f"{name} is about an explanation, and none is asked for: give a `method`, or leave "
+                f"{name} out.",
+                parameter=name,
+                given=options.model_dump(mode="json")[name],
+            )
 
 
 class Prediction(BaseModel):

@@ -18,7 +18,7 @@ from videovisual.engine.probe import Classification, Probe, classification
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter
 from videovisual.explanation import ClipLike, open_source, predictions, prepare, read, sampling
-from videovisual.protocol import Answer, Options, Second, split_options
+from videovisual.protocol import OF_EXPLANATIONS, Answer, Options, Second, split_options
 from videovisual.zoo import Classifier, ModelCard, load
 from videovisual.zoo.transform import geometry
 
@@ -146,11 +146,10 @@ def classify(
         VideoVisualError: one of `videovisual.errors`, saying what to change.
     """
     chosen, rest = split_options(options)
-    if rest:
-        raise InvalidParameter(
-            f"A classification has no option {next(iter(rest))!r}.", parameter=next(iter(rest))
-        )
     check(chosen, explains=bool(chosen.method))
+    for name in options:
+        if name in rest or name in ("method", *OF_EXPLANATIONS):
+            raise InvalidParameter(f"A classification has no option {name!r}.", parameter=name)
     classifier = load(model) if isinstance(model, str) else model
     oracle = Oracle(classifier.network, classifier.device)
 

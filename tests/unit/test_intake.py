@@ -47,6 +47,26 @@ def test_json(body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (Request({"video": VIDEO}), False),
+        (Request({"video": VIDEO}, explain=True), True),
+        (Request({"video": VIDEO}, method="ig"), True),
+        (Request({"video": VIDEO, "method": b"ig"}), True),
+        (Request({"body": VIDEO}, {"x-videovisual-method": "ig"}), True),
+        (Request({"body": {"video": ENCODED}}), False),
+        (Request({"body": {"video": ENCODED, "method": "ig"}}), True),
+        (Request({"body": {"instances": [{"video": ENCODED, "method": "ig"}]}}), True),
+        (Request({"body": {"instances": [ENCODED], "method": "ig"}}), True),
+        (Request({"body": {"instances": [ENCODED]}}), False),
+        (Request({"body": {"instances": "x"}}), False),
+    ],
+)
+def test_whether_an_explanation_is_asked_for(request_: Request, expected: bool) -> None:
+    assert request_.explains() is expected
+
+
+@pytest.mark.parametrize(
     ("parts", "headers", "message"),
     [
         ({}, {}, "no clip"),

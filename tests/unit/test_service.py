@@ -229,6 +229,34 @@ def test_several_methods_share_a_request_and_each_takes_its_own_parameters(
     assert "None of grad, ig has a parameter 'area'" in json.loads(reply.body)["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("output", "png"),
+        ("evaluate", "true"),
+        ("polarity", "negative"),
+        ("target", "3"),
+        ("partial", "true"),
+        ("partial_every_s", "1.0"),
+        ("area", "0.1"),
+    ],
+)
+def test_what_only_an_explanation_has_is_refused_without_a_method(
+    service: Service, name: str, value: str
+) -> None:
+    reply = ask(service, **{name: value.encode()})
+    error = json.loads(reply.body)["error"]
+    assert (reply.status, error["code"]) == (422, "invalid_parameter")
+    assert error["detail"]["parameter"] == name
+    assert name in error["message"]
+    assert "`method`" in error["message"]
+
+
+def test_the_defaults_of_an_explanation_may_be_told_to_a_classification(service: Service) -> None:
+    reply = ask(service, output=b"json", evaluate=b"false", polarity=b"both", target=b"top1")
+    assert reply.status == 200
+
+
 def test_a_request_may_ask_how_faithful_its_map_is(service: Service) -> None:
     reply = ask(service, method=b"ig", steps=b"2", evaluate=b"true")
     (explanation,) = json.loads(reply.body)["explanations"]
@@ -239,8 +267,6 @@ def test_a_request_may_ask_how_faithful_its_map_is(service: Service) -> None:
         "relative_delta",
     }
     assert 0 <= explanation["faithfulness"]["insertion"] <= 1
-    reply = ask(service, evaluate=b"true")
-    assert reply.status == 422
 
 
 def test_with_threads_set_an_answer_is_the_same_bytes_among_others(small: Classifier) -> None:

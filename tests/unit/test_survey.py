@@ -129,6 +129,8 @@ def test_a_path_and_a_part_of_it(small, source, film, tmp_path):
         ({"timeline": True, "method": "grad_cam"}, "timeline is for classification only"),
         ({"timeline": True}, "needs frames that carry a time"),
         ({"view": 2}, "no option 'view'"),
+        ({"method": "grad_cam"}, "no option 'method'"),
+        ({"polarity": "negative"}, "no option 'polarity'"),
     ],
 )
 def test_what_is_refused(small, film, options, message):

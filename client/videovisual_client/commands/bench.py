@@ -90,6 +90,10 @@ def bench(
     """
     methods = known(method) if method else []
     sampled = {name: options[name] for name in ("frames", "start_s", "end_s", "timeout_s")}
+    told = {**options, "target": [name for name in options["target"] if name != "top1"] or None}
+    idle = chosen(told).keys() - sampled.keys() - {"top_k"}
+    if idle and not methods:
+        raise click.UsageError(f"{min(idle)} is about an explanation: name a --method.")
     timings = []
     with place.open() as asker:
 

@@ -116,6 +116,9 @@ def test_wrong_usage_is_2_and_nothing_is_asked(stage: Stage, run: Run, clips: Pa
         ["explain", clip, "--model", "m", "-p", "steps=2", "--steps", "3"],
         ["explain", clip, "--model", "m", "--format", "png"],
         ["explain", clips, "--model", "m", "-o", "a.png"],
+        ["classify", clip, "--model", "m", "--polarity", "negative"],
+        ["bench", clip, "--model", "m", "--polarity", "negative"],
+        ["bench", clip, "--model", "m", "--target", "ironing"],
     ):
         assert run(*arguments).exit_code == 2, arguments
     assert run("explain", clip, "--model", "m", "--method", "magic").exit_code == 1
