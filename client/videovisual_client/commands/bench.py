@@ -15,7 +15,7 @@ from rich.table import Table
 
 from videovisual.errors import VideoVisualError
 from videovisual_client import exits
-from videovisual_client.commands.asking import known, of_method
+from videovisual_client.commands.asking import known, of_methods
 from videovisual_client.commands.options import (
     Place,
     chosen,
@@ -101,7 +101,7 @@ def bench(
             asker.classify(clip, model=model, top_k=options["top_k"], **chosen(sampled))
 
         def explain(name: str) -> Callable[[], None]:
-            asked = chosen(of_method(name, methods, options))
+            asked = chosen(of_methods([name], methods, options))
             asked["target"] = one_or_all(options["target"])
 
             def ask() -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from rich.table import Table
 
 from videovisual import render
-from videovisual.protocol import MAX_METHODS, Explanation
+from videovisual.attribution import catalogue
+from videovisual.protocol import Explanation
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
 from videovisual_client.commands.asking import ask_all, ask_one, known
@@ -30,6 +31,7 @@ from videovisual_client.terminal import log, out, print_json
 
 RESULTS = "compare"
 DEFAULT = "gradient,integrated_gradients,grad_cam"
+ALL = "all"
 STRONGEST = 0.1
 """The share of all points whose overlap is told; by chance two maps share as much of it."""
 
@@ -41,7 +43,7 @@ STRONGEST = 0.1
     default=DEFAULT,
     show_default=True,
     shell_complete=complete_methods,
-    help=f"Up to {MAX_METHODS} methods, with commas between them.",
+    help=f"With commas between them, or `{ALL}` for all that need no extra which isn't there.",
 )
 @with_method
 @click.option(
@@ -82,9 +84,14 @@ def compare(
     \b
     Examples: videovisual compare clip.mp4 --model i3d-kinetics400 \\
                 --methods grad_cam,integrated_gradients,step --area 0.1 -o compare.png
-              videovisual compare clip.mp4 --model i3d-motion --local -o compare.mp4
+              videovisual compare clip.mp4 --model i3d-motion --methods all --local -o compare.mp4
     """
-    names = known([name for name in methods.split(",") if name.strip()])
+    every = methods.strip().lower() == ALL
+    names = known(
+        [entry.name for entry in catalogue.ENTRIES]
+        if every
+        else [name for name in methods.split(",") if name.strip()]
+    )
     clips = collection.clips_in(clip)
     with place.open() as asker:
         if clips is not None:
@@ -97,11 +104,12 @@ def compare(
                 formats=formats or ("png",),
                 concurrency=concurrency,
                 fresh=fresh,
+                spare=every,
                 **options,
             )
             folder.show([summary], as_json)
             return
-        result = ask_one(asker, clip, model, names, **options)
+        result = ask_one(asker, clip, model, names, spare=every, **options)
     written = [result.save(path) for path in output or (Path("compare.png"),)]
     shared = overlap(result.explanations)
     if as_json:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
-from videovisual_client.commands.asking import ask_all, ask_one, known, of_method
+from videovisual_client.commands.asking import ask_all, ask_one, known, of_methods
 from videovisual_client.commands.options import (
     Place,
     clip_options,
@@ -75,7 +75,7 @@ def evaluate(
                     formats=(),
                     concurrency=concurrency,
                     fresh=fresh,
-                    **of_method(name, methods, options),
+                    **of_methods([name], methods, options),
                 )
                 for name in methods
             ]

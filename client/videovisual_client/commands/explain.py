@@ -9,7 +9,7 @@ import click
 
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
-from videovisual_client.commands.asking import ask_all, ask_one, known, of_method
+from videovisual_client.commands.asking import ask_all, ask_one, known, of_methods
 from videovisual_client.commands.classify import show_classes
 from videovisual_client.commands.options import (
     Place,
@@ -88,7 +88,7 @@ def explain(
                     formats=formats,
                     concurrency=concurrency,
                     fresh=fresh,
-                    **of_method(name, methods, options),
+                    **of_methods([name], methods, options),
                 )
                 for name in methods
             ]

@@ -51,6 +51,11 @@ class Entry:
     aliases: tuple[str, ...] = ()
     signed: bool = False
 
+    @property
+    def extra(self) -> str | None:
+        """The extra that it needs beside `server`."""
+        return "torchray" if self.module == "torchray_adapter" else None
+
     def parse(self, given: Mapping[str, Any]) -> Parameters:
         """Parameters from a request's strings or values.
 

@@ -20,6 +20,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from tests.unit.client.server import Asked, Said, Stage, answer
 
+from videovisual.attribution import catalogue
+from videovisual.errors import MissingExtra
 from videovisual_client import conversation
 from videovisual_client.cli import main
 from videovisual_client.commands.bench import summarise
@@ -290,6 +292,80 @@ def test_compare_makes_one_picture(stage: Stage, run: Run, clips: Path) -> None:
     assert "100%" in done.stdout
     done = run("compare", clip, "--model", "m", "--methods", "gradient,rise", "--json")
     assert json.loads(done.stdout)["overlap"] == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def maps_of(asked: Asked) -> Said:
+    """An explanation of each method that is asked for, in that order."""
+    named = asked.field("method") or ""
+    methods = json.loads(named) if named.startswith("[") else [named]
+    told = answer()
+    told.explanations = [
+        told.explanations[0].model_copy(update={"method": method}) for method in methods
+    ]
+    whole = {"event": "result", "answer": told.model_dump(mode="json")}
+    return Said(lines=iter([{"event": "accepted"}, whole]))
+
+
+def asked_methods(stage: Stage) -> list[str | None]:
+    return [asked.field("method") for asked in stage.asked]
+
+
+def test_many_methods_are_asked_for_in_answers_that_a_server_can_send(
+    stage: Stage, run: Run, clips: Path
+) -> None:
+    stage.script = maps_of
+    compared = ["compare", clips / "ironing-v_0", "--model", "m", "--json"]
+    names = "gradient,guided_backprop,rise,ig,step,ep_3d,grad_cam"
+    done = run(*compared, "--methods", names, "-p", "masks=3")
+    assert done.exit_code == 0, done.output
+    assert asked_methods(stage) == [
+        "guided_backprop",
+        '["gradient", "rise", "integrated_gradients", "step"]',
+        '["ep_3d", "grad_cam"]',
+    ]
+    assert [asked.field("masks") for asked in stage.asked] == [None, "3", None]
+    told = [each["method"] for each in json.loads(done.stdout)["explanations"]]
+    assert told == names.replace("ig", "integrated_gradients").split(",")
+    stage.asked.clear()
+    targets = ["--target", "a", "--target", "b"]
+    assert run(*compared, "--methods", "gradient,rise,step", *targets).exit_code == 0
+    assert asked_methods(stage) == ['["gradient", "rise"]', "step"]
+
+
+def test_a_wrong_parameter_of_the_last_method_is_found_before_the_first_is_asked_for(
+    stage: Stage, run: Run, clips: Path
+) -> None:
+    clip = clips / "ironing-v_0"
+    names = "gradient,ig,smooth_grad,grad_cam,step"
+    done = run("compare", clip, "--model", "m", "--methods", names, "--area", "7")
+    assert done.exit_code == 1
+    assert "area" in done.stderr
+    assert stage.asked == []
+
+
+@pytest.mark.parametrize("of_a_folder", [False, True])
+def test_compare_takes_all_methods_that_are_there(
+    stage: Stage, run: Run, clips: Path, of_a_folder: bool
+) -> None:
+    def without_torchray(asked: Asked) -> Said:
+        method = asked.field("method") or ""
+        if not method.startswith("[") and catalogue.find(method).extra:
+            return Said(MissingExtra(f"{method} is TorchRay's.").as_json(), 501)
+        return maps_of(asked)
+
+    stage.script = without_torchray
+    clip = clips if of_a_folder else clips / "ironing-v_0"
+    arguments = ["compare", clip, "--model", "m"]
+    done = run(*arguments, "--methods", "all", "--json")
+    assert done.exit_code == 0, done.output
+    for entry in catalogue.ENTRIES:
+        assert (f"left out: {entry.name} is" in done.stderr) == (entry.extra is not None)
+    if not of_a_folder:
+        told = [each["method"] for each in json.loads(done.stdout)["explanations"]]
+        assert told == [entry.name for entry in catalogue.ENTRIES if entry.extra is None]
+        assert run(*arguments, "--methods", "gradient,deconvnet").exit_code == 1
+        stage.script = lambda _: Said(MissingExtra("No PyAV.").as_json(), 501)
+        assert "No PyAV." in run(*arguments, "--methods", "all").stderr
 
 
 def test_overlap_is_of_the_strongest_tenth() -> None:
