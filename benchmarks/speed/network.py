@@ -31,7 +31,7 @@ def rate(subject: Subject, *, rounds: int) -> Row:
     with FlopCounterMode(display=False) as counter:
         subject.classifier.network(leaf)[:, 0].sum().backward()
     operations = counter.get_total_flops()
-    probe = Probe(clip, target, gradient=True)
+    probe = Probe(clip, target, gradient=True, quick=True)
     seconds = by_turns(
         {
             "product": lambda: left @ right,

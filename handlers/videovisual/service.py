@@ -44,6 +44,7 @@ from videovisual.intake import Intake, Request
 from videovisual.intake import read as read_request
 from videovisual.ledger import Ledger
 from videovisual.metrics import Counts
+from videovisual.npz import to_npz
 from videovisual.protocol import (
     Answer,
     Explanation,
@@ -107,6 +108,7 @@ class Service:
         spec = self.classifier.card.input
         clip = torch.zeros(1, 3, spec.frames, spec.crop, spec.crop)
         for number, device in enumerate(self.engine.devices):
+            device.oracle.prepare(clip[0])
             device.settle(partial(self._classify, clip, number))
 
     def submit(self, request: Request, number: str | None = None) -> Ticket:
@@ -359,7 +361,7 @@ class Service:
                 data = {"predictions": [data]}
             return json.dumps(data).encode()
         if output is Output.NPZ:
-            return render.to_npz(answer, saliencies)
+            return to_npz(answer)
         assert prepared is not None
         assert prepared.frames is not None
         panels = render.panels(answer, saliencies, prepared.frames, prepared.source)

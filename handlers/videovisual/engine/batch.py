@@ -25,7 +25,7 @@ class Kind:
     Attributes:
         shape: of one clip, (3, T, H, W).
         dtype: of its values.
-        objective, gradient, layer: as of the probe.
+        objective, gradient, layer, quick: as of the probe.
         apply: as of the probe; one that has it never shares.
     """
 
@@ -34,6 +34,7 @@ class Kind:
     objective: Objective = Objective.LOGIT
     gradient: bool = False
     layer: str | None = None
+    quick: bool = False
     apply: Application | None = None
 
     @classmethod
@@ -46,7 +47,7 @@ class Kind:
             return cls(shape, dtype, apply=probe.apply)
         if not probe.differentiates:
             return cls(shape, dtype)
-        return cls(shape, dtype, probe.objective, probe.gradient, probe.layer)
+        return cls(shape, dtype, probe.objective, probe.gradient, probe.layer, probe.quick)
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from videovisual.engine.batch import Kind, Pending
 from videovisual.engine.convolution import Convolutions
 from videovisual.engine.exclusive import TORCH
+from videovisual.engine.folding import Folding
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.errors import InvalidParameter
 from videovisual.suggest import nearest
@@ -47,6 +48,12 @@ class Oracle:
         self.network = network.to(self.device).eval().requires_grad_(False)
         self.batch = batch
         self._convolutions = Convolutions()
+        self._folding = Folding(self.network)
+
+    def prepare(self, clip: torch.Tensor) -> None:
+        """Do now what the first quick gradient at a clip [3, T, H, W] would wait for."""
+        with TORCH.shared(), self._convolutions:
+            self._folding.prepare(clip[None].to(self.device))
 
     def check_layer(self, name: str) -> None:
         """Raises InvalidParameter unless the network has a module of that name."""
@@ -91,7 +98,8 @@ class Oracle:
                 return Reading(self.network(clips))
         if kind.layer is not None:
             return self._at_layer(kind, clips, targets, kind.layer)
-        with torch.enable_grad():
+        form = self._folding.prepare(clips) if kind.quick else nullcontext()
+        with form, torch.enable_grad():
             leaf = clips.detach().requires_grad_()
             logits = self.network(leaf)
             (gradient,) = torch.autograd.grad(_objective(kind, logits, targets), leaf)

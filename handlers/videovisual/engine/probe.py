@@ -39,6 +39,8 @@ class Probe:
         gradient: whether the gradient at the input is wanted.
         layer: dotted name of a module whose activations, and the objective's gradient at them,
             are wanted instead; nothing below that layer is differentiated.
+        quick: whether the gradient may be that of the folded network, whose layers' last bits
+            differ: a rectifier at 0 then turns here and there, which a search does not feel.
         apply: a library's method that needs the network itself, called instead of all else.
         progress: how far the method that asks has come.
     """
@@ -48,6 +50,7 @@ class Probe:
     objective: Objective = Objective.LOGIT
     gradient: bool = False
     layer: str | None = None
+    quick: bool = False
     apply: Application | None = None
     progress: Progress | None = None
 

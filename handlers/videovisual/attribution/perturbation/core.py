@@ -48,11 +48,12 @@ class Core:
         As a matrix product, since the squares do not overlap: as a convolution of one channel it
         takes longer than a small network.
         """
-        squares = F.pad(masks, self._padding).unflatten(3, (-1, self._side))
-        squares = squares.unflatten(2, (-1, self._side)).transpose(3, 4).flatten(4)
-        frames = self._slices.shape[1]
+        padded = F.pad(masks, self._padding)
+        count, length, height, width = padded.shape
+        side, frames = self._side, self._slices.shape[1]
+        split = padded.view(count, length, height // side, side, width // side, side)
+        squares = split.transpose(3, 4).flatten(4)
         sums = F.pad(squares @ self._slices, [0, 0, 0, 0, 0, 0, frames // 2, frames // 2])
-        length = masks.shape[1]
         return sum(
             (sums[:, start : start + length, ..., start] for start in range(frames)),
             start=sums.new_zeros(()),

@@ -182,7 +182,7 @@ def _look(
     chances = []
     for side, clips in zip(landscape.sides, views, strict=True):
         reading = yield Probe(
-            clips.detach(), targets, side.objective, gradient=True, progress=progress
+            clips.detach(), targets, side.objective, gradient=True, quick=True, progress=progress
         )
         assert reading.gradient is not None
         objective = objective + goal.score * side.loss(reading.logits, case.target)

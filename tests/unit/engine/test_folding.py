@@ -1,0 +1,120 @@
+"""A folded network is the same network, and only what can be folded is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from videovisual import zoo
+from videovisual.engine.folding import Folding, find_pairs
+from videovisual.engine.oracle import Oracle
+from videovisual.engine.probe import Objective, Probe
+from videovisual.zoo import Classifier
+
+
+def settled(norm: nn.BatchNorm3d) -> nn.BatchNorm3d:
+    """A normalisation that does something."""
+    generator = torch.Generator().manual_seed(norm.num_features)
+    for tensor in norm.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+    return norm
+
+
+class Crossed(nn.Module):
+    """Convolutions of which only `plain`, `biased` and `bare` are followed by nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = nn.Conv3d(3, 4, 3, padding=1, bias=False)
+        self.plain_norm = settled(nn.BatchNorm3d(4))
+        self.biased = nn.Conv3d(4, 4, 1)
+        self.biased_norm = settled(nn.BatchNorm3d(4, eps=0.1))
+        self.bare = nn.Conv3d(4, 4, 1)
+        self.bare_norm = settled(nn.BatchNorm3d(4, affine=False))
+        self.taken_twice = nn.Conv3d(4, 4, 1)
+        self.taken_norm = settled(nn.BatchNorm3d(4))
+        self.run_twice = nn.Conv3d(4, 4, 1)
+        self.first_norm = settled(nn.BatchNorm3d(4))
+        self.shared_norm = settled(nn.BatchNorm3d(4))
+        self.own = nn.Conv3d(4, 4, 1)
+        self.of_the_batch = nn.Conv3d(4, 4, 1)
+        self.batch_norm = nn.BatchNorm3d(4, track_running_stats=False)
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        x = self.plain_norm(self.plain(clips)).relu()
+        x = self.bare_norm(self.bare(self.biased_norm(self.biased(x)).relu()))
+        taken = self.taken_twice(x)
+        x = self.taken_norm(taken) + taken
+        x = self.shared_norm(self.run_twice(self.first_norm(self.run_twice(x))))
+        x = self.shared_norm(self.own(x))
+        return self.batch_norm(self.of_the_batch(x)).mean(dim=(2, 3, 4))
+
+
+@pytest.fixture(params=[name for name in zoo.cards() if name.endswith("-motion")])
+def motion_model(request: pytest.FixtureRequest) -> Classifier:
+    return zoo.load(request.param)
+
+
+@pytest.fixture
+def crossed() -> nn.Module:
+    torch.manual_seed(0)
+    return Crossed().eval().requires_grad_(False)
+
+
+def gradient(network: nn.Module, clips: torch.Tensor) -> torch.Tensor:
+    leaf = clips.clone().requires_grad_()
+    return torch.autograd.grad(network(leaf)[:, 1].sum(), leaf)[0]
+
+
+def test_only_what_serves_nothing_else_is_folded(crossed: nn.Module) -> None:
+    pairs = find_pairs(crossed, torch.randn(1, 3, 4, 8, 8))
+    names = {id(tensor): name for name, tensor in crossed.named_parameters()}
+    assert [names[id(pair.weight)] for pair in pairs] == [
+        "plain.weight",
+        "biased.weight",
+        "bare.weight",
+    ]
+
+
+def test_outputs_and_gradients_are_the_networks(crossed: nn.Module) -> None:
+    clips = torch.randn(2, 3, 4, 8, 8)
+    with Folding(crossed).prepare(clips):
+        output, slope = crossed(clips), gradient(crossed, clips)
+    torch.testing.assert_close(output, crossed(clips), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(slope, gradient(crossed, clips), rtol=1e-4, atol=1e-6)
+
+
+def test_every_normalisation_of_a_model_is_folded(motion_model: Classifier) -> None:
+    network = motion_model.network
+    spec = motion_model.card.input
+    clip = torch.randn(1, 3, 8, spec.crop, spec.crop)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
+    assert len(find_pairs(network, clip)) == len(norms)
+
+
+def test_quick_gradients_are_the_exact_ones_but_for_rounding(motion_model: Classifier) -> None:
+    spec = motion_model.card.input
+    oracle = Oracle(motion_model.network, "cpu")
+    clip = torch.randn(1, 3, 8, spec.crop, spec.crop)
+    exact, quick = (
+        oracle.evaluate(
+            Probe(clip, torch.tensor([2]), Objective.LOG_PROBABILITY, gradient=True, quick=quick)
+        )
+        for quick in (False, True)
+    )
+    assert exact.gradient is not None
+    assert quick.gradient is not None
+    torch.testing.assert_close(quick.logits, exact.logits, rtol=1e-4, atol=1e-4)
+    off = (quick.gradient - exact.gradient).norm() / exact.gradient.norm()
+    assert 0 < off < 0.1
+
+
+def test_a_folded_network_can_be_differentiated_after_inference(crossed: nn.Module) -> None:
+    clips = torch.randn(1, 3, 4, 8, 8)
+    folding = Folding(crossed)
+    with torch.inference_mode():
+        folding.prepare(clips)
+    with folding:
+        assert gradient(crossed, clips).abs().sum() > 0
