@@ -61,6 +61,7 @@ def examine(
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("python", python),
         ("torch", torch),
+        ("pictures", pictures),
         ("video", video),
         ("torchserve", torchserve),
         ("java", java),
@@ -115,6 +116,21 @@ def torch() -> Iterator[Finding]:
         )
     else:
         yield Finding("gpu", Level.OK, "none; models run on the CPU")
+
+
+def pictures() -> Iterator[Finding]:
+    """Whether maps can be had as arrays, and drawn."""
+    names = ("numpy", "pillow")
+    if all(map(_version, names)):
+        found = ", ".join(f"{name} {_version(name)}" for name in names)
+        yield Finding("pictures", Level.OK, found)
+    else:
+        yield Finding(
+            "pictures",
+            Level.NOTE,
+            "numpy and Pillow are not installed: no array and no picture, but json and npz",
+            "pip install 'videovisual[pictures]'",
+        )
 
 
 def video() -> Iterator[Finding]:

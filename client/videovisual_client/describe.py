@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from videovisual import render
+from videovisual.doubts import doubts
 from videovisual.protocol import Explanation
 
 SHORT = 4
@@ -26,7 +26,7 @@ def describe(explanation: Explanation) -> Iterator[str]:
         f"  strongest point: {instant(explanation, frame)}, {100 * column / width:.0f}% from the "
         f"left and {100 * row / height:.0f}% from the top of the model's crop"
     )
-    for doubt in render.doubts(explanation):
+    for doubt in doubts(explanation):
         yield f"  caution! {doubt}"
     for name, value in explanation.diagnostics.items():
         yield f"  {name}: {_shown(value)}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from videovisual.protocol import Answer, Array
 from videovisual_client.errors import Cancelled, ConnectionFailed, VideoVisualError, from_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,23 @@ class Partial:
 
     Attributes:
         method, target: whose map it is.
-        map: float32 [T, H, W].
+        encoded: the map, as it came.
         step: after which step.
     """
 
     method: str | None
     target: str | None
-    map: npt.NDArray[np.float32]
+    encoded: Array = field(repr=False)
     step: int
+
+    @cached_property
+    def map(self) -> npt.NDArray[np.float32]:
+        """The map: float32 [T, H, W].
+
+        Raises:
+            MissingExtra: numpy is not installed.
+        """
+        return self.encoded.to_numpy()
 
 
 Event = Accepted | Progress | Partial
@@ -156,7 +167,7 @@ def _partial(said: Mapping[str, Any]) -> Partial:
     return Partial(
         method=said.get("method"),
         target=_label(said.get("target")),
-        map=Array.model_validate(said["map"]).to_numpy(),
+        encoded=Array.model_validate(said["map"]),
         step=int(said["step"]),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from videovisual.errors import MissingExtra
+from videovisual.extras import needs
 from videovisual.protocol import Answer
 from videovisual_client import upload
 from videovisual_client.asker import Asker
@@ -34,16 +34,10 @@ class Local(Asker):
     """
 
     def __init__(self, device: str | None = None) -> None:
-        try:
+        with needs("server", "Without them, ask a server instead of working locally."):
             import torch  # noqa: PLC0415
 
             from videovisual.service import Service  # noqa: PLC0415
-        except ImportError as error:
-            raise MissingExtra(
-                "Without a server this needs the server's packages: "
-                "pip install 'videovisual[server]'.",
-                extra="server",
-            ) from error
         self._make = Service
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._services: dict[str, Service] = {}

@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from videovisual import clips, render
 from videovisual.errors import UnknownOutput
+from videovisual.extras import needs
+from videovisual.npz import to_npz
 from videovisual.protocol import Answer, Explanation, Prediction, Second
-from videovisual.saliency import Saliency
 from videovisual_client.upload import ClipLike
 
-Frames = npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-FORMATS = ("json", "npz", "png", "gif", "mp4", "html")
+    from videovisual import clips, render
+    from videovisual.saliency import Saliency
+
+PICTURES = ("png", "gif", "mp4", "html")
+FORMATS = ("json", "npz", *PICTURES)
+
+
+def format_of(path: Path) -> str:
+    """The format that a file's suffix names, once it is sure that it can be written here.
+
+    Raises:
+        UnknownOutput: another suffix.
+        MissingExtra: as `check_format`.
+    """
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        raise UnknownOutput(
+            f"{path.name} has the suffix {suffix!r}. Allowed: {', '.join(FORMATS)}.",
+            output=suffix,
+            allowed=list(FORMATS),
+        )
+    check_format(suffix)
+    return suffix
+
+
+def check_format(name: str) -> None:
+    """Raises MissingExtra: a picture without the extra `pictures`, or an mp4 without `video`."""
+    if name in PICTURES:
+        with needs("pictures", "Without them an explanation can be saved as npz or json."):
+            importlib.import_module("videovisual.render")
+    if name == "mp4":
+        with needs("video", "Without it, ask for gif or html."):
+            importlib.import_module("av")
 
 
 @dataclass(frozen=True)
@@ -58,24 +91,44 @@ class Explained(Classification):
         """One a target, in the order asked for."""
         return self.answer.explanations
 
-    @property
+    @cached_property
     def saliency(self) -> Saliency:
-        """The first target's saliency; its map is float32 [T, H, W]."""
+        """The first target's saliency; its map is float32 [T, H, W].
+
+        Raises:
+            MissingExtra: numpy is not installed.
+        """
         return self.explanations[0].to_saliency()
 
     def source(self) -> clips.Source:
-        """What was sent, opened."""
-        if isinstance(self.clip, np.ndarray):
-            return clips.open_frames(self.clip)
-        return clips.open_path(Path(self.clip))
+        """What was sent, opened.
 
-    def source_frames(self) -> Frames:
-        """The frames that the model saw, as they were sent: uint8 [T, H, W, 3]."""
+        Raises:
+            MissingExtra: it takes numpy and Pillow, and for a video PyAV.
+        """
+        with needs("pictures"):
+            from videovisual import clips  # noqa: PLC0415
+        if isinstance(self.clip, str | os.PathLike):
+            return clips.open_path(Path(self.clip))
+        return clips.open_frames(self.clip)
+
+    def source_frames(self) -> npt.NDArray[np.uint8]:
+        """The frames that the model saw, as they were sent: uint8 [T, H, W, 3].
+
+        Raises:
+            MissingExtra: as `source`.
+        """
         indices: list[Any] = self.answer.clip["frame_indices"]
         return self.source().read(indices)
 
     def panels(self) -> list[render.Panel]:
-        """One panel a target, for `videovisual.render`."""
+        """One panel a target, for `videovisual.render`.
+
+        Raises:
+            MissingExtra: as `source`.
+        """
+        with needs("pictures"):
+            from videovisual import render  # noqa: PLC0415
         saliencies = [explanation.to_saliency() for explanation in self.explanations]
         source = self.source()
         frames = source.read(self.answer.clip["frame_indices"])
@@ -90,26 +143,24 @@ class Explained(Classification):
 
         Raises:
             UnknownOutput: another suffix.
-            MissingExtra: a video can't be read or written without the extra `video`.
+            MissingExtra: pictures take the extra `pictures`; reading or writing a video, `video`.
         """
         target = Path(path)
-        suffix = target.suffix.lower().removeprefix(".")
-        if suffix not in FORMATS:
-            raise UnknownOutput(
-                f"{target.name} has the suffix {suffix!r}. Allowed: {', '.join(FORMATS)}.",
-                output=suffix,
-                allowed=list(FORMATS),
-            )
+        suffix = format_of(target)
         if suffix == "json":
             data = self.answer.model_dump_json(indent=1).encode()
         elif suffix == "npz":
-            saliencies = [explanation.to_saliency() for explanation in self.explanations]
-            data = render.to_npz(self.answer, saliencies)
-        elif suffix == "html":
-            data = render.to_html(self.answer, self.panels())
+            data = to_npz(self.answer)
         else:
-            draw = {"png": render.to_png, "gif": render.to_gif, "mp4": render.to_mp4}
-            data = draw[suffix](self.panels())
+            data = self._draw(suffix)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         return target
+
+    def _draw(self, suffix: str) -> bytes:
+        from videovisual import render  # noqa: PLC0415
+
+        if suffix == "html":
+            return render.to_html(self.answer, self.panels())
+        draw = {"png": render.to_png, "gif": render.to_gif, "mp4": render.to_mp4}
+        return draw[suffix](self.panels())

@@ -13,7 +13,6 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from videovisual.errors import MissingExtra
 from videovisual_client import events
 
 out = Console(highlight=False)
@@ -47,13 +46,6 @@ json_option = click.option(
 def print_json(data: Any) -> None:
     """Data for a program, on standard output."""
     click.echo(json.dumps(data, indent=1, default=str))
-
-
-def no_server_extra() -> MissingExtra:
-    """The error of a command that the light client cannot run."""
-    return MissingExtra(
-        "This needs the server's packages: pip install 'videovisual[server]'.", extra="server"
-    )
 
 
 @contextmanager

@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
-import numpy as np
-import numpy.typing as npt
-
-from videovisual import clips
+from videovisual.extras import needs
+from videovisual.folder import frame_files
 from videovisual_client.errors import InvalidRequest
 
-ClipLike = str | os.PathLike[str] | npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+ClipLike: TypeAlias = "str | os.PathLike[str] | npt.NDArray[np.uint8]"
 Part = tuple[str, tuple[str, IO[bytes]]]
 
 
@@ -72,14 +74,16 @@ def parts(clip: ClipLike) -> list[Part]:
     Raises:
         InvalidRequest: there is nothing there, or it cannot be read.
     """
-    if isinstance(clip, np.ndarray):
+    if hasattr(clip, "__array__"):
+        with needs("pictures"):
+            import numpy as np  # noqa: PLC0415
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, frames=clip)
+        np.savez_compressed(buffer, frames=np.asarray(clip))
         return [("video", ("clip.npz", buffer))]
     path = Path(clip)
     if not path.is_dir():
         return [("video", (path.name, _late(path)))]
-    files = clips.frame_files(path)
+    files = frame_files(path)
     if not files:
         raise InvalidRequest(f"The folder {path} is empty. It should hold PNG or JPEG frames.")
     return [(f"frame_{index:05d}", (file.name, _late(file))) for index, file in enumerate(files)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from videovisual.extras import needs
 from videovisual.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "motion":
-        return importlib.import_module("videovisual.motion")
+        with needs("pictures"):
+            return importlib.import_module("videovisual.motion")
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        with needs("pictures" if name == "Saliency" else "server"):
+            return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'videovisual' has no attribute {name!r}")

@@ -23,8 +23,9 @@ from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Attribution, classification
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter
+from videovisual.polarity import Polarity, check_polarity
 from videovisual.protocol import Options, Prediction
-from videovisual.saliency import Polarity, Saliency, check_polarity
+from videovisual.saliency import Saliency
 from videovisual.version import __version__
 from videovisual.zoo import Classifier, ModelCard, load
 from videovisual.zoo.transform import Geometry, geometry

@@ -6,14 +6,19 @@ import base64
 import json
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from videovisual.attribution.catalogue import invalid_value
 from videovisual.errors import InvalidParameter, UnknownOutput
-from videovisual.saliency import Polarity, Saliency
+from videovisual.extras import needs
+from videovisual.polarity import Polarity
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from videovisual.saliency import Saliency
 
 HEADER_PREFIX = "x-videovisual-"
 """Options beside a raw body travel as headers of this prefix, `_` written as `-`."""
@@ -184,6 +189,8 @@ class Array(BaseModel):
     @classmethod
     def of(cls, array: np.ndarray[Any, Any]) -> Array:
         """The array, encoded."""
+        import numpy as np  # noqa: PLC0415
+
         little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
         return cls(
             shape=array.shape,
@@ -191,11 +198,25 @@ class Array(BaseModel):
             base64=base64.b64encode(little.tobytes()).decode("ascii"),
         )
 
+    def to_bytes(self) -> bytes:
+        """Its values, decoded.
+
+        Raises:
+            ValueError: that isn't base64.
+        """
+        return base64.b64decode(self.base64)
+
     def to_numpy(self) -> np.ndarray[Any, Any]:
-        """The array, decoded."""
-        data = base64.b64decode(self.base64)
+        """The array, decoded.
+
+        Raises:
+            MissingExtra: numpy is not installed.
+            ValueError: the values are not base64, or not of that shape.
+        """
+        with needs("pictures", "Without them a map can be saved as npz or json."):
+            import numpy as np  # noqa: PLC0415
         dtype = np.dtype(self.dtype).newbyteorder("<")
-        return np.frombuffer(data, dtype).reshape(self.shape).astype(self.dtype)
+        return np.frombuffer(self.to_bytes(), dtype).reshape(self.shape).astype(self.dtype)
 
 
 class Explanation(BaseModel):
@@ -239,9 +260,16 @@ class Explanation(BaseModel):
         )
 
     def to_saliency(self) -> Saliency:
-        """The saliency that this describes."""
+        """The saliency that this describes.
+
+        Raises:
+            MissingExtra, ValueError: as `Array.to_numpy`.
+        """
+        values = self.map.to_numpy()
+        from videovisual.saliency import Saliency  # noqa: PLC0415
+
         return Saliency(
-            map=self.map.to_numpy(),
+            map=values,
             signed=self.signed,
             diagnostics=self.diagnostics,
             provenance=self.provenance,

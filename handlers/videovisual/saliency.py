@@ -7,31 +7,14 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from videovisual.errors import InvalidParameter
+from videovisual.polarity import Polarity, check_polarity
 
 Map = npt.NDArray[np.float32]
-
-Polarity = Literal["positive", "negative", "both"]
-"""Which side of a signed map is wanted: what speaks for the target, against it, or the map as it
-is."""
-
-
-def check_polarity(polarity: Polarity, what: str, *, signed: bool) -> None:
-    """Raises InvalidParameter where `what`, a map or its method, has no such side."""
-    allowed = ["positive", "negative", "both"] if signed else ["positive", "both"]
-    if polarity not in allowed:
-        reason = "" if signed else f": {what} is unsigned and has no evidence against the target"
-        raise InvalidParameter(
-            f"polarity = {polarity!r} is not allowed{reason}. Give {' or '.join(allowed)}.",
-            parameter="polarity",
-            given=polarity,
-            allowed=allowed,
-        )
 
 
 @dataclass(frozen=True)
@@ -82,12 +65,8 @@ class Saliency:
         frame, row, column = np.unravel_index(int(self.map.argmax()), self.map.shape)
         return int(frame), int(row), int(column)
 
-    def to_npz(self, **more: npt.NDArray[Any]) -> bytes:
-        """The maps, diagnostics and provenance as an npz; the same saliency gives the same bytes.
-
-        Args:
-            more: further arrays to put beside them.
-        """
+    def to_npz(self) -> bytes:
+        """Maps, diagnostics and provenance as an npz; the same saliency gives the same bytes."""
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {
             "map": self.map,
@@ -95,7 +74,6 @@ class Saliency:
             "diagnostics": _text(self.diagnostics),
             "provenance": _text(self.provenance),
             **({} if self.signed_map is None else {"signed_map": self.signed_map}),
-            **more,
         }
         np.savez_compressed(buffer, **arrays)
         return buffer.getvalue()

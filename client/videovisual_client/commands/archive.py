@@ -12,14 +12,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from rich.table import Table
 
 from videovisual.errors import VideoVisualError
-from videovisual_client.terminal import (
-    json_option,
-    log,
-    no_server_extra,
-    out,
-    print_json,
-    store_option,
-)
+from videovisual.extras import needs
+from videovisual_client.terminal import json_option, log, out, print_json, store_option
 
 MB = 1_000_000
 
@@ -103,10 +97,8 @@ def build(name: str, store: Path, **options: Any) -> Path:
     Raises:
         VideoVisualError: as `videovisual_archive.archive`.
     """
-    try:
+    with needs("server"):
         from videovisual_archive import archive as build_archive  # noqa: PLC0415
-    except ImportError as error:
-        raise no_server_extra() from error
     columns = (TextColumn(f"archiving {name}"), BarColumn(), DownloadColumn())
     with Progress(*columns, TimeElapsedColumn(), console=log, transient=True) as progress:
         task = progress.add_task(name, total=None)
@@ -122,18 +114,14 @@ def build(name: str, store: Path, **options: Any) -> Path:
 
 def _known(names: Sequence[str], every: bool) -> list[str]:
     """The models to build; an unknown name is refused before anything is fetched."""
-    try:
+    with needs("server"):
         from videovisual import zoo  # noqa: PLC0415
-    except ImportError as error:
-        raise no_server_extra() from error
     return list(zoo.cards()) if every else [zoo.card(name).name for name in dict.fromkeys(names)]
 
 
 def _list(names: Sequence[str], store: Path, as_json: bool) -> None:
-    try:
+    with needs("server"):
         from videovisual_archive.store import State, contents  # noqa: PLC0415
-    except ImportError as error:
-        raise no_server_extra() from error
     found = [stored for stored in contents(store) if not names or stored.name in names]
     if as_json:
         print_json([{**asdict(stored), "state": stored.state.value} for stored in found])

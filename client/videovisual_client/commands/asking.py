@@ -16,7 +16,7 @@ from videovisual_client.collection import NamedClip
 from videovisual_client.commands import folder
 from videovisual_client.commands.options import chosen, one_or_all
 from videovisual_client.many import Jobs
-from videovisual_client.result import Explained
+from videovisual_client.result import Explained, check_format
 from videovisual_client.terminal import job_bar, log
 
 MAPS = 4
@@ -72,7 +72,12 @@ def ask_all(
         results: the folder of these results, OUT/METHOD/MODEL.
         formats: pictures to make of each.
         spare: as of `ask_one`.
+
+    Raises:
+        MissingExtra: such pictures can't be made here.
     """
+    for name in formats:
+        check_format(name)
     jobs = Jobs()
     missing: Missing | None = {} if spare else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 from rich.table import Table
 
 from videovisual.errors import VideoVisualError
@@ -150,12 +150,14 @@ def _time(
 
 def summarise(what: str, seconds: Sequence[float], whole_s: float) -> Timing:
     """The times of single requests, in seconds, as one line."""
-    p50, p95 = np.quantile(seconds, [0.5, 0.95])
+    # A single time, which has no quantiles in Python's eyes, is its own.
+    several = [*seconds, *seconds] if len(seconds) == 1 else seconds
+    twentieths = statistics.quantiles(several, n=20, method="inclusive")
     return Timing(
         what=what,
         requests=len(seconds),
-        p50_s=float(p50),
-        p95_s=float(p95),
+        p50_s=statistics.median(seconds),
+        p95_s=twentieths[-1],
         most_s=max(seconds),
         per_s=len(seconds) / whole_s,
     )

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 from rich.table import Table
 
-from videovisual import render
 from videovisual.attribution import catalogue
+from videovisual.doubts import doubts
+from videovisual.extras import needs
 from videovisual.protocol import Explanation
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
 from videovisual_client.commands.asking import ask_all, ask_one, known
-from videovisual_client.commands.explain import PICTURES
 from videovisual_client.commands.options import (
     Place,
     clip_options,
@@ -27,6 +26,7 @@ from videovisual_client.commands.options import (
     with_method,
 )
 from videovisual_client.describe import instant
+from videovisual_client.result import PICTURES, format_of
 from videovisual_client.terminal import log, out, print_json
 
 RESULTS = "compare"
@@ -93,6 +93,10 @@ def compare(
         else [name for name in methods.split(",") if name.strip()]
     )
     clips = collection.clips_in(clip)
+    pictures = output or (Path("compare.png"),)
+    if clips is None:
+        for path in pictures:
+            format_of(path)
     with place.open() as asker:
         if clips is not None:
             summary = ask_all(
@@ -110,7 +114,7 @@ def compare(
             folder.show([summary], as_json)
             return
         result = ask_one(asker, clip, model, names, spare=every, **options)
-    written = [result.save(path) for path in output or (Path("compare.png"),)]
+    written = [result.save(path) for path in pictures]
     shared = overlap(result.explanations)
     if as_json:
         print_json({**result.answer.model_dump(mode="json"), "overlap": shared})
@@ -121,7 +125,13 @@ def compare(
 
 
 def overlap(explanations: Sequence[Explanation]) -> list[list[float]]:
-    """Of the points that each two maps find strongest, the share that both have, in [0, 1]."""
+    """Of the points that each two maps find strongest, the share that both have, in [0, 1].
+
+    Raises:
+        MissingExtra: numpy is not installed.
+    """
+    with needs("pictures"):
+        import numpy as np  # noqa: PLC0415
     strongest = []
     for explanation in explanations:
         values = explanation.map.to_numpy().ravel()
@@ -148,6 +158,6 @@ def _show(explanations: Sequence[Explanation], shared: list[list[float]]) -> Non
         )
     out.print(table)
     for explanation in explanations:
-        for doubt in render.doubts(explanation):
+        for doubt in doubts(explanation):
             out.print(f"caution! {explanation.method}: {doubt}", markup=False, soft_wrap=True)
     out.print("The last columns: of the strongest tenth of all points, the share that both have.")

@@ -30,7 +30,7 @@ MARKS = {
 def doctor(store: Path, url: str, token: str | None, key_file: Path | None, as_json: bool) -> None:
     """Look whether this machine can serve and ask, and say how to mend what is wrong.
 
-    Looks at Python, torch, the GPU, video support, TorchServe, Java, ports, disk, archives, and a
+    Looks at Python, torch, the GPU, pictures, video, TorchServe, Java, ports, disk, archives, and a
     running server. Exit status: 0 nothing is wrong, 1 something is.
 
     \b

@@ -21,10 +21,8 @@ from videovisual_client.commands.options import (
     with_method,
 )
 from videovisual_client.describe import describe
-from videovisual_client.result import FORMATS
+from videovisual_client.result import FORMATS, PICTURES, format_of
 from videovisual_client.terminal import log, out, print_json
-
-PICTURES = [name for name in FORMATS if name not in ("json", "npz")]
 
 
 @click.command(epilog=exits.TABLE)
@@ -96,6 +94,8 @@ def explain(
         return
     if formats:
         raise click.UsageError("--format is for a folder of clips. Name the files with -o.")
+    for path in output:
+        format_of(path)
     with place.open() as asker:
         result = ask_one(asker, clip, model, methods, **options)
     written = [result.save(path) for path in output]

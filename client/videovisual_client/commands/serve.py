@@ -8,15 +8,10 @@ from pathlib import Path
 
 import click
 
+from videovisual.extras import needs
 from videovisual_client.commands import archive
 from videovisual_client.commands.options import complete_models
-from videovisual_client.terminal import (
-    json_option,
-    log,
-    no_server_extra,
-    out,
-    store_option,
-)
+from videovisual_client.terminal import json_option, log, out, store_option
 
 SETTINGS = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -59,10 +54,8 @@ def serve(
     Examples: videovisual serve i3d-kinetics400
               videovisual serve i3d-motion tsm-motion --port 9000 --run-folder run
     """
-    try:
+    with needs("server"):
         from videovisual_client.torchserve import CONFIG, LOG_CONFIG, Server  # noqa: PLC0415
-    except ImportError as error:
-        raise no_server_extra() from error
     for model in models:
         if not (store / f"{model}.mar").is_file():
             archive.build(model, store)

@@ -15,7 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from videovisual_client.terminal import json_option, log, no_server_extra, out, print_json
+from videovisual.extras import needs
+from videovisual_client.terminal import json_option, log, out, print_json
 
 
 @click.command("train-motion")
@@ -39,10 +40,8 @@ def train_motion(name: str, folder: Path, seed: int, fresh: bool, as_json: bool)
     \b
     Example: videovisual train-motion r3d-motion
     """
-    try:
+    with needs("server"):
         from videovisual import training  # noqa: PLC0415
-    except ImportError as error:
-        raise no_server_extra() from error
     columns = (
         TextColumn("{task.description}, loss {task.fields[loss]:.3f}"),
         BarColumn(),

@@ -7,7 +7,7 @@ import webbrowser
 
 import click
 
-from videovisual.errors import MissingExtra
+from videovisual.extras import needs
 from videovisual.names import MODELS
 from videovisual_client import exits
 from videovisual_client.commands.options import Place, complete_models, placed
@@ -29,12 +29,8 @@ def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
     Examples: videovisual ui i3d-motion --local --open
               videovisual ui i3d-kinetics400 --key-file KEY_FILE
     """
-    try:
+    with needs("ui"):
         from videovisual_client.viewer.serve import serve  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtra(
-            "The viewer needs its own packages: pip install 'videovisual[ui]'.", extra="ui"
-        ) from error
 
     def ready(address: str) -> None:
         out.print(f"The viewer is at {address} (Ctrl-C ends it)", soft_wrap=True)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    InstanceOf,
+    GetPydanticSchema,
     PlainSerializer,
 )
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core.core_schema import is_instance_schema
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MAX_AREAS = 5
 
@@ -36,19 +39,26 @@ class Given:
 
     def describe(self) -> str:
         """What stands for it in a provenance: `sha256:` and the sum of its values' bytes."""
-        return f"sha256:{hashlib.sha256(np.ascontiguousarray(self.clip).tobytes()).hexdigest()}"
+        return f"sha256:{hashlib.sha256(self.clip.tobytes()).hexdigest()}"
 
 
 def _given(value: Any) -> Any:
     """Arrays and tensors, which only a caller in Python can have, as `Given`."""
     if hasattr(value, "__array__"):
+        import numpy as np  # noqa: PLC0415
+
         value = value.cpu() if hasattr(value, "cpu") else value
         return Given(np.asarray(value, dtype=np.float32))
     return value
 
 
 GivenClip = SkipJsonSchema[
-    Annotated[InstanceOf[Given], PlainSerializer(Given.describe, return_type=str)]
+    Annotated[
+        Given,
+        # Of its own accord pydantic would look at the field's type, and for that import numpy.
+        GetPydanticSchema(lambda _source, _handler: is_instance_schema(Given)),
+        PlainSerializer(Given.describe, return_type=str),
+    ]
 ]
 
 

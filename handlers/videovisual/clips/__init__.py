@@ -10,15 +10,10 @@ that a caller can get wrong is raised from `videovisual.errors`.
 from __future__ import annotations
 
 from videovisual.clips.limits import Limits
-from videovisual.clips.opening import (
-    frame_files,
-    open_bytes,
-    open_frames,
-    open_parts,
-    open_path,
-)
+from videovisual.clips.opening import open_bytes, open_frames, open_parts, open_path
 from videovisual.clips.sampling import Clip, Sampling, plan, sample
 from videovisual.clips.source import Source, SourceInfo
+from videovisual.folder import frame_files
 
 __all__ = [
     "Clip",

@@ -15,8 +15,10 @@ from videovisual.clips.archive import Archive
 from videovisual.clips.arrays import FRAMES, ArraySource, NpzSource
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Source
-from videovisual.clips.stills import Still, StillsSource, in_memory, natural
-from videovisual.errors import InvalidRequest, MalformedClip, MissingExtra
+from videovisual.clips.stills import Still, StillsSource, in_memory
+from videovisual.errors import InvalidRequest, MalformedClip
+from videovisual.extras import needs
+from videovisual.folder import frame_files, natural
 
 DEFAULT_LIMITS = Limits()
 
@@ -66,15 +68,6 @@ def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
         return open_bytes(path.read_bytes(), limits)
     except OSError as error:
         raise InvalidRequest(f"{path} can't be read: {error}.") from error
-
-
-def frame_files(folder: Path) -> list[Path]:
-    """The files of a folder that are taken as its frames, in natural order of their names.
-
-    Subfolders and names that begin with a dot are left out.
-    """
-    files = [file for file in folder.iterdir() if file.is_file() and file.name[0] != "."]
-    return sorted(files, key=lambda file: natural(file.name))
 
 
 def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> Source:
@@ -146,14 +139,6 @@ def _open_zip(data: bytes, sha256: str, limits: Limits) -> Source:
 
 
 def _open_video(data: bytes, name: str, sha256: str, limits: Limits) -> Source:
-    try:
+    with needs("video", "Without it, send a zip of frames or an npz."):
         from videovisual.clips.video import VideoSource  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if error.name != "av":
-            raise
-        raise MissingExtra(
-            "Videos need PyAV: pip install 'videovisual[video]'. Without it, send a zip of "
-            "frames or an npz.",
-            extra="video",
-        ) from error
     return VideoSource(data, name, sha256, limits)

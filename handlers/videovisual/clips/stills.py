@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zipfile
 import zlib
@@ -58,12 +57,6 @@ class Still:
 def in_memory(name: str, data: bytes) -> Still:
     """A picture whose bytes are at hand."""
     return Still(name, lambda: io.BytesIO(data))
-
-
-def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key by which `frame2` comes before `frame10`."""
-    parts = re.split(r"(\d+)", name)
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
 
 
 class StillsSource(Source):

@@ -6,13 +6,12 @@ to_png(drawn), to_gif(drawn), to_mp4(drawn), to_html(answer, drawn)
 
 from __future__ import annotations
 
-from videovisual.render.checks import doubts
+from videovisual.doubts import doubts
 from videovisual.render.compose import overlay
 from videovisual.render.film import Film
 from videovisual.render.filmstrip import strip, to_png
 from videovisual.render.gif import to_gif
 from videovisual.render.heat import Heat, heat, smooth
-from videovisual.render.npz import to_npz
 from videovisual.render.panel import Panel, panels
 from videovisual.render.report import report_data, to_html
 from videovisual.render.video import X264, to_mp4
@@ -32,6 +31,5 @@ __all__ = [
     "to_gif",
     "to_html",
     "to_mp4",
-    "to_npz",
     "to_png",
 ]

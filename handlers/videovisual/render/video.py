@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from videovisual.errors import MissingExtra
+from videovisual.extras import needs
 from videovisual.render.film import Film
 from videovisual.render.panel import Panel
 from videovisual.render.sheet import Sheet
@@ -43,14 +43,8 @@ def to_mp4(panels: Sequence[Panel]) -> bytes:
         MissingExtra: PyAV is not installed.
         TooLarge, MalformedClip: the source's frames can't be decoded.
     """
-    try:
+    with needs("video", "Without it, ask for gif or html."):
         import av  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtra(
-            "Writing mp4 needs PyAV: pip install 'videovisual[video]'. Without it, ask for "
-            "output=gif or output=html.",
-            extra="video",
-        ) from None
     film = panels[0].shown
     sheet = Sheet(panels, film, LARGEST)
     with tempfile.TemporaryDirectory(prefix="videovisual-") as folder:

@@ -53,6 +53,14 @@ def test_a_key_file_that_is_not_there(tmp_path: Path) -> None:
     assert "none.json" in found.found
 
 
+@pytest.mark.parametrize("extra", ["pictures", "video"])
+def test_a_missing_extra_is_worth_a_note(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup, "_version", lambda _: "")
+    found = only(getattr(checkup, extra)())
+    assert found.level is Level.NOTE
+    assert f"videovisual[{extra}]" in found.fix
+
+
 def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setattr(checkup, "PORTS", (taken.getsockname()[1],))

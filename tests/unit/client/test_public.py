@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 import videovisual_client
 from videovisual import errors as server_errors
@@ -61,66 +56,6 @@ def test_the_tree_is_drawn_as_it_is() -> None:
             assert getattr(errors, name) is getattr(server_errors, name)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import videovisual_client",
-        "import videovisual_client.cli",
-        "from videovisual_client.commands import bench, classify, compare, doctor, explain",
-    ],
-)
-def test_the_client_needs_none_of_the_servers_packages(code: str) -> None:
-    """Only what the base install brings, whatever else lies in this environment."""
-    blocked = [
-        "torch",
-        "torchvision",
-        "av",
-        "ts",
-        "psutil",
-        "requests",
-        "yaml",
-        "safetensors",
-        "filelock",
-        "captum",
-    ]
-    script = (
-        f"import sys\nfor name in {blocked}: sys.modules[name] = None\n{code}\n"
-        "assert not any(name.startswith('torch.') for name in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_packages_are_typed() -> None:
     folder = Path(videovisual_client.__file__).parent
     assert (folder / "py.typed").is_file()
-
-
-def test_local_without_torch_says_what_to_install(tmp_path: Path) -> None:
-    script = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from videovisual_client.cli import main\n"
-        f"main(['classify', {str(tmp_path)!r}, '--model', 'i3d-motion', '--local'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "videovisual[server]" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_the_light_client_knows_the_models_names() -> None:
-    script = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from videovisual_client.cli import main\n"
-        "main(['models', '--json'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert {"name": "i3d-motion", "archived": False} in [
-        {**model, "archived": False} for model in json.loads(done.stdout)
-    ]

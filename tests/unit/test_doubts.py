@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.render.made import answer, saliency
 
-from videovisual.render import doubts
+from videovisual.doubts import doubts
 
 
 def found(faithfulness: dict[str, float | None] | None = None, **facts: Any) -> list[str]:

@@ -1,0 +1,23 @@
+"""Which side of a signed map is wanted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from videovisual.errors import InvalidParameter
+
+Polarity = Literal["positive", "negative", "both"]
+"""What speaks for the target, what speaks against it, or the map as it is."""
+
+
+def check_polarity(polarity: Polarity, what: str, *, signed: bool) -> None:
+    """Raises InvalidParameter where `what`, a map or its method, has no such side."""
+    allowed = ["positive", "negative", "both"] if signed else ["positive", "both"]
+    if polarity not in allowed:
+        reason = "" if signed else f": {what} is unsigned and has no evidence against the target"
+        raise InvalidParameter(
+            f"polarity = {polarity!r} is not allowed{reason}. Give {' or '.join(allowed)}.",
+            parameter="polarity",
+            given=polarity,
+            allowed=allowed,
+        )

@@ -1,0 +1,178 @@
+"""What the base install can do, without arrays, pictures, videos and torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import light
+from tests.unit.client.server import Asked, Said, Stage, answer
+from tests.unit.client.test_job import ACCEPTED, DONE, MAP, PARTIAL, RESULT, RICH_STEP
+
+from videovisual.npz import to_npz
+from videovisual.protocol import Answer
+from videovisual.saliency import Saliency
+from videovisual_client.cli import main
+
+PICTURES = "Arrays and pictures need numpy and Pillow: pip install 'videovisual[pictures]'."
+
+QUESTIONS = """
+import asyncio, json, pickle, sys
+from videovisual_client import AsyncClient, Cancelled, Client, MissingExtra, Partial, Progress
+
+url, clip = sys.argv[1:]
+
+def refused(what):
+    try:
+        what()
+    except MissingExtra as error:
+        return error.message
+    raise AssertionError("not refused")
+
+def look(result, told):
+    assert result.predictions[0].label == "ironing"
+    assert [type(event) for event in told] == [Progress, Partial]
+    assert pickle.loads(pickle.dumps(result)) == result
+    result.save("answer.json")
+    result.save("map.npz")
+    wanting = [
+        lambda: result.saliency,
+        lambda: told[1].map,
+        lambda: result.explanations[0].map.to_numpy(),
+        result.source,
+        result.source_frames,
+        result.panels,
+        *(lambda suffix=suffix: result.save(f"a.{suffix}") for suffix in ("png", "gif", "html")),
+    ]
+    return {refused(what).partition(" Without")[0] for what in wanting}
+
+async def ask():
+    told = []
+    async with AsyncClient(url, token="") as client:
+        await client.classify(clip, model="m")
+        tell = {"on_progress": told.append, "on_partial": told.append}
+        result = await client.explain(clip, model="m", **tell)
+        job = await client.submit(clip, model="m")
+        await job.cancel()
+    return look(result, told)
+
+told = []
+with Client(url, token="") as client:
+    client.classify(clip, model="m")
+    tell = {"on_progress": told.append, "on_partial": told.append}
+    result = client.explain(clip, model="m", **tell)
+    (other,) = client.explain_many([clip], model="m")
+    assert other.answer == result.answer
+    client.submit(clip, model="m").cancel()
+print(json.dumps(sorted(look(result, told) | asyncio.run(ask()))))
+"""
+
+
+def script(asked: Asked) -> Said:
+    if b'{"cancel"' in asked.body:
+        return Said({"cancelled": True})
+    if not asked.field("stream"):
+        return Said(RESULT["answer"])
+    partial = [PARTIAL] if asked.field("partial_every_s") else []
+    return Said(lines=iter([ACCEPTED, RICH_STEP, *partial, RESULT, DONE]))
+
+
+@pytest.fixture
+def asks(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A server for commands that run in a folder of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VIDEOVISUAL_URL", stage.url)
+    monkeypatch.setenv("VIDEOVISUAL_TOKEN", "")
+    monkeypatch.setenv("COLUMNS", "300")
+    stage.script = script
+    return stage
+
+
+@pytest.mark.parametrize(
+    "code", ["import videovisual_client", "import videovisual_client.cli", "import videovisual"]
+)
+def test_nothing_else_is_imported(code: str) -> None:
+    light.python(code)
+
+
+def test_every_command_has_its_help() -> None:
+    for done in light.videovisual(["--help"], *([name, "--help"] for name in main.commands)):
+        assert done.status == 0, done.error
+        assert "Usage" in done.stdout
+
+
+def test_both_clients_ask_and_save_and_refuse_arrays(asks: Stage, folder: Path) -> None:
+    assert json.loads(light.python(QUESTIONS, asks.url, str(folder))) == [PICTURES]
+    saved = Saliency.from_npz(Path("map.npz").read_bytes())
+    np.testing.assert_array_equal(saved.map, MAP)
+    assert json.loads(Path("answer.json").read_text())["model"] == "i3d-motion"
+
+
+def test_commands_ask_and_print(asks: Stage, folder: Path) -> None:
+    commands = [
+        ["classify"],
+        ["explain", "-o", "map.npz", "-o", "answer.json"],
+        ["evaluate"],
+        ["bench", "--requests", "2", "--warm-up", "0", "--method", "gradient"],
+    ]
+    asked = [[*words, str(folder), "--model", "m"] for words in commands]
+    for done in light.videovisual(*asked):
+        assert done.status == 0, done.error
+        assert done.stdout
+    for done in light.videovisual(*([*words, "--json"] for words in asked)):
+        assert done.status == 0, done.error
+        assert json.loads(done.stdout)
+    assert Path("map.npz").read_bytes() == to_npz(answer())
+    assert Answer.model_validate_json(Path("answer.json").read_text()) == answer()
+
+
+def test_a_folder_of_clips(asks: Stage, folder: Path) -> None:
+    (done,) = light.videovisual(["explain", str(folder.parent), "--model", "m", "--json"])
+    assert done.status == 0, done.error
+    assert json.loads(done.stdout)["clips"] == 1
+    assert Path("results/grad_cam/m/frames.npz").is_file()
+
+
+def test_pictures_are_refused_before_anything_is_asked(asks: Stage, folder: Path) -> None:
+    clip, clips = str(folder), str(folder.parent)
+    for done in light.videovisual(
+        ["explain", clip, "--model", "m", "-o", "strip.png"],
+        ["explain", clip, "--model", "m", "-o", "overlay.mp4"],
+        ["explain", clips, "--model", "m", "--format", "html"],
+        ["compare", clip, "--model", "m"],
+        ["compare", clips, "--model", "m"],
+    ):
+        assert done.status == 1, done.error
+        assert done.stderr.startswith(f"missing_extra: {PICTURES}")
+    assert asks.asked == []
+
+
+def test_other_commands_name_their_extra(asks: Stage) -> None:
+    extras = {
+        ("classify", ".", "--model", "i3d-motion", "--local"): "server",
+        ("serve", "i3d-motion"): "server",
+        ("archive", "i3d-motion"): "server",
+        ("archive", "--list"): "server",
+        ("train-motion", "r3d-motion"): "server",
+        ("ui",): "ui",
+    }
+    for done, extra in zip(light.videovisual(*extras), extras.values(), strict=True):
+        assert done.status == 1
+        assert f"pip install 'videovisual[{extra}]'" in done.stderr
+
+
+def test_models_are_known_by_name_and_doctor_looks(asks: Stage) -> None:
+    asks.play(Said({"status": "Healthy"}))
+    models, doctor = light.videovisual(["models", "--json"], ["doctor", "--json"])
+    assert "i3d-motion" in [model["name"] for model in json.loads(models.stdout)]
+    found = {finding["name"]: finding for finding in json.loads(doctor.stdout)}
+    assert found["server"]["level"] == "ok"
+    assert "light client" in found["torch"]["found"]
+
+
+@pytest.mark.parametrize("name", ["motion", "Saliency", "load", "explain", "classify"])
+def test_the_library_names_its_extra(name: str) -> None:
+    code = f"import videovisual\ntry: videovisual.{name}\nexcept Exception as error: print(error)"
+    assert "pip install 'videovisual[" in light.python(code)

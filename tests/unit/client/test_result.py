@@ -1,0 +1,49 @@
+"""Results: decoded when they are looked at, kept, compared, pickled."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from tests.unit.client.server import answer
+
+from videovisual.protocol import Array
+from videovisual_client import Explained, Partial
+
+MAP = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+
+
+def broken(array: Array) -> Array:
+    return array.model_copy(update={"base64": array.base64[:-8]})
+
+
+def test_a_saliency_is_decoded_once_and_travels_along() -> None:
+    result, other = Explained(answer(), "clip.mp4"), Explained(answer(), "clip.mp4")
+    np.testing.assert_array_equal(result.saliency.map, MAP)
+    assert result.saliency is result.saliency
+    for same in (other, pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+        assert same == result
+        np.testing.assert_array_equal(same.saliency.map, MAP)
+
+
+def test_a_partial_map_is_decoded_once_and_travels_along() -> None:
+    partial = Partial("step", "ironing", Array.of(MAP), 3)
+    np.testing.assert_array_equal(partial.map, MAP)
+    assert partial.map is partial.map
+    back = pickle.loads(pickle.dumps(partial))
+    assert back == partial
+    np.testing.assert_array_equal(back.map, MAP)
+    assert "base64" not in repr(partial)
+
+
+def test_a_broken_map_is_found_when_it_is_looked_at() -> None:
+    told = answer()
+    told.explanations[0].map = broken(told.explanations[0].map)
+    result = Explained(told, "clip.mp4")
+    assert result.predictions
+    with pytest.raises(ValueError, match="buffer size"):
+        _ = result.saliency
+    with pytest.raises(ValueError, match="buffer size"):
+        _ = Partial("step", "ironing", broken(Array.of(MAP)), 3).map
