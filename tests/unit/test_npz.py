@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -34,6 +35,12 @@ def test_numpy_reads_what_the_answer_says() -> None:
     assert found["curve"].dtype == np.float32
     assert json.loads(str(found["answer"]))["predictions"][0]["label"] == "wäving"
     assert "map" not in json.loads(str(found["answer"]))["explanations"][0]
+
+
+def test_values_begin_where_the_format_wants_them() -> None:
+    made = saliency()
+    with zipfile.ZipFile(io.BytesIO(to_npz(answer(made)))) as archive:
+        assert (archive.getinfo("map.npy").file_size - made.map.nbytes) % 64 == 0
 
 
 @pytest.mark.parametrize("signed", [False, True])

@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from videovisual.digest import file_sha256
-from videovisual.errors import DownloadError, MissingExtra, WeightsError
+from videovisual.errors import DownloadError, WeightsError
+from videovisual.extras import needs
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.classifier import Classifier
 from videovisual.zoo.layout import fit
@@ -106,14 +107,8 @@ def _published(card: ModelCard) -> Path:
 
 
 def _tools(card: ModelCard) -> ModuleType:
-    try:
+    with needs("server", f"{card.name} has weights or labels to be fetched or converted."):
         import videovisual_archive  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtra(
-            f"The weights or labels of {card.name} must be fetched or converted, and the archive "
-            "tools are not here. Install them with: pip install 'videovisual[server]'.",
-            extra="server",
-        ) from None
     return videovisual_archive
 
 
