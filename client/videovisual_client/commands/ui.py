@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import webbrowser
 
 import click
@@ -35,7 +36,8 @@ def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
     def ready(address: str) -> None:
         out.print(f"The viewer is at {address} (Ctrl-C ends it)", soft_wrap=True)
         if opened:
-            webbrowser.open(address)
+            # Some browsers are waited for, and they wait for the page.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     where = "this computer" if place.local else place.url
     with place.open() as asker, contextlib.suppress(KeyboardInterrupt):
