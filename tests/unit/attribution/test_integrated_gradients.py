@@ -1,12 +1,18 @@
-"""Integrated gradients refined until they add up."""
+"""Integrated gradients from each baseline, and refined until they add up."""
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
+import torch
+from captum import attr
+from tests.frames import blocks
 
 from videovisual import explain, motion, zoo
 from videovisual.attribution import integrated_gradients
+from videovisual.attribution.blur import blur
 from videovisual.errors import InvalidParameter
 from videovisual.zoo import Classifier
 
@@ -61,3 +67,74 @@ def test_only_midpoints_can_be_refined(classifier: Classifier) -> None:
             rule="left",
             tolerance=0.01,
         )
+
+
+@pytest.fixture(scope="module")
+def clip(classifier: Classifier) -> torch.Tensor:
+    """As small as the network takes: [3, 8, 32, 48]."""
+    return classifier.prepare(blocks(8, 64, 64))[:, :, :32, :48].contiguous()
+
+
+def captums(classifier: Classifier, clip: torch.Tensor, start: torch.Tensor) -> np.ndarray:
+    """Three midpoints from a baseline [3, T, H, W], by Captum."""
+    theirs = attr.IntegratedGradients(classifier.network).attribute(
+        clip[None],
+        start[None],
+        target=1,
+        n_steps=3,
+        method="riemann_middle",
+        internal_batch_size=1,
+    )
+    values: np.ndarray = theirs[0].sum(dim=0).detach().numpy()
+    return values
+
+
+def starts(classifier: Classifier, clip: torch.Tensor, baseline: str) -> torch.Tensor:
+    """What the documents say of a baseline, in the model's space: [B, 3, T, H, W]."""
+    spec = classifier.card.input
+    mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (spec.mean, spec.std))
+    if baseline == "blur":
+        return blur(clip, classifier.card.blur_sigma)[None]
+    if baseline == "noise":
+        drawn = torch.rand(2, *clip.shape, generator=torch.Generator().manual_seed(5))
+        return (drawn - mean) / std
+    level = {"black": 0.0, "grey": 0.5}[baseline]
+    return ((level - mean) / std).expand_as(clip)[None]
+
+
+@pytest.mark.parametrize("baseline", ["black", "grey", "blur", "noise"])
+def test_each_baseline_is_where_the_path_starts(
+    classifier: Classifier, clip: torch.Tensor, baseline: str
+) -> None:
+    given = {"noise_baselines": 2} if baseline == "noise" else {}
+    ours = explain(
+        classifier, clip, "integrated_gradients", 1, seed=5, steps=3, baseline=baseline, **given
+    )
+    begun = starts(classifier, clip, baseline)
+    theirs = np.mean([captums(classifier, clip, start) for start in begun], axis=0)
+    assert np.linalg.norm(ours.map - theirs) < 1e-3 * np.linalg.norm(theirs)
+    with torch.inference_mode():
+        scores = classifier.network(torch.cat([begun, clip[None]]))[:, 1].double()
+    rise = scores[-1] - scores[:-1].mean()
+    assert ours.diagnostics["logit_rise"] == pytest.approx(float(rise), rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["tensor", "array"])
+def test_a_baseline_may_be_given(classifier: Classifier, clip: torch.Tensor, kind: str) -> None:
+    start = clip.flip(1).contiguous()
+    given = start if kind == "tensor" else start.numpy()
+    ours = explain(classifier, clip, "integrated_gradients", 1, steps=3, baseline=given)
+    theirs = captums(classifier, clip, start)
+    assert np.linalg.norm(ours.map - theirs) < 1e-3 * np.linalg.norm(theirs)
+    told = ours.provenance["parameters"]["baseline"]
+    assert told == f"sha256:{hashlib.sha256(start.numpy().tobytes()).hexdigest()}"
+
+
+@pytest.mark.parametrize("wrong", ["shape", "nan"])
+def test_a_given_baseline_that_does_not_fit_is_refused(
+    classifier: Classifier, clip: torch.Tensor, wrong: str
+) -> None:
+    given = clip[:, :4] if wrong == "shape" else torch.full_like(clip, torch.nan)
+    with pytest.raises(InvalidParameter, match="finite and of the clip's shape") as caught:
+        explain(classifier, clip, "integrated_gradients", 1, baseline=given)
+    assert caught.value.detail["parameter"] == "baseline"
