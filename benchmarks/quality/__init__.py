@@ -1,0 +1,1 @@
+"""Whether the quick searches find what the published ones do."""

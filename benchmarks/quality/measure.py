@@ -1,0 +1,73 @@
+"""One search of one clip, by one preset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from videovisual import motion, zoo
+from videovisual.attribution.method import Case
+from videovisual.attribution.parameters import PerturbationParameters
+from videovisual.attribution.perturbation import ep_3d, step
+from videovisual.attribution.perturbation.preset import Preset
+from videovisual.attribution.perturbation.search import search
+from videovisual.engine.engine import run
+from videovisual.engine.oracle import Oracle
+from videovisual.explanation import read
+
+AREA = 0.1
+METHODS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process is to search.
+
+    Attributes:
+        model: a motion model's name.
+        method, preset: of `METHODS`.
+        clip: the index of a held-out clip of Motion, whose class is the target.
+    """
+
+    model: str
+    method: str
+    preset: str
+    clip: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of it.
+
+    Attributes:
+        clip: its index.
+        objective: the lowest that the search met.
+        soft, hard: the target's probability behind the mask as it is, and cut to 0 and 1.
+        iterations: after which it ended.
+    """
+
+    clip: int
+    objective: float
+    soft: float
+    hard: float
+    iterations: int
+
+
+def measure(task: Task) -> Found:
+    """Search on one thread."""
+    torch.set_num_threads(1)
+    classifier = zoo.load(task.model)
+    sample = motion.sample(task.clip)
+    case = Case(read(classifier, sample.frames).clip, sample.label, classifier.card)
+    parameters = PerturbationParameters(area=(AREA,))
+    work = search(case, parameters, alike(METHODS[task.method][task.preset]))
+    facts = run(Oracle(classifier.network, "cpu"), work).diagnostics
+    area = facts["areas"][0]
+    kept = area["probability_preserve"]
+    return Found(task.clip, area["objective"], kept["soft"], kept["hard"], facts["iterations"])
+
+
+def alike(preset: Preset) -> Preset:
+    """The preset with the model's own blur, so that all search for the same."""
+    return replace(preset, blur=None)

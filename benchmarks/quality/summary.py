@@ -1,0 +1,65 @@
+"""The two presets of a method held against each other, clip by clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+OBJECTIVE = 1.02
+PROBABILITY = -0.01
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Medians over the clips that both presets were run on.
+
+    Attributes:
+        clips: how many.
+        objective: the default's over the reference's.
+        hard, soft: the target's probability behind the mask, cut hard and not: the default's less
+            the reference's.
+        iterations: the default's.
+    """
+
+    clips: int
+    objective: float
+    hard: float
+    soft: float
+    iterations: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether the default is as good as the reference."""
+        return self.objective <= OBJECTIVE and self.hard >= PROBABILITY
+
+    def __str__(self) -> str:
+        return (
+            f"objective × {self.objective:.3f}, hard {self.hard:+.3f}, soft {self.soft:+.3f}, "
+            f"{self.iterations:.0f} iterations, {self.clips} clips"
+        )
+
+
+def compare(presets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Comparison | None:
+    """Of a method's results by preset and clip; None where no clip was searched by both."""
+    ours, theirs = presets.get("default", {}), presets.get("reference", {})
+    both = [(ours[clip], theirs[clip]) for clip in ours if clip in theirs]
+    if not both:
+        return None
+    return Comparison(
+        len(both),
+        median(one["objective"] / other["objective"] for one, other in both),
+        median(one["hard"] - other["hard"] for one, other in both),
+        median(one["soft"] - other["soft"] for one, other in both),
+        median(one["iterations"] for one, _ in both),
+    )
+
+
+def summarise(results: Mapping[str, Any]) -> Iterator[tuple[str, str, Comparison]]:
+    """Each model and method with what comes of the comparison."""
+    for model, methods in results.items():
+        for method, presets in methods.items():
+            comparison = compare(presets)
+            if comparison is not None:
+                yield model, method, comparison
