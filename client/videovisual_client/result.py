@@ -26,8 +26,12 @@ PICTURES = ("png", "gif", "mp4", "html")
 FORMATS = ("json", "npz", *PICTURES)
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Path, clip: Path | None = None) -> str:
     """The format that a file's suffix names, once it is sure that it can be written here.
+
+    Args:
+        path: the file to write.
+        clip: as of `check_format`.
 
     Raises:
         UnknownOutput: another suffix.
@@ -40,15 +44,29 @@ def format_of(path: Path) -> str:
             output=suffix,
             allowed=list(FORMATS),
         )
-    check_format(suffix)
+    check_format(suffix, clip)
     return suffix
 
 
-def check_format(name: str) -> None:
-    """Raises MissingExtra: a picture without the extra `pictures`, or an mp4 without `video`."""
-    if name in PICTURES:
-        with needs("pictures", "Without them an explanation can be saved as npz or json."):
-            importlib.import_module("videovisual.render")
+def check_format(name: str, clip: Path | None = None) -> None:
+    """Make sure that a format can be written here.
+
+    Args:
+        name: one of `FORMATS`.
+        clip: what a picture is to be drawn over, where that is known.
+
+    Raises:
+        MissingExtra: a picture without the extra `pictures`; an mp4, or a picture over a video
+            file, without `video`.
+    """
+    if name not in PICTURES:
+        return
+    with needs("pictures", "Without them an explanation can be saved as npz or json."):
+        importlib.import_module("videovisual.render")
+        from videovisual.clips import formats  # noqa: PLC0415
+    if clip is not None and formats.is_video(clip):
+        with needs("video", "Without it, ask for npz or json, or give a folder of frames."):
+            importlib.import_module("av")
     if name == "mp4":
         with needs("video", "Without it, ask for gif or html."):
             importlib.import_module("av")

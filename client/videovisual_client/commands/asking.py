@@ -77,7 +77,8 @@ def ask_all(
         MissingExtra: such pictures can't be made here.
     """
     for name in formats:
-        check_format(name)
+        for named in clips:
+            check_format(name, named.path)
     jobs = Jobs()
     missing: Missing | None = {} if spare else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ def compare(
                 --methods grad_cam,integrated_gradients,step --area 0.1 -o compare.png
               videovisual compare clip.mp4 --model i3d-motion --methods all --local -o compare.mp4
     """
+    with needs("pictures", "Without them, use `explain` with several --method."):
+        importlib.import_module("numpy")
     every = methods.strip().lower() == ALL
     names = known(
         [entry.name for entry in catalogue.ENTRIES]
@@ -96,7 +99,7 @@ def compare(
     pictures = output or (Path("compare.png"),)
     if clips is None:
         for path in pictures:
-            format_of(path)
+            format_of(path, clip)
     with place.open() as asker:
         if clips is not None:
             summary = ask_all(

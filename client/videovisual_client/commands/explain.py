@@ -95,7 +95,7 @@ def explain(
     if formats:
         raise click.UsageError("--format is for a folder of clips. Name the files with -o.")
     for path in output:
-        format_of(path)
+        format_of(path, clip)
     with place.open() as asker:
         result = ask_one(asker, clip, model, methods, **options)
     written = [result.save(path) for path in output]

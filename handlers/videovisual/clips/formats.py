@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from videovisual.errors import InvalidRequest, UnsupportedMedia
 
 VIDEO = ("mp4", "mov", "webm", "mkv", "avi", "gif")
@@ -14,7 +16,7 @@ ACCEPTED = (
 
 _MP4_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")
-_MATROSKA_HEADER_BYTES = 64
+_HEAD_BYTES = 64
 
 
 def sniff(data: bytes) -> str:
@@ -37,11 +39,20 @@ def sniff(data: bytes) -> str:
     return name
 
 
+def is_video(path: Path) -> bool:
+    """Whether that is a file of one of `VIDEO`, by its content; not if it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return _video(file.read(_HEAD_BYTES)) is not None
+    except OSError:
+        return False
+
+
 def _video(data: bytes) -> str | None:
     if data[4:8] in _MP4_FIRST_BOXES and data[8:12] not in _STILL_BRANDS:
         return "mov" if data[4:8] != b"ftyp" or data[8:12] == b"qt  " else "mp4"
     if data.startswith(b"\x1aE\xdf\xa3"):
-        return "webm" if b"webm" in data[:_MATROSKA_HEADER_BYTES] else "mkv"
+        return "webm" if b"webm" in data[:_HEAD_BYTES] else "mkv"
     if data.startswith(b"RIFF") and data[8:12] == b"AVI ":
         return "avi"
     if data.startswith((b"GIF87a", b"GIF89a")):

@@ -10,6 +10,7 @@ import pytest
 from tests import light
 from tests.unit.client.server import Asked, Said, Stage, answer
 from tests.unit.client.test_job import ACCEPTED, DONE, MAP, PARTIAL, RESULT, RICH_STEP
+from tests.unit.clips.makers import encode
 
 from videovisual.npz import to_npz
 from videovisual.protocol import Answer
@@ -17,6 +18,8 @@ from videovisual.saliency import Saliency
 from videovisual_client.cli import main
 
 PICTURES = "Arrays and pictures need numpy and Pillow: pip install 'videovisual[pictures]'."
+VIDEO = "Videos need PyAV: pip install 'videovisual[video]'. Without it, ask for npz or json,"
+DRAWN = ("png", "gif", "mp4", "html")
 
 QUESTIONS = """
 import asyncio, json, pickle, sys
@@ -90,6 +93,15 @@ def asks(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage
     return stage
 
 
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A real video file whose name doesn't say so, in a folder of clips."""
+    path = tmp_path / "clips" / "clip.avi"
+    path.parent.mkdir()
+    path.write_bytes(encode())
+    return path
+
+
 @pytest.mark.parametrize(
     "code", ["import videovisual_client", "import videovisual_client.cli", "import videovisual"]
 )
@@ -142,11 +154,41 @@ def test_pictures_are_refused_before_anything_is_asked(asks: Stage, folder: Path
         ["explain", clip, "--model", "m", "-o", "overlay.mp4"],
         ["explain", clips, "--model", "m", "--format", "html"],
         ["compare", clip, "--model", "m"],
+        ["compare", clip, "--model", "m", "-o", "numbers.json"],
         ["compare", clips, "--model", "m"],
     ):
         assert done.status == 1, done.error
         assert done.stderr.startswith(f"missing_extra: {PICTURES}")
     assert asks.asked == []
+
+
+def test_pictures_over_a_video_are_refused_before_anything_is_asked(
+    asks: Stage, video: Path
+) -> None:
+    clip, clips = str(video), str(video.parent)
+    for done in light.videovisual(
+        *(["explain", clip, "--model", "m", "-o", f"a.{suffix}"] for suffix in DRAWN),
+        ["explain", clips, "--model", "m", "--format", "png"],
+        ["compare", clip, "--model", "m"],
+        ["compare", clips, "--model", "m"],
+        refused=light.BEYOND_PICTURES,
+    ):
+        assert done.status == 1, done.error
+        assert done.stderr.startswith(f"missing_extra: {VIDEO}")
+    assert asks.asked == []
+
+
+def test_without_pyav_numbers_of_a_video_and_pictures_over_frames(
+    asks: Stage, video: Path, folder: Path
+) -> None:
+    asked = {"numbers.json": "explain", "map.npz": "explain", "overlap.json": "compare"}
+    for done in light.videovisual(
+        *([command, str(video), "--model", "m", "-o", name] for name, command in asked.items()),
+        ["explain", str(folder), "--model", "m", "-o", "strip.png"],
+        refused=light.BEYOND_PICTURES,
+    ):
+        assert done.status == 0, done.error
+    assert {path.name for path in Path().iterdir() if path.is_file()} == {*asked, "strip.png"}
 
 
 def test_other_commands_name_their_extra(asks: Stage) -> None:
