@@ -18,6 +18,9 @@ from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.errors import InvalidParameter
 from videovisual.suggest import nearest
 
+LARGE = 3 * 16 * 112 * 112
+"""Values of a clip from which a processor runs a network faster with its channels last."""
+
 
 def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None:
     """Raises InvalidParameter unless the network has a module of that name."""
@@ -90,7 +93,7 @@ class Oracle:
                 applied = kind.apply(self.network, clips, targets).detach()
             return Reading(clips.new_empty(len(clips), 0), applied=applied)
         with TORCH.shared(), self._convolutions:
-            return self._read(kind, clips, targets)
+            return self._read(kind, _arranged(kind, clips), targets)
 
     def _read(self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
         if targets is None or kind.name == "scores":
@@ -103,7 +106,7 @@ class Oracle:
             leaf = clips.detach().requires_grad_()
             logits = self.network(leaf)
             (gradient,) = torch.autograd.grad(_objective(kind, logits, targets), leaf)
-        return Reading(logits.detach(), gradient=gradient)
+        return Reading(logits.detach(), gradient=gradient.contiguous())
 
     def _at_layer(
         self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor, layer: str
@@ -120,6 +123,17 @@ class Oracle:
                 )
             (gradient,) = torch.autograd.grad(_objective(kind, logits, targets), leaves[0])
         return Reading(logits.detach(), activation=leaves[0].detach(), activation_gradient=gradient)
+
+
+def _arranged(kind: Kind, clips: torch.Tensor) -> torch.Tensor:
+    """The clips in the order in memory by which the network's pass is fastest.
+
+    With one thread, backward passes lose by it what forward ones gain.
+    """
+    large = clips.device.type == "cpu" and clips[0].numel() >= LARGE
+    if large and (kind.name != "gradient" or torch.get_num_threads() > 1):
+        return clips.contiguous(memory_format=torch.channels_last_3d)
+    return clips
 
 
 def _objective(kind: Kind, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

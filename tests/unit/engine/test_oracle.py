@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch import nn
 
 from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Objective, Probe
@@ -57,6 +60,44 @@ def test_batches_don_t_change_the_answer(small: Classifier, clips: torch.Tensor)
     assert together.gradient is not None
     torch.testing.assert_close(alone.logits, together.logits, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(alone.gradient, together.gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("side", "threads", "asked", "last"),
+    [
+        (112, 1, {}, True),
+        (112, 1, {"layer": "layer3"}, True),
+        (112, 1, {"gradient": True}, False),
+        (112, 2, {"gradient": True}, True),
+        (64, 2, {"gradient": True}, False),
+    ],
+)
+def test_large_clips_have_their_channels_last(
+    small: Classifier, threads: int, side: int, asked: dict[str, Any], last: bool
+) -> None:
+    clips = torch.randn(1, 3, 16, side, side)
+    seen = []
+
+    def note(_module: nn.Module, given: tuple[torch.Tensor]) -> None:
+        seen.append(given[0].is_contiguous(memory_format=torch.channels_last_3d))
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    hook = small.network.register_forward_pre_hook(note)
+    try:
+        probe = Probe(clips, torch.tensor([1]), **asked)
+        reading = Oracle(small.network, "cpu").evaluate(probe)
+    finally:
+        hook.remove()
+        torch.set_num_threads(before)
+    assert seen == [last]
+    leaf = clips.clone().requires_grad_()
+    logits = small.network(leaf)
+    torch.testing.assert_close(reading.logits, logits.detach(), rtol=1e-4, atol=1e-5)
+    if reading.gradient is not None:
+        (gradient,) = torch.autograd.grad(logits[0, 1], leaf)
+        assert reading.gradient.is_contiguous()
+        torch.testing.assert_close(reading.gradient, gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_a_layers_gradient_needs_no_graph_below_it(
