@@ -15,9 +15,8 @@ import av
 from rich.console import Console
 
 from videovisual import clips, faithfulness, motion, render
-from videovisual.engine.progress import Progress
 from videovisual_archive import archive, fetch
-from videovisual_client import Client, Explained
+from videovisual_client import Client, Explained, Progress
 from videovisual_client.describe import describe
 from videovisual_client.torchserve import Server
 
