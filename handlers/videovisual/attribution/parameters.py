@@ -83,7 +83,7 @@ class IntegratedGradientsParameters(Parameters):
     """Parameters of `integrated_gradients`."""
 
     steps: int = Field(
-        default=10, ge=1, le=1000, description="points on the path from the baseline to the clip"
+        default=16, ge=1, le=1000, description="points on the path from the baseline to the clip"
     )
     rule: Literal["midpoint", "gauss_legendre", "left"] = Field(
         default="midpoint", description="where on the path the points lie, and their weights"
