@@ -84,6 +84,8 @@ class VideoHandler:
 
     def handle(self, data: list[Mapping[str, Any]], context: Any) -> list[bytes]:
         """One round of TorchServe's loop over all active requests."""
+        # Before its requests are open, or they would be taken for those of the last silence.
+        self._called = time.monotonic()
         numbers = [context.get_request_id(index) for index in range(len(data))]
         if len(data) == 1 and context.get_request_header(0, "describe") == "True":
             return [self._describe(context, numbers[0])]
@@ -156,12 +158,20 @@ class VideoHandler:
             if time.monotonic() - tidied > TIDY_S and self._called > tidied:
                 tidied = time.monotonic()
                 trim_memory()
-            if time.monotonic() - self._called > LOST_S:
-                for lost in list(self._open.values()):
-                    lost.cancel()
+            self._miss_lost()
             self._service.measure()
             for sample in self._counts.drain():
                 self._metrics[sample.metric].add_or_update(sample.value, list(sample.labels))
+
+    def _miss_lost(self) -> None:
+        """Cancel what is open after a silence.
+
+        What is open is looked at first: a request that comes meanwhile ends the silence.
+        """
+        tickets = list(self._open.values())
+        if time.monotonic() - self._called > LOST_S:
+            for lost in tickets:
+                lost.cancel()
 
 
 def _verdict(last: bool | None) -> Callable[[Any], bool | None]:

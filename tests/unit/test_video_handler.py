@@ -1,0 +1,97 @@
+"""TorchServe's rounds, with its own context, without its server."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from tests.frames import blocks
+from ts.context import Context, RequestProcessor
+
+from video_handler import LOST_S, VideoHandler
+from videovisual.service import Service
+from videovisual.zoo import Classifier
+
+TIMEOUT_S = 60
+LONG_AGO = 2 * LOST_S
+SLOW: dict[str, object] = {"method": "rise", "masks": 20000}
+
+
+class Rounds:
+    """A handler in a server's hands.
+
+    The watch for clients who left, which a thread keeps, is kept while each round waits for news:
+    when it does most harm.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.handler = VideoHandler()
+        self.service = Service(classifier)
+        self.handler._service = self.service
+        wait = self.service.wait
+
+        def watched(seconds: float, seen: int | None = None) -> int:
+            self.handler._miss_lost()
+            return wait(seconds, seen)
+
+        self.service.wait = watched  # type: ignore[method-assign]
+
+    def silence(self) -> None:
+        """Let the last round have ended long ago."""
+        self.handler._called -= LONG_AGO
+
+    def begin(self, number: str, body: dict[str, object]) -> tuple[bytes, Context]:
+        """One round with one request: what is answered, and with which status."""
+        context = Context("small", None, None, 1, None, "0.12.0")
+        context.request_ids = {0: number}
+        context._request_processor = [RequestProcessor({"content-type": "application/json"})]
+        (answer,) = self.handler.handle([{"body": body}], context)
+        return answer, context
+
+    def ask(self, number: str, body: dict[str, object]) -> tuple[int, bytes]:
+        """As many rounds as it takes."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline:
+            answer, context = self.begin(number, body)
+            if 0 in context.request_ids:
+                return context._request_processor[0].get_response_status_code(), answer
+        raise TimeoutError(number)
+
+
+@pytest.fixture
+def rounds(small: Classifier) -> Iterator[Rounds]:
+    rounds = Rounds(small)
+    yield rounds
+    rounds.service.close()
+
+
+@pytest.fixture
+def video() -> str:
+    """A clip as base64, as JSON carries it."""
+    buffer = io.BytesIO()
+    np.savez(buffer, frames=blocks(16, 64, 64))
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_a_request_that_ends_a_silence_is_not_taken_for_one_whose_client_left(
+    rounds: Rounds, video: str
+) -> None:
+    rounds.silence()
+    status, answer = rounds.ask("first", {"video": video})
+    assert status == 200, answer
+    assert json.loads(answer)["predictions"]
+
+
+def test_after_a_silence_what_is_open_is_given_up(rounds: Rounds, video: str) -> None:
+    rounds.begin("left", {"video": video, **SLOW})
+    ticket = rounds.handler._open["left"]
+    rounds.handler._miss_lost()
+    assert not ticket.cancelled
+    rounds.silence()
+    rounds.handler._miss_lost()
+    assert ticket.cancelled
