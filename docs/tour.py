@@ -85,10 +85,10 @@ for method, saliency in maps.items():
     print(f"{method:21}", " ".join(f"{share:4.0%}" for share in saliency.curve()))
 
 # %% [markdown]
-# **May it be trusted?** A method says what it knows of its own run. Integrated gradients are meant
-# to add up to the rise of the class's logit; `relative_delta` is by how much they miss it. The mask
-# of `step` is meant to keep the class; behind it alone, cut to a hard edge, the network still gives
-# the class the probability `hard`.
+# **May it be trusted?** A method says what it knows of its own run. Integrated gradients add up to
+# the rise of the class's logit; `relative_delta` is by how much their points missed it before they
+# were weighed for that. The mask of `step` is meant to keep the class; behind it alone, cut to a
+# hard edge, the network still gives the class the probability `hard`.
 
 # %%
 print("integrated_gradients:", dict(maps["integrated_gradients"].diagnostics))

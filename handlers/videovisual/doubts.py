@@ -8,7 +8,7 @@ from typing import Any
 from videovisual.protocol import Explanation
 
 MAX_RELATIVE_DELTA = 0.05
-"""By how much of the logit's rise a complete map's sum may miss it."""
+"""By how much of the logit's rise the points on a path may miss it."""
 
 MAX_AREA_ERROR = 0.25
 """By how much of the area asked for a mask's own may differ."""
@@ -46,12 +46,12 @@ def doubts(explanation: Explanation) -> Iterator[str]:
         )
     elif facts.get("converged") is False:
         yield (
-            f"Not converged: after {facts.get('steps', 'all')} steps the map's sum still misses "
-            "the rise of the logit by more than the tolerance that was asked for."
+            f"Not converged: after {facts.get('steps', 'all')} steps the points on the path still "
+            "miss the rise of the logit by more than the tolerance that was asked for."
         )
     if delta is not None and delta > MAX_RELATIVE_DELTA:
         yield (
-            f"Incomplete: the map's sum misses the rise of the logit by {100 * delta:.0f}%. "
+            f"Incomplete: the points on the path miss the rise of the logit by {100 * delta:.0f}%. "
             "Take more steps."
         )
     whole = facts.get("probability_clip")

@@ -31,8 +31,8 @@ def test_a_sound_map_raises_no_doubt() -> None:
     [
         ({"partial": True}, "Partial"),
         ({"converged": False, "iterations": 60}, "Not converged: after 60"),
-        ({"converged": False, "steps": 810, "relative_delta": 0.02}, "after 810 steps the map's"),
-        ({"relative_delta": 0.123}, "misses the rise of the logit by 12%"),
+        ({"converged": False, "steps": 810, "relative_delta": 0.02}, "after 810 steps the points"),
+        ({"relative_delta": 0.123}, "miss the rise of the logit by 12%"),
         (mask(achieved_area=0.05), "shows 5.0% of the clip, and 10.0%"),
         (mask(probability_preserve={"soft": 0.2, "hard": 0.2}), "Target not kept"),
         (mask(probability_preserve={"soft": 0.8, "hard": 0.1}), "keeps 10% of the target"),

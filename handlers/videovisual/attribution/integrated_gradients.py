@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -44,15 +45,67 @@ RULES: Mapping[str, Callable[[int], Rule]] = {
 }
 
 
+@dataclass
+class Integral:
+    """Weighted means over the points of all paths.
+
+    Attributes:
+        attribution: of gradient times way, summed over the channels, [T, H, W].
+        product: of the same times the point's slope.
+        slope: of the logit's slope along the path, the sum of gradient times way.
+        square: of its square.
+    """
+
+    attribution: torch.Tensor
+    product: torch.Tensor
+    slope: float = 0.0
+    square: float = 0.0
+
+    def shrink(self, factor: float) -> None:
+        """Make room for other points: let those there are weigh less by a factor."""
+        self.attribution *= factor
+        self.product *= factor
+        self.slope *= factor
+        self.square *= factor
+
+    def add(self, way: torch.Tensor, gradients: torch.Tensor, weights: torch.Tensor) -> None:
+        """Add points of a way [3, T, H, W] with gradients [n, 3, T, H, W] and weights [n]."""
+        shares = torch.einsum("nc...,c...->n...", gradients, way)
+        slopes = shares.flatten(1).sum(dim=1, dtype=torch.float64)
+        self.attribution += torch.einsum("n,n...->...", weights, shares)
+        self.product += torch.einsum("n,n...->...", weights * slopes.float(), shares)
+        self.slope += float(weights.double() @ slopes)
+        self.square += float(weights.double() @ slopes.square())
+
+    def complete(self, rise: float) -> bool:
+        """Weigh the points anew, so that the attribution sums to the logit's rise.
+
+        The mean slope is known, it is the rise, so means of what goes up and down with the slopes
+        can be corrected by it. Each weight is multiplied by 1 + λ (slope − mean slope): the weights
+        still sum to 1, and no others that reach the rise are nearer to the rule's (Deville &
+        Särndal 1992, doi 10.1080/01621459.1992.10475217).
+
+        Returns:
+            False where the slopes lie too close together for it, and nothing was changed.
+        """
+        variance = self.square - self.slope**2
+        missing = rise - self.slope
+        if missing**2 >= variance:
+            return False
+        self.attribution += missing / variance * (self.product - self.slope * self.attribution)
+        return True
+
+
 def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) -> Attribution:
     """Gradients on the way from baseline to clip, averaged by a quadrature rule, times the way.
 
     The attributions of all pixels sum to the logit's rise from baseline to clip, up to the error
     of the rule; the diagnostics report it as `convergence_delta` (sum minus rise) and as
-    `relative_delta` (that over |rise|). With several baselines, which noise has, attributions and
-    rises are averaged. With a `tolerance` the points are made three times as many until
-    `relative_delta` is within it, or until there would be more than `MOST_STEPS`; `steps` tells
-    how many there were, and `converged` whether it is.
+    `relative_delta` (that over |rise|). With `complete` the points are then weighed so that the
+    map's sum is the rise; the diagnostics tell whether they could be. With several baselines,
+    which noise has, attributions and rises are averaged. With a `tolerance` the points are made
+    three times as many until `relative_delta` is within it, or until there would be more than
+    `MOST_STEPS`; `steps` then tells how many there were, and `converged` whether it is.
 
     Raises:
         InvalidParameter: a given baseline of another shape than the clip, or not finite; a
@@ -64,10 +117,11 @@ def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) 
     scores = ends.logits[:, case.target].double()
     rise = (scores[-1] - scores[:-1].mean()).item()
 
-    attribution = torch.zeros_like(case.clip)
+    integral = Integral(torch.zeros_like(case.clip[0]), torch.zeros_like(case.clip[0]))
     for steps, rule in _refinements(parameters):
-        attribution = attribution / REFINEMENT + (yield from _integral(case, starts, steps, rule))
-        delta = attribution.sum(dtype=torch.float64).item() - rise
+        integral.shrink(1 / REFINEMENT)
+        yield from _integrate(case, starts, integral, steps, rule)
+        delta = integral.slope - rise
         relative_delta = abs(delta) / max(abs(rise), 1e-12)
         if parameters.tolerance is not None and relative_delta <= parameters.tolerance:
             break
@@ -79,7 +133,9 @@ def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) 
     }
     if parameters.tolerance is not None:
         diagnostics["converged"] = relative_delta <= parameters.tolerance
-    return Saliency(to_map(attribution.sum(dim=0)), signed=True, diagnostics=diagnostics)
+    if parameters.complete:
+        diagnostics["complete"] = integral.complete(rise)
+    return Saliency(to_map(integral.attribution), signed=True, diagnostics=diagnostics)
 
 
 def _refinements(parameters: IntegratedGradientsParameters) -> Iterator[tuple[int, Rule]]:
@@ -96,15 +152,15 @@ def _refinements(parameters: IntegratedGradientsParameters) -> Iterator[tuple[in
         yield steps, (points[new], weights[new])
 
 
-def _integral(case: Case, starts: torch.Tensor, steps: int, rule: Rule) -> Work[torch.Tensor]:
-    """The rule's share of the attribution [3, T, H, W], the mean over all starts."""
+def _integrate(
+    case: Case, starts: torch.Tensor, integral: Integral, steps: int, rule: Rule
+) -> Work[None]:
+    """Add the rule's points on the ways from all starts."""
     points, weights = (torch.from_numpy(values).float().to(case.clip.device) for values in rule)
-    attribution = torch.zeros_like(case.clip)
     of = len(starts) * steps
     done = len(starts) * (steps - len(points))
     for start in starts:
         way = case.clip - start
-        total = torch.zeros_like(case.clip)
         chunks = (torch.split(points, case.batch), torch.split(weights, case.batch))
         for places, shares in zip(*chunks, strict=True):
             reading = yield Probe(
@@ -114,10 +170,8 @@ def _integral(case: Case, starts: torch.Tensor, steps: int, rule: Rule) -> Work[
                 progress=Progress(done, of),
             )
             assert reading.gradient is not None
-            total += torch.einsum("n,n...->...", shares, reading.gradient)
+            integral.add(way, reading.gradient, shares / len(starts))
             done += len(places)
-        attribution += way * total / len(starts)
-    return attribution
 
 
 def _check_rule(parameters: IntegratedGradientsParameters) -> None:

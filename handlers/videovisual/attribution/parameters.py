@@ -83,7 +83,7 @@ class IntegratedGradientsParameters(Parameters):
     """Parameters of `integrated_gradients`."""
 
     steps: int = Field(
-        default=16, ge=1, le=1000, description="points on the path from the baseline to the clip"
+        default=12, ge=1, le=1000, description="points on the path from the baseline to the clip"
     )
     rule: Literal["midpoint", "gauss_legendre", "left"] = Field(
         default="midpoint", description="where on the path the points lie, and their weights"
@@ -99,8 +99,13 @@ class IntegratedGradientsParameters(Parameters):
         default=None,
         ge=1e-4,
         le=1,
-        description="the share of the logit's rise by which the map's sum may miss it: with the "
+        description="the share of the logit's rise by which the rule may miss it: with the "
         "midpoint rule, the steps are made three times as many until it doesn't, up to 1000",
+    )
+    complete: bool = Field(
+        default=True,
+        description="weigh the points, as little apart from the rule as can be, so that the map "
+        "sums to the logit's rise",
     )
     noise_baselines: int = Field(
         default=4,

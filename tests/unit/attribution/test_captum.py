@@ -24,6 +24,10 @@ ON_A_PATH = 1e-3
 IN_NOISE = 1e-2
 """The same where a single one of four noisy copies may turn one."""
 
+IN_LARGE = 2e-2
+"""The same in a network of millions of rectifiers: torch's own gradient is as far as 2e-3 from that
+in double precision, and in another order in memory 5e-3."""
+
 NOISE_TUNNEL = {"mean": "smoothgrad", "squared": "smoothgrad_sq", "variance": "vargrad"}
 CAPTUM_RULES = {
     "midpoint": "riemann_middle",
@@ -38,7 +42,7 @@ def clip(motion_model: Classifier) -> torch.Tensor:
     return motion_model.prepare(blocks(8, 64, 64))[:, :, :32, :48].contiguous()
 
 
-def assert_same(ours: Map, theirs: torch.Tensor, tolerance: float = 1e-5) -> None:
+def assert_same(ours: Map, theirs: torch.Tensor, tolerance: float = 1e-4) -> None:
     """Equal to a share of the norm, and not because both are empty."""
     expected = theirs.detach().numpy()
     assert ours.shape == expected.shape
@@ -110,7 +114,14 @@ def test_integrated_gradients(motion_model: Classifier, clip: torch.Tensor, rule
         return_convergence_delta=True,
     )
     ours = explain(
-        motion_model, clip, "integrated_gradients", TARGET, steps=5, rule=rule, baseline="grey"
+        motion_model,
+        clip,
+        "integrated_gradients",
+        TARGET,
+        steps=5,
+        rule=rule,
+        baseline="grey",
+        complete=False,
     )
     assert_same(ours.map, theirs[0].sum(dim=0), ON_A_PATH)
     assert ours.diagnostics["convergence_delta"] == pytest.approx(float(delta[0]), abs=1e-3)
@@ -170,7 +181,7 @@ def real_clip(i3d: Classifier) -> torch.Tensor:
 def test_real_gradient(i3d: Classifier, real_clip: torch.Tensor) -> None:
     leaf = real_clip[None].clone().requires_grad_()
     theirs = attr.Saliency(i3d.network).attribute(leaf, target=TARGET)[0].amax(dim=0)
-    assert_same(explain(i3d, real_clip, "gradient", TARGET).map, theirs)
+    assert_same(explain(i3d, real_clip, "gradient", TARGET).map, theirs, IN_LARGE)
 
 
 def test_real_grad_cam(
