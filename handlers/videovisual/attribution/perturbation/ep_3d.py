@@ -9,7 +9,7 @@ from videovisual.attribution.perturbation.search import search
 from videovisual.engine.probe import Attribution
 
 GOAL = Goal(score=100.0)
-PRESETS = {"default": quick(GOAL), "reference": published(GOAL)}
+PRESETS = {"default": quick(GOAL, rate=3.0, momentum=0.5), "reference": published(GOAL)}
 
 
 def ep_3d(case: Case, parameters: PerturbationParameters) -> Attribution:

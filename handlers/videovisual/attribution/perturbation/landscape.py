@@ -65,8 +65,9 @@ class Landscape:
     def __init__(self, case: Case, parameters: PerturbationParameters, preset: Preset) -> None:
         clip, goal = case.clip, preset.goal
         frames, height, width = clip.shape[1:]
-        step, sigma = preset.grid(height)
-        self.masks = SmoothMasks(height, width, step, sigma, clip.device)
+        self.masks = SmoothMasks(
+            height, width, *preset.grid(height), clip.device, pixel=preset.pixel(height)
+        )
         self.sides = VARIANTS[parameters.variant]
         self.cells = (frames, *self.masks.cells)
         self.goal = goal

@@ -8,7 +8,7 @@ one, and no mask can be finer than the kernel.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, prod
+from math import ceil
 from typing import Any
 
 import torch
@@ -17,8 +17,9 @@ from torch.nn import functional as F
 COLDNESS = 20.0
 """Inverse temperature of the soft maximum."""
 
-CHUNK = {"cpu": 2**17}
-"""Pixels computed at once: on a processor what its cache holds, elsewhere what memory allows."""
+CHUNK = {"cpu": 2**18}
+"""Values of neighbours and pixels computed at once: on a processor what its cache holds, elsewhere
+what memory allows. Fewer would make more calls, for which threads wait for Python."""
 
 MANY = 2**26
 
@@ -30,6 +31,8 @@ class SmoothMasks:
         height, width: of a full-size mask, in pixels.
         step: distance of the cells, in pixels.
         sigma: scale of the kernel, in pixels: one up to half of it, then falling as a Gaussian.
+        pixel: side of the squares that get one value, between whose middles masks are linear; a
+            divisor of `step`.
         device, dtype: of the masks.
     """
 
@@ -41,16 +44,21 @@ class SmoothMasks:
         sigma: float,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        pixel: int = 1,
     ) -> None:
         self.height, self.width, self.step, self.sigma = height, width, step, sigma
         self.cells = (ceil(height / step), ceil(width / step))
         self.radius = 1 + ceil(sigma / step)
-        self._weights = _weights(step, sigma, self.radius).to(device, dtype)
+        self._pixel = pixel
+        self._step = step // pixel
+        self._weights = _weights(self._step, sigma / pixel, self.radius).to(device, dtype)
 
     def __call__(self, coarse: torch.Tensor) -> torch.Tensor:
         """[..., *cells] in [0, 1] → [..., height, width] in [0, 1], differentiable."""
         flat = coarse.flatten(0, -3)
-        full: torch.Tensor = _SmoothMaximum.apply(flat, self._weights, self.step, self.radius)  # type: ignore[no-untyped-call]
+        full: torch.Tensor = _SmoothMaximum.apply(flat, self._weights, self._step, self.radius)  # type: ignore[no-untyped-call]
+        if self._pixel > 1:
+            full = F.interpolate(full[:, None], scale_factor=self._pixel, mode="bilinear")[:, 0]
         shape = (*coarse.shape[:-2], self.height, self.width)
         return full[:, : self.height, : self.width].reshape(shape)
 
@@ -72,9 +80,8 @@ def _weights(step: int, sigma: float, radius: int) -> torch.Tensor:
 class _SmoothMaximum(torch.autograd.Function):
     """Σ y exp(c y) / Σ exp(c y) over a pixel's neighbourhood, y = kernel · cell.
 
-    Both passes walk over the neighbours and hold one term at a time, pixels of the same place in
-    their squares side by side. The backward pass computes the exponentials anew, which costs less
-    than to keep them.
+    Both passes take some squares at a time with all their neighbours and pixels. The backward pass
+    computes the exponentials anew, which costs less than to keep them.
     """
 
     @staticmethod
@@ -82,67 +89,66 @@ class _SmoothMaximum(torch.autograd.Function):
         ctx: Any, coarse: torch.Tensor, weights: torch.Tensor, step: int, radius: int
     ) -> torch.Tensor:
         """[N, h, w] → [N, h * step, w * step]."""
-        count, height, width = coarse.shape
-        padded = F.pad(coarse, (radius,) * 4)
-        pixels = step**2
-        value = coarse.new_empty(pixels, count, height, width)
+        around = _around(coarse, radius)
+        cold = COLDNESS * weights[:, :, None]
+        value = coarse.new_empty(step**2, around.shape[1])
         total = torch.empty_like(value)
-        for part in _parts(coarse, pixels):
-            wide = padded[part]
-            shape = (pixels, wide.shape[0] * height * width)
-            top, bottom = coarse.new_zeros(shape), coarse.new_zeros(shape)
-            scaled = coarse.new_empty(shape)
-            power = torch.empty_like(scaled)
-            for weight, cells in _neighbours(weights, wide, height, width, radius):
-                torch.mul(COLDNESS * weight[:, None], cells.reshape(1, -1), out=scaled)
-                torch.exp(scaled, out=power)
-                bottom += power
-                top.addcmul_(scaled, power)
-            value[:, part] = top.div_(bottom).div_(COLDNESS).view(pixels, -1, height, width)
-            total[:, part] = bottom.view(pixels, -1, height, width)
-        ctx.save_for_backward(padded, weights, value, total)
-        ctx.step, ctx.radius = step, radius
-        return _interleave(value, step)
+        for part, scaled, power in _parts(around, weights):
+            torch.mul(cold, around[:, None, part], out=scaled)
+            torch.exp(scaled, out=power)
+            total[:, part] = power.sum(dim=0)
+            value[:, part] = power.mul_(scaled).sum(dim=0)
+        value /= total
+        value /= COLDNESS
+        ctx.save_for_backward(around, weights, value, total)
+        ctx.step, ctx.radius, ctx.shape = step, radius, coarse.shape
+        return _interleave(value.view(-1, *coarse.shape), step)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """d value / d cell = weight · softmax · (1 + c (y − value))."""
-        padded, weights, value, total = ctx.saved_tensors
-        step, radius = ctx.step, ctx.radius
-        pixels, _, height, width = value.shape
-        outer = _deinterleave(grads[0], step) / total
-        inner = outer * (1 - COLDNESS * value)
-        gradient = torch.zeros_like(padded)
-        for part in _parts(value[0], pixels):
-            wide = padded[part]
-            slope = outer[:, part].reshape(pixels, -1)
-            offset = inner[:, part].reshape(pixels, -1)
-            scaled, term = torch.empty_like(slope), torch.empty_like(slope)
-            into = _views(gradient[part], height, width, radius)
-            for weight, cells in _neighbours(weights, wide, height, width, radius):
-                torch.mul(COLDNESS * weight[:, None], cells.reshape(1, -1), out=scaled)
-                torch.addcmul(offset, slope, scaled, out=term)
-                term *= scaled.exp_()
-                next(into).add_((weight @ term).view(-1, height, width))
-        return gradient[:, radius:-radius, radius:-radius], None, None, None
+        around, weights, value, total = ctx.saved_tensors
+        cold = COLDNESS * weights[:, :, None]
+        slope = _deinterleave(grads[0], ctx.step).flatten(1) / total
+        offset = slope * (1 - COLDNESS * value)
+        gradient = torch.empty_like(around)
+        for part, scaled, term in _parts(around, weights):
+            torch.mul(cold, around[:, None, part], out=scaled)
+            torch.addcmul(offset[:, part], slope[:, part], scaled, out=term)
+            term.mul_(scaled.exp_())
+            gradient[:, part] = (weights[:, None] @ term)[:, 0]
+        return _gather(gradient, ctx.shape, ctx.radius), None, None, None
 
 
-def _parts(coarse: torch.Tensor, pixels: int) -> Iterator[slice]:
-    count = coarse.shape[0]
-    size = max(1, CHUNK.get(coarse.device.type, MANY) // (pixels * prod(coarse.shape[1:])))
-    return (slice(start, start + size) for start in range(0, count, size))
+def _parts(
+    around: torch.Tensor, weights: torch.Tensor
+) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+    """Squares to take at a time, and room for two values of each neighbour and pixel of them."""
+    squares = around.shape[1]
+    size = max(1, CHUNK.get(around.device.type, MANY) // weights.numel())
+    room = around.new_empty(2, *weights.shape, min(size, squares))
+    for start in range(0, squares, size):
+        part = slice(start, min(start + size, squares))
+        # Contiguous, the last and smaller one too.
+        one, other = room.view(2, -1)[:, : weights.numel() * (part.stop - part.start)]
+        shape = (*weights.shape, part.stop - part.start)
+        yield part, one.view(shape), other.view(shape)
 
 
-def _views(padded: torch.Tensor, height: int, width: int, radius: int) -> Iterator[torch.Tensor]:
-    """The cells at each offset from all cells, row by row: [N, h, w]."""
-    reach = range(2 * radius + 1)
-    return (padded[:, y : y + height, x : x + width] for y in reach for x in reach)
+def _around(coarse: torch.Tensor, radius: int) -> torch.Tensor:
+    """Each cell's neighbourhood: [N, h, w] → [neighbours, N * h * w]."""
+    _, height, width = coarse.shape
+    views = F.pad(coarse, (radius,) * 4).unfold(1, height, 1).unfold(2, width, 1)
+    return views.permute(1, 2, 0, 3, 4).reshape((2 * radius + 1) ** 2, -1)
 
 
-def _neighbours(
-    weights: torch.Tensor, padded: torch.Tensor, height: int, width: int, radius: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    return zip(weights, _views(padded, height, width, radius), strict=True)
+def _gather(values: torch.Tensor, shape: torch.Size, radius: int) -> torch.Tensor:
+    """The adjoint of `_around`: what all neighbourhoods have for a cell, summed."""
+    count, height, width = shape
+    side = 2 * radius + 1
+    columns = values.view(side**2, count, height * width).transpose(0, 1)
+    size = (height + 2 * radius, width + 2 * radius)
+    return F.fold(columns, size, side)[:, 0, radius:-radius, radius:-radius]
 
 
 def _interleave(squares: torch.Tensor, step: int) -> torch.Tensor:

@@ -63,6 +63,7 @@ class Preset:
         trail: the share of the map that tells how long each place held out, in [0, 1].
         blur: largest blur of what is hidden, in pixels; None for the model's own.
         fine: whether cells are 7 pixels apart at any size above 112, or a 16th of the height.
+        halved: whether masks above 112 are computed at half their height and width.
     """
 
     goal: Goal
@@ -79,6 +80,7 @@ class Preset:
     trail: float = 0.0
     blur: float | None = None
     fine: bool = False
+    halved: bool = False
 
     def rate_at(self, iteration: int, of: int, cells: int) -> float:
         """The learning rate of an iteration, counted from 0, for a mask of so many cells."""
@@ -93,6 +95,11 @@ class Preset:
         """Distance of a mask's cells and scale of its kernel, in pixels, at a clip's height."""
         step = max(1, round(height / 16))
         return min(step, 7) if self.fine else step, SIGMAS.get(height, height * 11 / 112)
+
+    def pixel(self, height: int) -> int:
+        """Side of the squares, in pixels, for which one value of a mask is computed."""
+        step, _ = self.grid(height)
+        return 2 if self.halved and height > 112 and step % 2 == 0 else 1
 
     def core(self, frames: int, height: int) -> tuple[int, int]:
         """Frames and side of the core's ellipsoid: 7 and 11 as published at 16 × 112 × 112."""
@@ -114,17 +121,18 @@ def published(goal: Goal) -> Preset:
     )
 
 
-def quick(goal: Goal, iterations: int = 80) -> Preset:
+def quick(goal: Goal, iterations: int = 80, rate: float = 4.0, momentum: float = 0.7) -> Preset:
     """Ours: large steps that are bounded, fall to nothing, and end when nothing is gained."""
     return Preset(
         goal,
         iterations,
-        rate=4.0,
-        momentum=0.7,
-        dampening=0.7,
+        rate=rate,
+        momentum=momentum,
+        dampening=momentum,
         scaled=True,
         bound=0.05,
         cosine=True,
         patience=12,
         trail=0.1,
+        halved=True,
     )

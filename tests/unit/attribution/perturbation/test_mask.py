@@ -59,12 +59,27 @@ def test_many_masks_are_computed_in_parts_and_stay_the_same() -> None:
     pull = torch.rand(70, 48, 48)
     together = masks(coarse)
     (gradient,) = torch.autograd.grad(together, coarse, pull)
-    for index in (0, 56, 69):  # 2¹⁷ pixels are 56 masks of this size
+    for index in (0, 2, 69):  # 2¹⁸ values are the squares of 2.3 masks of this size
         leaf = coarse[index : index + 1].detach().requires_grad_()
         alone = masks(leaf)
         torch.testing.assert_close(together[index : index + 1], alone, rtol=0, atol=1e-6)
         (own,) = torch.autograd.grad(alone, leaf, pull[index : index + 1])
         torch.testing.assert_close(gradient[index : index + 1], own, rtol=1e-5, atol=1e-6)
+
+
+def test_a_large_mask_may_be_computed_at_half_its_size() -> None:
+    whole = SmoothMasks(224, 200, 14, 23.0)
+    halved = SmoothMasks(224, 200, 14, 23.0, pixel=2)
+    assert halved.cells == whole.cells
+    coarse = (torch.rand(3, *whole.cells) * (torch.rand(3, *whole.cells) > 0.8)).requires_grad_()
+    there, here = whole(coarse), halved(coarse)
+    assert here.shape == there.shape
+    # Of the same mask, half a pixel aside: what an edge rises by within a pixel.
+    assert (here - there).abs().max() < 0.12
+    assert (here - there).abs().mean() < 0.01
+    pull = torch.rand(224, 200)
+    gradients = [torch.autograd.grad((full * pull).sum(), coarse)[0] for full in (there, here)]
+    torch.testing.assert_close(*gradients, rtol=0.1, atol=0.02 * gradients[0].max().item())
 
 
 def test_all_cells_shown_show_the_frame_up_to_its_lower_right_edge() -> None:

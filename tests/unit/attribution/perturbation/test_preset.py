@@ -11,7 +11,7 @@ from videovisual import zoo
 from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation import ep_2d, ep_3d, step
 from videovisual.attribution.perturbation.mask import COLDNESS
-from videovisual.attribution.perturbation.preset import Goal, published
+from videovisual.attribution.perturbation.preset import Goal, published, quick
 from videovisual.attribution.perturbation.pyramid import LEVELS
 
 REFERENCES = {
@@ -38,7 +38,18 @@ def test_the_reference_is_the_published_search(method: str) -> None:
     assert not any(preset.is_over(iteration, 2000, iteration) for iteration in range(2000))
     assert preset.grid(112) == (7, 11)
     assert preset.grid(224) == (7, 23)
+    assert preset.pixel(224) == 1
     assert preset.core(16, 112) == (7, 11)
+
+
+def test_large_masks_of_quick_searches_are_computed_at_half_their_size() -> None:
+    preset = quick(Goal(score=1.0))
+    assert {height: preset.pixel(height) for height in (64, 112, 224, 240)} == {
+        64: 1,
+        112: 1,
+        224: 2,
+        240: 1,  # cells 15 pixels apart
+    }
 
 
 def test_what_all_searches_share_is_as_published() -> None:
