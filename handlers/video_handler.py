@@ -27,6 +27,11 @@ from videovisual.settings import Settings
 WAIT_S = 0.005
 """So long a round waits for news; TorchServe hands in new requests only between two rounds."""
 
+CALM_WAIT_S = 0.02
+CALM_S = 1.0
+"""And so long after so many seconds without a new request: each round takes time that the
+explanations under way could have."""
+
 YOUNG_S = 0.05
 """So long after a request came it is likely to be answered at once, and a round waits for that: an
 answer that comes between two rounds has to wait for the next."""
@@ -66,7 +71,7 @@ class VideoHandler:
         self._open: dict[str, ticket.Ticket] = {}
         self._begun: set[str] = set()
         self._news: int | None = None
-        self._called = time.monotonic()
+        self._called = self._newest = time.monotonic()
 
     def initialize(self, context: Any) -> None:
         """Load the archive that TorchServe unpacked, and warm it up."""
@@ -95,6 +100,7 @@ class VideoHandler:
             if number not in self._open:
                 request = _request(data[index], context, index)
                 self._open[number] = self._service.submit(request, number)
+                self._newest = time.monotonic()
         answered = any(self._open[number].reply is not None for number in numbers)
         self._news = self._service.wait(0.0 if answered else self._patience(numbers), self._news)
 
@@ -110,8 +116,10 @@ class VideoHandler:
 
     def _patience(self, numbers: Sequence[str]) -> float:
         """Seconds that a round may wait for news."""
+        now = time.monotonic()
         youngest = max((self._open[number].issued for number in numbers), default=0.0)
-        return max(WAIT_S, youngest + YOUNG_S - time.monotonic())
+        wait = CALM_WAIT_S if now - self._newest > CALM_S else WAIT_S
+        return max(wait, youngest + YOUNG_S - now)
 
     def _part(self, context: Any, index: int, number: str) -> tuple[bytes, bool | None]:
         """What to send now, and TorchServe's word for whether it is a part, the last, or all."""

@@ -59,7 +59,7 @@ from videovisual.ticket import JSON, Reply, Ticket, error_reply
 from videovisual.zoo import Classifier
 
 GPU_BATCH = 16
-BACKGROUND = 10
+BACKGROUND = 19
 """How far explanations step back for classifications on a processor, as `nice` counts."""
 
 
