@@ -154,7 +154,7 @@ def test_another_method_brings_its_own_colours_legend_and_doubts(
     watched.until(lambda: colour(page, HOT)[0] > colour(page, HOT)[2] + 60, "red for")
     right = colour(page, WEAK)
     assert right[2] > right[0] + 10, "blue against"
-    assert "misses the rise of the logit by 20%" in page.get_by_role("status").inner_text()
+    assert "miss the rise of the logit by 20%" in page.get_by_role("status").inner_text()
     legend = page.locator(".ends").inner_text()
     assert "against" in legend
     assert "logit a pixel" in legend

@@ -169,6 +169,7 @@ def test_provenance(api: Api, video: Path) -> None:
         "rule": "midpoint",
         "baseline": "black",
         "tolerance": None,
+        "complete": True,
         "noise_baselines": 4,
     }
     assert provenance["seed"] == 5

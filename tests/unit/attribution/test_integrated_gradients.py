@@ -116,19 +116,21 @@ def test_slopes_that_hardly_differ_are_left_alone() -> None:
     assert torch.equal(found.attribution, before)
 
 
-def test_points_weighed_anew_are_no_further_from_the_integral(classifier: Classifier) -> None:
-    """Over several clips: a map of 16 points, and of 150 as what it ought to be."""
+def test_points_weighed_anew_are_nearer_to_the_integral_where_they_missed_much() -> None:
+    """Twelve points against 100, of two clips whose logit rises within a few of the points."""
+    model = zoo.load("i3d-motion")
     errors = []
-    for index in range(3):
+    for index in (4, 5):
         frames = motion.sample(index).frames
-        truth = explain(classifier, frames, "integrated_gradients", steps=150).map
+        given = {"steps": 100, "complete": False}
+        truth = explain(model, frames, "integrated_gradients", **given).map
         maps = [
-            explain(classifier, frames, "integrated_gradients", complete=complete).map
+            explain(model, frames, "integrated_gradients", complete=complete).map
             for complete in (True, False)
         ]
-        errors.append([np.abs(each - truth).sum() / np.abs(truth).sum() for each in maps])
+        errors.append([np.linalg.norm(each - truth) / np.linalg.norm(truth) for each in maps])
     ours, plain = np.mean(errors, axis=0)
-    assert ours < 1.05 * plain
+    assert ours < 0.9 * plain
 
 
 def test_only_midpoints_can_be_refined(classifier: Classifier) -> None:
