@@ -1,6 +1,9 @@
-"""`python -m benchmarks.speed`: what explanations cost, beside Captum and the published searches.
+"""What explanations cost, beside Captum, TorchRay and the published searches.
 
-Prints the table and keeps the figures in `benchmarks/results/speed.json`.
+    python -m benchmarks.speed
+
+Prints a table, writes `benchmarks/results/speed.json`, and from it the table and the chart of
+`docs/performance.md`. The quality of searches is that of `benchmarks/results/quality.json`.
 """
 
 from __future__ import annotations
@@ -9,20 +12,25 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
 
 from benchmarks.machine import machine
+from benchmarks.quality.summary import Comparison, compare
 from benchmarks.row import Row, table
-from benchmarks.speed import gradients, network, perturbation
+from benchmarks.speed import generator, gradients, network, perturbation, report
 from benchmarks.speed.subject import Subject
 from videovisual.zoo.motion import CARDS
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed.json"
+QUALITY = RESULTS.with_name("quality.json")
 LARGE = ("r3d-kinetics400", "mc3-kinetics400", "r2plus1d-kinetics400", "i3d-kinetics400")
 SMALL = tuple(card.name for card in CARDS)
-ROWS = ("rate", "share", "iteration", "gradients", "memory", "whole")
+ROWS = ("masks", "rate", "share", "search", "gradients", "memory")
+FASTER = {"ep_3d": 20.0, "step": 8.0}
+I3D = "i3d-kinetics400"
 
 
 @click.command()
@@ -31,44 +39,112 @@ ROWS = ("rate", "share", "iteration", "gradients", "memory", "whole")
 @click.option("--rounds", default=3, show_default=True, help="Turns of which the median is taken.")
 @click.option("--threads", type=int, help="Of torch's; all cores by default.")
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
-def main(models: str, rows: str, rounds: int, threads: int | None, output: Path) -> None:
+@click.option("--documents/--no-documents", default=True, help="Write table and chart anew.")
+@click.option("--again", is_flag=True, help="Measure nothing; only judge by the quality known now.")
+def main(
+    models: str,
+    rows: str,
+    rounds: int,
+    threads: int | None,
+    output: Path,
+    documents: bool,
+    again: bool,
+) -> None:
     """Measure what explanations cost on this machine's processor."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-    found = []
-    for row in _rows(models.split(","), set(rows.split(",")), rounds):
+    quality = json.loads(QUALITY.read_text("utf-8"))["results"] if QUALITY.exists() else {}
+    if again:
+        measured = json.loads(output.read_text("utf-8"))
+        measured["rows"] = [_again(row, quality) for row in measured["rows"]]
+        _write(measured, output)
+    else:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        found = _rows(models.split(","), set(rows.split(",")), rounds, quality)
+        measured = _measured(found, output)
+    if documents:
+        for path in report.write(measured):
+            click.echo(f"wrote {path}")
+
+
+def _measured(rows: Iterator[Row], output: Path) -> dict[str, Any]:
+    """The report of rows that are measured one after another, told and written meanwhile."""
+    found: list[Row] = []
+    measured: dict[str, Any] = {
+        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": machine() | {"threads": torch.get_num_threads()},
+        "rows": [],
+    }
+    for row in rows:
         click.echo(f"{row.measure}: {row.measured}")
         found.append(row)
-    where = machine() | {"threads": torch.get_num_threads()}
-    click.echo(f"\n{table(found)}\n\n{where}")
-    report = {
-        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": where,
-        "rows": [row.to_json() for row in found],
-    }
+        measured["rows"].append(row.to_json())
+        _write(measured, output)
+    click.echo(f"\n{table(found)}\n\n{measured['machine']}")
+    return measured
+
+
+def _write(measured: dict[str, Any], output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    output.write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
 
 
-def _rows(models: list[str], wanted: set[str], rounds: int) -> Iterator[Row]:
+def _again(row: dict[str, Any], quality: dict[str, Any]) -> dict[str, Any]:
+    details = row["details"]
+    if "each" not in details:
+        return row
+    known = _quality(quality, details["model"], details["method"])
+    return perturbation.judged(details, known).to_json()
+
+
+def _rows(
+    models: list[str], wanted: set[str], rounds: int, quality: dict[str, Any]
+) -> Iterator[Row]:
+    if "masks" in wanted:
+        yield generator.masks(112, 11, rounds=rounds)
+        yield generator.masks(224, 23, rounds=rounds)
     for name in models:
         subject = Subject.of(name)
-        real = name == "i3d-kinetics400"
         if "rate" in wanted:
             yield network.rate(subject, rounds=rounds)
         if "share" in wanted:
-            iterations = 3 if name in LARGE else 20
-            yield network.share(subject, "ep_3d", iterations=iterations)
-            yield network.share(subject, "step", iterations=iterations)
-        if "iteration" in wanted:
-            yield perturbation.iteration(subject, bar=3.5 if real else None, rounds=rounds)
-        if "gradients" in wanted and (real or name in SMALL):
-            yield from gradients.integrated_gradients(subject, rounds=rounds)
+            for method in FASTER:
+                yield network.share(subject, method, iterations=3 if name in LARGE else 20)
+        if "search" in wanted:
+            for method in FASTER:
+                yield from _searches(subject, method, quality, rounds)
+        if "gradients" in wanted and subject.trained:
+            # Of a large network each turn takes minutes, beside which what varies is small.
+            turns = rounds if name in SMALL else 1
+            yield from gradients.integrated_gradients(subject, rounds=turns)
             yield gradients.grad_cam(subject, rounds=rounds)
-        if real and "memory" in wanted:
+        if "memory" in wanted and name == I3D:
             yield perturbation.memory(name)
-        if real and "whole" in wanted:
-            yield perturbation.whole(subject, minutes=4)
+
+
+def _searches(subject: Subject, method: str, quality: dict[str, Any], rounds: int) -> Iterator[Row]:
+    real = subject.name == I3D
+    ep_3d = method == "ep_3d"
+    bar = 3.5 if real and ep_3d else None
+    each = perturbation.iteration(subject, method, "reference", bar=bar, rounds=rounds)
+    yield each
+    if bar is not None:
+        yield perturbation.iteration(subject, method, "default", bar=bar, rounds=rounds)
+    whole = perturbation.whole(
+        subject,
+        method,
+        each.details["iteration_s"]["textbook"],
+        bar=50 if real and ep_3d else FASTER[method],
+        quality=_quality(quality, subject.name, method),
+    )
+    yield whole
+    if real and ep_3d:
+        yield perturbation.wall(subject, whole)
+
+
+def _quality(quality: dict[str, Any], name: str, method: str) -> Comparison | None:
+    """Of the small model of the same kind, whose searches are short enough to be compared."""
+    small = f"{name.partition('-')[0]}-motion"
+    return compare(quality.get(small, {}).get(method, {}))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ SHARE = 0.85
 
 def rate(subject: Subject, *, rounds: int) -> Row:
     """Forward and backward over the rate of a matrix product, both in operations a second."""
-    clip = subject.clip(0)[None]
+    clip = subject.clips[0][None]
     target = torch.tensor([0])
     left, right = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
     leaf = clip.clone().requires_grad_()
@@ -61,7 +61,7 @@ def _plain(subject: Subject, clip: torch.Tensor) -> None:
 def share(subject: Subject, method: str, *, iterations: int) -> Row:
     """The network's part of a search's time, from the second iteration on."""
     entry = catalogue.find(method)
-    case = subject.case(0, target=0)
+    case = subject.cases()[0]
 
     def seconds(count: int) -> tuple[float, float]:
         with _clocked(subject.oracle) as spent:

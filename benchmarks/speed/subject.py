@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import demo
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from videovisual import motion, zoo
+from videovisual import clips, motion, zoo
 from videovisual.attribution.method import Case
 from videovisual.engine.oracle import Oracle
 from videovisual.zoo import Classifier, registry
+from videovisual_archive import fetch
 
-WEIGHTED = ("i3d-kinetics400",)
+REAL = ("i3d-kinetics400",)
 """Published models whose weights are at hand; of the others the weights are random, which costs as
 much time."""
+
+HELD_OUT = range(4, 10)
+"""The clips of Motion that a small model is measured on."""
 
 
 @dataclass(frozen=True)
@@ -24,36 +33,53 @@ class Subject:
     Attributes:
         classifier: the model.
         oracle: its network in our engine.
+        clips: float32 [3, T, H, W] each, in the model's space: held-out clips of Motion; for a
+            model with real weights the demo's real clip.
     """
 
     classifier: Classifier
     oracle: Oracle
+    clips: Sequence[torch.Tensor]
 
     @classmethod
     def of(cls, name: str) -> Subject:
-        if name.endswith("-motion") or name in WEIGHTED:
+        if name.endswith("-motion"):
             classifier = zoo.load(name)
+            films = [motion.sample(index).frames for index in HELD_OUT]
+        elif name in REAL:
+            classifier = zoo.load(name)
+            films = [_shot()]
         else:
             torch.manual_seed(0)
             state = registry.build(registry.card(name)).state_dict()
             classifier = zoo.load(name, weights=state)
-        return cls(classifier, Oracle(classifier.network, "cpu"))
+            films = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.crop)]
+        prepared = [classifier.prepare(frames) for frames in films]
+        return cls(classifier, Oracle(classifier.network, "cpu"), prepared)
 
     @property
     def name(self) -> str:
         return self.classifier.card.name
 
-    def clip(self, index: int) -> torch.Tensor:
-        """A held-out clip of Motion in the model's space: [3, T, H, W]."""
-        frames = motion.sample(index).frames
-        side = self.classifier.card.input.crop // frames.shape[1]
-        if side > 1:
-            frames = np.repeat(np.repeat(frames, side, axis=1), side, axis=2)
-        return self.classifier.prepare(frames)
+    @property
+    def trained(self) -> bool:
+        """Whether its weights are real, so that a search ends where it would for a user."""
+        return self.name.endswith("-motion") or self.name in REAL
 
-    def case(self, index: int, target: int | None = None) -> Case:
-        """A clip to be explained; by default as what the model takes it for."""
-        clip = self.clip(index)
-        if target is None:
-            target = int(self.classifier.logits(clip[None]).argmax())
-        return Case(clip, target, self.classifier.card)
+    def cases(self) -> list[Case]:
+        """Each clip to be explained as what the model takes it for."""
+        return [
+            Case(clip, int(self.classifier.logits(clip[None]).argmax()), self.classifier.card)
+            for clip in self.clips
+        ]
+
+
+def _shot() -> npt.NDArray[np.uint8]:
+    with tempfile.TemporaryDirectory() as folder:
+        film = demo.cut_shot(fetch(demo.CLIP, demo.CLIP_SHA256), Path(folder) / "clip.mp4")
+        return clips.open_path(film).read(range(len(demo.SHOT)))
+
+
+def _enlarged(frames: npt.NDArray[np.uint8], height: int) -> npt.NDArray[np.uint8]:
+    times = height // frames.shape[1]
+    return frames.repeat(times, axis=1).repeat(times, axis=2)

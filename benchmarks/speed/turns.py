@@ -9,13 +9,13 @@ from statistics import median
 Work = Callable[[], object]
 
 
-def by_turns(works: Mapping[str, Work], rounds: int) -> dict[str, float]:
-    """Median seconds of each piece of work, after one turn that doesn't count."""
+def by_turns(works: Mapping[str, Work], rounds: int, warm: bool = True) -> dict[str, float]:
+    """Median seconds of each piece of work, after one turn that doesn't count unless not `warm`."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(rounds + 1):
+    for turn in range(rounds + warm):
         for name, work in works.items():
             began = time.perf_counter()
             work()
-            if turn:
+            if turn >= warm:
                 seconds[name].append(time.perf_counter() - began)
     return {name: median(values) for name, values in seconds.items()}
