@@ -24,7 +24,7 @@ from videovisual.intake import Request as IncomingRequest
 from videovisual.metrics import METRICS, Counts, Metric
 from videovisual.settings import Settings
 
-WAIT_S = 0.005
+WAIT_S = 0.002
 """So long a round waits for news; TorchServe hands in new requests only between two rounds."""
 
 CALM_WAIT_S = 0.02

@@ -220,7 +220,9 @@ class Service:
 
         prepared = self._decode(intake, options)
         self._admission.hold(place, _bytes(prepared))
-        logits = ticket.run(self.engine, classification(prepared.clip[None]), urgent=True)[0]
+        # As part of an explanation it waits like the rest of it.
+        work = classification(prepared.clip[None])
+        logits = ticket.run(self.engine, work, urgent=not explainers)[0]
         answer = Answer(
             model=card.name,
             predictions=predictions(card, logits, options.top_k),
@@ -383,7 +385,7 @@ def _engine(copies: Sequence[Classifier], settings: Settings, ledger: Ledger) ->
     threads = settings.threads or max(1, cores // settings.lanes)
     alone = settings.threads or cores
     first = Lane(patient=False, threads=threads, alone=alone)
-    others = Lane(urgent=False, threads=threads, alone=alone, nice=BACKGROUND)
+    others = Lane(urgent=False, threads=threads, alone=alone, nice=BACKGROUND, idle=settings.idle)
     lanes = [Lane()] if gpu else [first, *[others] * settings.lanes]
     batch = settings.batch or (GPU_BATCH if gpu else 1)
     oracles = [Oracle(each.network, each.device, batch) for each in copies]

@@ -28,6 +28,9 @@ class Settings:
         lanes: threads on a processor that run explanations; one more runs classifications.
         threads: torch's threads in each of them; None shares the cores out among `lanes`, and
             gives all of them to a request that is alone, if the network is large.
+        idle: whether explanations on a processor give way at once to whatever else wants it, so
+            that classifications don't feel them; on a machine with other work to do they may then
+            stand still, where without they are only the last.
         batch: the most clips in one pass of the network; None is 1 on a processor, where an answer
             then doesn't depend on who else is there, and 16 on a GPU.
         step_s: seconds that a step of several clips aims at.
@@ -43,6 +46,7 @@ class Settings:
     decoders: int = 2
     lanes: int = 2
     threads: int | None = None
+    idle: bool = True
     batch: int | None = None
     step_s: float = 0.25
     max_reply_bytes: int = 96 * 2**20

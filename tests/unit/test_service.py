@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from tests.frames import blocks
 
+from videovisual.engine.probe import Work
 from videovisual.errors import InvalidParameter
 from videovisual.intake import Request
 from videovisual.service import Service
@@ -155,6 +157,25 @@ def test_a_stream_tells_how_long_it_takes_and_the_best_map_so_far(service: Servi
     assert partial[-1]["step"] > 0
     assert [event["event"] for event in told[-2:]] == ["error", "done"]
     assert told[-2]["status"] == 504
+
+
+def test_an_explanations_own_classification_is_in_no_classifications_way(service: Service) -> None:
+    gate = threading.Event()
+
+    def occupy() -> Work[None]:
+        gate.wait(TIMEOUT_S)
+        return
+        yield
+
+    service.engine.submit(occupy(), urgent=True)
+    try:
+        explained = ask(service, method=b"gradient")
+        classified = begin(service, "classification")
+        assert explained.status == 200
+        assert classified.reply is None
+    finally:
+        gate.set()
+    assert wait(service, classified).status == 200
 
 
 def test_too_large_an_answer_is_refused_before_it_is_sent(service: Service) -> None:

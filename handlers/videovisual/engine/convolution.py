@@ -7,13 +7,15 @@ input's gradient of a first layer, which has three channels, leaves most of a ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Sequence
+from itertools import chain
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 Sizes = tuple[int, int, int]
 
@@ -27,72 +29,96 @@ FEW_CHANNELS = 4
 """Channels of the inputs whose gradient is sought in phases."""
 
 
-class Convolutions(TorchFunctionMode):
-    """While entered, `conv3d` by frozen float32 weights on a processor takes the fastest form.
+def quickened(network: nn.Module) -> nn.Module:
+    """A copy that shares the network's tensors, and whose convolutions take the fastest form.
 
     Sums are added up in another order than torch's, so results differ by some 1e-7 of the largest.
-    Several threads may enter one of these at once.
+    """
+    tensors = chain(network.parameters(), network.buffers())
+    same = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+    return replaced(same, lambda _, module: Convolution.of(module))
+
+
+def replaced(
+    network: nn.Module, substitute: Callable[[str, nn.Module], nn.Module | None]
+) -> nn.Module:
+    """The network itself, after modules of it gave way to their substitutes, where they have any.
+
+    Args:
+        network: is changed.
+        substitute: of a module's dotted name and the module.
+    """
+    for name, module in list(network.named_modules(remove_duplicate=False)):
+        other = substitute(name, module)
+        if name and other is not None:
+            parent, _, leaf = name.rpartition(".")
+            setattr(network.get_submodule(parent), leaf, other)
+    return network
+
+
+class Convolution(nn.Module):
+    """A convolution by frozen weights; of float32 on a processor in the fastest form.
+
+    Several threads may run one at once.
+
+    Args:
+        weight, bias: as of torch's.
+        stride, padding: in frames, rows and columns.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, weight: torch.Tensor, bias: torch.Tensor | None, stride: Sizes, padding: Sizes
+    ) -> None:
         super().__init__()
-        self._turned: dict[tuple[int, Sizes], tuple[torch.Tensor, int, torch.Tensor]] = {}
+        self.weight, self.bias = weight, bias
+        self.stride, self.padding = stride, padding
+        self._turned: tuple[int, torch.Tensor] | None = None
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        if func is torch.conv3d and not kwargs and _plain(*args):
-            x, weight, bias, stride, padding, *_ = args
-            stride, padding = tuple(stride), tuple(padding)
-            if _torch_is_slow(x, weight, stride):
-                turned = self._turn(weight, (1, 1, 1))
-                return _Unstrided.apply(x, weight, bias, padding, turned)  # type: ignore[no-untyped-call]
-            if _is_stem(x, weight, stride):
-                turned = self._turn(weight, stride)
-                return _Stem.apply(x, weight, bias, stride, padding, turned)  # type: ignore[no-untyped-call]
-        return func(*args, **(kwargs or {}))
+    @classmethod
+    def of(cls, module: nn.Module) -> Convolution | None:
+        """The same as torch's module; None where it is anything else, or a special case."""
+        if (
+            type(module) is not nn.Conv3d
+            or module.groups != 1
+            or module.dilation != (1, 1, 1)
+            or module.padding_mode != "zeros"
+            or isinstance(module.padding, str)
+        ):
+            return None
+        stride, padding = cast("Sizes", module.stride), cast("Sizes", module.padding)
+        return cls(module.weight, module.bias, stride, padding)
 
-    def _turn(self, weight: torch.Tensor, stride: Sizes) -> torch.Tensor:
-        """The weights by which a gradient at the output becomes one at the input's phases.
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, C, T, H, W] → [N, C', T', H', W']."""
+        weight = self.weight
+        form: type[torch.autograd.Function] | None = None
+        if x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and _ONEDNN:
+            if _torch_is_slow(x, weight, self.stride):
+                form = _Unstrided
+            elif _is_stem(x, weight, self.stride):
+                form = _Stem
+        if form is None or not (torch.is_grad_enabled() and x.requires_grad):
+            if form is _Unstrided:
+                return _unstrided(x, weight, self.bias, self.padding)
+            return F.conv3d(x, weight, self.bias, self.stride, self.padding)
+        result: torch.Tensor = form.apply(  # type: ignore[no-untyped-call]
+            x, weight, self.bias, self.stride, self.padding, self._turn()
+        )
+        return result
 
-        Made once; the weights are kept with it, so that no others can take their place in memory.
-        """
+    def _turn(self) -> torch.Tensor:
+        """The weights by which a gradient at the output becomes one at the input's phases."""
+        weight = self.weight.detach()
         version = 0 if weight.is_inference() else weight._version
-        held = self._turned.get((id(weight), stride))
-        if held is None or held[1] != version:
-            turned = _phases(_whole(weight.detach(), stride), stride)
-            held = (weight, version, turned.flip(2, 3, 4).transpose(0, 1).contiguous())
-            self._turned[id(weight), stride] = held
-        return held[2]
+        if self._turned is None or self._turned[0] != version:
+            with torch.inference_mode(False), torch.no_grad():
+                turned = _phases(_whole(weight, self.stride), self.stride)
+                turned = turned.flip(2, 3, 4).transpose(0, 1).contiguous()
+            self._turned = version, turned
+        return self._turned[1]
 
 
-def _plain(
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> bool:
-    return (
-        isinstance(stride, Sequence)
-        and isinstance(padding, Sequence)
-        and not isinstance(padding, str)
-        and len(stride) == len(padding) == 3
-        and dilation in (1, (1, 1, 1), [1, 1, 1])
-        and groups == 1
-        and x.ndim == 5
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and not weight.requires_grad
-        and (bias is None or not bias.requires_grad)
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    )
+_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
 def _torch_is_slow(x: torch.Tensor, weight: torch.Tensor, stride: Sizes) -> bool:
@@ -149,6 +175,7 @@ class _Unstrided(torch.autograd.Function):
         x: torch.Tensor,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
+        _stride: Sizes,
         padding: Sizes,
         turned: torch.Tensor,
     ) -> torch.Tensor:
@@ -159,7 +186,7 @@ class _Unstrided(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rest = zip(ctx.turned.shape[2:], ctx.padding, strict=True)
         padding = [size - 1 - pad for size, pad in rest]
-        return _unstrided(gradient.contiguous(), ctx.turned, None, padding), None, None, None, None
+        return _unstrided(gradient.contiguous(), ctx.turned, None, padding), *[None] * 5
 
 
 class _Stem(torch.autograd.Function):
@@ -188,4 +215,4 @@ class _Stem(torch.autograd.Function):
         ]
         padded = F.pad(padded, [side for one in reversed(beyond) for side in (0, one)])
         t, h, w = (slice(pad, pad + size) for size, pad in zip(ctx.sizes, ctx.padding, strict=True))
-        return padded[:, :, t, h, w], None, None, None, None, None
+        return padded[:, :, t, h, w], *[None] * 5

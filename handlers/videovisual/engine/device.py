@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +39,9 @@ class Lane:
         threads: of torch's in it; None leaves torch's own choice.
         alone: the same while there is no more than one job, which may have the whole processor,
             unless `Device.settle` found the network too small for it.
-        nice: how far it steps back for others on the processor, 0 to 19; only Linux can tell
-            threads apart.
+        nice: how far it steps back for others on the processor, 0 to 19.
+        idle: whether it runs only where nothing else wants the processor, and gives way at once.
+            Only Linux can tell threads apart, by this or by `nice`.
     """
 
     urgent: bool = True
@@ -47,6 +49,7 @@ class Lane:
     threads: int | None = None
     alone: int | None = None
     nice: int = 0
+    idle: bool = False
 
 
 @dataclass(frozen=True)
@@ -303,7 +306,11 @@ def _set_up(lane: Lane) -> None:
         # A thread's first question makes torch set its own count, over the one set before.
         torch.get_num_threads()
         torch.set_num_threads(lane.threads)
+    thread = threading.get_native_id()
     if lane.nice and hasattr(os, "setpriority"):
-        thread = threading.get_native_id()
         own = os.getpriority(os.PRIO_PROCESS, thread)
         os.setpriority(os.PRIO_PROCESS, thread, own + lane.nice)
+    if lane.idle and hasattr(os, "SCHED_IDLE"):
+        # A container may forbid it.
+        with suppress(PermissionError):
+            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))

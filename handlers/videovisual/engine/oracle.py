@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from videovisual.engine.batch import Kind, Pending
-from videovisual.engine.convolution import Convolutions
+from videovisual.engine.convolution import quickened
 from videovisual.engine.exclusive import TORCH
-from videovisual.engine.folding import Folding
+from videovisual.engine.folding import folded
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.errors import InvalidParameter
 from videovisual.suggest import nearest
@@ -50,13 +50,14 @@ class Oracle:
         self.device = torch.device(device)
         self.network = network.to(self.device).eval().requires_grad_(False)
         self.batch = batch
-        self._convolutions = Convolutions()
-        self._folding = Folding(self.network)
+        self._exact = quickened(self.network)
+        self._quick: nn.Module | None = None
+        self._lock = threading.Lock()
 
     def prepare(self, clip: torch.Tensor) -> None:
         """Do now what the first quick gradient at a clip [3, T, H, W] would wait for."""
-        with TORCH.shared(), self._convolutions:
-            self._folding.prepare(clip[None].to(self.device))
+        with TORCH.shared():
+            self._folded(clip[None].to(self.device))
 
     def check_layer(self, name: str) -> None:
         """Raises InvalidParameter unless the network has a module of that name."""
@@ -92,28 +93,34 @@ class Oracle:
             with TORCH.alone(), torch.enable_grad():
                 applied = kind.apply(self.network, clips, targets).detach()
             return Reading(clips.new_empty(len(clips), 0), applied=applied)
-        with TORCH.shared(), self._convolutions:
+        with TORCH.shared():
             return self._read(kind, _arranged(kind, clips), targets)
 
     def _read(self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
         if targets is None or kind.name == "scores":
             with torch.inference_mode():
-                return Reading(self.network(clips))
+                return Reading(self._exact(clips))
         if kind.layer is not None:
             return self._at_layer(kind, clips, targets, kind.layer)
-        form = self._folding.prepare(clips) if kind.quick else nullcontext()
-        with form, torch.enable_grad():
+        network = self._folded(clips) if kind.quick else self._exact
+        with torch.enable_grad():
             leaf = clips.detach().requires_grad_()
-            logits = self.network(leaf)
+            logits = network(leaf)
             (gradient,) = torch.autograd.grad(_objective(kind, logits, targets), leaf)
         return Reading(logits.detach(), gradient=gradient.contiguous())
+
+    def _folded(self, clips: torch.Tensor) -> nn.Module:
+        with self._lock:
+            if self._quick is None:
+                self._quick = folded(self.network, clips[:1])
+            return self._quick
 
     def _at_layer(
         self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor, layer: str
     ) -> Reading:
         self.check_layer(layer)
-        with torch.enable_grad(), _leaf_at(self.network.get_submodule(layer)) as leaves:
-            logits = self.network(clips)
+        with torch.enable_grad(), _leaf_at(self._exact.get_submodule(layer)) as leaves:
+            logits = self._exact(clips)
             if len(leaves) != 1 or leaves[0].ndim != 5:
                 raise InvalidParameter(
                     f"Layer {layer!r} does not give one [N, C, T, H, W] tensor a pass. "

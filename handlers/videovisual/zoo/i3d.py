@@ -47,19 +47,18 @@ class Unit(nn.Module):
         super().__init__()
         self.kernel: Shape = (kernel, kernel, kernel)
         self.stride: Shape = (stride, stride, stride)
-        self.conv = nn.Conv3d(inputs, outputs, kernel, stride, bias=False)
+        # Without a stride SAME is the same in front and at the back, whatever the size.
+        padding = kernel // 2 if stride == 1 else 0
+        self.conv = nn.Conv3d(inputs, outputs, kernel, stride, padding, bias=False)
         self.norm = nn.BatchNorm3d(outputs, eps=EPSILON)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, inputs, T, H, W] → [N, outputs, T / stride, H / stride, W / stride], rounded up."""
-        depth, height, width = x.shape[2:]
-        padding = same_padding((depth, height, width), self.kernel, self.stride)
-        front = [before for before, _ in padding]
-        if any(before != after for before, after in padding):
+        if self.stride != (1, 1, 1):
+            depth, height, width = x.shape[2:]
+            padding = same_padding((depth, height, width), self.kernel, self.stride)
             x = F.pad(x, [side for pair in reversed(padding) for side in pair])
-            front = [0, 0, 0]
-        x = F.conv3d(x, self.conv.weight, self.conv.bias, self.stride, front)
-        return F.relu(self.norm(x))
+        return F.relu(self.norm(self.conv(x)))
 
 
 class MaxPool(nn.Module):

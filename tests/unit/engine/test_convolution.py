@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from videovisual.engine.convolution import Convolutions
+from videovisual.engine.convolution import Convolution, quickened
 
 CASES = {
     "few channels": ((1, 8, 16, 32, 32), (8, 8, 3, 3, 3), (1, 1, 1), (1, 1, 1)),
@@ -26,18 +28,17 @@ def ramp(output: torch.Tensor) -> torch.Tensor:
 
 
 def through(
-    mode: Convolutions, clips: torch.Tensor, weight: torch.Tensor, *options: tuple[int, ...]
+    convolution: Convolution, clips: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, str]:
     leaf = clips.clone().requires_grad_()
-    with mode:
-        output = F.conv3d(leaf, weight, *options)  # type: ignore[call-overload]
+    output = convolution(leaf)
     name = type(output.grad_fn).__name__
     (gradient,) = torch.autograd.grad(output, leaf, ramp(output))
     return output.detach(), gradient, name
 
 
 @pytest.fixture
-def one_thread():
+def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -55,7 +56,10 @@ def test_outputs_and_gradients_are_torchs(case: str, bias: bool) -> None:
     leaf = clips.clone().requires_grad_()
     expected = F.conv3d(leaf, weight, added, stride, padding)
     (gradient,) = torch.autograd.grad(expected, leaf, ramp(expected))
-    output, found, name = through(Convolutions(), clips, weight, added, stride, padding)  # type: ignore[arg-type]
+    convolution = Convolution(weight, added, stride, padding)
+    output, found, name = through(convolution, clips)
+    with torch.inference_mode():
+        torch.testing.assert_close(convolution(clips), output, rtol=1e-5, atol=2e-5)
     assert name == ("_StemBackward" if "stem" in case else "_UnstridedBackward")
     torch.testing.assert_close(output, expected.detach(), rtol=1e-5, atol=2e-5)
     torch.testing.assert_close(found, gradient, rtol=1e-5, atol=2e-5)
@@ -64,65 +68,79 @@ def test_outputs_and_gradients_are_torchs(case: str, bias: bool) -> None:
 def test_weights_that_have_changed_are_not_remembered() -> None:
     shape, kernel, stride, padding = CASES["few channels"]
     clips, weight = torch.ones(shape), torch.ones(kernel)
-    mode = Convolutions()
-    _, before, _ = through(mode, clips, weight, None, stride, padding)  # type: ignore[arg-type]
+    convolution = Convolution(weight, None, stride, padding)
+    _, before, _ = through(convolution, clips)
     weight.mul_(-2)
-    output, after, _ = through(mode, clips, weight, None, stride, padding)  # type: ignore[arg-type]
+    output, after, _ = through(convolution, clips)
     expected = F.conv_transpose3d(ramp(output), weight, None, stride, padding)
     torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-4)
     assert not torch.equal(before, after)
 
 
-def test_weights_may_serve_with_several_strides() -> None:
-    mode = Convolutions()
-    clips, weight = torch.randn(1, 3, 8, 32, 32), torch.randn(4, 3, 3, 3, 3)
-    for stride in ((1, 2, 2), (1, 1, 1), (2, 2, 2)):
-        leaf = clips.clone().requires_grad_()
-        output = F.conv3d(leaf, weight, None, stride, (1, 1, 1))
-        (gradient,) = torch.autograd.grad(output, leaf, ramp(output))
-        _, found, _ = through(mode, clips, weight, None, stride, (1, 1, 1))  # type: ignore[arg-type]
-        torch.testing.assert_close(found, gradient, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize(
+    "clips",
+    [
+        torch.ones(1, 8, 16, 32, 32, dtype=torch.float64),
+        torch.ones(4, 8, 16, 32, 32),
+        torch.ones(1, 8, 4, 4, 4),
+    ],
+    ids=["double", "several clips", "tiny"],
+)
+def test_what_torch_does_well_is_left_to_it(clips: torch.Tensor) -> None:
+    weight = torch.ones(8, 8, 3, 3, 3, dtype=clips.dtype)
+    _, _, name = through(Convolution(weight, None, (1, 1, 1), (1, 1, 1)), clips)
+    assert name == "ConvolutionBackward0"
+
+
+def test_a_quickened_network_shares_its_tensors_and_leaves_the_network_alone() -> None:
+    network = nn.Sequential(
+        nn.Conv3d(3, 8, 3), nn.Sequential(nn.BatchNorm3d(8), nn.Conv3d(8, 8, 1))
+    )
+    network = network.eval().requires_grad_(False)
+    copy = quickened(network)
+    assert [type(module) for module in copy.modules() if isinstance(module, Convolution)] == [
+        Convolution,
+        Convolution,
+    ]
+    assert not any(isinstance(module, Convolution) for module in network.modules())
+    clips = torch.randn(1, 3, 4, 8, 8)
+    network[1][0].running_mean.add_(1)  # type: ignore[index]
+    network[0].weight.mul_(2)  # type: ignore[operator]
+    torch.testing.assert_close(copy(clips), network(clips), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    "change",
+    "module",
     [
-        {"weight": torch.ones(8, 8, 3, 3, 3, requires_grad=True)},
-        {"clips": torch.ones(1, 8, 16, 32, 32, dtype=torch.float64)},
-        {"clips": torch.ones(4, 8, 16, 32, 32)},
-        {"clips": torch.ones(1, 8, 4, 4, 4)},
+        nn.Conv3d(4, 4, 3, groups=2),
+        nn.Conv3d(4, 4, 3, dilation=2),
+        nn.Conv3d(4, 4, 3, padding=1, padding_mode="circular"),
+        nn.Conv3d(4, 4, 3, padding="same"),
+        nn.Conv2d(4, 4, 3),
     ],
-    ids=["trained", "double", "several clips", "tiny"],
+    ids=["groups", "dilation", "circular", "same", "flat"],
 )
-def test_what_torch_does_well_is_left_to_it(change: dict[str, torch.Tensor]) -> None:
-    inputs = {"clips": torch.ones(1, 8, 16, 32, 32), "weight": torch.ones(8, 8, 3, 3, 3)} | change
-    clips = inputs["clips"].requires_grad_()
-    with Convolutions():
-        output = F.conv3d(clips, inputs["weight"].to(clips.dtype), None, (1, 1, 1), (1, 1, 1))
-    assert type(output.grad_fn).__name__ == "ConvolutionBackward0"
+def test_special_cases_stay_torchs(module: nn.Module) -> None:
+    assert Convolution.of(module) is None
 
 
-def test_threads_may_be_inside_at_once_and_others_are_not_touched() -> None:
+def test_threads_may_be_inside_at_once() -> None:
     shape, kernel, stride, padding = CASES["few channels"]
-    clips, weight = torch.ones(shape), torch.ones(kernel)
-    mode = Convolutions()
-    inside = threading.Barrier(3)
-    names = {}
+    clips = torch.randn(shape)
+    convolution = Convolution(torch.randn(kernel), None, stride, padding)
+    together = threading.Barrier(4)
+    found = {}
 
     def run(number: int) -> None:
-        with mode:
-            inside.wait(10)
-            leaf = clips.clone().requires_grad_()
-            names[number] = type(F.conv3d(leaf, weight, None, stride, padding).grad_fn).__name__
-            inside.wait(10)
+        together.wait(10)
+        found[number] = through(convolution, clips)[1]
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(2)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
-    inside.wait(10)
-    outside = F.conv3d(clips.clone().requires_grad_(), weight, None, stride, padding)
-    inside.wait(10)
     for thread in threads:
         thread.join()
-    assert type(outside.grad_fn).__name__ == "ConvolutionBackward0"
-    assert names == {0: "_UnstridedBackward", 1: "_UnstridedBackward"}
+    expected = through(convolution, clips)[1]
+    assert len(found) == 4
+    for gradient in found.values():
+        torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-5)

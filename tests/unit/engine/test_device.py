@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Generator
 
@@ -30,6 +31,9 @@ class Narrow(nn.Module):
         self.most = most
         self.sizes: list[int] = []
         self.weight = nn.Parameter(torch.linspace(-1, 1, 12).view(3, 4))
+
+    def __deepcopy__(self, _memo: object) -> Narrow:
+        return self  # so that the oracle's copy counts here
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         self.sizes.append(len(clips))
@@ -109,6 +113,19 @@ def test_in_several_lanes_an_answer_is_bit_for_bit_what_it_is_alone(small: Class
         alone = [engine.submit(work).result(TIMEOUT_S) for work in crowd(clips)]
     for found, expected in zip(together, alone, strict=True):
         assert_same(found, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="Linux alone has such a priority")
+def test_an_idle_lane_gives_way_to_everything_else(small: Classifier) -> None:
+    def policy() -> Generator[Probe, Reading, int]:
+        return os.sched_getscheduler(threading.get_native_id())
+        yield
+
+    lanes = (Lane(patient=False), Lane(urgent=False, idle=True))
+    with Engine(Oracle(small.network, "cpu"), lanes) as engine:
+        behind = engine.submit(policy()).result(TIMEOUT_S)
+        first = engine.submit(policy(), urgent=True).result(TIMEOUT_S)
+    assert (behind, first) == (os.SCHED_IDLE, os.sched_getscheduler(0))
 
 
 def test_a_layer_is_cut_in_its_own_lane_alone(small: Classifier) -> None:

@@ -66,9 +66,7 @@ def test_many_masks_are_computed_in_parts_and_stay_the_same(count: int) -> None:
         torch.testing.assert_close(together[index : index + 1], alone, rtol=0, atol=1e-6)
         (own,) = torch.autograd.grad(alone, leaf, pull[index : index + 1])
         largest = own.abs().max().item()
-        torch.testing.assert_close(
-            gradient[index : index + 1], own, rtol=0, atol=2e-5 * largest
-        )
+        torch.testing.assert_close(gradient[index : index + 1], own, rtol=0, atol=2e-5 * largest)
 
 
 def test_a_large_mask_may_be_computed_at_half_its_size() -> None:
