@@ -59,7 +59,7 @@ def leavers(endpoint: Endpoint, clip: bytes, *, count: int) -> Row:
     late = [line["steps_after_cancel"] for line in answered]
     cancelled = all(line["status"] == 499 for line in answered)
     growth = (after - before) / before
-    passed = cancelled and max(late) <= 2 and gone is not None and abs(growth) <= 0.03
+    passed = cancelled and max(late) <= 2 and gone is not None and growth <= 0.03
     return Row(
         f"{count} clients leaving at random during explanations",
         "all jobs gone within 2 steps, memory back to its level",

@@ -151,6 +151,8 @@ class Ticket:
             self.steps += job.steps
             self.late_steps += job.late_steps
             self.best, self._job = job.best, None
+            # As in `Job.result`: what a request held is freed when it ends, not sometime.
+            del job
 
     def _patience(self) -> float | None:
         """Seconds to wait for a job; without end where it may have a best map at its deadline."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import json
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tests.frames import blocks
 
 from videovisual.engine.probe import Work
@@ -119,6 +121,33 @@ def test_a_request_can_be_cancelled_by_its_id(service: Service, state: str) -> N
     assert json.loads(unknown.body) == {"cancelled": False}
     service.cancel("waiting")
     service.cancel("running")
+
+
+def test_what_a_cancelled_request_held_is_freed_though_nobody_looks_for_cycles(
+    service: Service,
+) -> None:
+    def clips() -> int:
+        return sum(type(each) is torch.Tensor and each.ndim >= 4 for each in gc.get_objects())
+
+    wait(service, begin(service, "first", method=b"gradient"))
+    gc.collect()
+    gc.disable()
+    try:
+        before = clips()
+        for number in range(5):
+            ticket = begin(service, f"number {number}", **SLOW)
+            deadline = time.monotonic() + TIMEOUT_S
+            while not service.engine.active and time.monotonic() < deadline:
+                service.wait(0.01)
+            service.cancel(ticket.number)
+            assert wait(service, ticket).status == 499
+        deadline = time.monotonic() + 5
+        # A lane holds its last step until the next one.
+        while clips() > before + 2 and time.monotonic() < deadline:
+            service.wait(0.01)
+        assert clips() <= before + 2
+    finally:
+        gc.enable()
 
 
 def test_at_the_deadline_the_best_map_so_far_is_answered_if_it_is_wanted(service: Service) -> None:

@@ -70,10 +70,10 @@ class Integral:
 
     def add(self, way: torch.Tensor, gradients: torch.Tensor, weights: torch.Tensor) -> None:
         """Add points of a way [3, T, H, W] with gradients [n, 3, T, H, W] and weights [n]."""
-        shares = torch.einsum("nc...,c...->n...", gradients, way)
+        shares = (gradients * way).sum(dim=1)
         slopes = shares.flatten(1).sum(dim=1, dtype=torch.float64)
-        self.attribution += torch.einsum("n,n...->...", weights, shares)
-        self.product += torch.einsum("n,n...->...", weights * slopes.float(), shares)
+        self.attribution += torch.tensordot(weights, shares, dims=1)
+        self.product += torch.tensordot(weights * slopes.float(), shares, dims=1)
         self.slope += float(weights.double() @ slopes)
         self.square += float(weights.double() @ slopes.square())
 

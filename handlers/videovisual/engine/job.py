@@ -87,9 +87,13 @@ class Job(Generic[Result]):
         """
         if not self._finished.wait(timeout):
             raise TimeoutError(f"job {self.number} is still running after {timeout} s")
-        if self._error is not None:
+        if self._error is None:
+            return cast("Result", self._result)
+        try:
             raise self._error
-        return cast("Result", self._result)
+        finally:
+            # The error's traceback leads here, and would keep the job that keeps the error.
+            del self
 
     def too_late(self) -> DeadlineExceeded:
         """What is said of it when its deadline has passed."""

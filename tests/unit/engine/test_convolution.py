@@ -109,6 +109,18 @@ def test_a_quickened_network_shares_its_tensors_and_leaves_the_network_alone() -
     torch.testing.assert_close(copy(clips), network(clips), rtol=1e-5, atol=1e-5)
 
 
+def test_a_module_that_serves_twice_is_left_alone_too() -> None:
+    block = nn.Sequential(nn.Conv3d(4, 4, 3, padding=1), nn.ReLU())
+    network = nn.Sequential(block, block).eval().requires_grad_(False)
+    copy = quickened(network)
+    assert type(block[0]) is nn.Conv3d
+    assert [type(module[0]) for module in copy] == [Convolution] * 2  # type: ignore[index]
+    clips = torch.randn(1, 4, 4, 8, 8)
+    copy.register_forward_hook(lambda *_: torch.zeros(()))
+    assert copy(clips).ndim == 0
+    assert network(clips).ndim == 5
+
+
 @pytest.mark.parametrize(
     "module",
     [

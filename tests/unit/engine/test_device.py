@@ -28,16 +28,13 @@ class Narrow(nn.Module):
 
     def __init__(self, most: int) -> None:
         super().__init__()
-        self.most = most
+        self.most = [most]
         self.sizes: list[int] = []
         self.weight = nn.Parameter(torch.linspace(-1, 1, 12).view(3, 4))
 
-    def __deepcopy__(self, _memo: object) -> Narrow:
-        return self  # so that the oracle's copy counts here
-
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         self.sizes.append(len(clips))
-        if len(clips) > self.most:
+        if len(clips) > self.most[0]:
             raise torch.OutOfMemoryError(f"{len(clips)} clips")
         return torch.tanh(clips.mean(dim=(2, 3, 4))) @ self.weight
 
@@ -69,10 +66,11 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
 
 def test_what_does_not_fit_alone_is_refused_and_the_rest_goes_on() -> None:
     clip = torch.randn(1, 3, 2, 4, 4)
-    with Engine(Oracle(Narrow(most=0), "cpu")) as engine:
+    network = Narrow(most=0)
+    with Engine(Oracle(network, "cpu")) as engine:
         with pytest.raises(TooLarge, match="does not fit into the memory of cpu"):
             engine.submit(readings(clip, 1)).result(TIMEOUT_S)
-        engine.oracle.network.most = 1  # type: ignore[assignment]
+        network.most[0] = 1
         assert len(engine.submit(readings(clip, 1)).result(TIMEOUT_S)) == 1
 
 
