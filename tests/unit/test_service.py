@@ -37,7 +37,9 @@ def npz(count: int = 16) -> bytes:
 @pytest.fixture
 def service(small: Classifier) -> Iterator[Service]:
     service = Service(
-        small, settings=Settings(max_running=1, max_waiting=1, max_reply_bytes=400_000)
+        small,
+        # Not idle, or beside other work of the same session nothing would be explained.
+        settings=Settings(max_running=1, max_waiting=1, max_reply_bytes=400_000, idle=False),
     )
     yield service
     service.close()

@@ -23,6 +23,9 @@ SMALL = 20_480
 WORTH_IT = 64
 """Places of an input, T × H × W, up to which the slow path is the fast one."""
 
+ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+"""Whether this torch has it."""
+
 FEW_CHANNELS = 4
 """Channels of the inputs whose gradient is sought in phases."""
 
@@ -103,7 +106,7 @@ class Convolution(nn.Module):
         """[N, C, T, H, W] → [N, C', T', H', W']."""
         weight = self.weight
         form: type[torch.autograd.Function] | None = None
-        if x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and _ONEDNN:
+        if x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and ONEDNN:
             if _torch_is_slow(x, weight, self.stride):
                 form = _Unstrided
             elif _is_stem(x, weight, self.stride):
@@ -127,9 +130,6 @@ class Convolution(nn.Module):
                 turned = turned.flip(2, 3, 4).transpose(0, 1).contiguous()
             self._turned = version, turned
         return self._turned[1]
-
-
-_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
 def _torch_is_slow(x: torch.Tensor, weight: torch.Tensor, stride: Sizes) -> bool:

@@ -30,15 +30,16 @@ def folded(network: nn.Module, clip: torch.Tensor) -> nn.Module:
         network: frozen, in evaluation mode.
         clip: [1, 3, T, H, W], any; how it passes through the network shows what can be folded.
     """
-    pairs = find_pairs(network, clip)
-    modules = dict(network.named_modules())
-    norms = set(pairs.values())
+    # By the modules themselves, of which one may have several names.
+    modules = dict(network.named_modules(remove_duplicate=False))
+    norms = {modules[one]: modules[other] for one, other in find_pairs(network, clip).items()}
+    done = set(norms.values())
 
     def substitute(name: str, module: nn.Module) -> nn.Module | None:
-        if name in norms:
+        if modules[name] in done:
             return nn.Identity()
-        if name in pairs and isinstance(module, Convolution):
-            return _fold(module, modules[pairs[name]])
+        if modules[name] in norms and isinstance(module, Convolution):
+            return _fold(module, norms[modules[name]])
         return None
 
     # Tensors made in inference mode could not take part in a gradient.

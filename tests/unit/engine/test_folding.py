@@ -87,6 +87,24 @@ def test_outputs_and_gradients_are_the_networks(crossed: nn.Module) -> None:
     torch.testing.assert_close(*slopes, rtol=1e-4, atol=1e-6)
 
 
+def test_a_module_of_two_names_is_folded_under_both() -> None:
+    network = nn.ModuleDict({"conv": nn.Conv3d(3, 4, 1), "norm": settled(nn.BatchNorm3d(4))})
+    network["same"] = network["conv"]
+
+    class Aliased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = network
+
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            features: torch.Tensor = self.parts["norm"](self.parts["same"](clips))
+            return features.mean(dim=(2, 3, 4))
+
+    aliased = Aliased().eval().requires_grad_(False)
+    clips = torch.randn(1, 3, 4, 8, 8)
+    torch.testing.assert_close(folded(aliased, clips)(clips), aliased(clips))
+
+
 def test_every_normalisation_of_a_model_is_folded(motion_model: Classifier) -> None:
     network = motion_model.network
     spec = motion_model.card.input

@@ -21,6 +21,7 @@ ROOM = {"cpu": 2**23}
 """Values of all cells' terms that are kept at once; more frames than fit take turns."""
 
 MUCH_ROOM = 2**27
+"""The same where nothing else is said of the device."""
 
 
 class SmoothMasks:

@@ -53,7 +53,7 @@ def test_its_gradient_is_that_of_the_formula() -> None:
     assert torch.autograd.gradcheck(masks, coarse)
 
 
-@pytest.mark.parametrize("count", [70, 500])  # of this size 195 masks fit the room
+@pytest.mark.parametrize("count", [70, 500])  # of this size 230 masks fit the room
 def test_many_masks_are_computed_in_parts_and_stay_the_same(count: int) -> None:
     masks = SmoothMasks(48, 48, 3, 5.0)
     coarse = torch.rand(count, *masks.cells, requires_grad=True)
