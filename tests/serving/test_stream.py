@@ -6,7 +6,7 @@ import json
 
 import pytest
 from tests.serving import clips
-from tests.serving.api import Api
+from tests.serving.api import Api, eventually
 
 GOOD = {"video": clips.npz(clips.frames(16))}
 LONG = {"method": "rise", "masks": "20000"}
@@ -39,6 +39,8 @@ def test_a_job_is_cancelled_by_its_id(small_api: Api) -> None:
     *_, error, done = events
     assert (error["status"], error["error"]["code"]) == (499, "cancelled")
     assert done == {"event": "done"}
+    # The server writes its log behind the answer's back.
+    assert eventually(lambda: any(entry["request"] == job for entry in small_api.journal()))
     (entry,) = (entry for entry in small_api.journal() if entry["request"] == job)
     assert entry["steps_after_cancel"] <= 1
     assert not small_api.cancel(job)
