@@ -32,12 +32,12 @@ MODELS = [card.name for card in CARDS]
 @click.command()
 @click.option("--models", default=",".join(MODELS), show_default=True)
 @click.option("--methods", default=",".join(METHODS), show_default=True)
-@click.option("--presets", default="default,reference", show_default=True)
+@click.option("--presets", default="default,bfloat16,reference", show_default=True)
 @click.option("--clips", default=CLIPS, show_default=True, help="Of the 500 held-out ones.")
 @click.option("--workers", default=os.cpu_count(), show_default=True, help="One thread each.")
 @click.option("--fresh", is_flag=True, help="Measure again what is measured already.")
 def main(models: str, methods: str, presets: str, clips: int, workers: int, fresh: bool) -> None:
-    """Hold the objectives and probabilities of the two presets against each other."""
+    """Hold the default's objectives and probabilities against the published settings'."""
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     results: dict[str, Any] = known.get("results", {})
     wanted = [
@@ -49,8 +49,8 @@ def main(models: str, methods: str, presets: str, clips: int, workers: int, fres
         if fresh or str(clip) not in _of(results, model, method, preset)
     ]
     _measure(wanted, workers, results)
-    for model, method, words in summarise(results):
-        click.echo(f"{model:16} {method:6} {words}")
+    for model, method, preset, words in summarise(results):
+        click.echo(f"{model:16} {method:6} {preset:8} {words}")
 
 
 def _measure(wanted: Sequence[Task], workers: int, results: dict[str, Any]) -> None:

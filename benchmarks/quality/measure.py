@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 
@@ -18,6 +19,8 @@ from videovisual.explanation import read
 
 AREA = 0.1
 METHODS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
+LOWERED: Literal["bfloat16"] = "bfloat16"
+"""The default preset with gradients of such numbers, which small models take only when told."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Task:
 
     Attributes:
         model: a motion model's name.
-        method, preset: of `METHODS`.
+        method, preset: of `METHODS`, or the preset `LOWERED`.
         clip: the index of a held-out clip of Motion, whose class is the target.
     """
 
@@ -61,8 +64,10 @@ def measure(task: Task) -> Found:
     sample = motion.sample(task.clip)
     case = Case(read(classifier, sample.frames).clip, sample.label, classifier.card)
     parameters = PerturbationParameters(area=(AREA,))
-    work = search(case, parameters, alike(METHODS[task.method][task.preset]))
-    facts = run(Oracle(classifier.network, "cpu"), work).diagnostics
+    lowered = task.preset == LOWERED
+    preset = METHODS[task.method]["default" if lowered else task.preset]
+    oracle = Oracle(classifier.network, "cpu", precision=LOWERED if lowered else "auto")
+    facts = run(oracle, search(case, parameters, alike(preset))).diagnostics
     area = facts["areas"][0]
     kept = area["probability_preserve"]
     return Found(task.clip, area["objective"], kept["soft"], kept["hard"], facts["iterations"])

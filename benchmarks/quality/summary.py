@@ -1,4 +1,4 @@
-"""The two presets of a method held against each other, clip by clip."""
+"""The presets of a method held against the published one, clip by clip."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PROBABILITY = -0.01
 
 @dataclass(frozen=True)
 class Comparison:
-    """Medians over the clips that both presets were run on.
+    """Medians over the clips that a preset of ours and the reference were run on.
 
     Attributes:
         clips: how many.
-        objective: the default's over the reference's.
-        hard, soft: the target's probability behind the mask, cut hard and not: the default's less
-            the reference's.
-        iterations: the default's.
+        objective: ours over the reference's.
+        hard, soft: the target's probability behind the mask, cut hard and not: ours less the
+            reference's.
+        iterations: ours.
     """
 
     clips: int
@@ -31,7 +31,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether the default is as good as the reference."""
+        """Whether ours is as good as the reference."""
         return self.objective <= OBJECTIVE and self.hard >= PROBABILITY
 
     def __str__(self) -> str:
@@ -41,9 +41,11 @@ class Comparison:
         )
 
 
-def compare(presets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Comparison | None:
+def compare(
+    presets: Mapping[str, Mapping[str, Mapping[str, Any]]], preset: str = "default"
+) -> Comparison | None:
     """Of a method's results by preset and clip; None where no clip was searched by both."""
-    ours, theirs = presets.get("default", {}), presets.get("reference", {})
+    ours, theirs = presets.get(preset, {}), presets.get("reference", {})
     both = [(ours[clip], theirs[clip]) for clip in ours if clip in theirs]
     if not both:
         return None
@@ -56,10 +58,11 @@ def compare(presets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Compariso
     )
 
 
-def summarise(results: Mapping[str, Any]) -> Iterator[tuple[str, str, Comparison]]:
-    """Each model and method with what comes of the comparison."""
+def summarise(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Comparison]]:
+    """Each model, method and preset with what comes of the comparison."""
     for model, methods in results.items():
         for method, presets in methods.items():
-            comparison = compare(presets)
-            if comparison is not None:
-                yield model, method, comparison
+            for preset in presets:
+                comparison = compare(presets, preset)
+                if preset != "reference" and comparison is not None:
+                    yield model, method, preset, comparison

@@ -271,7 +271,10 @@ class Explainer:
         case = self.case(prepared, target)
         saliency = yield from self.entry.load()(case, self.parameters)
         saliency = saliency.polarised(self.polarity)
-        return replace(saliency, provenance=self.provenance(prepared, target))
+        provenance = self.provenance(prepared, target)
+        if "precision" in saliency.diagnostics:
+            provenance["precision"] = saliency.diagnostics["precision"]
+        return replace(saliency, provenance=provenance)
 
     def provenance(self, prepared: PreparedClip, target: int) -> dict[str, Any]:
         """What an auditor needs to make the same map again."""

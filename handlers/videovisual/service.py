@@ -22,6 +22,7 @@ from videovisual.attribution import catalogue
 from videovisual.clips import sample
 from videovisual.engine.device import Lane
 from videovisual.engine.engine import Engine
+from videovisual.engine.graph import CudaCapture, Recorder
 from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Classification, classification
 from videovisual.errors import (
@@ -388,7 +389,16 @@ def _engine(copies: Sequence[Classifier], settings: Settings, ledger: Ledger) ->
     others = Lane(urgent=False, threads=threads, alone=alone, nice=BACKGROUND, idle=settings.idle)
     lanes = [Lane()] if gpu else [first, *[others] * settings.lanes]
     batch = settings.batch or (GPU_BATCH if gpu else 1)
-    oracles = [Oracle(each.network, each.device, batch) for each in copies]
+    oracles = [
+        Oracle(
+            each.network,
+            each.device,
+            batch,
+            settings.precision,
+            Recorder(CudaCapture(each.device)) if gpu and settings.cuda_graphs else None,
+        )
+        for each in copies
+    ]
     return Engine(oracles, lanes, settings.step_s, ledger.passed)
 
 

@@ -7,8 +7,10 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from videovisual.clips import Limits
+from videovisual.engine.precision import Precision
 from videovisual.errors import InvalidParameter
 
 SETTINGS_VARIABLE = "VIDEOVISUAL_SETTINGS"
@@ -31,6 +33,10 @@ class Settings:
         idle: whether explanations on a processor give way at once to whatever else wants it, so
             that classifications don't feel them; on a machine with other work to do they may then
             stand still, where without they are only the last.
+        precision: of the gradients of searches that leave it open: `auto` is bfloat16 where the
+            device has units for it and the model's gradients stay alike; or `float32`,
+            `bfloat16`, `float16`.
+        cuda_graphs: whether a GPU runs searches' passes as recorded graphs.
         batch: the most clips in one pass of the network; None is 1 on a processor, where an answer
             then doesn't depend on who else is there, and 16 on a GPU.
         step_s: seconds that a step of several clips aims at.
@@ -47,10 +53,23 @@ class Settings:
     lanes: int = 2
     threads: int | None = None
     idle: bool = True
+    precision: Precision = "auto"
+    cuda_graphs: bool = False
     batch: int | None = None
     step_s: float = 0.25
     max_reply_bytes: int = 96 * 2**20
     retry_after_s: int = 2
+
+    def __post_init__(self) -> None:
+        """Raises InvalidParameter: there is no such precision."""
+        allowed = get_args(Precision)
+        if self.precision not in allowed:
+            raise InvalidParameter(
+                f"There is no precision {self.precision!r}; there are {', '.join(allowed)}.",
+                parameter="precision",
+                given=self.precision,
+                allowed=list(allowed),
+            )
 
     @classmethod
     def from_environment(cls) -> Settings:

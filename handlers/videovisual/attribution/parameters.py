@@ -163,6 +163,11 @@ class PerturbationParameters(Parameters):
     iterations: int | None = Field(
         default=None, ge=1, le=10000, description="steps of the search; the preset's own"
     )
+    precision: Literal["auto", "float32"] = Field(
+        default="auto",
+        description="of the network's gradients: bfloat16 where the device has units for it and "
+        "the model's gradients stay alike, or float32; the reference preset's are float32",
+    )
 
 
 class OcclusionParameters(Parameters):

@@ -25,7 +25,7 @@ class Kind:
     Attributes:
         shape: of one clip, (3, T, H, W).
         dtype: of its values.
-        objective, gradient, layer, quick: as of the probe.
+        objective, gradient, layer, quick, lowered: as of the probe.
         apply: as of the probe; one that has it never shares.
     """
 
@@ -35,6 +35,7 @@ class Kind:
     gradient: bool = False
     layer: str | None = None
     quick: bool = False
+    lowered: bool = False
     apply: Application | None = None
 
     @classmethod
@@ -47,7 +48,9 @@ class Kind:
             return cls(shape, dtype, apply=probe.apply)
         if not probe.differentiates:
             return cls(shape, dtype)
-        return cls(shape, dtype, probe.objective, probe.gradient, probe.layer, probe.quick)
+        return cls(
+            shape, dtype, probe.objective, probe.gradient, probe.layer, probe.quick, probe.lowered
+        )
 
     @property
     def name(self) -> str:
@@ -61,7 +64,7 @@ class Kind:
     @property
     def price(self) -> tuple[Any, ...]:
         """What a pass's time and memory depend on."""
-        return (self.name, self.shape, self.dtype, self.layer)
+        return (self.name, self.shape, self.dtype, self.layer, self.lowered)
 
 
 class Pending:
@@ -144,6 +147,7 @@ def join(parts: Sequence[Reading]) -> Reading:
         activation=cat([part.activation for part in parts]),
         activation_gradient=cat([part.activation_gradient for part in parts]),
         applied=cat([part.applied for part in parts]),
+        precision=parts[0].precision,
     )
 
 
@@ -166,4 +170,4 @@ def split(reading: Reading, counts: Sequence[int]) -> list[Reading]:
         cut(reading.applied),
         strict=True,
     )
-    return [Reading(*column) for column in columns]
+    return [Reading(*column, precision=reading.precision) for column in columns]

@@ -26,6 +26,9 @@ WORTH_IT = 64
 ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 """Whether this torch has it."""
 
+DTYPES = (torch.float32, torch.bfloat16)
+"""Of the weights that there are faster forms for."""
+
 FEW_CHANNELS = 4
 """Channels of the inputs whose gradient is sought in phases."""
 
@@ -71,12 +74,12 @@ def replaced(
 
 
 class Convolution(nn.Module):
-    """A convolution by frozen weights; of float32 on a processor in the fastest form.
+    """A convolution by frozen weights, on a processor in the fastest form.
 
     Several threads may run one at once.
 
     Args:
-        weight, bias: as of torch's.
+        weight, bias: as of torch's; what comes in is brought to the weights' kind of numbers.
         stride, padding: in frames, rows and columns.
     """
 
@@ -105,9 +108,10 @@ class Convolution(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, C, T, H, W] → [N, C', T', H', W']."""
         weight = self.weight
+        x = x.to(weight.dtype)
         form: type[torch.autograd.Function] | None = None
-        if x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and ONEDNN:
-            if _torch_is_slow(x, weight, self.stride):
+        if x.device.type == "cpu" and weight.dtype in DTYPES and ONEDNN:
+            if weight.dtype == torch.float32 and _torch_is_slow(x, weight, self.stride):
                 form = _Unstrided
             elif _is_stem(x, weight, self.stride):
                 form = _Stem

@@ -254,7 +254,9 @@ class Device:
         taken = None
         if cuda:
             torch.cuda.synchronize(self.oracle.device)
-            taken = torch.cuda.max_memory_allocated(self.oracle.device) - before
+            # A recording's memory was taken long ago.
+            if self.oracle.recorder is None or not kind.quick:
+                taken = torch.cuda.max_memory_allocated(self.oracle.device) - before
         seconds = time.perf_counter() - began
         self.budget.learn(kind, len(clips), seconds, taken)
         if self._on_pass is not None:
@@ -266,6 +268,8 @@ class Device:
         self, step: Step, kind: Kind, error: torch.OutOfMemoryError
     ) -> Sequence[Exception | None]:
         self.budget.halve(kind, step.clips)
+        if self.oracle.recorder is not None:
+            self.oracle.recorder.clear()
         if self.oracle.device.type == "cuda":
             torch.cuda.empty_cache()
         if step.clips > 1:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from videovisual.engine.batch import Kind, Pending
 from videovisual.engine.convolution import quickened
 from videovisual.engine.exclusive import TORCH
 from videovisual.engine.folding import folded
+from videovisual.engine.graph import Recorder
+from videovisual.engine.precision import SIXTEEN, Lowered, Precision, alike, native
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.errors import InvalidParameter
 from videovisual.suggest import nearest
 
 LARGE = 3 * 16 * 112 * 112
-"""Values of a clip from which a processor runs a network faster with its channels last."""
+"""Values of a clip from which a processor runs a network faster with its channels last, and from
+which sixteen-bit numbers are worth it."""
 
 
 def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None:
@@ -44,20 +48,32 @@ class Oracle:
         network: frozen, in evaluation mode; maps [N, 3, T, H, W] to [N, classes].
         device: where it runs; the network is moved there.
         batch: the most clips in one forward pass.
+        precision: of lowered gradients.
+        recorder: by which quick gradients are run, as recordings; None runs them as they are.
     """
 
-    def __init__(self, network: nn.Module, device: torch.device | str, batch: int = 1) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        device: torch.device | str,
+        batch: int = 1,
+        precision: Precision = "auto",
+        recorder: Recorder | None = None,
+    ) -> None:
         self.device = torch.device(device)
         self.network = network.to(self.device).eval().requires_grad_(False)
         self.batch = batch
+        self.precision = precision
+        self.recorder = recorder
         self._exact = quickened(self.network)
         self._quick: nn.Module | None = None
+        self._lowered: nn.Module | None = None
         self._lock = threading.Lock()
 
     def prepare(self, clip: torch.Tensor) -> None:
         """Do now what the first quick gradient at a clip [3, T, H, W] would wait for."""
         with TORCH.shared():
-            self._folded(clip[None].to(self.device))
+            self._lowest(clip[None].to(self.device))
 
     def check_layer(self, name: str) -> None:
         """Raises InvalidParameter unless the network has a module of that name."""
@@ -94,7 +110,8 @@ class Oracle:
                 applied = kind.apply(self.network, clips, targets).detach()
             return Reading(clips.new_empty(len(clips), 0), applied=applied)
         with TORCH.shared():
-            return self._read(kind, _arranged(kind, clips), targets)
+            clips = _arranged(clips, gradient=kind.name == "gradient")
+            return self._read(kind, clips, targets)
 
     def _read(self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
         if targets is None or kind.name == "scores":
@@ -102,18 +119,51 @@ class Oracle:
                 return Reading(self._exact(clips))
         if kind.layer is not None:
             return self._at_layer(kind, clips, targets, kind.layer)
-        network = self._folded(clips) if kind.quick else self._exact
-        with torch.enable_grad():
-            leaf = clips.detach().requires_grad_()
-            logits = network(leaf)
-            (gradient,) = torch.autograd.grad(_objective(kind, logits, targets), leaf)
-        return Reading(logits.detach(), gradient=gradient.contiguous())
+        network = self._network(kind, clips)
+        work = partial(_differentiated, network, kind.objective)
+        if self.recorder is None or not kind.quick:
+            logits, gradient = work(clips, targets)
+        else:
+            logits, gradient = self.recorder.run(kind, work, clips, targets)
+        if not isinstance(network, Lowered):
+            return Reading(logits, gradient=gradient)
+        if network.scale != 1 and not gradient.isfinite().all():
+            # Beyond the largest of these numbers.
+            return self._read(replace(kind, lowered=False), clips, targets)
+        return Reading(logits, gradient=gradient, precision=network.dtype)
+
+    def _network(self, kind: Kind, clips: torch.Tensor) -> nn.Module:
+        if not kind.quick:
+            return self._exact
+        return self._lowest(clips) if kind.lowered else self._folded(clips)
 
     def _folded(self, clips: torch.Tensor) -> nn.Module:
         with self._lock:
             if self._quick is None:
                 self._quick = folded(self.network, clips[:1])
             return self._quick
+
+    def _lowest(self, clips: torch.Tensor) -> nn.Module:
+        """The network with sixteen-bit numbers, if there are any to take; else the folded one."""
+        quick = self._folded(clips)
+        dtype = self._dtype(clips[0])
+        if dtype is None:
+            return quick
+        with self._lock:
+            if self._lowered is None:
+                lowered = Lowered(quick, dtype)
+                holds = self.precision != "auto" or _alike(lowered, quick, clips[:1])
+                self._lowered = lowered if holds else quick
+            return self._lowered
+
+    def _dtype(self, clip: torch.Tensor) -> torch.dtype | None:
+        """The sixteen-bit numbers that are to be taken for a clip [3, T, H, W]."""
+        if self.precision == "float32" or clip.dtype != torch.float32:
+            return None
+        if self.precision != "auto":
+            return SIXTEEN[self.precision]
+        small = self.device.type == "cpu" and clip.numel() < LARGE
+        return None if small else native(self.device)
 
     def _at_layer(
         self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor, layer: str
@@ -128,29 +178,58 @@ class Oracle:
                     parameter="layer",
                     given=layer,
                 )
-            (gradient,) = torch.autograd.grad(_objective(kind, logits, targets), leaves[0])
+            objective = _objective(kind.objective, logits, targets).sum()
+            (gradient,) = torch.autograd.grad(objective, leaves[0])
         return Reading(logits.detach(), activation=leaves[0].detach(), activation_gradient=gradient)
 
 
-def _arranged(kind: Kind, clips: torch.Tensor) -> torch.Tensor:
+def _arranged(clips: torch.Tensor, *, gradient: bool) -> torch.Tensor:
     """The clips in the order in memory by which the network's pass is fastest.
 
     With one thread, backward passes lose by it what forward ones gain.
     """
     large = clips.device.type == "cpu" and clips[0].numel() >= LARGE
-    if large and (kind.name != "gradient" or torch.get_num_threads() > 1):
+    if large and (not gradient or torch.get_num_threads() > 1):
         return clips.contiguous(memory_format=torch.channels_last_3d)
     return clips
 
 
-def _objective(kind: Kind, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    if kind.objective is Objective.LOG_PROBABILITY:
+def _differentiated(
+    network: nn.Module, objective: Objective, clips: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits, and the objective's gradient at the clips."""
+    scale = network.scale if isinstance(network, Lowered) else 1.0
+    with torch.enable_grad():
+        leaf = clips.detach().requires_grad_()
+        logits = network(leaf)
+        summed = scale * _objective(objective, logits, targets).sum()
+        (gradient,) = torch.autograd.grad(summed, leaf)
+    return logits.detach(), (gradient / scale if scale != 1 else gradient).contiguous()
+
+
+def _objective(objective: Objective, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Of logits [N, classes] → [N]."""
+    own = targets[:, None]
+    if objective is Objective.LOG_PROBABILITY:
         logits = logits.log_softmax(dim=1)
-    elif kind.objective is Objective.LOG_COMPLEMENT:
-        target = F.one_hot(targets, logits.shape[1]).bool()
-        others = logits.masked_fill(target, -torch.inf).logsumexp(dim=1)
-        return (others - logits.logsumexp(dim=1)).sum()
-    return logits.gather(1, targets[:, None]).sum()
+    elif objective is Objective.LOG_COMPLEMENT:
+        others = logits.scatter(1, own, -torch.inf).logsumexp(dim=1)
+        return others - logits.logsumexp(dim=1)
+    return logits.gather(1, own)[:, 0]
+
+
+def _alike(one: nn.Module, other: nn.Module, clips: torch.Tensor) -> bool:
+    """Whether two networks' gradients are alike, at noise, so that all clips get one answer."""
+    noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(0)).to(clips.device)
+    noise, target = (
+        _arranged(noise, gradient=True),
+        torch.zeros(1, dtype=torch.int64, device=clips.device),
+    )
+    gradients = (
+        _differentiated(network, Objective.LOG_PROBABILITY, noise, target)[1]
+        for network in (one, other)
+    )
+    return alike(*gradients)
 
 
 @contextmanager

@@ -41,6 +41,7 @@ class Probe:
             are wanted instead; nothing below that layer is differentiated.
         quick: whether the gradient may be that of the folded network, whose layers' last bits
             differ: a rectifier at 0 then turns here and there, which a search does not feel.
+        lowered: whether a quick gradient may be of sixteen-bit numbers, where the oracle has them.
         apply: a library's method that needs the network itself, called instead of all else.
         progress: how far the method that asks has come.
     """
@@ -51,6 +52,7 @@ class Probe:
     gradient: bool = False
     layer: str | None = None
     quick: bool = False
+    lowered: bool = False
     apply: Application | None = None
     progress: Progress | None = None
 
@@ -69,6 +71,7 @@ class Reading:
         gradient: float32, as `Probe.clips`, where asked for.
         activation, activation_gradient: float32 [N, C, T', H', W'], where a layer was named.
         applied: what `Probe.apply` gave; `logits` are then empty, [N, 0].
+        precision: of the numbers that the network multiplied.
     """
 
     logits: torch.Tensor
@@ -76,6 +79,7 @@ class Reading:
     activation: torch.Tensor | None = None
     activation_gradient: torch.Tensor | None = None
     applied: torch.Tensor | None = None
+    precision: torch.dtype = torch.float32
 
     def probabilities(self) -> torch.Tensor:
         """Softmax of the logits, float32 [N, classes]."""

@@ -61,21 +61,22 @@ class Unit(nn.Module):
         return F.relu(self.norm(self.conv(x)))
 
 
-class MaxPool(nn.Module):
+class MaxPool(nn.MaxPool3d):
     """Max pooling with SAME padding."""
 
+    kernel_size: Shape
+    stride: Shape
+
     def __init__(self, kernel: Shape, stride: Shape) -> None:
-        super().__init__()
-        self.kernel = kernel
-        self.stride = stride
+        super().__init__(kernel, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, C, T, H, W] → each size divided by its stride, rounded up."""
         depth, height, width = x.shape[2:]
-        padding = same_padding((depth, height, width), self.kernel, self.stride)
+        padding = same_padding((depth, height, width), self.kernel_size, self.stride)
         front = [before for before, _ in padding]
         # Rounding up stands for the odd cell that SAME adds at the back.
-        return F.max_pool3d(x, self.kernel, self.stride, front, ceil_mode=True)
+        return F.max_pool3d(x, self.kernel_size, self.stride, front, ceil_mode=True)
 
 
 class Mixed(nn.Module):

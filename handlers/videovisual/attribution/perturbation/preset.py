@@ -64,6 +64,7 @@ class Preset:
         blur: largest blur of what is hidden, in pixels; None for the model's own.
         fine: whether cells are 7 pixels apart at any size above 112, or a 16th of the height.
         halved: whether masks above 112 are computed at half their height and width.
+        lowered: whether the network's gradients may be of sixteen-bit numbers.
     """
 
     goal: Goal
@@ -81,6 +82,7 @@ class Preset:
     blur: float | None = None
     fine: bool = False
     halved: bool = False
+    lowered: bool = False
 
     def rate_at(self, iteration: int, of: int, cells: int) -> float:
         """The learning rate of an iteration, counted from 0, for a mask of so many cells."""
@@ -135,4 +137,5 @@ def quick(goal: Goal, iterations: int = 80, rate: float = 4.0, momentum: float =
         patience=12,
         trail=0.1,
         halved=True,
+        lowered=True,
     )

@@ -95,11 +95,13 @@ class Sight:
         objective: float32 [A].
         gradient: of this iteration's terms at the coarse masks, [A, T, h, w].
         probability: the target's, behind the masks, mean of the areas.
+        precision: of the numbers that the network multiplied.
     """
 
     objective: torch.Tensor
     gradient: torch.Tensor
     probability: float
+    precision: torch.dtype
 
 
 def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> Attribution:
@@ -112,6 +114,7 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
     of the clip, and carries it on to the masks' cells itself.
     """
     landscape = Landscape(case, parameters, preset)
+    lowered = preset.lowered and parameters.precision == "auto"
     of = parameters.iterations or preset.iterations
     coarse = torch.ones(len(parameters.area), *landscape.cells, device=case.clip.device)
     velocity: torch.Tensor | None = None
@@ -120,7 +123,7 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
     course = Course()
     progress = Progress(0, of)
     for iteration in range(of):
-        sight = yield from _look(case, landscape, coarse, iteration, progress)
+        sight = yield from _look(case, landscape, coarse, iteration, lowered, progress)
         best = best.or_better(coarse, sight.objective)
         trail += coarse
         course.add(sight.objective.mean().item(), preset.progress)
@@ -156,6 +159,7 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
         **chances | {"areas": areas},
         converged=course.settled(),
         partial=False,
+        precision=str(sight.precision).removeprefix("torch."),
     )
 
 
@@ -166,7 +170,12 @@ def _spread(masks: torch.Tensor) -> torch.Tensor:
 
 
 def _look(
-    case: Case, landscape: Landscape, coarse: torch.Tensor, iteration: int, progress: Progress
+    case: Case,
+    landscape: Landscape,
+    coarse: torch.Tensor,
+    iteration: int,
+    lowered: bool,
+    progress: Progress,
 ) -> Work[Sight]:
     goal = landscape.goal
     targets = case.targets(len(coarse))
@@ -182,14 +191,20 @@ def _look(
     chances = []
     for side, clips in zip(landscape.sides, views, strict=True):
         reading = yield Probe(
-            clips.detach(), targets, side.objective, gradient=True, quick=True, progress=progress
+            clips.detach(),
+            targets,
+            side.objective,
+            gradient=True,
+            quick=True,
+            lowered=lowered,
+            progress=progress,
         )
         assert reading.gradient is not None
         objective = objective + goal.score * side.loss(reading.logits, case.target)
         pulls.append(-goal.score * reading.gradient)
         chances.append(reading.probabilities()[:, case.target].mean().item())
     (gradient,) = torch.autograd.grad([*views, shape], [leaf], [*pulls, torch.ones_like(shape)])
-    return Sight(objective, gradient, chances[0])
+    return Sight(objective, gradient, chances[0], reading.precision)
 
 
 def _judge(
