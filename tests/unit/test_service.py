@@ -270,6 +270,22 @@ def test_settings_come_from_the_file_that_the_environment_names(
     file.write_text('{"max_runing": 5}')
     with pytest.raises(InvalidParameter, match=r"settings\.json.*max_running"):
         Settings.from_environment()
+    file.write_text('{"precision": "float8"}')
+    with pytest.raises(InvalidParameter, match=r"no precision 'float8'.*bfloat16"):
+        Settings.from_environment()
+
+
+def test_the_operators_precision_is_that_of_searches(small: Classifier) -> None:
+    settings = Settings(precision="bfloat16", max_reply_bytes=2**24, idle=False)
+    service = Service(small, settings=settings)
+    try:
+        for given, taken in (({}, "bfloat16"), ({"precision": b"float32"}, "float32")):
+            reply = ask(service, method=b"ep_3d", iterations=b"2", **given)
+            assert reply.status == 200, reply.body
+            (explained,) = json.loads(reply.body)["explanations"]
+            assert explained["provenance"]["precision"] == taken
+    finally:
+        service.close()
 
 
 def test_several_methods_share_a_request_and_each_takes_its_own_parameters(

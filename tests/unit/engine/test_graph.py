@@ -119,28 +119,27 @@ def test_a_whole_search_goes_by_recordings(small: Classifier, capture: Capture) 
 
 
 def test_a_full_device_forgets_its_recordings(small: Classifier, capture: Capture) -> None:
-    full = True
-
-    def once_full(work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
-        nonlocal full
-        if full:
-            full = False
+    def up_to_one(work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
+        replay, outputs = capture(work)
+        if len(outputs[0]) > 1:
             raise torch.OutOfMemoryError
-        return capture(work)
+        return replay, outputs
 
-    recorder = Recorder(once_full)
-    oracle = Oracle(small.network, "cpu", batch=2, recorder=recorder)
+    oracle = Oracle(small.network, "cpu", batch=2, recorder=Recorder(up_to_one))
 
-    def gradients() -> Work[Reading]:
-        clips = torch.randn(2, 3, 8, 64, 64)
-        reading = yield Probe(clips, torch.tensor([0, 1]), gradient=True, quick=True)
+    def gradients(count: int) -> Work[Reading]:
+        clips = torch.randn(count, 3, 8, 64, 64)
+        targets = torch.zeros(count, dtype=torch.int64)
+        reading = yield Probe(clips, targets, gradient=True, quick=True)
         return reading
 
     with Engine(oracle, [Lane()]) as engine:
-        reading = engine.submit(gradients()).result(30)
-    assert reading.gradient is not None
-    assert len(reading.gradient) == 2
-    assert capture.recorded == 1
+        for count in (1, 2):
+            reading = engine.submit(gradients(count)).result(30)
+            assert reading.gradient is not None
+            assert len(reading.gradient) == count
+    # One clip, two in vain, and one anew.
+    assert capture.recorded == 3
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
