@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -21,22 +23,34 @@ def step_template(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     Returns:
         float32 [N, size], each row's sum its count.
     """
+    return _template(values, counts)[0]
+
+
+def _template(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The step template t, and of each row the mean of t (1 − t), which only ties make."""
     size = values.shape[1]
-    limits = torch.stack(
-        [_at(row, size - count) for row, count in zip(values, counts.tolist(), strict=True)]
-    )[:, None]
-    above = values > limits
-    tied = values == limits
-    left = counts.to(values.device)[:, None] - above.sum(dim=1, keepdim=True)
-    return torch.where(tied, left / tied.sum(dim=1, keepdim=True), above.to(values))
+    found = [_border(row, size - count) for row, count in zip(values, counts.tolist(), strict=True)]
+    border = torch.stack([value for value, _ in found])[:, None]
+    template = torch.ge(values, border, out=torch.empty_like(values))
+    if not any(tied for _, tied in found):
+        return template, values.new_zeros(len(values))
+    tied = values == border
+    many = tied.sum(dim=1)
+    excess = template.count_nonzero(dim=1) - counts.to(values.device)
+    share = 1 - excess.to(values) / many
+    template = torch.where(tied, share[:, None], template)
+    return template, share * (1 - share) * many / size
 
 
-def _at(row: torch.Tensor, place: int) -> torch.Tensor:
-    """The value that would be at a place, from 0, of a row [size] if it were sorted."""
+def _border(row: torch.Tensor, place: int) -> tuple[torch.Tensor, bool]:
+    """The value at a place, from 0, of a row [size] if it were sorted; whether it comes before."""
     if row.device.type == "cpu":
         # Ten times as fast as torch's.
-        return torch.from_numpy(np.partition(row.numpy(), place)[place : place + 1])[0]
-    return row.kthvalue(place + 1).values
+        parted = torch.from_numpy(np.partition(row.numpy(), place))
+        border = parted[place]
+        return border, place > 0 and bool(parted[:place].max() == border)
+    border = row.kthvalue(place + 1).values
+    return border, int((row >= border).sum()) > len(row) - place
 
 
 def area_term(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -52,9 +66,28 @@ def area_term(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     Returns:
         float32 [N], differentiable.
     """
-    template = step_template(values.detach(), counts)
-    # (v − 1)² of the share t and v² of the rest, where ties share a place in the template.
-    return torch.addcmul(template, values, values - 2 * template).mean(dim=1)
+    terms: torch.Tensor = _AreaTerm.apply(values, counts)  # type: ignore[no-untyped-call]
+    return terms
+
+
+class _AreaTerm(torch.autograd.Function):
+    """(v − 1)² of the share t and v² of the rest, where ties share a place in the template t.
+
+    That is (v − t)² + t (1 − t).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        template, spread = _template(values, counts)
+        off = values - template
+        ctx.save_for_backward(off)
+        squares: torch.Tensor = torch.linalg.vector_norm(off, dim=1).square()
+        return squares / off.shape[1] + spread
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (off,) = ctx.saved_tensors
+        return off * (grads[0] * 2 / off.shape[1])[:, None], None
 
 
 def cut(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:

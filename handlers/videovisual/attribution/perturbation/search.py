@@ -201,10 +201,12 @@ def _look(
         )
         assert reading.gradient is not None
         objective = objective + goal.score * side.loss(reading.logits, case.target)
-        pulls.append(-goal.score * reading.gradient)
+        pulls.append(reading.gradient)
         chances.append(reading.probabilities()[:, case.target].mean().item())
-    (gradient,) = torch.autograd.grad([*views, shape], [leaf], [*pulls, torch.ones_like(shape)])
-    return Sight(objective, gradient, chances[0], reading.precision)
+    # The score's weight is put in where there is least to multiply.
+    pull = torch.full_like(shape, -1 / goal.score)
+    (gradient,) = torch.autograd.grad([*views, shape], [leaf], [*pulls, pull])
+    return Sight(objective, -goal.score * gradient, chances[0], reading.precision)
 
 
 def _judge(
