@@ -174,9 +174,11 @@ class _SmoothMaximum(torch.autograd.Function):
         for part in parts:
             table = grid.table(part)
             sums.append([grid.meet(column) for column in table])
-        total, value = (torch.cat(columns, dim=1) for columns in zip(*sums, strict=True))
-        value /= total
-        value /= COLDNESS
+        total, value = (
+            columns[0] if len(parts) == 1 else torch.cat(columns, dim=1)
+            for columns in zip(*sums, strict=True)
+        )
+        value.div_(total).div_(COLDNESS)
         ctx.grid = grid
         ctx.save_for_backward(coarse, total, value, *(table if len(parts) == 1 else ()))
         return grid.full(value)
@@ -187,20 +189,16 @@ class _SmoothMaximum(torch.autograd.Function):
         coarse, total, value, *table = ctx.saved_tensors
         grid: _Grid = ctx.grid
         slope = grid.squares(grads[0]) / total
-        offset = slope * (1 - COLDNESS * value)
+        offset = value.mul(-COLDNESS).add_(1).mul_(slope)
         size = _fitting(grid, coarse)
         gradients = []
-        parts = (
-            torch.split(coarse, size),
-            *(torch.split(each, size, 1) for each in (offset, slope)),
-        )
-        for part, *pulls in zip(*parts, strict=True):
+        pulls = (torch.split(each, size, dim=1) for each in (offset, slope))
+        for part, own, steep in zip(torch.split(coarse, size), *pulls, strict=True):
             power, product = table or grid.table(part)
-            felt = grid.part(torch.cat(pulls, dim=1))
             # Summed first of all, since they nearly cancel each other.
-            slopes = felt[:, : len(part)] * power[:-1]
-            slopes.addcmul_(felt[:, len(part) :], product[:-1])
-            gradients.append((grid.kernel @ slopes.view(-1, len(grid.kernel), len(part))).T)
+            felt = grid.part(own.contiguous()).mul_(power[:-1])
+            felt.addcmul_(grid.part(steep.contiguous()), product[:-1])
+            gradients.append((grid.kernel @ felt.view(-1, len(grid.kernel), len(part))).T)
         return torch.cat(gradients).view(coarse.shape), None
 
 
