@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def _again(row: dict[str, Any], quality: dict[str, Any]) -> dict[str, Any]:
     details = row["details"]
     if "each" not in details:
         return row
-    known = _quality(quality, details["model"], details["method"])
+    known = _quality(quality, details["model"], details["method"], details["precision"])
     return perturbation.judged(details, known).to_json()
 
 
@@ -106,6 +107,8 @@ def _rows(
         subject = Subject.of(name)
         if "rate" in wanted:
             yield network.rate(subject, rounds=rounds)
+            if (row := network.lowered_rate(subject, rounds=rounds)) is not None:
+                yield row
         if "share" in wanted:
             for method in FASTER:
                 yield network.share(subject, method, iterations=3 if name in LARGE else 20)
@@ -134,17 +137,18 @@ def _searches(subject: Subject, method: str, quality: dict[str, Any], rounds: in
         method,
         each.details["iteration_s"]["textbook"],
         bar=50 if real and ep_3d else FASTER[method],
-        quality=_quality(quality, subject.name, method),
+        quality=partial(_quality, quality, subject.name, method),
     )
     yield whole
     if real and ep_3d:
         yield perturbation.wall(subject, whole)
 
 
-def _quality(quality: dict[str, Any], name: str, method: str) -> Comparison | None:
+def _quality(quality: dict[str, Any], name: str, method: str, precision: str) -> Comparison | None:
     """Of the small model of the same kind, whose searches are short enough to be compared."""
     small = f"{name.partition('-')[0]}-motion"
-    return compare(quality.get(small, {}).get(method, {}))
+    preset = "default" if precision == "float32" else precision
+    return compare(quality.get(small, {}).get(method, {}), preset)
 
 
 if __name__ == "__main__":

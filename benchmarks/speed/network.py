@@ -15,7 +15,7 @@ from benchmarks.speed.turns import by_turns
 from videovisual.attribution import catalogue
 from videovisual.engine.engine import run
 from videovisual.engine.oracle import Oracle
-from videovisual.engine.probe import Probe
+from videovisual.engine.probe import Probe, Reading
 
 SIDE = 3072
 RATES = {"r3d": 0.8, "mc3": 0.8, "r2plus1d": 0.55, "i3d": 0.5}
@@ -25,17 +25,12 @@ SHARE = 0.85
 def rate(subject: Subject, *, rounds: int) -> Row:
     """Forward and backward over the rate of a matrix product, both in operations a second."""
     clip = subject.clips[0][None]
-    target = torch.tensor([0])
     left, right = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
-    leaf = clip.clone().requires_grad_()
-    with FlopCounterMode(display=False) as counter:
-        subject.classifier.network(leaf)[:, 0].sum().backward()
-    operations = counter.get_total_flops()
-    probe = Probe(clip, target, gradient=True, quick=True)
+    operations = _operations(subject, clip)
     seconds = by_turns(
         {
             "product": lambda: left @ right,
-            "ours": lambda: subject.oracle.evaluate(probe),
+            "ours": lambda: _ours(subject, clip, lowered=False),
             "torch": lambda: _plain(subject, clip),
         },
         rounds,
@@ -51,6 +46,49 @@ def rate(subject: Subject, *, rounds: int) -> Row:
         None if small or bar is None else share["ours"] >= bar,
         {"seconds": seconds, "operations": operations, "share": share, "machine": machine},
     )
+
+
+def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
+    """The same in sixteen-bit numbers, and over float32; None where a search takes float32."""
+    clip = subject.clips[0][None]
+    dtype = _ours(subject, clip, lowered=True).precision
+    if dtype == torch.float32:
+        return None
+    left, right = (torch.randn(SIDE, SIDE).to(dtype) for _ in range(2))
+    operations = _operations(subject, clip)
+    seconds = by_turns(
+        {
+            "product": lambda: left @ right,
+            "ours": lambda: _ours(subject, clip, lowered=True),
+            "float32": lambda: _ours(subject, clip, lowered=False),
+        },
+        rounds,
+    )
+    machine = 2 * SIDE**3 / seconds["product"]
+    share = operations / seconds["ours"] / machine
+    times = seconds["float32"] / seconds["ours"]
+    words = str(dtype).removeprefix("torch.")
+    return Row(
+        f"{subject.name}: forward and backward by {words} over the rate of such a product",
+        "",
+        f"{share:.0%} of {machine / 1e12:.1f} TFLOP/s, {seconds['ours'] * 1e3:.0f} ms; "
+        f"{times:.1f} × as fast as by float32",
+        None,
+        {"seconds": seconds, "operations": operations, "share": share, "machine": machine},
+    )
+
+
+def _operations(subject: Subject, clip: torch.Tensor) -> int:
+    leaf = clip.clone().requires_grad_()
+    with FlopCounterMode(display=False) as counter:
+        subject.classifier.network(leaf)[:, 0].sum().backward()
+    return int(counter.get_total_flops())
+
+
+def _ours(subject: Subject, clip: torch.Tensor, *, lowered: bool) -> Reading:
+    target = torch.tensor([0])
+    probe = Probe(clip, target, gradient=True, quick=True, lowered=lowered)
+    return subject.oracle.evaluate(probe)
 
 
 def _plain(subject: Subject, clip: torch.Tensor) -> None:

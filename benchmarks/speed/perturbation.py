@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -72,7 +73,12 @@ def iteration(subject: Subject, method: str, preset: str, *, bar: float | None, 
 
 
 def whole(
-    subject: Subject, method: str, textbook_s: float, *, bar: float, quality: Comparison | None
+    subject: Subject,
+    method: str,
+    textbook_s: float,
+    *,
+    bar: float,
+    quality: Callable[[str], Comparison | None],
 ) -> Row:
     """A search by default from beginning to end against as many iterations as are published.
 
@@ -81,7 +87,8 @@ def whole(
     Args:
         textbook_s: seconds of one published iteration.
         bar: how many times faster it should be.
-        quality: what was measured of the results, on the small model of this kind.
+        quality: what was measured of the results, on the small model of this kind, by the precision
+            of the gradients.
     """
     presets = PRESETS[method]
     limit = None if subject.trained else presets["default"].iterations
@@ -90,14 +97,15 @@ def whole(
         "model": subject.name,
         "method": method,
         "bar": bar,
+        "precision": taken[0].precision,
         "seconds": {
-            "ours": median(each for each, _ in taken),
+            "ours": median(each.seconds for each in taken),
             "published": presets["reference"].iterations * textbook_s,
         },
-        "iterations": median(count for _, count in taken),
-        "each": taken,
+        "iterations": median(each.iterations for each in taken),
+        "each": [asdict(each) for each in taken],
     }
-    return judged(details, quality)
+    return judged(details, quality(taken[0].precision))
 
 
 def judged(details: Mapping[str, Any], quality: Comparison | None) -> Row:
@@ -108,21 +116,38 @@ def judged(details: Mapping[str, Any], quality: Comparison | None) -> Row:
         f"{details['model']}: `{details['method']}` by default against the published search",
         f"≥ {bar:g} ×, at an objective ≤ 1.02 × and a hard probability ≥ −0.01",
         f"{ratio:.0f} × ({_clock(seconds['ours'])}, {details['iterations']:g} iterations, against "
-        f"{_clock(seconds['published'])}); {quality or 'quality not measured'}",
+        f"{_clock(seconds['published'])}); by {details['precision']}, "
+        f"{quality or 'quality not measured'}",
         quality is not None and quality.equal and ratio >= bar,
         details,
     )
 
 
-def _taken(subject: Subject, case: Case, method: str, limit: int | None) -> tuple[float, int]:
-    """Seconds and iterations of one search; of `limit` iterations by what the fifth part takes."""
+@dataclass(frozen=True)
+class _Taken:
+    """What one search took.
+
+    Attributes:
+        seconds, iterations: from beginning to end.
+        precision: of its gradients.
+    """
+
+    seconds: float
+    iterations: int
+    precision: str
+
+
+def _taken(subject: Subject, case: Case, method: str, limit: int | None) -> _Taken:
+    """One search, or one of `limit` iterations by what the fifth part takes."""
     count = None if limit is None else limit // 5
     given = {} if count is None else {"iterations": count}
     began = time.perf_counter()
     facts = _search(subject, case, method, **given)
     seconds = time.perf_counter() - began
     done = int(facts["iterations"])
-    return (seconds, done) if limit is None else (seconds / done * limit, limit)
+    if limit is not None:
+        seconds, done = seconds / done * limit, limit
+    return _Taken(seconds, done, facts["precision"])
 
 
 def _clock(seconds: float) -> str:

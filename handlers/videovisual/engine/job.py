@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from enum import Enum
 from typing import Generic, cast
@@ -140,10 +141,14 @@ class Job(Generic[Result]):
             self._result = stop.value
             self._end(State.DONE, None)
         except BaseException as error:
+            # Without this frame, through which an error would keep the job that keeps it.
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """End the job with an error."""
+        """End the job with an error, which keeps none of the clips that it was met with."""
+        traceback.clear_frames(error.__traceback__)
         if not isinstance(error, VideoVisualError):
             wrapped = VideoVisualError(f"{type(error).__name__}: {error}")
             wrapped.__cause__ = error

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -66,6 +69,35 @@ def test_an_error_ends_its_own_job_alone(engine: Engine, clip: torch.Tensor) -> 
     with pytest.raises(VideoVisualError):
         engine.submit(misshapen()).result(TIMEOUT_S)
     assert len(good.result(TIMEOUT_S)) == 3
+
+
+@pytest.mark.parametrize("asked", [{"gradient": True}, {"layer": "fc"}])
+def test_a_failed_job_keeps_no_clips_though_nobody_looks_for_cycles(
+    engine: Engine, clip: torch.Tensor, asked: dict[str, Any]
+) -> None:
+    kept: list[weakref.ref[torch.Tensor]] = []
+
+    def broken() -> Work[None]:
+        clips = clip[None].clone()
+        kept.append(weakref.ref(clips))
+        reading = yield Probe(clips, torch.tensor([0]), **asked)
+        assert reading.gradient is not None
+        kept.append(weakref.ref(reading.gradient))
+        raise RuntimeError("broken method")
+
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(VideoVisualError):
+            engine.submit(broken()).result(TIMEOUT_S)
+        # A lane holds its last step until the next one.
+        engine.submit(classification(clip[None])).result(TIMEOUT_S)
+        deadline = time.monotonic() + 5
+        while any(each() is not None for each in kept) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [each() for each in kept if each() is not None] == []
+    finally:
+        gc.enable()
 
 
 def test_cancelling_stops_within_one_step_and_closes_the_generator(
