@@ -161,5 +161,20 @@ def test_alike_is_a_question_of_direction() -> None:
     assert not alike(one, torch.tensor([4.0, -3.0]))
 
 
-def test_a_processor_has_units_for_bfloat16_or_none() -> None:
-    assert native(torch.device("cpu")) in (torch.bfloat16, None)
+@pytest.mark.parametrize(
+    ("capability", "units"),
+    [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16), ((6, 1), None)],
+)
+def test_a_gpu_has_the_units_of_its_generation(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], units: torch.dtype | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert native(torch.device("cuda")) == units
+
+
+@pytest.mark.parametrize(("tiles", "units"), [(True, torch.bfloat16), (False, None)])
+def test_a_processor_has_units_where_it_has_tiles(
+    monkeypatch: pytest.MonkeyPatch, tiles: bool, units: torch.dtype | None
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    assert native(torch.device("cpu")) == units
