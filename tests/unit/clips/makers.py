@@ -9,6 +9,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -98,6 +99,16 @@ def encode_frames(
     prepare=None,
 ):
     """A video of `frames`; `prepare` is handed the stream before the first."""
+    making = functools.partial(
+        _made, frames, codec, container, pixels, rate, stamps, options, muxer, gop, prepare
+    )
+    # Of root the AV1 encoder makes a real-time thread, and so of all that it begins afterwards,
+    # which two on two cores would never give up.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(making).result()
+
+
+def _made(frames, codec, container, pixels, rate, stamps, options, muxer, gop, prepare):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip")
         with av.open(path, "w", format=container, container_options=dict(muxer)) as output:
