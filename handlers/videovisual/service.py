@@ -16,14 +16,10 @@ from typing import Any
 
 import torch
 
-from videovisual import faithfulness, render, survey
+from videovisual import faithfulness, lanes, render, survey
 from videovisual.admission import Admission, Place
 from videovisual.attribution import catalogue
 from videovisual.clips import sample
-from videovisual.engine.device import Lane
-from videovisual.engine.engine import Engine
-from videovisual.engine.graph import CudaCapture, Recorder
-from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Classification, classification
 from videovisual.errors import (
     DeadlineExceeded,
@@ -59,10 +55,6 @@ from videovisual.settings import Settings
 from videovisual.ticket import JSON, Reply, Ticket, error_reply
 from videovisual.zoo import Classifier
 
-GPU_BATCH = 16
-BACKGROUND = 19
-"""How far explanations step back for classifications on a processor, as `nice` counts."""
-
 
 class Service:
     """One classifier with its engine.
@@ -91,7 +83,7 @@ class Service:
             copy.deepcopy(self.classifier).to(device) for device in several[1:]
         ]
         self.ledger = Ledger(classifier.card.name, counts or Counts())
-        self.engine = _engine(self._copies, self.settings, self.ledger)
+        self.engine = lanes.engine(self._copies, self.settings, self.ledger.passed)
         self._admission = Admission(self.settings)
         self._requests = ThreadPoolExecutor(
             self.settings.max_running
@@ -376,30 +368,6 @@ class Service:
             Output.MP4: render.to_mp4,
         }
         return draw[output](panels)
-
-
-def _engine(copies: Sequence[Classifier], settings: Settings, ledger: Ledger) -> Engine:
-    """On a processor a lane for classifications, which goes first, and others for explanations; on
-    a GPU one lane, whose steps mix them."""
-    gpu = copies[0].device.type == "cuda"
-    cores = torch.get_num_threads()
-    threads = settings.threads or max(1, cores // settings.lanes)
-    alone = settings.threads or cores
-    first = Lane(patient=False, threads=threads, alone=alone)
-    others = Lane(urgent=False, threads=threads, alone=alone, nice=BACKGROUND, idle=settings.idle)
-    lanes = [Lane()] if gpu else [first, *[others] * settings.lanes]
-    batch = settings.batch or (GPU_BATCH if gpu else 1)
-    oracles = [
-        Oracle(
-            each.network,
-            each.device,
-            batch,
-            settings.precision,
-            Recorder(CudaCapture(each.device)) if gpu and settings.cuda_graphs else None,
-        )
-        for each in copies
-    ]
-    return Engine(oracles, lanes, settings.step_s, ledger.passed)
 
 
 def _bytes(prepared: PreparedClip) -> int:

@@ -220,11 +220,9 @@ def _objective(objective: Objective, logits: torch.Tensor, targets: torch.Tensor
 
 def _alike(one: nn.Module, other: nn.Module, clips: torch.Tensor) -> bool:
     """Whether two networks' gradients are alike, at noise, so that all clips get one answer."""
-    noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(0)).to(clips.device)
-    noise, target = (
-        _arranged(noise, gradient=True),
-        torch.zeros(1, dtype=torch.int64, device=clips.device),
-    )
+    noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(0))
+    noise = _arranged(noise.to(clips.device), gradient=True)
+    target = torch.zeros(1, dtype=torch.int64, device=clips.device)
     gradients = (
         _differentiated(network, Objective.LOG_PROBABILITY, noise, target)[1]
         for network in (one, other)

@@ -13,7 +13,7 @@ def count_of(area: float, size: int) -> int:
     return min(size, max(1, round(area * size)))
 
 
-def step_template(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+def step_template(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """1 for the largest values of each row, 0 for the rest; ties at the border share what is left.
 
     Args:
@@ -21,13 +21,9 @@ def step_template(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         counts: int64 [N] on the CPU, how many are largest.
 
     Returns:
-        float32 [N, size], each row's sum its count.
+        The template t, float32 [N, size], each row's sum its count; and of each row the mean of
+        t (1 − t), which only ties make, float32 [N].
     """
-    return _template(values, counts)[0]
-
-
-def _template(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The step template t, and of each row the mean of t (1 − t), which only ties make."""
     size = values.shape[1]
     found = [_border(row, size - count) for row, count in zip(values, counts.tolist(), strict=True)]
     border = torch.stack([value for value, _ in found])[:, None]
@@ -78,7 +74,7 @@ class _AreaTerm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        template, spread = _template(values, counts)
+        template, spread = step_template(values, counts)
         off = values - template
         ctx.save_for_backward(off)
         squares: torch.Tensor = torch.linalg.vector_norm(off, dim=1).square()
