@@ -44,6 +44,17 @@ def milliseconds(values: Sequence[float]) -> dict[str, float]:
     }
 
 
+def clock(seconds: float) -> str:
+    """A time in words, by the unit that suits it."""
+    if seconds < 0.01:
+        return f"{seconds * 1e3:.2f} ms"
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows as Markdown."""
     lines = ["| measure | bar | measured | |", "| --- | --- | --- | --- |"]

@@ -26,11 +26,18 @@ from videovisual.attribution.perturbation.preset import Preset
 class UnfoldedMasks:
     """The generator of smooth masks with a table of weights a pixel, [neighbours, H, W]."""
 
-    def __init__(self, height: int, width: int, step: int, sigma: float) -> None:
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        step: int,
+        sigma: float,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.size, self.step = (height, width), step
         self.cells = (ceil(height / step), ceil(width / step))
         self.reach = 1 + ceil(sigma / step)
-        self.weights = self._weights(sigma)
+        self.weights = self._weights(sigma).to(device)
 
     def _weights(self, sigma: float) -> torch.Tensor:
         offsets = torch.arange(-self.reach, self.reach + 1)
@@ -62,7 +69,7 @@ def distance(rows: torch.Tensor, area: float) -> torch.Tensor:
     By our own term, which `test_area` holds against a sort: a sort gives the gradient of tied
     values to any of them, and the search begins with many.
     """
-    counts = torch.full((len(rows),), round(area * rows.shape[1]))
+    counts = torch.full((len(rows),), round(area * rows.shape[1]), device=rows.device)
     return area_term(rows, counts).mean()
 
 
@@ -75,7 +82,7 @@ def sorted_distance(rows: torch.Tensor, area: float) -> torch.Tensor:
 
 def cells(mask: torch.Tensor, frames: int, side: int) -> torch.Tensor:
     """The mean of a mask [T, H, W] in the ellipsoid of each cell."""
-    kernel = ellipsoid(frames, side)[None, None]
+    kernel = ellipsoid(frames, side).to(mask.device)[None, None]
     margin = []
     for size in (mask.shape[2], mask.shape[1]):
         missing = -size % side
@@ -111,13 +118,14 @@ def search(
     iterations: int,
     variant: str,
     perturbation: str,
-    generator: Callable[[int, int, int, float], Any] = UnfoldedMasks,
+    generator: Callable[[int, int, int, float, torch.device], Any] = UnfoldedMasks,
 ) -> torch.Tensor:
     """The mask [T, H, W] after so many iterations of the published search."""
     goal = preset.goal
     frames, height, width = case.clip.shape[1:]
-    masks = generator(height, width, *preset.grid(height))
-    coarse = torch.ones(frames, *masks.cells, requires_grad=True)
+    device = case.clip.device
+    masks = generator(height, width, *preset.grid(height), device)
+    coarse = torch.ones(frames, *masks.cells, requires_grad=True, device=device)
     descent = torch.optim.SGD(
         [coarse], lr=preset.rate, momentum=preset.momentum, dampening=preset.dampening
     )
@@ -129,7 +137,7 @@ def search(
 
     for iteration in range(iterations):
         mask = masks(coarse)
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=device)
         if variant in ("preserve", "dual"):
             logits = network(perturbed(mask)[None])
             loss = loss - goal.score * logits.log_softmax(dim=1)[0, case.target]

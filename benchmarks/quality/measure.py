@@ -22,6 +22,9 @@ METHODS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
 LOWERED: Literal["bfloat16"] = "bfloat16"
 """The default preset with gradients of such numbers, which small models take only when told."""
 
+GPU = "gpu"
+"""The default preset on a GPU, which takes gradients of such numbers of all models."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -29,7 +32,7 @@ class Task:
 
     Attributes:
         model: a motion model's name.
-        method, preset: of `METHODS`, or the preset `LOWERED`.
+        method, preset: of `METHODS`, or the preset `LOWERED` or `GPU`.
         clip: the index of a held-out clip of Motion, whose class is the target.
     """
 
@@ -60,13 +63,16 @@ class Found:
 def measure(task: Task) -> Found:
     """Search on one thread."""
     torch.set_num_threads(1)
-    classifier = zoo.load(task.model)
+    device = "cuda" if task.preset == GPU else "cpu"
+    classifier = zoo.load(task.model, device=device)
     sample = motion.sample(task.clip)
-    case = Case(read(classifier, sample.frames).clip, sample.label, classifier.card)
+    clip = read(classifier, sample.frames).clip.to(device)
+    case = Case(clip, sample.label, classifier.card)
     parameters = PerturbationParameters(area=(AREA,))
-    lowered = task.preset == LOWERED
-    preset = METHODS[task.method]["default" if lowered else task.preset]
-    oracle = Oracle(classifier.network, "cpu", precision=LOWERED if lowered else "auto")
+    preset = METHODS[task.method].get(task.preset, METHODS[task.method]["default"])
+    oracle = Oracle(
+        classifier.network, device, precision=LOWERED if task.preset == LOWERED else "auto"
+    )
     facts = run(oracle, search(case, parameters, alike(preset))).diagnostics
     area = facts["areas"][0]
     kept = area["probability_preserve"]

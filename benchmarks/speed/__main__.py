@@ -1,9 +1,10 @@
 """What explanations cost, beside Captum, TorchRay and the published searches.
 
-    python -m benchmarks.speed
+    python -m benchmarks.speed [--device cuda]
 
-Prints a table, writes `benchmarks/results/speed.json`, and from it the table and the chart of
-`docs/performance.md`. The quality of searches is that of `benchmarks/results/quality.json`.
+Prints a table, writes `benchmarks/results/speed.json` (`speed-gpu.json`), and from it the table and
+the chart of `docs/performance.md`. The quality of searches is that of
+`benchmarks/results/quality.json`.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from benchmarks.speed import generator, gradients, network, perturbation, report
 from benchmarks.speed.subject import Subject
 from videovisual.zoo.motion import CARDS
 
-RESULTS = Path(__file__).parents[1] / "results" / "speed.json"
-QUALITY = RESULTS.with_name("quality.json")
+FOLDER = Path(__file__).parents[1] / "results"
+RESULTS = {"cpu": FOLDER / "speed.json", "cuda": FOLDER / "speed-gpu.json"}
+QUALITY = FOLDER / "quality.json"
 LARGE = ("r3d-kinetics400", "mc3-kinetics400", "r2plus1d-kinetics400", "i3d-kinetics400")
 SMALL = tuple(card.name for card in CARDS)
 ROWS = ("masks", "rate", "share", "search", "gradients", "memory")
 FASTER = {"ep_3d": 20.0, "step": 8.0}
 I3D = "i3d-kinetics400"
+LONGEST = {"cpu": {I3D: 240.0}, "cuda": {"r2plus1d-kinetics400": 3.0, I3D: 6.0}}
+"""Seconds that one may have to wait for a search."""
 
 
 @click.command()
@@ -39,7 +43,8 @@ I3D = "i3d-kinetics400"
 @click.option("--rows", default=",".join(ROWS), show_default=True, help="Which to measure.")
 @click.option("--rounds", default=3, show_default=True, help="Turns of which the median is taken.")
 @click.option("--threads", type=int, help="Of torch's; all cores by default.")
-@click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+@click.option("--device", type=click.Choice(list(RESULTS)), default="cpu", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="By default in benchmarks/results.")
 @click.option("--documents/--no-documents", default=True, help="Write table and chart anew.")
 @click.option("--again", is_flag=True, help="Measure nothing; only judge by the quality known now.")
 def main(
@@ -47,11 +52,13 @@ def main(
     rows: str,
     rounds: int,
     threads: int | None,
-    output: Path,
+    device: str,
+    output: Path | None,
     documents: bool,
     again: bool,
 ) -> None:
-    """Measure what explanations cost on this machine's processor."""
+    """Measure what explanations cost on this machine's processor or GPU."""
+    output = output or RESULTS[device]
     quality = json.loads(QUALITY.read_text("utf-8"))["results"] if QUALITY.exists() else {}
     if again:
         measured = json.loads(output.read_text("utf-8"))
@@ -60,10 +67,10 @@ def main(
     else:
         if threads is not None:
             torch.set_num_threads(threads)
-        found = _rows(models.split(","), set(rows.split(",")), rounds, quality)
+        found = _rows(models.split(","), set(rows.split(",")), rounds, quality, device)
         measured = _measured(found, output)
     if documents:
-        for path in report.write(measured):
+        for path in report.write(measured, device):
             click.echo(f"wrote {path}")
 
 
@@ -93,18 +100,18 @@ def _again(row: dict[str, Any], quality: dict[str, Any]) -> dict[str, Any]:
     details = row["details"]
     if "each" not in details:
         return row
-    known = _quality(quality, details["model"], details["method"], details["precision"])
+    known = _quality(quality, details["model"], details["method"], details["preset"])
     return perturbation.judged(details, known).to_json()
 
 
 def _rows(
-    models: list[str], wanted: set[str], rounds: int, quality: dict[str, Any]
+    models: list[str], wanted: set[str], rounds: int, quality: dict[str, Any], device: str
 ) -> Iterator[Row]:
     if "masks" in wanted:
-        yield generator.masks(112, 11, rounds=rounds)
-        yield generator.masks(224, 23, rounds=rounds)
+        yield generator.masks(112, 11, device, rounds=rounds)
+        yield generator.masks(224, 23, device, rounds=rounds)
     for name in models:
-        subject = Subject.of(name)
+        subject = Subject.of(name, device)
         if "rate" in wanted:
             yield network.rate(subject, rounds=rounds)
             if (row := network.lowered_rate(subject, rounds=rounds)) is not None:
@@ -121,7 +128,7 @@ def _rows(
             yield from gradients.integrated_gradients(subject, rounds=turns)
             yield gradients.grad_cam(subject, rounds=rounds)
         if "memory" in wanted and name == I3D:
-            yield perturbation.memory(name)
+            yield perturbation.memory(name, device)
 
 
 def _searches(subject: Subject, method: str, quality: dict[str, Any], rounds: int) -> Iterator[Row]:
@@ -140,14 +147,14 @@ def _searches(subject: Subject, method: str, quality: dict[str, Any], rounds: in
         quality=partial(_quality, quality, subject.name, method),
     )
     yield whole
-    if real and ep_3d:
-        yield perturbation.wall(subject, whole)
+    longest = LONGEST[subject.oracle.device.type].get(subject.name)
+    if ep_3d and longest is not None:
+        yield perturbation.wall(subject, whole, longest)
 
 
-def _quality(quality: dict[str, Any], name: str, method: str, precision: str) -> Comparison | None:
+def _quality(quality: dict[str, Any], name: str, method: str, preset: str) -> Comparison | None:
     """Of the small model of the same kind, whose searches are short enough to be compared."""
     small = f"{name.partition('-')[0]}-motion"
-    preset = "default" if precision == "float32" else precision
     return compare(quality.get(small, {}).get(method, {}), preset)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torchray.attribution.extremal_perturbation import MaskGenerator
 
-from benchmarks.row import Row
+from benchmarks.row import Row, clock
 from benchmarks.speed.turns import by_turns
 from benchmarks.textbook import UnfoldedMasks
 from videovisual.attribution.perturbation.mask import SmoothMasks
@@ -14,13 +14,13 @@ FRAMES = 16
 STEP = 7
 
 
-def masks(side: int, sigma: int, *, rounds: int) -> Row:
+def masks(side: int, sigma: int, device: str, *, rounds: int) -> Row:
     """Full-size masks of 16 frames and their gradient, at the published settings."""
-    ours = SmoothMasks(side, side, STEP, sigma)
-    torchrays = MaskGenerator((side, side), STEP, sigma)
-    unfolded = UnfoldedMasks(side, side, STEP, sigma)
-    coarse = torch.rand(FRAMES, 1, *ours.cells, requires_grad=True)
-    pull = torch.rand(FRAMES, side, side)
+    ours = SmoothMasks(side, side, STEP, sigma, device)
+    torchrays = MaskGenerator((side, side), STEP, sigma).to(device)
+    unfolded = UnfoldedMasks(side, side, STEP, sigma, device)
+    coarse = torch.rand(FRAMES, 1, *ours.cells, requires_grad=True, device=device)
+    pull = torch.rand(FRAMES, side, side, device=device)
 
     def gradient(full: torch.Tensor) -> None:
         torch.autograd.grad(full.reshape(FRAMES, side, side), coarse, pull)
@@ -37,7 +37,7 @@ def masks(side: int, sigma: int, *, rounds: int) -> Row:
     return Row(
         f"masks of {FRAMES} × {side} × {side} and their gradient",
         "",
-        f"{seconds['ours'] * 1e3:.0f} ms; TorchRay {ratios['torchray']:.1f} ×, "
+        f"{clock(seconds['ours'])}; TorchRay {ratios['torchray']:.1f} ×, "
         f"the textbook {ratios['textbook']:.1f} × as long",
         None,
         {"seconds": seconds},

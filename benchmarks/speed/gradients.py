@@ -10,7 +10,7 @@ import torch
 from captum import attr
 from torch.nn import functional as F
 
-from benchmarks.row import Row
+from benchmarks.row import Row, clock
 from benchmarks.speed.subject import Subject
 from benchmarks.speed.turns import by_turns
 from videovisual.attribution import catalogue
@@ -77,9 +77,9 @@ def integrated_gradients(subject: Subject, *, rounds: int) -> list[Row]:
             Row(
                 f"{subject.name}: `integrated_gradients` against {words}",
                 f"≥ {bar:g} × at no larger error of the sum",
-                f"{ratio:.1f} × ({seconds['ours']:.2f} s against {seconds[name]:.2f}); sum off by "
-                f"{sums['ours']:.2%} against {sums[name]:.2%}, map by {maps['ours']:.0%} against "
-                f"{maps[name]:.0%}",
+                f"{ratio:.1f} × ({clock(seconds['ours'])} against {clock(seconds[name])}); "
+                f"sum off by {sums['ours']:.2%} against {sums[name]:.2%}, "
+                f"map by {maps['ours']:.0%} against {maps[name]:.0%}",
                 ratio >= bar and sums["ours"] <= sums[name],
                 {"seconds": seconds, "sums": sums, "maps": maps, "clips": len(cases)},
             )
@@ -108,12 +108,18 @@ def _default(subject: Subject, case: Case) -> torch.Tensor:
 
 
 def _ours_map(subject: Subject, case: Case, **given: Any) -> torch.Tensor:
-    return torch.from_numpy(_ours(subject, case, "integrated_gradients", **given).map)
+    attributed = _ours(subject, case, "integrated_gradients", **given).map
+    return torch.from_numpy(attributed).to(case.clip.device)
 
 
 def _captums(subject: Subject, case: Case) -> torch.Tensor:
+    # On a processor more at once take longer, and a multiple of the memory.
+    at_once = 1 if case.clip.device.type == "cpu" else None
     found: torch.Tensor = attr.IntegratedGradients(subject.classifier.network).attribute(
-        case.clip[None], baselines=_black(case)[None], target=case.target, internal_batch_size=1
+        case.clip[None],
+        baselines=_black(case)[None],
+        target=case.target,
+        internal_batch_size=at_once,
     )
     return found[0].sum(dim=0)
 
@@ -155,7 +161,7 @@ def grad_cam(subject: Subject, *, rounds: int) -> Row:
     return Row(
         f"{subject.name}: `grad_cam` against a full backward pass",
         "≥ 2.5 ×",
-        f"{ratio:.1f} × ({seconds['ours']:.2f} s against {seconds['full']:.2f})",
+        f"{ratio:.1f} × ({clock(seconds['ours'])} against {clock(seconds['full'])})",
         ratio >= 2.5,
         {"seconds": seconds},
     )

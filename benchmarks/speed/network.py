@@ -9,23 +9,23 @@ from contextlib import contextmanager
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.row import Row
+from benchmarks.row import Row, clock
 from benchmarks.speed.subject import Subject
-from benchmarks.speed.turns import by_turns
+from benchmarks.speed.turns import by_turns, finish
 from videovisual.attribution import catalogue
 from videovisual.engine.engine import run
 from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Probe, Reading
 
-SIDE = 3072
+SIDES = {"cpu": 3072, "cuda": 8192}
 RATES = {"r3d": 0.8, "mc3": 0.8, "r2plus1d": 0.55, "i3d": 0.5}
 SHARE = 0.85
 
 
 def rate(subject: Subject, *, rounds: int) -> Row:
     """Forward and backward over the rate of a matrix product, both in operations a second."""
-    clip = subject.clips[0][None]
-    left, right = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+    clip = subject.clips[0][None].to(subject.oracle.device)
+    left, right = _factors(subject, torch.float32)
     operations = _operations(subject, clip)
     seconds = by_turns(
         {
@@ -35,14 +35,14 @@ def rate(subject: Subject, *, rounds: int) -> Row:
         },
         rounds,
     )
-    machine = 2 * SIDE**3 / seconds["product"]
+    machine = 2 * len(left) ** 3 / seconds["product"]
     share = {name: operations / seconds[name] / machine for name in ("ours", "torch")}
     bar = RATES.get(subject.name.partition("-")[0])
     small = subject.name.endswith("-motion")
     return Row(
         f"{subject.name}: forward and backward over the rate of a matrix product",
         "" if small or bar is None else f"≥ {bar:.0%}",
-        f"{share['ours']:.0%}, {seconds['ours'] * 1e3:.0f} ms; by torch alone {share['torch']:.0%}",
+        f"{share['ours']:.0%}, {clock(seconds['ours'])}; by torch alone {share['torch']:.0%}",
         None if small or bar is None else share["ours"] >= bar,
         {"seconds": seconds, "operations": operations, "share": share, "machine": machine},
     )
@@ -50,11 +50,11 @@ def rate(subject: Subject, *, rounds: int) -> Row:
 
 def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
     """The same in sixteen-bit numbers, and over float32; None where a search takes float32."""
-    clip = subject.clips[0][None]
+    clip = subject.clips[0][None].to(subject.oracle.device)
     dtype = _ours(subject, clip, lowered=True).precision
     if dtype == torch.float32:
         return None
-    left, right = (torch.randn(SIDE, SIDE).to(dtype) for _ in range(2))
+    left, right = _factors(subject, dtype)
     operations = _operations(subject, clip)
     seconds = by_turns(
         {
@@ -64,18 +64,24 @@ def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
         },
         rounds,
     )
-    machine = 2 * SIDE**3 / seconds["product"]
+    machine = 2 * len(left) ** 3 / seconds["product"]
     share = operations / seconds["ours"] / machine
     times = seconds["float32"] / seconds["ours"]
     words = str(dtype).removeprefix("torch.")
     return Row(
         f"{subject.name}: forward and backward by {words} over the rate of such a product",
         "",
-        f"{share:.0%} of {machine / 1e12:.1f} TFLOP/s, {seconds['ours'] * 1e3:.0f} ms; "
+        f"{share:.0%} of {machine / 1e12:.1f} TFLOP/s, {clock(seconds['ours'])}; "
         f"{times:.1f} × as fast as by float32",
         None,
         {"seconds": seconds, "operations": operations, "share": share, "machine": machine},
     )
+
+
+def _factors(subject: Subject, dtype: torch.dtype) -> list[torch.Tensor]:
+    device = subject.oracle.device
+    side = SIDES[device.type]
+    return [torch.randn(side, side, device=device).to(dtype) for _ in range(2)]
 
 
 def _operations(subject: Subject, clip: torch.Tensor) -> int:
@@ -114,7 +120,7 @@ def share(subject: Subject, method: str, *, iterations: int) -> Row:
     return Row(
         f"{subject.name}: the network's share of an iteration of `{method}`",
         f"≥ {SHARE:.0%}",
-        f"{found:.0%} of {each * 1e3:.0f} ms",
+        f"{found:.0%} of {clock(each)}",
         found >= SHARE,
         {"share": found, "iteration_s": each},
     )
@@ -126,8 +132,10 @@ def _clocked(oracle: Oracle) -> Iterator[list[float]]:
     evaluate = oracle.evaluate
 
     def timed(probe: Probe) -> object:
+        finish()
         began = time.perf_counter()
         reading = evaluate(probe)
+        finish()
         spent.append(time.perf_counter() - began)
         return reading
 

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from videovisual import clips, motion, zoo
+from videovisual import clips, lanes, motion, zoo
 from videovisual.attribution.method import Case
 from videovisual.engine.oracle import Oracle
+from videovisual.settings import Settings
 from videovisual.zoo import Classifier, registry
 from videovisual_archive import fetch
 
@@ -33,8 +34,8 @@ class Subject:
     Attributes:
         classifier: the model.
         oracle: its network in our engine.
-        clips: float32 [3, T, H, W] each, in the model's space: held-out clips of Motion; for a
-            model with real weights the demo's real clip.
+        clips: float32 [3, T, H, W] each, in the model's space, on the processor: held-out clips of
+            Motion; for a model with real weights the demo's real clip.
     """
 
     classifier: Classifier
@@ -42,7 +43,7 @@ class Subject:
     clips: Sequence[torch.Tensor]
 
     @classmethod
-    def of(cls, name: str) -> Subject:
+    def of(cls, name: str, device: str) -> Subject:
         if name.endswith("-motion"):
             classifier = zoo.load(name)
             films = [motion.sample(index).frames for index in HELD_OUT]
@@ -55,7 +56,7 @@ class Subject:
             classifier = zoo.load(name, weights=state)
             films = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.crop)]
         prepared = [classifier.prepare(frames) for frames in films]
-        return cls(classifier, Oracle(classifier.network, "cpu"), prepared)
+        return cls(classifier, lanes.oracle(classifier.to(device), Settings()), prepared)
 
     @property
     def name(self) -> str:
@@ -68,8 +69,15 @@ class Subject:
 
     def cases(self) -> list[Case]:
         """Each clip to be explained as what the model takes it for."""
+        oracle = self.oracle
         return [
-            Case(clip, int(self.classifier.logits(clip[None]).argmax()), self.classifier.card)
+            Case(
+                clip.to(oracle.device),
+                int(self.classifier.logits(clip[None]).argmax()),
+                self.classifier.card,
+                batch=oracle.batch,
+                recorder=oracle.recorder,
+            )
             for clip in self.clips
         ]
 

@@ -19,6 +19,7 @@ from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import Parameters
 from videovisual.clips import Clip
 from videovisual.engine.engine import run
+from videovisual.engine.graph import Recorder
 from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Attribution, classification
 from videovisual.engine.progress import Progress
@@ -189,6 +190,7 @@ class Explainer:
         seed: of all randomness.
         batch: the most clips in one probe.
         polarity: which side of a signed map is wanted.
+        recorder: of the device, if it has one.
     """
 
     classifier: Classifier
@@ -197,6 +199,7 @@ class Explainer:
     seed: int = 0
     batch: int = 1
     polarity: Polarity = "both"
+    recorder: Recorder | None = None
 
     @classmethod
     def of(
@@ -264,6 +267,7 @@ class Explainer:
             card=self.classifier.card,
             seed=self.seed,
             batch=self.batch,
+            recorder=self.recorder,
         )
 
     def attribute(self, prepared: PreparedClip, target: int) -> Attribution:
@@ -291,10 +295,16 @@ class Explainer:
             "polarity": self.polarity,
             "target": {"index": target, "label": card.labels[target]},
             "device": self.classifier.device.type,
+            **_gpu(self.classifier.device),
             "threads": torch.get_num_threads(),
             "precision": str(prepared.clip.dtype).removeprefix("torch."),
             **prepared.facts,
         }
+
+
+def _gpu(device: torch.device) -> dict[str, str]:
+    """Which GPU it is, where it is one: another's answer differs by rounding."""
+    return {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
 
 
 def explain(

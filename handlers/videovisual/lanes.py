@@ -30,15 +30,18 @@ def engine(
     first = Lane(patient=False, threads=threads, alone=alone)
     others = Lane(urgent=False, threads=threads, alone=alone, nice=BACKGROUND, idle=settings.idle)
     lanes = [Lane()] if gpu else [first, *[others] * settings.lanes]
-    batch = settings.batch or (GPU_BATCH if gpu else 1)
-    oracles = [
-        Oracle(
-            each.network,
-            each.device,
-            batch,
-            settings.precision,
-            Recorder(CudaCapture(each.device)) if gpu and settings.cuda_graphs else None,
-        )
-        for each in copies
-    ]
+    oracles = [oracle(each, settings) for each in copies]
     return Engine(oracles, lanes, settings.step_s, on_pass)
+
+
+def oracle(classifier: Classifier, settings: Settings) -> Oracle:
+    """On a GPU several clips share a pass, and searches are recorded."""
+    device = classifier.device
+    gpu = device.type == "cuda"
+    return Oracle(
+        classifier.network,
+        device,
+        settings.batch or (GPU_BATCH if gpu else 1),
+        settings.precision,
+        Recorder(CudaCapture(device)) if gpu and settings.cuda_graphs else None,
+    )

@@ -251,7 +251,11 @@ class Service:
             DeadlineExceeded: before there was any map.
         """
         device = self.engine.place()
-        here = dataclasses.replace(explainer, classifier=self._copies[device])
+        here = dataclasses.replace(
+            explainer,
+            classifier=self._copies[device],
+            recorder=self.engine.devices[device].oracle.recorder,
+        )
         subject = {
             "method": explainer.entry.name,
             "target": self.classifier.card.labels[target],

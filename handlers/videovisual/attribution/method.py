@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from videovisual.engine.graph import Recorder
 from videovisual.engine.probe import Attribution
 from videovisual.zoo.card import ModelCard
 
@@ -22,6 +23,8 @@ class Case:
         card: the model.
         seed: of all randomness.
         batch: how many clips one probe should hold at most to suit the device.
+        recorder: by which what a method computes itself is run, as recordings; None runs it as it
+            is.
     """
 
     clip: torch.Tensor
@@ -29,6 +32,7 @@ class Case:
     card: ModelCard
     seed: int = 0
     batch: int = 1
+    recorder: Recorder | None = None
 
     def targets(self, count: int) -> torch.Tensor:
         """The target, once for each of `count` clips: int64 [count]."""

@@ -1,8 +1,12 @@
-"""Convolutions of a frozen network in the forms that a processor runs fastest.
+"""Convolutions of a frozen network in the forms that a device runs fastest.
 
 Torch sends some convolutions to a path that multiplies unfolded copies, several times slower than
 oneDNN's: of one clip those with few channels, and on one thread those over time alone. And the
 input's gradient of a first layer, which has three channels, leaves most of a vector unit idle.
+
+On a GPU it is the first layer both ways, and in float32 all gradients: of cuDNN's algorithms for
+them those that give the same each time take up to eight times as long. A convolution of the
+gradient by the turned weights always gives the same.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from videovisual.engine.pooling import MaxPooling
 
 Sizes = tuple[int, int, int]
 
@@ -29,16 +35,21 @@ ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-c
 DTYPES = (torch.float32, torch.bfloat16)
 """Of the weights that there are faster forms for."""
 
+UNSTRIDED: Sizes = (1, 1, 1)
+
 FEW_CHANNELS = 4
 """Channels of the inputs whose gradient is sought in phases."""
 
 
 def quickened(network: nn.Module) -> nn.Module:
-    """A copy that shares the network's tensors, and whose convolutions take the fastest form.
+    """A copy that shares the network's tensors, whose convolutions take the fastest form and whose
+    poolings' gradients are the same each time.
 
     Sums are added up in another order than torch's, so results differ by some 1e-7 of the largest.
     """
-    return replaced(_twin(network, {}), lambda _, module: Convolution.of(module))
+    return replaced(
+        _twin(network, {}), lambda _, module: Convolution.of(module) or MaxPooling.of(module)
+    )
 
 
 def _twin(module: nn.Module, made: dict[nn.Module, nn.Module]) -> nn.Module:
@@ -89,7 +100,7 @@ class Convolution(nn.Module):
         super().__init__()
         self.weight, self.bias = weight, bias
         self.stride, self.padding = stride, padding
-        self._turned: tuple[int, torch.Tensor] | None = None
+        self._made: dict[str, tuple[int, torch.Tensor]] = {}
 
     @classmethod
     def of(cls, module: nn.Module) -> Convolution | None:
@@ -109,37 +120,78 @@ class Convolution(nn.Module):
         """[N, C, T, H, W] → [N, C', T', H', W']."""
         weight = self.weight
         x = x.to(weight.dtype)
+        if x.device.type != "cpu":
+            return self.on_gpu(x)
         form: type[torch.autograd.Function] | None = None
-        if x.device.type == "cpu" and weight.dtype in DTYPES and ONEDNN:
+        if weight.dtype in DTYPES and ONEDNN:
             if weight.dtype == torch.float32 and _torch_is_slow(x, weight, self.stride):
                 form = _Unstrided
             elif _is_stem(x, weight, self.stride):
-                form = _Stem
+                form = _Strided
         if form is None or not (torch.is_grad_enabled() and x.requires_grad):
             if form is _Unstrided:
                 return _unstrided(x, weight, self.bias, self.padding)
             return F.conv3d(x, weight, self.bias, self.stride, self.padding)
+        return self._differentiable(form, x, weight, self.stride, self.padding)
+
+    def on_gpu(self, x: torch.Tensor) -> torch.Tensor:
+        """The same, in the forms that are a GPU's."""
+        weight, stride, padding = self.weight, self.stride, self.padding
+        if _is_stem(x, weight, stride):
+            x = _phases(_padded(x, weight, stride, padding), stride)
+            weight, stride, padding = self._in_phases(), UNSTRIDED, (0, 0, 0)
+        if weight.dtype != torch.float32 or not (torch.is_grad_enabled() and x.requires_grad):
+            return F.conv3d(x, weight, self.bias, stride, padding)
+        form = _Unstrided if stride == UNSTRIDED else _Strided
+        return self._differentiable(form, x, weight, stride, padding)
+
+    def _differentiable(
+        self,
+        form: type[torch.autograd.Function],
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        stride: Sizes,
+        padding: Sizes,
+    ) -> torch.Tensor:
         result: torch.Tensor = form.apply(  # type: ignore[no-untyped-call]
-            x, weight, self.bias, self.stride, self.padding, self._turn()
+            x, weight, self.bias, stride, padding, self._turned()
         )
         return result
 
-    def _turn(self) -> torch.Tensor:
+    def _in_phases(self) -> torch.Tensor:
+        """The weights by which the input's phases become the output."""
+        return self._kept(
+            "phases", lambda weight: _phases(_whole(weight, self.stride), self.stride)
+        )
+
+    def _turned(self) -> torch.Tensor:
         """The weights by which a gradient at the output becomes one at the input's phases."""
+
+        def turned(weight: torch.Tensor) -> torch.Tensor:
+            phases = _phases(_whole(weight, self.stride), self.stride)
+            return phases.flip(2, 3, 4).transpose(0, 1)
+
+        return self._kept("turned", turned)
+
+    def _kept(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """What was made of the weights, as long as they are the same."""
         weight = self.weight.detach()
         version = 0 if weight.is_inference() else weight._version
-        if self._turned is None or self._turned[0] != version:
+        made = self._made.get(name)
+        if made is None or made[0] != version:
+            # In sixteen bits a GPU's units are fed best with channels last.
+            last = weight.dtype in (torch.bfloat16, torch.float16)
+            order = torch.channels_last_3d if last else torch.contiguous_format
             with torch.inference_mode(False), torch.no_grad():
-                turned = _phases(_whole(weight, self.stride), self.stride)
-                turned = turned.flip(2, 3, 4).transpose(0, 1).contiguous()
-            self._turned = version, turned
-        return self._turned[1]
+                made = version, make(weight).contiguous(memory_format=order)
+            self._made[name] = made
+        return made[1]
 
 
 def _torch_is_slow(x: torch.Tensor, weight: torch.Tensor, stride: Sizes) -> bool:
     """Whether oneDNN would be faster than what torch takes for an unstrided convolution."""
     kernel = weight.shape[2:]
-    if stride != (1, 1, 1) or prod(kernel) == 1 or prod(x.shape[2:]) <= WORTH_IT:
+    if stride != UNSTRIDED or prod(kernel) == 1 or prod(x.shape[2:]) <= WORTH_IT:
         return False
     small = x.shape[0] == 1 and prod(x.shape[:4]) <= SMALL and not (kernel[1] > 3 and kernel[2] > 3)
     over_time = kernel[1] == kernel[2] == 1 and x.shape[0] < 16 and torch.get_num_threads() == 1
@@ -154,6 +206,17 @@ def _whole(weight: torch.Tensor, stride: Sizes) -> torch.Tensor:
     """Weights with zeros behind, so that their sizes are multiples of the stride."""
     missing = [-size % step for size, step in zip(weight.shape[2:], stride, strict=True)]
     return F.pad(weight, [side for one in reversed(missing) for side in (0, one)])
+
+
+def _padded(x: torch.Tensor, weight: torch.Tensor, stride: Sizes, padding: Sizes) -> torch.Tensor:
+    """With zeros around, just as many frames, rows and columns as whole weights see."""
+    sides: list[int] = []
+    for size, kernel, step, pad in zip(
+        x.shape[:1:-1], weight.shape[:1:-1], stride[::-1], padding[::-1], strict=True
+    ):
+        places = (size + 2 * pad - kernel) // step + 1
+        sides += [pad, step * (places - 1 + -(-kernel // step)) - size - pad]
+    return F.pad(x, sides)
 
 
 def _phases(x: torch.Tensor, stride: Sizes) -> torch.Tensor:
@@ -176,9 +239,10 @@ def _from_phases(x: torch.Tensor, stride: Sizes) -> torch.Tensor:
 def _unstrided(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, padding: Sequence[int]
 ) -> torch.Tensor:
-    ones = (1, 1, 1)
+    if x.device.type != "cpu":
+        return F.conv3d(x, weight, bias, UNSTRIDED, tuple(padding))
     result: torch.Tensor = torch.ops.aten.mkldnn_convolution(
-        x, weight, bias, padding, ones, ones, 1
+        x, weight, bias, padding, UNSTRIDED, UNSTRIDED, 1
     )
     return result
 
@@ -204,7 +268,7 @@ class _Unstrided(torch.autograd.Function):
         return _unstrided(gradient.contiguous(), ctx.turned, None, padding), *[None] * 5
 
 
-class _Stem(torch.autograd.Function):
+class _Strided(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,

@@ -249,16 +249,20 @@ class Device:
         if cuda:
             torch.cuda.reset_peak_memory_stats(self.oracle.device)
             before = torch.cuda.memory_allocated(self.oracle.device)
+        recorder = self.oracle.recorder
+        tries = recorder.tries if recorder is not None else 0
         began = time.perf_counter()
         reading = self.oracle.read(kind, clips, targets)
         taken = None
         if cuda:
             torch.cuda.synchronize(self.oracle.device)
             # A recording's memory was taken long ago.
-            if self.oracle.recorder is None or not kind.quick:
+            if recorder is None or not kind.quick:
                 taken = torch.cuda.max_memory_allocated(self.oracle.device) - before
         seconds = time.perf_counter() - began
-        self.budget.learn(kind, len(clips), seconds, taken)
+        # Recording takes many times as long as what was recorded.
+        if recorder is None or recorder.tries == tries:
+            self.budget.learn(kind, len(clips), seconds, taken)
         if self._on_pass is not None:
             device = str(self.oracle.device)
             self._on_pass(Pass(device, kind.name, len(clips), room, seconds))

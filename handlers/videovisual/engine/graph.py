@@ -1,6 +1,6 @@
-"""Passes that are recorded once and then replayed.
+"""Work that is recorded once and then replayed.
 
-A small network's pass is hundreds of kernels that a GPU computes sooner than Python can name them.
+A network's pass is hundreds of kernels that a GPU computes sooner than Python can name them.
 Recorded as one graph, on memory of their own, all of them are asked for in one call.
 """
 
@@ -10,6 +10,8 @@ import logging
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakSet
 
 import torch
 
@@ -19,7 +21,7 @@ Capture = Callable[[Callable[[], Outputs]], tuple[Callable[[], object], Outputs]
 """Records work whose tensors stay where they are: what does it again, and where its results lie."""
 
 WARM_UPS = 3
-"""Passes before one is recorded, in which libraries choose their kernels."""
+"""Times that work is done before it is recorded, in which libraries choose their kernels."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class CudaCapture:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._pool = torch.cuda.graph_pool_handle()
+        self._graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
 
     def __call__(self, work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
         """Record work; see `Capture`."""
@@ -46,94 +48,110 @@ class CudaCapture:
             torch.cuda.current_stream().wait_stream(aside)
             graph = torch.cuda.CUDAGraph()
             # Other threads may go on using the device.
-            with torch.cuda.graph(graph, self._pool, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, self._pool(), capture_error_mode="thread_local"):
                 outputs = work()
+        self._graphs.add(graph)
         return graph.replay, outputs
+
+    def _pool(self) -> Any:
+        """The memory of a graph that there is; it ends with the last one that has it."""
+        return next((graph.pool() for graph in self._graphs), None)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One recorded pass.
+    """Recorded work.
 
     Attributes:
-        clips, targets: where its inputs lie, [N, 3, T, H, W] and [N].
+        work: keeps what it reads beside its inputs.
+        inputs, outputs: where they lie.
         replay: does it again.
-        outputs: where its results lie, [N, ...] each.
     """
 
-    clips: torch.Tensor
-    targets: torch.Tensor
+    work: Callable[..., Outputs]
+    inputs: Outputs
     replay: Callable[[], object]
     outputs: Outputs
 
 
 class Recorder:
-    """Runs passes by recordings, one for each kind of pass and each power of two of clips.
+    """Runs work by recordings, one for each kind of work and shapes of its inputs.
 
-    Fewer clips are filled up with their last. What can't be recorded is run as it is. Several
-    threads may use one.
+    What can't be recorded is run as it is. Several threads may use one.
 
     Args:
-        capture: records a pass.
+        capture: records work.
+
+    Attributes:
+        tries: how often work was recorded, or that was tried.
     """
 
     def __init__(self, capture: Capture) -> None:
+        self.tries = 0
         self._capture = capture
         self._recordings: dict[Hashable, Recording | None] = {}
         self._lock = threading.Lock()
 
-    def run(
-        self,
-        key: Hashable,
-        work: Callable[[torch.Tensor, torch.Tensor], Outputs],
-        clips: torch.Tensor,
-        targets: torch.Tensor,
-    ) -> Outputs:
-        """The results of `work(clips, targets)`, [N, ...] each.
+    def run(self, key: Hashable, work: Callable[..., Outputs], *inputs: torch.Tensor) -> Outputs:
+        """The results of `work(*inputs)`.
 
         Args:
-            key: what the pass depends on beside its inputs' values and number.
-            work: reads and writes nothing else, and waits for nothing that is computed.
-            clips, targets: [N, 3, T, H, W] and [N].
+            key: what the work depends on beside its inputs.
+            work: reads and writes nothing else, and waits for nothing that is computed. It is kept.
+            inputs: all on one device.
         """
-        count = len(clips)
-        size = 1 << (count - 1).bit_length()
+        place = (key, tuple(each.shape for each in inputs))
         with self._lock:
-            place = (key, size)
             if place not in self._recordings:
-                self._recordings[place] = self._record(work, clips, targets, size)
+                self._recordings[place] = self._record(work, inputs)
             recording = self._recordings[place]
             if recording is None:
-                return work(clips, targets)
-            recording.clips.copy_(_filled(clips, size))
-            recording.targets.copy_(_filled(targets, size))
+                return work(*inputs)
+            for own, given in zip(recording.inputs, inputs, strict=True):
+                own.copy_(given)
             recording.replay()
-            return tuple(output[:count].clone() for output in recording.outputs)
+            # The next recording may use their memory for what lies between.
+            return tuple(output.clone() for output in recording.outputs)
+
+    def run_filled(
+        self, key: Hashable, work: Callable[..., Outputs], *inputs: torch.Tensor
+    ) -> Outputs:
+        """The same of inputs [N, ...] and results [N, ...], by recordings of few numbers.
+
+        What is missing to the number of a recording is filled up with the last.
+        """
+        count = len(inputs[0])
+        filled = (_filled(each, roomy(count)) for each in inputs)
+        return tuple(output[:count] for output in self.run(key, work, *filled))
 
     def clear(self) -> None:
         """Forget all recordings, and with them their memory."""
         with self._lock:
             self._recordings.clear()
 
-    def _record(
-        self,
-        work: Callable[[torch.Tensor, torch.Tensor], Outputs],
-        clips: torch.Tensor,
-        targets: torch.Tensor,
-        size: int,
-    ) -> Recording | None:
-        clips, targets = _filled(clips, size).clone(), _filled(targets, size).clone()
+    def _record(self, work: Callable[..., Outputs], inputs: Outputs) -> Recording | None:
+        self.tries += 1
+        inputs = tuple(each.clone() for each in inputs)
         try:
-            replay, outputs = self._capture(lambda: work(clips, targets))
+            replay, outputs = self._capture(lambda: work(*inputs))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            _log.warning("A pass of %s is run without a graph: %s", list(clips.shape), error)
+            shapes = [list(each.shape) for each in inputs]
+            _log.warning("Work on %s is done without a graph: %s", shapes, error)
             return None
-        return Recording(clips, targets, replay, outputs)
+        return Recording(work, inputs, replay, outputs)
+
+
+def roomy(count: int) -> int:
+    """The least number from `count` on that is a power of two, or three halves of one."""
+    power = 1 << (count - 1).bit_length()
+    return 3 * power // 4 if power > 2 and count <= 3 * power // 4 else power
 
 
 def _filled(values: torch.Tensor, size: int) -> torch.Tensor:
     """[N, ...] → [size, ...], the last one repeated."""
     missing = size - len(values)
+    if not missing:
+        return values
     return torch.cat([values, values[-1:].expand(missing, *values.shape[1:])])

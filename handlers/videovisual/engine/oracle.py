@@ -44,6 +44,9 @@ def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None
 class Oracle:
     """Answers probes from one network on one device; several threads may ask at once.
 
+    The first one on a GPU has the whole process compute convolutions in float32 proper and by
+    algorithms that give the same each time, as they are not by torch's own choice.
+
     Args:
         network: frozen, in evaluation mode; maps [N, 3, T, H, W] to [N, classes].
         device: where it runs; the network is moved there.
@@ -61,6 +64,8 @@ class Oracle:
         recorder: Recorder | None = None,
     ) -> None:
         self.device = torch.device(device)
+        if self.device.type == "cuda":
+            _settle()
         self.network = network.to(self.device).eval().requires_grad_(False)
         self.batch = batch
         self.precision = precision
@@ -124,7 +129,7 @@ class Oracle:
         if self.recorder is None or not kind.quick:
             logits, gradient = work(clips, targets)
         else:
-            logits, gradient = self.recorder.run(kind, work, clips, targets)
+            logits, gradient = self.recorder.run_filled(kind, work, clips, targets)
         if not isinstance(network, Lowered):
             return Reading(logits, gradient=gradient)
         if network.scale != 1 and not gradient.isfinite().all():
@@ -178,9 +183,17 @@ class Oracle:
                     parameter="layer",
                     given=layer,
                 )
-            objective = _objective(kind.objective, logits, targets).sum()
+            objective = kind.objective.of(logits, targets).sum()
             (gradient,) = torch.autograd.grad(objective, leaves[0])
         return Reading(logits.detach(), activation=leaves[0].detach(), activation_gradient=gradient)
+
+
+def _settle() -> None:
+    """A GPU's float32 as a processor's, and the same answer twice."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
 
 
 def _arranged(clips: torch.Tensor, *, gradient: bool) -> torch.Tensor:
@@ -202,20 +215,9 @@ def _differentiated(
     with torch.enable_grad():
         leaf = clips.detach().requires_grad_()
         logits = network(leaf)
-        summed = scale * _objective(objective, logits, targets).sum()
+        summed = scale * objective.of(logits, targets).sum()
         (gradient,) = torch.autograd.grad(summed, leaf)
     return logits.detach(), (gradient / scale if scale != 1 else gradient).contiguous()
-
-
-def _objective(objective: Objective, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Of logits [N, classes] → [N]."""
-    own = targets[:, None]
-    if objective is Objective.LOG_PROBABILITY:
-        logits = logits.log_softmax(dim=1)
-    elif objective is Objective.LOG_COMPLEMENT:
-        others = logits.scatter(1, own, -torch.inf).logsumexp(dim=1)
-        return others - logits.logsumexp(dim=1)
-    return logits.gather(1, own)[:, 0]
 
 
 def _alike(one: nn.Module, other: nn.Module, clips: torch.Tensor) -> bool:

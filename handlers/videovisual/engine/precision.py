@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from videovisual.engine.convolution import Convolution, quickened, replaced
+from videovisual.engine.pooling import MaxPooling
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 """Of a search's gradients. `auto` takes what the device has units for, where `alike` holds."""
@@ -62,7 +63,7 @@ class Lowered(nn.Module):
 
 
 def _lowered(module: nn.Module, dtype: torch.dtype) -> nn.Module | None:
-    if isinstance(module, nn.MaxPool3d):
+    if isinstance(module, MaxPooling):
         return _AsItComes(module)
     if isinstance(module, Convolution):
         weight = module.weight.to(dtype, memory_format=torch.channels_last_3d)

@@ -22,6 +22,16 @@ class Objective(Enum):
     LOG_COMPLEMENT = "log_complement"
     """log(1 − probability), which keeps its gradient where the probability is nearly 1."""
 
+    def of(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Of logits [N, classes] and targets int64 [N] → [N]."""
+        own = targets[:, None]
+        if self is Objective.LOG_PROBABILITY:
+            logits = logits.log_softmax(dim=1)
+        elif self is Objective.LOG_COMPLEMENT:
+            others = logits.scatter(1, own, -torch.inf).logsumexp(dim=1)
+            return others - logits.logsumexp(dim=1)
+        return logits.gather(1, own)[:, 0]
+
 
 Application = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 """Network, clips [N, 3, T, H, W], targets [N] → any tensor [N, ...]. It owns nothing of the three,

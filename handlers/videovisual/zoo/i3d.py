@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -70,13 +71,15 @@ class MaxPool(nn.MaxPool3d):
     def __init__(self, kernel: Shape, stride: Shape) -> None:
         super().__init__(kernel, stride)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, C, T, H, W] → each size divided by its stride, rounded up."""
+    def forward(self, x: torch.Tensor) -> Any:
+        """[N, C, T, H, W] → each size divided by its stride, rounded up; as torch's, with the
+        maxima's places where `return_indices` is set."""
         depth, height, width = x.shape[2:]
         padding = same_padding((depth, height, width), self.kernel_size, self.stride)
         front = [before for before, _ in padding]
         # Rounding up stands for the odd cell that SAME adds at the back.
-        return F.max_pool3d(x, self.kernel_size, self.stride, front, ceil_mode=True)
+        pool = F.max_pool3d_with_indices if self.return_indices else F.max_pool3d
+        return pool(x, self.kernel_size, self.stride, front, ceil_mode=True)
 
 
 class Mixed(nn.Module):

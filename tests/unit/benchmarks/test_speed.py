@@ -48,10 +48,11 @@ def test_a_turn_that_warms_up_does_not_count() -> None:
     assert turns == ["ours", "theirs"] * 2
 
 
-def test_the_page_holds_the_figures_that_were_measured() -> None:
-    measured = json.loads((RESULTS / "speed.json").read_text("utf-8"))
+@pytest.mark.parametrize(("device", "file"), [("cpu", "speed.json"), ("cuda", "speed-gpu.json")])
+def test_the_page_holds_the_figures_that_were_measured(device: str, file: str) -> None:
+    measured = json.loads((RESULTS / file).read_text("utf-8"))
     rows = [Row(**row) for row in measured["rows"]]
     page = report.PAGE.read_text("utf-8")
     assert table(rows) in page
     assert measured["machine"]["cpu"] in page
-    assert report.CHART.is_file()
+    assert report.CHARTS[device].is_file()

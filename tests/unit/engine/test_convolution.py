@@ -22,6 +22,12 @@ CASES = {
     "stem that leaves much": ((1, 3, 8, 35, 35), (6, 3, 1, 5, 5), (1, 4, 4), (0, 0, 0)),
 }
 
+STRIDED = {
+    "strides": ((2, 8, 8, 14, 14), (6, 8, 3, 3, 3), (2, 2, 2), (1, 1, 1)),
+    "strides beyond the kernel": ((1, 8, 8, 13, 14), (6, 8, 1, 1, 1), (2, 2, 2), (0, 0, 0)),
+    "I3D's stem": ((1, 3, 21, 37, 37), (6, 3, 7, 7, 7), (2, 2, 2), (0, 0, 0)),
+}
+
 
 def ramp(output: torch.Tensor) -> torch.Tensor:
     return torch.linspace(-1, 1, output.numel()).view_as(output)
@@ -60,9 +66,32 @@ def test_outputs_and_gradients_are_torchs(case: str, bias: bool) -> None:
     output, found, name = through(convolution, clips)
     with torch.inference_mode():
         torch.testing.assert_close(convolution(clips), output, rtol=1e-5, atol=2e-5)
-    assert name == ("_StemBackward" if "stem" in case else "_UnstridedBackward")
+    assert name == ("_StridedBackward" if "stem" in case else "_UnstridedBackward")
     torch.testing.assert_close(output, expected.detach(), rtol=1e-5, atol=2e-5)
     torch.testing.assert_close(found, gradient, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("case", CASES | STRIDED)
+def test_a_gpus_forms_give_the_same(case: str, dtype: torch.dtype) -> None:
+    shape, kernel, stride, padding = (CASES | STRIDED)[case]
+    clips, weight = torch.randn(shape), torch.randn(kernel)
+    bias = torch.randn(kernel[0])
+    leaf = clips.to(dtype).requires_grad_()
+    convolution = Convolution(weight.to(dtype), bias.to(dtype), stride, padding)
+    output = convolution.on_gpu(leaf)
+    exact = clips.clone().requires_grad_()
+    expected = F.conv3d(exact, weight, bias, stride, padding)
+    pull = ramp(expected)
+    (gradient,) = torch.autograd.grad(output, leaf, pull.to(dtype))
+    (wanted,) = torch.autograd.grad(expected, exact, pull)
+    off = 1e-5 if dtype == torch.float32 else 2e-2
+    for ours, theirs in ((output, expected), (gradient, wanted)):
+        assert ours.dtype == dtype
+        assert (ours - theirs).norm() < off * theirs.norm()
+    with torch.inference_mode():
+        alone = convolution.on_gpu(clips.to(dtype))
+    assert (alone - expected).norm() < off * expected.norm()
 
 
 def test_weights_that_have_changed_are_not_remembered() -> None:

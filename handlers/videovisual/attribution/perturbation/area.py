@@ -18,12 +18,16 @@ def step_template(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Ten
 
     Args:
         values: float32 [N, size].
-        counts: int64 [N] on the CPU, how many are largest.
+        counts: int64 [N], how many are largest, on the same device.
 
     Returns:
         The template t, float32 [N, size], each row's sum its count; and of each row the mean of
         t (1 − t), which only ties make, float32 [N].
     """
+    return _parted(values, counts) if values.device.type == "cpu" else sorted_out(values, counts)
+
+
+def _parted(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     size = values.shape[1]
     found = [_border(row, size - count) for row, count in zip(values, counts.tolist(), strict=True)]
     border = torch.stack([value for value, _ in found])[:, None]
@@ -32,21 +36,32 @@ def step_template(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Ten
         return template, values.new_zeros(len(values))
     tied = values == border
     many = tied.sum(dim=1)
-    excess = template.count_nonzero(dim=1) - counts.to(values.device)
+    excess = template.count_nonzero(dim=1) - counts
     share = 1 - excess.to(values) / many
     template = torch.where(tied, share[:, None], template)
     return template, share * (1 - share) * many / size
 
 
 def _border(row: torch.Tensor, place: int) -> tuple[torch.Tensor, bool]:
-    """The value at a place, from 0, of a row [size] if it were sorted; whether it comes before."""
-    if row.device.type == "cpu":
-        # Ten times as fast as torch's.
-        parted = torch.from_numpy(np.partition(row.numpy(), place))
-        border = parted[place]
-        return border, place > 0 and bool(parted[:place].max() == border)
-    border = row.kthvalue(place + 1).values
-    return border, int((row >= border).sum()) > len(row) - place
+    """The value at a place, from 0, of a row [size] if it were sorted; whether it comes before.
+
+    By NumPy, which is ten times as fast as torch.
+    """
+    parted = torch.from_numpy(np.partition(row.numpy(), place))
+    border = parted[place]
+    return border, place > 0 and bool(parted[:place].max() == border)
+
+
+def sorted_out(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same as `step_template` by a GPU's sort, and without waiting for anything it computes."""
+    size = values.shape[1]
+    border = values.sort(dim=1).values.gather(1, (size - counts)[:, None])
+    tied = values == border
+    many = tied.sum(dim=1)
+    above = values > border
+    share = (counts - above.sum(dim=1)).to(values.dtype) / many
+    template = torch.where(tied, share[:, None], above.to(values.dtype))
+    return template, share * (1 - share) * many / size
 
 
 def area_term(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -57,7 +72,7 @@ def area_term(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
 
     Args:
         values: float32 [N, size] in [0, 1].
-        counts: int64 [N] on the CPU.
+        counts: int64 [N], on the same device.
 
     Returns:
         float32 [N], differentiable.

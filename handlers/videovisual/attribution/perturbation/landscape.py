@@ -1,4 +1,4 @@
-"""What a search descends: coarse masks → clips to be judged, and the terms of a mask's shape."""
+"""What a search descends: the masks, what they have to do, and the terms of their shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from videovisual.attribution.perturbation.area import area_term, count_of, cut
 from videovisual.attribution.perturbation.core import Core
 from videovisual.attribution.perturbation.mask import SmoothMasks
 from videovisual.attribution.perturbation.preset import Preset
-from videovisual.attribution.perturbation.pyramid import Pyramid
 from videovisual.engine.probe import Objective
 
 
@@ -33,14 +32,6 @@ class Side:
         """How much of each pixel is shown."""
         return masks if self.name == "preserve" else 1 - masks
 
-    def loss(self, logits: torch.Tensor, target: int) -> torch.Tensor:
-        """The negative objective [N], of logits [N, classes]."""
-        everything = logits.logsumexp(dim=1)
-        if self.objective is Objective.LOG_PROBABILITY:
-            return everything - logits[:, target]
-        others = torch.cat([logits[:, :target], logits[:, target + 1 :]], dim=1)
-        return everything - others.logsumexp(dim=1)
-
 
 PRESERVE = Side("preserve", Objective.LOG_PROBABILITY)
 DELETE = Side("delete", Objective.LOG_COMPLEMENT)
@@ -48,11 +39,11 @@ VARIANTS = {"preserve": (PRESERVE,), "delete": (DELETE,), "dual": (PRESERVE, DEL
 
 
 class Landscape:
-    """The terms of the objective, for the masks of all areas at once.
+    """The terms of the objective, for the masks of all areas at once, whatever the clip shows.
 
     Args:
-        case: clip, target and model.
-        parameters: areas, variant and perturbation.
+        case: the clip's shape and device.
+        parameters: areas and variant.
         preset: the weights of the terms, and the masks' grid.
 
     Attributes:
@@ -72,31 +63,17 @@ class Landscape:
         self.cells = (frames, *self.masks.cells)
         self.goal = goal
         self._areas = parameters.area
-        self._shape, self._device = (frames, height, width), clip.device
+        self._device = clip.device
         self._rows = frames if goal.by_frame else 1
         self._counts = self._count(frames * height * width // self._rows, self._rows)
-        self._pyramid = (
-            Pyramid.blurred(clip, preset.blur or case.card.blur_sigma)
-            if parameters.perturbation == "blur"
-            else Pyramid.faded(clip)
-        )
         self._core = None
         if goal.core:
-            self._core = Core(self._shape, *preset.core(frames, height), clip.device)
+            self._core = Core((frames, height, width), *preset.core(frames, height), clip.device)
             self._core_counts = self._count(self._core.size, 1)
 
     def _count(self, size: int, rows: int) -> torch.Tensor:
         counts = [count_of(area, size) for area in self._areas for _ in range(rows)]
-        return torch.tensor(counts)
-
-    def clips(self, masks: torch.Tensor, side: Side) -> torch.Tensor:
-        """Masks [A, T, H, W] → what is seen of the clip, [A, 3, T, H, W]."""
-        return self._pyramid(side.shown(masks))
-
-    def ends(self) -> torch.Tensor:
-        """The clip all hidden, and all shown: [2, 3, T, H, W]."""
-        shown = torch.arange(2.0, device=self._device).view(2, 1, 1, 1)
-        return self._pyramid(shown.expand(2, *self._shape))
+        return torch.tensor(counts, device=self._device)
 
     def area(self, masks: torch.Tensor) -> torch.Tensor:
         """The area term [A] of masks [A, T, H, W]."""

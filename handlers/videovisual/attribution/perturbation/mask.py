@@ -8,6 +8,7 @@ one, and no mask can be finer than the kernel.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -22,6 +23,9 @@ ROOM = {"cpu": 2**23}
 
 MUCH_ROOM = 2**27
 """The same where nothing else is said of the device."""
+
+GRIDS = 8
+"""Kinds of masks whose tables are kept for the next search."""
 
 
 class SmoothMasks:
@@ -53,15 +57,26 @@ class SmoothMasks:
         self._grid = _Grid.of(
             self.cells, step // pixel, sigma / pixel, self.radius, torch.device(device), dtype
         )
+        rows, columns = (cells * step // pixel for cells in self.cells)
+        self._enlarging = [_enlarging(size, pixel).to(device, dtype) for size in (rows, columns)]
 
     def __call__(self, coarse: torch.Tensor) -> torch.Tensor:
         """[..., *cells] in [0, 1] → [..., height, width] in [0, 1], differentiable."""
         flat = coarse.flatten(0, -3)
         full: torch.Tensor = _SmoothMaximum.apply(flat, self._grid)  # type: ignore[no-untyped-call]
         if self._pixel > 1:
-            full = F.interpolate(full[:, None], scale_factor=self._pixel, mode="bilinear")[:, 0]
+            rows, columns = self._enlarging
+            full = rows.T @ (full @ columns)
         shape = (*coarse.shape[:-2], self.height, self.width)
         return full[:, : self.height, : self.width].reshape(shape)
+
+
+def _enlarging(size: int, times: int) -> torch.Tensor:
+    """Linear interpolation along one side as a matrix [size, size × times].
+
+    Its product takes a third of torch's own interpolation, and its gradient is always the same.
+    """
+    return F.interpolate(torch.eye(size)[None], scale_factor=times, mode="linear")[0]
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,8 @@ class _Grid:
     starts: torch.Tensor
 
     @classmethod
+    @lru_cache(maxsize=GRIDS)
+    @torch.inference_mode(False)
     def of(
         cls,
         cells: tuple[int, int],

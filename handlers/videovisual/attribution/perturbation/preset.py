@@ -40,6 +40,10 @@ class Goal:
         """The core term's."""
         return self.core if iteration >= self.core_from else 0.0
 
+    def weights_at(self, iteration: int) -> tuple[float, float]:
+        """Both."""
+        return self.area_at(iteration), self.core_at(iteration)
+
 
 @dataclass(frozen=True)
 class Preset:

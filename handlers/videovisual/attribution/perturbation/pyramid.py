@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from videovisual.attribution.blur import blur
+from videovisual.attribution.method import Case
 
 LEVELS = 8
 
@@ -15,27 +16,49 @@ class Pyramid:
     """Versions of a clip from the fully perturbed one to the clip itself, evenly spaced in a mask.
 
     Args:
-        levels: float32 [L, 3, T, H, W], most perturbed first, the clip last.
+        base: float32 [3, T, H, W], the most perturbed one.
+        rises: float32 [L, 3, T, H, W], from each version to the next; the last one leads to the
+            clip.
     """
 
-    def __init__(self, levels: torch.Tensor) -> None:
-        self._base = levels[0]
-        self._rises = levels.diff(dim=0)
+    def __init__(self, base: torch.Tensor, rises: torch.Tensor) -> None:
+        self.base, self.rises = base, rises
+
+    @classmethod
+    def of(cls, case: Case, perturbation: str, sigma: float | None) -> Pyramid:
+        """Of a case's clip: `blur` or `fade`.
+
+        Args:
+            case: the clip, and the model, of which the blur is if there is no `sigma`.
+            perturbation: which.
+            sigma: of the largest blur, in pixels.
+        """
+        if perturbation == "fade":
+            return cls.faded(case.clip)
+        return cls.blurred(case.clip, sigma or case.card.blur_sigma)
 
     @classmethod
     def blurred(cls, clip: torch.Tensor, sigma: float) -> Pyramid:
         """Gaussian blurs of the clip [3, T, H, W], `sigma` in pixels falling evenly to 0."""
         sigmas = [sigma * (1 - level / (LEVELS - 1)) for level in range(LEVELS)]
-        return cls(torch.stack([blur(clip, each) for each in sigmas]))
+        return cls._between(torch.stack([blur(clip, each) for each in sigmas]))
 
     @classmethod
     def faded(cls, clip: torch.Tensor) -> Pyramid:
         """From 0, the middle of the model's space, straight to the clip [3, T, H, W]."""
-        return cls(torch.stack([torch.zeros_like(clip), clip]))
+        return cls._between(torch.stack([torch.zeros_like(clip), clip]))
+
+    @classmethod
+    def _between(cls, levels: torch.Tensor) -> Pyramid:
+        return cls(levels[0].clone(), levels.diff(dim=0))
+
+    def ends(self) -> torch.Tensor:
+        """The clip all hidden, and all shown: [2, 3, T, H, W]."""
+        return torch.stack([self.base, self.base + self.rises.sum(dim=0)])
 
     def __call__(self, masks: torch.Tensor) -> torch.Tensor:
         """Masks [N, T, H, W] in [0, 1] → clips [N, 3, T, H, W], differentiable in the masks."""
-        clips: torch.Tensor = _Interpolation.apply(masks, self._base, self._rises)  # type: ignore[no-untyped-call]
+        clips: torch.Tensor = _Interpolation.apply(masks, self.base, self.rises)  # type: ignore[no-untyped-call]
         return clips
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,7 +13,9 @@ from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.landscape import Landscape
+from videovisual.attribution.perturbation.passage import Felt, Passage, Recorded, Traced
 from videovisual.attribution.perturbation.preset import Preset
+from videovisual.attribution.perturbation.pyramid import Pyramid
 from videovisual.engine.probe import Attribution, Probe, Work
 from videovisual.engine.progress import Progress
 from videovisual.saliency import Saliency
@@ -87,23 +90,6 @@ class Course:
         }
 
 
-@dataclass(frozen=True)
-class Sight:
-    """What an iteration sees of the masks it is at.
-
-    Attributes:
-        objective: float32 [A].
-        gradient: of this iteration's terms at the coarse masks, [A, T, h, w].
-        probability: the target's, behind the masks, mean of the areas.
-        precision: of the numbers that the network multiplied.
-    """
-
-    objective: torch.Tensor
-    gradient: torch.Tensor
-    probability: float
-    precision: torch.dtype
-
-
 def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> Attribution:
     """Descend from masks that show everything; the map is the mean of all areas' masks.
 
@@ -114,6 +100,8 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
     of the clip, and carries it on to the masks' cells itself.
     """
     landscape = Landscape(case, parameters, preset)
+    pyramid = Pyramid.of(case, parameters.perturbation, preset.blur)
+    passage = _passages(case, parameters, preset, landscape, pyramid)
     lowered = preset.lowered and parameters.precision == "auto"
     of = parameters.iterations or preset.iterations
     coarse = torch.ones(len(parameters.area), *landscape.cells, device=case.clip.device)
@@ -121,25 +109,30 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
     best = Best(coarse, coarse.new_full((len(coarse),), torch.inf))
     trail = torch.zeros_like(coarse)
     course = Course()
+    weights = coarse.new_tensor([preset.goal.weights_at(iteration) for iteration in range(of)])
     progress = Progress(0, of)
     for iteration in range(of):
-        sight = yield from _look(case, landscape, coarse, iteration, lowered, progress)
-        best = best.or_better(coarse, sight.objective)
+        cored = preset.goal.core_at(iteration) > 0
+        felt, precision = yield from _feel(
+            case, landscape, passage(cored), coarse, weights[iteration], lowered, progress
+        )
+        best = best.or_better(coarse, felt.objective)
         trail += coarse
-        course.add(sight.objective.mean().item(), preset.progress)
+        value, probability = torch.stack([felt.objective.mean(), felt.probability]).tolist()
+        course.add(value, preset.progress)
         progress = Progress(
             iteration + 1,
             of,
             objective=course.values[-1],
-            probability=sight.probability,
+            probability=probability,
             partial=partial(_partial, landscape, parameters, best, course.facts()),
         )
         if preset.is_over(iteration, of, course.idle()):
             break
         if velocity is None:
-            velocity = sight.gradient
+            velocity = felt.gradient
         else:
-            velocity = preset.momentum * velocity + (1 - preset.dampening) * sight.gradient
+            velocity = preset.momentum * velocity + (1 - preset.dampening) * felt.gradient
         change = preset.rate_at(iteration, of, coarse[0].numel()) * velocity
         if preset.bound is not None:
             change = change.clamp(-preset.bound, preset.bound)
@@ -147,7 +140,7 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
     if preset.last:
         best = Best(coarse, best.objective)
     masks = landscape.masks(best.coarse)
-    chances = yield from _judge(case, landscape, masks, progress)
+    chances = yield from _judge(case, landscape, pyramid, masks, progress)
     areas = [
         own | chance
         for own, chance in zip(_areas(parameters, masks, best), chances["areas"], strict=True)
@@ -159,7 +152,7 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
         **chances | {"areas": areas},
         converged=course.settled(),
         partial=False,
-        precision=str(sight.precision).removeprefix("torch."),
+        precision=str(precision).removeprefix("torch."),
     )
 
 
@@ -169,30 +162,37 @@ def _spread(masks: torch.Tensor) -> torch.Tensor:
     return blur(masks, sigma) / blur(torch.ones_like(masks), sigma)
 
 
-def _look(
+def _passages(
+    case: Case,
+    parameters: PerturbationParameters,
+    preset: Preset,
+    landscape: Landscape,
+    pyramid: Pyramid,
+) -> Callable[[bool], Passage]:
+    """The passage while the core term weighs nothing yet, or as soon as it does."""
+    targets = case.targets(len(parameters.area))
+    if case.recorder is None:
+        return lambda cored: Traced(landscape, pyramid, targets, cored)
+    key = (preset, parameters.area, parameters.variant)
+    return partial(Recorded, case.recorder, key, landscape, pyramid, targets)
+
+
+def _feel(
     case: Case,
     landscape: Landscape,
+    passage: Passage,
     coarse: torch.Tensor,
-    iteration: int,
+    weights: torch.Tensor,
     lowered: bool,
     progress: Progress,
-) -> Work[Sight]:
-    goal = landscape.goal
-    targets = case.targets(len(coarse))
-    leaf = coarse.detach().requires_grad_()
-    # Never open across a yield: the mode belongs to the thread, and so to its other jobs.
-    with torch.enable_grad():
-        masks = landscape.masks(leaf)
-        views = [landscape.clips(masks, side) for side in landscape.sides]
-        area, core = landscape.area(masks), landscape.core(masks)
-        shape = goal.area_at(iteration) * area + goal.core_at(iteration) * core
-    objective = (goal.area * area + goal.core * core).detach()
-    pulls = []
-    chances = []
+) -> Work[tuple[Felt, torch.dtype]]:
+    """What the masks are found to be, and the precision of the network's products."""
+    logits, pulls = [], []
+    views = passage.there(coarse, weights)
     for side, clips in zip(landscape.sides, views, strict=True):
         reading = yield Probe(
-            clips.detach(),
-            targets,
+            clips,
+            case.targets(len(coarse)),
             side.objective,
             gradient=True,
             quick=True,
@@ -200,25 +200,21 @@ def _look(
             progress=progress,
         )
         assert reading.gradient is not None
-        objective = objective + goal.score * side.loss(reading.logits, case.target)
+        logits.append(reading.logits)
         pulls.append(reading.gradient)
-        chances.append(reading.probabilities()[:, case.target].mean().item())
-    # The score's weight is put in where there is least to multiply.
-    pull = torch.full_like(shape, -1 / goal.score)
-    (gradient,) = torch.autograd.grad([*views, shape], [leaf], [*pulls, pull])
-    return Sight(objective, -goal.score * gradient, chances[0], reading.precision)
+    return passage.back(logits, pulls), reading.precision
 
 
 def _judge(
-    case: Case, landscape: Landscape, masks: torch.Tensor, progress: Progress
+    case: Case, landscape: Landscape, pyramid: Pyramid, masks: torch.Tensor, progress: Progress
 ) -> Work[dict[str, Any]]:
     """The target's probability behind each area's mask as it is and cut hard, and without one."""
-    ends = yield Probe(landscape.ends(), progress=progress)
+    ends = yield Probe(pyramid.ends(), progress=progress)
     hidden, whole = ends.probabilities()[:, case.target].tolist()
     areas: list[dict[str, Any]] = [{} for _ in masks]
     both = torch.cat([masks, landscape.hard(masks)])
     for side in landscape.sides:
-        reading = yield Probe(landscape.clips(both, side), progress=progress)
+        reading = yield Probe(pyramid(side.shown(both)), progress=progress)
         chances = reading.probabilities()[:, case.target].view(2, -1).T.tolist()
         for facts, (soft, hard) in zip(areas, chances, strict=True):
             facts[f"probability_{side.name}"] = {"soft": soft, "hard": hard}

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from videovisual.attribution.perturbation.area import area_term, count_of, cut, step_template
+from videovisual.attribution.perturbation.area import (
+    area_term,
+    count_of,
+    cut,
+    sorted_out,
+    step_template,
+)
 
 SEEDED = torch.Generator().manual_seed(0)
 ROWS = {
@@ -54,6 +60,14 @@ def test_the_template_has_as_many_ones_as_asked_for(rows: str) -> None:
     torch.testing.assert_close(template.sum(dim=1), COUNTS.double())
     assert template.min() >= 0
     assert template.max() <= 1
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_a_gpus_sort_gives_the_same_template(rows: str) -> None:
+    for one, other in zip(
+        sorted_out(ROWS[rows], COUNTS), step_template(ROWS[rows], COUNTS), strict=True
+    ):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("rows", ROWS)

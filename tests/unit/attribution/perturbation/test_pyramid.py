@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from videovisual.attribution.blur import blur
+from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation.pyramid import LEVELS, Pyramid
 
 KINDS = ["blur", "fade"]
@@ -91,3 +92,19 @@ def test_at_its_ends_a_mask_feels_the_slope_inwards(
     (slope,) = torch.autograd.grad(perturbed(masks).sum(), masks)
     moved = (perturbed(masks + inwards) - perturbed(masks)).sum(dim=1) / inwards
     np.testing.assert_allclose(slope.numpy(), moved.detach().numpy(), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("perturbation", KINDS)
+def test_the_ends_are_the_clip_hidden_and_whole(case: Case, perturbation: str) -> None:
+    hidden, whole = Pyramid.of(case, perturbation, None).ends()
+    torch.testing.assert_close(whole, case.clip, rtol=0, atol=1e-5)
+    assert hidden.square().sum() < 0.05 * case.clip.square().sum()
+
+
+@pytest.mark.parametrize("sigma", [20.0, None])
+def test_what_is_hidden_is_blurred_as_told_or_as_the_model_asks(
+    case: Case, sigma: float | None
+) -> None:
+    assert case.card.blur_sigma != 20
+    hidden, _ = Pyramid.of(case, "blur", sigma).ends()
+    torch.testing.assert_close(hidden, blur(case.clip, sigma or case.card.blur_sigma))
