@@ -56,7 +56,9 @@ class Subject:
             classifier = zoo.load(name, weights=state)
             films = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.crop)]
         prepared = [classifier.prepare(frames) for frames in films]
-        return cls(classifier, lanes.oracle(classifier.to(device), Settings()), prepared)
+        oracle = lanes.oracle(classifier.to(device), Settings())
+        oracle.prepare(prepared[0])
+        return cls(classifier, oracle, prepared)
 
     @property
     def name(self) -> str:

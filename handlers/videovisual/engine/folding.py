@@ -20,11 +20,50 @@ from torch.utils.weak import WeakIdKeyDictionary
 from videovisual.engine.convolution import Convolution, quickened, replaced
 
 
-def folded(network: nn.Module, clip: torch.Tensor) -> nn.Module:
-    """A copy whose convolutions normalise, and whose normalisations do nothing.
+@dataclass(frozen=True)
+class Folded:
+    """A network's copy whose convolutions normalise, and whose normalisations do nothing.
 
-    Its results differ from the network's by rounding. What a convolution gives is normalised
-    already, so this is no copy to look at layers of. It shares the tensors that are as they were.
+    Attributes:
+        network: it shares the tensors that are as they were. Its results differ from the
+            original's by rounding.
+        pairs: the names of its convolutions that normalise, in the order of a pass, with those of
+            the normalisations that do nothing.
+    """
+
+    network: nn.Module
+    pairs: Mapping[str, str]
+
+    def until(self, layer: str, original: nn.Module) -> nn.Module | None:
+        """A copy that is folded as far as a layer reaches, and the original above it.
+
+        The layer's activations, and the gradient at them, are the original's but for rounding: no
+        rectifier turns above it that didn't before. None where nothing in the layer was folded, or
+        across its end.
+        """
+
+        def inside(name: str) -> bool:
+            return f"{name}.".startswith(f"{layer}.")
+
+        names = list(self.pairs)
+        reach = max((place + 1 for place, name in enumerate(names) if inside(name)), default=0)
+        if not all(inside(self.pairs[name]) for name in names if inside(name)) or not reach:
+            return None
+        if reach == len(names):
+            return self.network
+        modules = dict(original.named_modules(remove_duplicate=False))
+        taken = {modules[each] for name in names[:reach] for each in (name, self.pairs[name])}
+        with torch.inference_mode(False), torch.no_grad():
+            return replaced(
+                quickened(original),
+                lambda name, _: (
+                    self.network.get_submodule(name) if modules[name] in taken else None
+                ),
+            )
+
+
+def folded(network: nn.Module, clip: torch.Tensor) -> Folded:
+    """Fold what can be folded.
 
     Args:
         network: frozen, in evaluation mode.
@@ -32,7 +71,8 @@ def folded(network: nn.Module, clip: torch.Tensor) -> nn.Module:
     """
     # By the modules themselves, of which one may have several names.
     modules = dict(network.named_modules(remove_duplicate=False))
-    norms = {modules[one]: modules[other] for one, other in find_pairs(network, clip).items()}
+    pairs = find_pairs(network, clip)
+    norms = {modules[one]: modules[other] for one, other in pairs.items()}
     done = set(norms.values())
 
     def substitute(name: str, module: nn.Module) -> nn.Module | None:
@@ -44,7 +84,7 @@ def folded(network: nn.Module, clip: torch.Tensor) -> nn.Module:
 
     # Tensors made in inference mode could not take part in a gradient.
     with torch.inference_mode(False), torch.no_grad():
-        return replaced(quickened(network), substitute)
+        return Folded(replaced(quickened(network), substitute), pairs)
 
 
 def _fold(convolution: Convolution, norm: nn.Module) -> Convolution:

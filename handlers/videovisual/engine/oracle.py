@@ -14,7 +14,7 @@ from torch import nn
 from videovisual.engine.batch import Kind, Pending
 from videovisual.engine.convolution import quickened
 from videovisual.engine.exclusive import TORCH
-from videovisual.engine.folding import folded
+from videovisual.engine.folding import Folded, folded
 from videovisual.engine.graph import Recorder
 from videovisual.engine.precision import SIXTEEN, Lowered, Precision, alike, native
 from videovisual.engine.probe import Objective, Probe, Reading
@@ -71,12 +71,16 @@ class Oracle:
         self.precision = precision
         self.recorder = recorder
         self._exact = quickened(self.network)
-        self._quick: nn.Module | None = None
+        self._quick: Folded | None = None
         self._lowered: nn.Module | None = None
+        self._read_at: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
 
     def prepare(self, clip: torch.Tensor) -> None:
-        """Do now what the first quick gradient at a clip [3, T, H, W] would wait for."""
+        """Do now what the first quick gradient at a clip [3, T, H, W] would wait for.
+
+        From then on layers are read from a network that is folded below them.
+        """
         with TORCH.shared():
             self._lowest(clip[None].to(self.device))
 
@@ -146,7 +150,16 @@ class Oracle:
         with self._lock:
             if self._quick is None:
                 self._quick = folded(self.network, clips[:1])
-            return self._quick
+            return self._quick.network
+
+    def _until(self, layer: str) -> nn.Module:
+        """The network by which a layer is read."""
+        with self._lock:
+            if self._quick is None:
+                return self._exact
+            if layer not in self._read_at:
+                self._read_at[layer] = self._quick.until(layer, self.network) or self._exact
+            return self._read_at[layer]
 
     def _lowest(self, clips: torch.Tensor) -> nn.Module:
         """The network with sixteen-bit numbers, if there are any to take; else the folded one."""
@@ -174,8 +187,9 @@ class Oracle:
         self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor, layer: str
     ) -> Reading:
         self.check_layer(layer)
-        with torch.enable_grad(), _leaf_at(self._exact.get_submodule(layer)) as leaves:
-            logits = self._exact(clips)
+        network = self._until(layer)
+        with torch.enable_grad(), _leaf_at(network.get_submodule(layer)) as leaves:
+            logits = network(clips)
             if len(leaves) != 1 or leaves[0].ndim != 5:
                 raise InvalidParameter(
                     f"Layer {layer!r} does not give one [N, C, T, H, W] tensor a pass. "

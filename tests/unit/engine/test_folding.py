@@ -9,7 +9,7 @@ from torch import nn
 from videovisual import zoo
 from videovisual.engine.folding import find_pairs, folded
 from videovisual.engine.oracle import Oracle
-from videovisual.engine.probe import Objective, Probe
+from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.zoo import Classifier
 
 
@@ -80,7 +80,7 @@ def test_only_what_serves_nothing_else_is_folded(crossed: nn.Module) -> None:
 
 def test_outputs_and_gradients_are_the_networks(crossed: nn.Module) -> None:
     clips = torch.randn(2, 3, 4, 8, 8)
-    quick = folded(crossed, clips[:1])
+    quick = folded(crossed, clips[:1]).network
     assert sum(isinstance(module, nn.Identity) for module in quick.modules()) == 3
     torch.testing.assert_close(quick(clips), crossed(clips), rtol=1e-5, atol=1e-5)
     slopes = (gradient(each, clips) for each in (quick, crossed))
@@ -102,7 +102,7 @@ def test_a_module_of_two_names_is_folded_under_both() -> None:
 
     aliased = Aliased().eval().requires_grad_(False)
     clips = torch.randn(1, 3, 4, 8, 8)
-    torch.testing.assert_close(folded(aliased, clips)(clips), aliased(clips))
+    torch.testing.assert_close(folded(aliased, clips).network(clips), aliased(clips))
 
 
 def test_every_normalisation_of_a_model_is_folded(motion_model: Classifier) -> None:
@@ -133,5 +133,53 @@ def test_quick_gradients_are_the_exact_ones_but_for_rounding(motion_model: Class
 def test_a_folded_network_can_be_differentiated_after_inference(crossed: nn.Module) -> None:
     clips = torch.randn(1, 3, 4, 8, 8)
     with torch.inference_mode():
-        quick = folded(crossed, clips)
+        quick = folded(crossed, clips).network
     assert gradient(quick, clips).abs().sum() > 0
+
+
+def layer_of(network: nn.Module, layer: str, prepared: bool) -> Reading:
+    torch.manual_seed(0)
+    clips = torch.randn(1, 3, 16, 64, 64)
+    oracle = Oracle(network, "cpu")
+    if prepared:
+        oracle.prepare(clips[0])
+    return oracle.evaluate(Probe(clips, torch.tensor([2]), layer=layer))
+
+
+def off(one: torch.Tensor | None, other: torch.Tensor | None) -> float:
+    assert one is not None
+    assert other is not None
+    return float((one - other).norm() / other.norm())
+
+
+def test_layers_are_read_from_a_network_that_is_folded_below_them(
+    motion_model: Classifier,
+) -> None:
+    """Also where some was folded above, which would turn rectifiers: by rounding alone."""
+    layer = motion_model.card.cam_layer
+    for each in (layer, layer.replace("mixed_4f", "mixed_4b").replace("layer4", "layer2")):
+        theirs, ours = (
+            layer_of(motion_model.network, each, prepared) for prepared in (False, True)
+        )
+        assert 0 < off(ours.logits, theirs.logits) < 1e-5
+        assert off(ours.activation, theirs.activation) < 1e-5
+        assert off(ours.activation_gradient, theirs.activation_gradient) < 1e-4
+
+
+def test_above_a_layer_nothing_is_folded() -> None:
+    network = zoo.load("r3d-motion").network
+    until = folded(network, torch.randn(1, 3, 16, 64, 64)).until("layer2", network)
+    assert until is not None
+    kinds = {
+        name: {type(module) for module in getattr(until, name).modules()}
+        for name in ("stem", "layer1", "layer2", "layer3", "layer4")
+    }
+    has = {name: nn.BatchNorm3d in found for name, found in kinds.items()}
+    assert has == {name: name in ("layer3", "layer4") for name in has}
+
+
+@pytest.mark.parametrize("layer", ["layer4.1.conv2.0", "layer4.1.relu"])
+def test_a_layer_whose_normalisation_is_beyond_is_read_from_the_exact_network(layer: str) -> None:
+    network = zoo.load("r3d-motion").network
+    theirs, ours = (layer_of(network, layer, prepared) for prepared in (False, True))
+    assert torch.equal(ours.logits, theirs.logits)
