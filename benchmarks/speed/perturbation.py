@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -74,63 +74,60 @@ def iteration(subject: Subject, method: str, preset: str, *, bar: float | None, 
     )
 
 
-def whole(
-    subject: Subject,
-    method: str,
-    textbook_s: float,
-    *,
-    bar: float,
-    quality: Callable[[str], Comparison | None],
-) -> Row:
-    """A search by default from beginning to end against as many iterations as are published.
+def searched(subject: Subject, method: str) -> dict[str, Any]:
+    """What searches by default take from beginning to end.
 
     Of a model with random weights, at which no search ends in time, the longest search is taken.
-
-    Args:
-        textbook_s: seconds of one published iteration.
-        bar: how many times faster it should be.
-        quality: what was measured of the results, on the small model of this kind, by the preset
-            of `benchmarks.quality`.
     """
-    presets = PRESETS[method]
     # What searches share is there before any is timed.
     _search(subject, subject.cases()[0], method, iterations=2)
-    limit = None if subject.trained else presets["default"].iterations
+    limit = None if subject.trained else PRESETS[method]["default"].iterations
     taken = [_taken(subject, case, method, limit) for case in subject.cases()[:WHOLE]]
-    preset = _preset(subject, taken[0].precision)
-    details = {
+    precision = taken[0].precision
+    default = "default" if precision == "float32" else precision
+    return {
         "model": subject.name,
         "method": method,
-        "bar": bar,
-        "precision": taken[0].precision,
-        "preset": preset,
-        "seconds": {
-            "ours": median(each.seconds for each in taken),
-            "published": presets["reference"].iterations * textbook_s,
-        },
+        "precision": precision,
+        "preset": GPU if subject.oracle.device.type == "cuda" else default,
+        "seconds": {"ours": median(each.seconds for each in taken)},
         "iterations": median(each.iterations for each in taken),
         "each": [asdict(each) for each in taken],
     }
-    return judged(details, quality(preset))
 
 
-def _preset(subject: Subject, precision: str) -> str:
-    """Under which the quality of such searches is kept."""
-    if subject.oracle.device.type == "cuda":
-        return GPU
-    return "default" if precision == "float32" else precision
+def against(details: Mapping[str, Any], textbook_s: float, bar: float) -> dict[str, Any]:
+    """The same with what as many iterations as are published would take.
+
+    Args:
+        details: of `searched`.
+        textbook_s: seconds of one published iteration.
+        bar: how many times faster ours should be.
+    """
+    iterations = PRESETS[details["method"]]["reference"].iterations
+    seconds = {**details["seconds"], "published": iterations * textbook_s}
+    return {**details, "seconds": seconds, "bar": bar}
 
 
 def judged(details: Mapping[str, Any], quality: Comparison | None) -> Row:
-    """The row of a search's seconds, which count only at equal quality."""
-    seconds, bar = details["seconds"], details["bar"]
+    """The row of a search's seconds, which count only at equal quality.
+
+    Args:
+        details: of `searched`, or of `against`.
+        quality: what was measured of the results, on the small model of this kind, by the preset
+            of `benchmarks.quality`.
+    """
+    seconds, bar = details["seconds"], details.get("bar")
+    ours = f"{clock(seconds['ours'])}, {details['iterations']:g} iterations"
+    how = f"by {details['precision']}, {quality or 'quality not measured'}"
+    name = f"{details['model']}: `{details['method']}` by default"
+    if bar is None:
+        return Row(name, "", f"{ours}; {how}", None, details)
     ratio = seconds["published"] / seconds["ours"]
     return Row(
-        f"{details['model']}: `{details['method']}` by default against the published search",
+        f"{name} against the published search",
         f"≥ {bar:g} ×, at an objective ≤ 1.02 × and a hard probability ≥ −0.01",
-        f"{ratio:.0f} × ({clock(seconds['ours'])}, {details['iterations']:g} iterations, against "
-        f"{clock(seconds['published'])}); by {details['precision']}, "
-        f"{quality or 'quality not measured'}",
+        f"{ratio:.0f} × ({ours}, against {clock(seconds['published'])}); {how}",
         quality is not None and quality.equal and ratio >= bar,
         details,
     )
@@ -165,11 +162,11 @@ def _taken(subject: Subject, case: Case, method: str, limit: int | None) -> _Tak
     return _Taken(seconds, done, facts["precision"])
 
 
-def wall(subject: Subject, found: Row, longest: float) -> Row:
-    """Whether a search, which `whole` has timed, is short enough to wait for."""
-    seconds = found.details["seconds"]["ours"]
+def wall(details: Mapping[str, Any], longest: float) -> Row:
+    """Whether a search is short enough to wait for."""
+    seconds = details["seconds"]["ours"]
     return Row(
-        f"{subject.name}: `ep_3d` by default, how long one waits",
+        f"{details['model']}: `ep_3d` by default, how long one waits",
         f"≤ {clock(longest)}",
         clock(seconds),
         seconds <= longest,
@@ -177,7 +174,7 @@ def wall(subject: Subject, found: Row, longest: float) -> Row:
 
 
 def memory(name: str, device: str) -> Row:
-    """The most that a process, or a GPU, holds which loads the model and runs some iterations."""
+    """The most that a process holds, on a GPU there, which loads the model and searches a bit."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         most = pool.apply(_peak, (name, device))
