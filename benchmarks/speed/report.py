@@ -14,10 +14,7 @@ from benchmarks.row import Row, table
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "performance.md"
-CHARTS = {
-    "cpu": DOCS / "images" / "performance.svg",
-    "cuda": DOCS / "images" / "performance-gpu.svg",
-}
+CHART = DOCS / "images" / "performance.svg"
 BEGIN = {
     "cpu": "<!-- measured: python -m benchmarks.speed -->",
     "cuda": "<!-- measured: python -m benchmarks.speed --device cuda -->",
@@ -28,25 +25,28 @@ OURS, THEIRS = "#e8b07a", "#9aa7b5"
 
 
 def write(measured: Mapping[str, Any], device: str) -> list[Path]:
-    """Write a device's part of the page and its chart anew from the contents of `speed.json`.
+    """Write a device's part of the page anew from the contents of its JSON, of a processor the
+    chart too.
 
     Returns:
         The files that were written.
     """
     rows = [Row(**row) for row in measured["rows"]]
-    chart = CHARTS[device]
     head, _, rest = PAGE.read_text("utf-8").partition(BEGIN[device])
     _, _, tail = rest.partition(END)
-    body = "\n".join([BEGIN[device], "", *_body(measured, rows, chart), "", END])
+    body = "\n".join([BEGIN[device], "", *_body(measured, rows, device), "", END])
     PAGE.write_text(f"{head}{body}{tail}", "utf-8")
-    _chart(rows, chart)
-    return [PAGE, chart]
+    if device != "cpu":
+        return [PAGE]
+    _chart(rows)
+    return [PAGE, CHART]
 
 
-def _body(measured: Mapping[str, Any], rows: Sequence[Row], chart: Path) -> Iterator[str]:
+def _body(measured: Mapping[str, Any], rows: Sequence[Row], device: str) -> Iterator[str]:
     machine = measured["machine"]
-    yield f"![Searches and passes, ours and others']({chart.parent.name}/{chart.name})"
-    yield ""
+    if device == "cpu":
+        yield f"![Searches and passes, ours and others']({CHART.parent.name}/{CHART.name})"
+        yield ""
     gpu = f"{machine['gpu']}; " if "gpu" in machine else ""
     yield (
         f"{gpu}{machine['cpu']}, {machine['cores']} virtual cores, {machine['threads']} threads, "
@@ -65,7 +65,7 @@ def _of(rows: Sequence[Row], words: str) -> dict[str, Row]:
     }
 
 
-def _chart(rows: Sequence[Row], chart: Path) -> None:
+def _chart(rows: Sequence[Row]) -> None:
     """How long a search takes, and at which part of the machine's rate a network runs."""
     mpl.rcParams["svg.hashsalt"] = "videovisual"
     figure, axes = plt.subplots(1, 3, figsize=(13, 4))
@@ -85,8 +85,8 @@ def _chart(rows: Sequence[Row], chart: Path) -> None:
     axes[2].set_title("passes: % of a matrix product's rate", fontsize=10)
     axes[2].legend(["ours", "torch alone"], fontsize=7)
     figure.tight_layout()
-    chart.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(chart, metadata={"Date": None})
+    CHART.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(CHART, metadata={"Date": None})
     plt.close(figure)
 
 
