@@ -23,6 +23,9 @@ Capture = Callable[[Callable[[], Outputs]], tuple[Callable[[], object], Outputs]
 WARM_UPS = 3
 """Times that work is done before it is recorded, in which libraries choose their kernels."""
 
+MOST = 24
+"""Recordings that are kept. I3D's takes up to half a gigabyte."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -77,18 +80,21 @@ class Recording:
 class Recorder:
     """Runs work by recordings, one for each kind of work and shapes of its inputs.
 
-    What can't be recorded is run as it is. Several threads may use one.
+    What can't be recorded, or for which there is no room, is run as it is. Several threads may use
+    one.
 
     Args:
         capture: records work.
+        most: how many recordings are kept, those that were used last.
 
     Attributes:
         tries: how often work was recorded, or that was tried.
     """
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, most: int = MOST) -> None:
         self.tries = 0
         self._capture = capture
+        self._most = most
         self._recordings: dict[Hashable, Recording | None] = {}
         self._lock = threading.Lock()
 
@@ -102,9 +108,14 @@ class Recorder:
         """
         place = (key, tuple(each.shape for each in inputs))
         with self._lock:
-            if place not in self._recordings:
-                self._recordings[place] = self._record(work, inputs)
-            recording = self._recordings[place]
+            if place in self._recordings:
+                recording = self._recordings.pop(place)
+            else:
+                recording = self._record(work, inputs)
+            # The last one is the one that was used last.
+            self._recordings[place] = recording
+            while len(self._recordings) > self._most:
+                del self._recordings[next(iter(self._recordings))]
             if recording is None:
                 return work(*inputs)
             for own, given in zip(recording.inputs, inputs, strict=True):
@@ -134,9 +145,10 @@ class Recorder:
         inputs = tuple(each.clone() for each in inputs)
         try:
             replay, outputs = self._capture(lambda: work(*inputs))
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                self._recordings.clear()
+                torch.cuda.empty_cache()
             shapes = [list(each.shape) for each in inputs]
             _log.warning("Work on %s is done without a graph: %s", shapes, error)
             return None

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
+from videovisual.engine import oracle as oracles
 from videovisual.engine.device import Lane
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.graph import CudaCapture, Outputs, Recorder, roomy
@@ -118,12 +120,33 @@ def test_what_cant_be_recorded_is_run_and_told_once(caplog: pytest.LogCaptureFix
     assert "not permitted" in caplog.text
 
 
-def test_a_device_without_room_for_a_recording_says_so() -> None:
-    def full(_work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
-        raise torch.OutOfMemoryError
+def test_only_those_that_were_used_last_are_kept(capture: Capture) -> None:
+    recorder = Recorder(capture, most=2)
+    for key in ("a", "b", "a", "c", "a"):
+        recorder.run(key, doubled, *values(1))
+    assert capture.recorded == 3
+    recorder.run("b", doubled, *values(1))
+    assert capture.recorded == 4
 
-    with pytest.raises(torch.OutOfMemoryError):
-        Recorder(full).run("key", doubled, *values(2))
+
+def test_where_there_is_no_room_for_a_recording_others_go_and_it_is_done_without(
+    capture: Capture,
+) -> None:
+    def up_to_two(work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
+        replay, outputs = capture(work)
+        if len(outputs[0]) > 2:
+            raise torch.OutOfMemoryError
+        return replay, outputs
+
+    recorder = Recorder(up_to_two)
+    recorder.run("key", doubled, *values(2))
+    for _ in range(2):
+        clips, targets = values(3)
+        output, _ = recorder.run("key", doubled, clips, targets)
+        torch.testing.assert_close(output, 2 * clips)
+    assert capture.recorded == 2
+    recorder.run("key", doubled, *values(2))
+    assert capture.recorded == 3
 
 
 @pytest.mark.parametrize("objective", list(Objective))
@@ -162,14 +185,18 @@ def test_a_whole_search_goes_by_recordings(
     assert capture.recorded == (4 if method == "step" else 2) + (2 if variant == "dual" else 1)
 
 
-def test_a_full_device_forgets_its_recordings(small: Classifier, capture: Capture) -> None:
-    def up_to_one(work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
-        replay, outputs = capture(work)
-        if len(outputs[0]) > 1:
-            raise torch.OutOfMemoryError
-        return replay, outputs
+def test_a_full_device_forgets_its_recordings(
+    small: Classifier, capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    differentiated = oracles._differentiated
 
-    oracle = Oracle(small.network, "cpu", batch=2, recorder=Recorder(up_to_one))
+    def up_to_one(*given: Any) -> Outputs:
+        if len(given[-1]) > 1:
+            raise torch.OutOfMemoryError
+        return differentiated(*given)
+
+    monkeypatch.setattr(oracles, "_differentiated", up_to_one)
+    oracle = Oracle(small.network, "cpu", batch=2, recorder=Recorder(capture))
 
     def gradients(count: int) -> Work[Reading]:
         clips = torch.randn(count, 3, 8, 64, 64)
