@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.captures import Capture
 from tests.frames import blocks
 
+from videovisual.engine.graph import Recorder
 from videovisual.engine.probe import Work
 from videovisual.errors import InvalidParameter
 from videovisual.intake import Request
@@ -66,6 +68,19 @@ def begin(service: Service, number: str, **parts: object) -> Ticket:
 
 def events(ticket: Ticket) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ticket.take_lines().splitlines()]
+
+
+def test_a_search_is_recorded_where_its_device_records(small: Classifier) -> None:
+    """As on a GPU: before and after a pass, and the pass."""
+    service = Service(small, settings=Settings(idle=False))
+    capture = Capture()
+    service.engine.oracle.recorder = Recorder(capture)
+    try:
+        for _ in range(2):
+            assert ask(service, method=b"ep_3d", iterations=b"3").status == 200
+            assert capture.recorded == 3
+    finally:
+        service.close()
 
 
 def test_a_full_service_refuses_at_once_and_says_when_to_come_back(service: Service) -> None:

@@ -11,33 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.captures import Capture
 
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
 from videovisual.engine import oracle as oracles
+from videovisual.engine.batch import Kind
 from videovisual.engine.device import Lane
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.graph import CudaCapture, Outputs, Recorder, roomy
 from videovisual.engine.oracle import Oracle
 from videovisual.engine.probe import Objective, Probe, Reading, Work
 from videovisual.zoo import Classifier
-
-
-class Capture:
-    """A processor's stand-in for a graph: does the work again, on the memory that it had."""
-
-    def __init__(self) -> None:
-        self.recorded = 0
-
-    def __call__(self, work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
-        self.recorded += 1
-        outputs = work()
-
-        def replay() -> None:
-            for old, new in zip(outputs, work(), strict=True):
-                old.copy_(new)
-
-        return replay, outputs
 
 
 def doubled(clips: torch.Tensor, targets: torch.Tensor) -> Outputs:
@@ -211,6 +196,21 @@ def test_a_full_device_forgets_its_recordings(
             assert len(reading.gradient) == count
     # One clip, two in vain, and one anew.
     assert capture.recorded == 3
+
+
+def test_what_recording_takes_is_not_the_price_of_a_pass(
+    small: Classifier, capture: Capture
+) -> None:
+    def gradient() -> Work[Reading]:
+        clips, targets = torch.randn(1, 3, 8, 64, 64), torch.tensor([0])
+        return (yield Probe(clips, targets, gradient=True, quick=True))
+
+    with Engine(Oracle(small.network, "cpu", recorder=Recorder(capture)), [Lane()]) as engine:
+        kind = Kind((3, 8, 64, 64), torch.float32, gradient=True, quick=True)
+        engine.submit(gradient()).result(30)
+        assert engine.devices[0].budget.seconds(kind) is None
+        engine.submit(gradient()).result(30)
+        assert engine.devices[0].budget.seconds(kind) is not None
 
 
 @pytest.fixture
