@@ -28,7 +28,11 @@ from typing import Any, ClassVar
 
 
 class VideoVisualError(Exception):
-    """The root: a message for a person, `code` and `detail` for a program, `status` for HTTP."""
+    """The root: a message for a person, `code` and `detail` for a program, `status` for HTTP.
+
+    Attributes:
+        trace: where another's failure that it stands for came from, `file:line function` each.
+    """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
@@ -37,6 +41,7 @@ class VideoVisualError(Exception):
         super().__init__(message)
         self.message = message
         self.detail = detail
+        self.trace: list[str] = []
 
     def as_json(self) -> dict[str, Any]:
         """The one shape in which an error travels: `{"error": {"code", "message", "detail"}}`."""

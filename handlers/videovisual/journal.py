@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import traceback
+from types import TracebackType
 from typing import Any
 
 logger = logging.getLogger("videovisual.journal")
@@ -24,9 +25,6 @@ def note(event: str, **facts: Any) -> None:
 def fault(event: str, **facts: Any) -> None:
     """Write down an error that is being handled, with where it came from."""
     kind, error, trace = sys.exc_info()
-    frames = [
-        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
-    ]
     cause = error.__cause__ if error is not None else None
     logger.error(
         _line(
@@ -36,10 +34,17 @@ def fault(event: str, **facts: Any) -> None:
                 "error": kind.__name__ if kind else None,
                 "message": str(error)[:500],
                 "cause": type(cause).__name__ if cause else None,
-                "trace": frames,
+                "trace": [*frames(trace), *getattr(error, "trace", [])],
             },
         )
     )
+
+
+def frames(trace: TracebackType | None) -> list[str]:
+    """A traceback in words, outermost call first."""
+    return [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
+    ]
 
 
 def _line(event: str, facts: dict[str, Any]) -> str:

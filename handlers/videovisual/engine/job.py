@@ -14,6 +14,7 @@ from videovisual.engine.batch import Pending
 from videovisual.engine.probe import Reading, Result, Work
 from videovisual.engine.progress import Progress
 from videovisual.errors import Cancelled, DeadlineExceeded, VideoVisualError
+from videovisual.journal import frames
 from videovisual.saliency import Saliency
 
 _numbers = itertools.count(1)
@@ -148,10 +149,14 @@ class Job(Generic[Result]):
 
     def fail(self, error: BaseException) -> None:
         """End the job with an error, which keeps none of the clips that it was met with."""
-        traceback.clear_frames(error.__traceback__)
+        trace = error.__traceback__
+        traceback.clear_frames(trace)
+        # Its frames lead back to those of the engine, which have the clips too.
+        error.__traceback__ = None
         if not isinstance(error, VideoVisualError):
             wrapped = VideoVisualError(f"{type(error).__name__}: {error}")
             wrapped.__cause__ = error
+            wrapped.trace = frames(trace)
             error = wrapped
         self._end(State.FAILED, error)
 

@@ -88,8 +88,10 @@ def test_a_failed_job_keeps_no_clips_though_nobody_looks_for_cycles(
     gc.collect()
     gc.disable()
     try:
-        with pytest.raises(VideoVisualError):
+        with pytest.raises(VideoVisualError) as caught:
             engine.submit(broken()).result(TIMEOUT_S)
+        if "gradient" in asked:
+            assert [each.rpartition(" ")[2] for each in caught.value.trace] == ["broken"]
         # A lane holds its last step until the next one.
         engine.submit(classification(clip[None])).result(TIMEOUT_S)
         deadline = time.monotonic() + 5
