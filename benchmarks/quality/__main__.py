@@ -42,7 +42,6 @@ def main(models: str, methods: str, presets: str, clips: int, workers: int, fres
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     results: dict[str, Any] = known.get("results", {})
     machines: dict[str, Any] = known.get("machines", {})
-    machines |= dict.fromkeys(presets.split(","), machine())
     wanted = [
         Task(model, method, preset, clip)
         for model in models.split(",")
@@ -65,6 +64,7 @@ def _measure(
         for done in as_completed(tasks):
             task, found = tasks[done], done.result()
             _of(results, task.model, task.method, task.preset)[str(task.clip)] = asdict(found)
+            machines[task.preset] = machine()
             _write({"machines": machines, "results": results})
             click.echo(f"{task.model} {task.method} {task.preset}: {found}")
 

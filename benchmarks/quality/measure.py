@@ -69,7 +69,7 @@ def measure(task: Task) -> Found:
     clip = read(classifier, sample.frames).clip.to(device)
     case = Case(clip, sample.label, classifier.card)
     parameters = PerturbationParameters(area=(AREA,))
-    preset = METHODS[task.method].get(task.preset, METHODS[task.method]["default"])
+    preset = METHODS[task.method]["default" if task.preset in (LOWERED, GPU) else task.preset]
     oracle = Oracle(
         classifier.network, device, precision=LOWERED if task.preset == LOWERED else "auto"
     )
