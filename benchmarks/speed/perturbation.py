@@ -79,8 +79,9 @@ def searched(subject: Subject, method: str) -> dict[str, Any]:
 
     Of a model with random weights, at which no search ends in time, the longest search is taken.
     """
-    # What searches share is there before any is timed.
-    _search(subject, subject.cases()[0], method, iterations=2)
+    # What searches share is there before any is timed, also for the core term.
+    begun = PRESETS[method]["default"].goal.core_from + 2
+    _search(subject, subject.cases()[0], method, iterations=begun)
     limit = None if subject.trained else PRESETS[method]["default"].iterations
     taken = [_taken(subject, case, method, limit) for case in subject.cases()[:WHOLE]]
     precision = taken[0].precision

@@ -179,6 +179,10 @@ def resolve_target(card: ModelCard, target: str | int, logits: torch.Tensor) -> 
     return card.target(target)
 
 
+TOLD = ("precision", "compiled_by")
+"""What a search finds out itself of how its map is to be made again."""
+
+
 @dataclass(frozen=True)
 class Explainer:
     """One method with its parameters, ready to be run on clips of one classifier.
@@ -190,6 +194,7 @@ class Explainer:
         seed: of all randomness.
         batch: the most clips in one probe.
         polarity: which side of a signed map is wanted.
+        compiled: whether searches may be compiled.
         recorder: of the device, if it has one.
     """
 
@@ -199,6 +204,7 @@ class Explainer:
     seed: int = 0
     batch: int = 1
     polarity: Polarity = "both"
+    compiled: bool = True
     recorder: Recorder | None = None
 
     @classmethod
@@ -267,6 +273,7 @@ class Explainer:
             card=self.classifier.card,
             seed=self.seed,
             batch=self.batch,
+            compiled=self.compiled,
             recorder=self.recorder,
         )
 
@@ -276,8 +283,8 @@ class Explainer:
         saliency = yield from self.entry.load()(case, self.parameters)
         saliency = saliency.polarised(self.polarity)
         provenance = self.provenance(prepared, target)
-        if "precision" in saliency.diagnostics:
-            provenance["precision"] = saliency.diagnostics["precision"]
+        found = saliency.diagnostics
+        provenance.update({name: found[name] for name in TOLD if name in found})
         return replace(saliency, provenance=provenance)
 
     def provenance(self, prepared: PreparedClip, target: int) -> dict[str, Any]:

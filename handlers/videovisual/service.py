@@ -254,6 +254,7 @@ class Service:
         here = dataclasses.replace(
             explainer,
             classifier=self._copies[device],
+            compiled=self.settings.compiled,
             recorder=self.engine.devices[device].oracle.recorder,
         )
         subject = {

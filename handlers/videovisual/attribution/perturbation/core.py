@@ -21,6 +21,10 @@ class Core:
         device: of the masks.
 
     Attributes:
+        ellipsoid: [frames, side, side], 1 inside.
+        margins: by how many pixels cells reach over the left and right, and the upper and lower
+            border.
+        volume: how many of each cell's pixels lie in the clip, [1, T, rows, columns].
         size: number of cells.
     """
 
@@ -31,16 +35,17 @@ class Core:
         side: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._slices = ellipsoid(frames, side).to(device).flatten(1).T
+        self.ellipsoid = ellipsoid(frames, side).to(device)
+        self.margins = [_margins(size, side) for size in shape[:0:-1]]
+        self._padding = [side for pair in self.margins for side in pair]
+        self._slices = self.ellipsoid.flatten(1).T
         self._side = side
-        margins = [_margins(size, side) for size in shape[:0:-1]]
-        self._padding = [side for pair in margins for side in pair]
-        self._volume = self._sums(torch.ones(1, *shape, device=device))
-        self.size = prod(self._volume.shape[1:])
+        self.volume = self._sums(torch.ones(1, *shape, device=device))
+        self.size = prod(self.volume.shape[1:])
 
     def __call__(self, masks: torch.Tensor) -> torch.Tensor:
         """Masks [N, T, H, W] → mean of the mask in each cell's ellipsoid, [N, size]."""
-        return (self._sums(masks) / self._volume).flatten(1)
+        return (self._sums(masks) / self.volume).flatten(1)
 
     def _sums(self, masks: torch.Tensor) -> torch.Tensor:
         """[N, T, H, W] → [N, T, rows, columns]: each cell's square by each slice, then over time.

@@ -35,9 +35,10 @@ class SmoothMasks:
         height, width: of a full-size mask, in pixels.
         step: distance of the cells, in pixels.
         sigma: scale of the kernel, in pixels: one up to half of it, then falling as a Gaussian.
-        pixel: side of the squares that get one value, between whose middles masks are linear; a
-            divisor of `step`.
         device, dtype: of the masks.
+        halved: whether only every second pixel of every second row is computed so, and cubic
+            convolution gives those between (Keys 1981, IEEE Trans. ASSP 29(6)); `step` is even
+            then.
     """
 
     def __init__(
@@ -48,44 +49,79 @@ class SmoothMasks:
         sigma: float,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        pixel: int = 1,
+        halved: bool = False,
     ) -> None:
         self.height, self.width, self.step, self.sigma = height, width, step, sigma
         self.cells = (ceil(height / step), ceil(width / step))
         self.radius = 1 + ceil(sigma / step)
-        self._pixel = pixel
-        self._grid = _Grid.of(
-            self.cells, step // pixel, sigma / pixel, self.radius, torch.device(device), dtype
-        )
-        rows, columns = (cells * step // pixel for cells in self.cells)
-        self._enlarging = [_enlarging(size, pixel).to(device, dtype) for size in (rows, columns)]
+        self.halved = halved
+        pixel = 2 if halved else 1
+        self._spacing = (step // pixel, sigma / pixel)
+        self._grid = _Grid.of(self.cells, *self._spacing, self.radius, torch.device(device), dtype)
+        self._doubling = [
+            _doubling(cells * step // 2).to(device, dtype) for cells in self.cells if halved
+        ]
+
+    @property
+    def neighbourhood(self) -> Neighbourhood:
+        """Of the pixels that are computed."""
+        return Neighbourhood.of(*self._spacing, self.radius)
 
     def __call__(self, coarse: torch.Tensor) -> torch.Tensor:
         """[..., *cells] in [0, 1] → [..., height, width] in [0, 1], differentiable."""
         flat = coarse.flatten(0, -3)
         full: torch.Tensor = _SmoothMaximum.apply(flat, self._grid)  # type: ignore[no-untyped-call]
-        if self._pixel > 1:
-            rows, columns = self._enlarging
-            full = rows.T @ (full @ columns)
+        if self.halved:
+            rows, columns = self._doubling
+            full = (rows.T @ (full @ columns)).clamp(0, 1)
         shape = (*coarse.shape[:-2], self.height, self.width)
         return full[:, : self.height, : self.width].reshape(shape)
 
 
-def _enlarging(size: int, times: int) -> torch.Tensor:
-    """Linear interpolation along one side as a matrix [size, size × times].
+def _doubling(size: int) -> torch.Tensor:
+    """Cubic convolution along one side as a matrix [size, 2 size]: 0, ½, 1, 1½, … of its places.
 
-    Its product takes a third of torch's own interpolation, and its gradient is always the same.
+    Beyond its ends a side goes on as it ends. A product with it takes a third of torch's own
+    interpolation, and its gradient is always the same.
     """
-    return F.interpolate(torch.eye(size)[None], scale_factor=times, mode="linear")[0]
+    places, given = torch.arange(size), torch.eye(size)
+    left, right = given, given[:, (places + 1).clamp(max=size - 1)]
+    before, after = given[:, (places - 1).clamp(min=0)], given[:, (places + 2).clamp(max=size - 1)]
+    between = (9 * (left + right) - (before + after)) / 16
+    return torch.stack([given, between], dim=2).flatten(1)
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """Which cells' terms meet in which pixels.
+class Neighbourhood:
+    """How far a square's pixels are from the cells around it.
 
     A kernel's value is one of distance, and pixels on a grid have few distances to the cells, much
     fewer than there are pairs of the two. So what a soft maximum adds up, a *term*, is computed
     once for each cell and distance, and then looked up.
+
+    Attributes:
+        kernel: float64 [distances].
+        distance: int64 [step, step, 2 radius + 1, 2 radius + 1], which of the distances lies
+            between a pixel's row and column in its square and a cell's, from the square on.
+    """
+
+    kernel: torch.Tensor
+    distance: torch.Tensor
+
+    @classmethod
+    def of(cls, step: int, sigma: float, radius: int) -> Neighbourhood:
+        """Of squares of `step` pixels, each with a cell at its top left, and a kernel's scale."""
+        neighbours = torch.arange(-radius, radius + 1)
+        along = (torch.arange(step)[:, None] - step * neighbours) ** 2
+        squared = along[:, None, :, None] + along[None, :, None, :]
+        distances, distance = torch.unique(squared, return_inverse=True)
+        kernel = torch.exp(-2 * (distances.double().sqrt() / sigma - 0.5).clamp(min=0) ** 2)
+        return cls(kernel, distance)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Which cells' terms meet in which pixels; see `Neighbourhood`.
 
     Attributes:
         cells: rows and columns of cells.
@@ -117,20 +153,16 @@ class _Grid:
         device: torch.device,
         dtype: torch.dtype,
     ) -> _Grid:
+        near = Neighbourhood.of(step, sigma, radius)
         neighbours = torch.arange(-radius, radius + 1)
-        along = (torch.arange(step)[:, None] - step * neighbours) ** 2
-        squared = along[:, None, :, None] + along[None, :, None, :]
-        distances, distance = torch.unique(squared, return_inverse=True)
-        kernel = torch.exp(-2 * (distances.double().sqrt() / sigma - 0.5).clamp(min=0) ** 2)
-
         row, column = (torch.arange(size)[:, None] + neighbours for size in cells)
         row, column = row[:, None, :, None], column[None, :, None, :]
         beyond = (row < 0) | (row >= cells[0]) | (column < 0) | (column >= cells[1])
-        first = (row * cells[1] + column) * len(distances)
-        many = cells[0] * cells[1] * len(distances)
+        first = (row * cells[1] + column) * len(near.kernel)
+        many = cells[0] * cells[1] * len(near.kernel)
         # Of each square's neighbours, and then of each of its pixels' too.
         beyond, first = (each.flatten(2).flatten(0, 1)[:, None] for each in (beyond, first))
-        terms = (first + distance.flatten(2).flatten(0, 1)).masked_fill(beyond, many)
+        terms = (first + near.distance.flatten(2).flatten(0, 1)).masked_fill(beyond, many)
         terms = terms.flatten(0, 1)
 
         counts = terms.flatten().bincount(minlength=many + 1)[:-1]
@@ -139,7 +171,7 @@ class _Grid:
         return cls(
             cells,
             step,
-            kernel.to(device, dtype),
+            near.kernel.to(device, dtype),
             *(each.to(device, torch.int32) for each in (terms, pixels, starts)),
         )
 

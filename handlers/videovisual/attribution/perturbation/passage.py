@@ -20,12 +20,12 @@ class Felt:
     Attributes:
         objective: by the terms' final weights, float32 [A].
         gradient: of the terms as they weigh now, at the coarse masks, float32 [A, T, h, w].
-        probability: the target's, behind the masks of the first side, mean of the areas.
+        gain: what the first side asks the network for, float32 [A].
     """
 
     objective: torch.Tensor
     gradient: torch.Tensor
-    probability: torch.Tensor
+    gain: torch.Tensor
 
 
 class Passage(Protocol):
@@ -85,14 +85,18 @@ class Traced:
         """See `Passage`."""
         goal = self._landscape.goal
         objective = goal.area * self._area.detach() + goal.core * self._core.detach()
-        for side, scores in zip(self._landscape.sides, logits, strict=True):
-            objective = objective - goal.score * side.objective.of(scores, self._targets)
+        sides = self._landscape.sides
+        gains = [
+            side.objective.of(scores, self._targets)
+            for side, scores in zip(sides, logits, strict=True)
+        ]
+        for gain in gains:
+            objective = objective.sub(gain, alpha=goal.score)
         # The score's weight is put in where there is least to multiply.
         pull = torch.full_like(self._shape, -1 / goal.score)
         ends = [*self._views, self._shape]
         (gradient,) = torch.autograd.grad(ends, [self._leaf], [*pulls, pull])
-        chances = logits[0].softmax(dim=1).gather(1, self._targets[:, None])
-        return Felt(objective, -goal.score * gradient, chances.mean())
+        return Felt(objective, -goal.score * gradient, gains[0])
 
 
 class Recorded:
@@ -142,7 +146,7 @@ class Recorded:
             traced = Traced(landscape, Pyramid(base, rises), targets, cored)
             traced.there(coarse, weights)
             felt = traced.back(answers[:sides], answers[sides:])
-            return felt.objective, felt.gradient, felt.probability
+            return felt.objective, felt.gradient, felt.gain
 
         found = self._recorder.run(
             ("back", self._key), work, *self._masks, *self._clip, *logits, *pulls

@@ -67,7 +67,8 @@ class Preset:
         trail: the share of the map that tells how long each place held out, in [0, 1].
         blur: largest blur of what is hidden, in pixels; None for the model's own.
         fine: whether cells are 7 pixels apart at any size above 112, or a 16th of the height.
-        halved: whether masks above 112 are computed at half their height and width.
+        halved: whether masks are computed at half their height and width where cells are an even
+            number of pixels apart.
         lowered: whether the network's gradients may be of sixteen-bit numbers.
     """
 
@@ -102,10 +103,10 @@ class Preset:
         step = max(1, round(height / 16))
         return min(step, 7) if self.fine else step, SIGMAS.get(height, height * 11 / 112)
 
-    def pixel(self, height: int) -> int:
-        """Side of the squares, in pixels, for which one value of a mask is computed."""
+    def halves(self, height: int) -> bool:
+        """Whether masks are computed at half of a clip's height."""
         step, _ = self.grid(height)
-        return 2 if self.halved and height > 112 and step % 2 == 0 else 1
+        return self.halved and step % 2 == 0
 
     def core(self, frames: int, height: int) -> tuple[int, int]:
         """Frames and side of the core's ellipsoid: 7 and 11 as published at 16 × 112 × 112."""

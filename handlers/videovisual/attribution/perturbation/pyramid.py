@@ -52,6 +52,10 @@ class Pyramid:
     def _between(cls, levels: torch.Tensor) -> Pyramid:
         return cls(levels[0].clone(), levels.diff(dim=0))
 
+    def levels(self) -> torch.Tensor:
+        """All versions: [L + 1, 3, T, H, W]."""
+        return torch.cat([self.base[None], self.base + self.rises.cumsum(0)])
+
     def ends(self) -> torch.Tensor:
         """The clip all hidden, and all shown: [2, 3, T, H, W]."""
         return torch.stack([self.base, self.base + self.rises.sum(dim=0)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ import torch
 from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.parameters import PerturbationParameters
+from videovisual.attribution.perturbation import compiler
 from videovisual.attribution.perturbation.landscape import Landscape
 from videovisual.attribution.perturbation.passage import Felt, Passage, Recorded, Traced
 from videovisual.attribution.perturbation.preset import Preset
@@ -35,18 +38,23 @@ class Best:
 
     Attributes:
         coarse: float32 [A, T, h, w].
-        objective: float32 [A].
+        objective: of each area.
     """
 
     coarse: torch.Tensor
-    objective: torch.Tensor
+    objective: Sequence[float]
 
-    def or_better(self, coarse: torch.Tensor, objective: torch.Tensor) -> Best:
+    def or_better(self, coarse: torch.Tensor, objective: Sequence[float]) -> Best:
         """For each area the one of lower objective."""
-        better = objective < self.objective
+        pairs = list(zip(objective, self.objective, strict=True))
+        better = [new < old for new, old in pairs]
+        if all(better):
+            return Best(coarse, objective)
+        if not any(better):
+            return self
         return Best(
-            coarse.where(better.view(-1, 1, 1, 1), self.coarse),
-            objective.where(better, self.objective),
+            coarse.where(coarse.new_tensor(better).bool().view(-1, 1, 1, 1), self.coarse),
+            [new if new < old else old for new, old in pairs],
         )
 
 
@@ -106,7 +114,7 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
     of = parameters.iterations or preset.iterations
     coarse = torch.ones(len(parameters.area), *landscape.cells, device=case.clip.device)
     velocity: torch.Tensor | None = None
-    best = Best(coarse, coarse.new_full((len(coarse),), torch.inf))
+    best = Best(coarse, [inf] * len(coarse))
     trail = torch.zeros_like(coarse)
     course = Course()
     weights = coarse.new_tensor([preset.goal.weights_at(iteration) for iteration in range(of)])
@@ -116,15 +124,15 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
         felt, precision = yield from _feel(
             case, landscape, passage(cored), coarse, weights[iteration], lowered, progress
         )
-        best = best.or_better(coarse, felt.objective)
         trail += coarse
-        value, probability = torch.stack([felt.objective.mean(), felt.probability]).tolist()
-        course.add(value, preset.progress)
+        objectives, gains = torch.stack([felt.objective, felt.gain]).tolist()
+        best = best.or_better(coarse, objectives)
+        course.add(fmean(objectives), preset.progress)
         progress = Progress(
             iteration + 1,
             of,
             objective=course.values[-1],
-            probability=probability,
+            probability=fmean(map(landscape.sides[0].probability, gains)),
             partial=partial(_partial, landscape, parameters, best, course.facts()),
         )
         if preset.is_over(iteration, of, course.idle()):
@@ -132,7 +140,8 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
         if velocity is None:
             velocity = felt.gradient
         else:
-            velocity = preset.momentum * velocity + (1 - preset.dampening) * felt.gradient
+            pull = 1 - preset.dampening
+            velocity = torch.add(preset.momentum * velocity, felt.gradient, alpha=pull)
         change = preset.rate_at(iteration, of, coarse[0].numel()) * velocity
         if preset.bound is not None:
             change = change.clamp(-preset.bound, preset.bound)
@@ -153,6 +162,7 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
         converged=course.settled(),
         partial=False,
         precision=str(precision).removeprefix("torch."),
+        compiled_by=compiler.name() if _is_compiled(case) else None,
     )
 
 
@@ -160,6 +170,10 @@ def _spread(masks: torch.Tensor) -> torch.Tensor:
     """Each pixel's neighbourhood in masks [A, T, H, W], as a mean that ends at the border."""
     sigma = NEIGHBOURHOOD * masks.shape[2]
     return blur(masks, sigma) / blur(torch.ones_like(masks), sigma)
+
+
+def _is_compiled(case: Case) -> bool:
+    return case.recorder is None and case.compiled and compiler.suits(case.clip)
 
 
 def _passages(
@@ -171,6 +185,9 @@ def _passages(
 ) -> Callable[[bool], Passage]:
     """The passage while the core term weighs nothing yet, or as soon as it does."""
     targets = case.targets(len(parameters.area))
+    if _is_compiled(case):
+        passage = compiler.load().Compiled(landscape, pyramid, targets)
+        return lambda _: passage
     if case.recorder is None:
         return lambda cored: Traced(landscape, pyramid, targets, cored)
     key = (preset, parameters.area, parameters.variant)
@@ -233,7 +250,7 @@ def _areas(
 ) -> list[dict[str, Any]]:
     """Of each area: what was asked for, the visible mask's mean, and the objective."""
     achieved = masks.mean(dim=(1, 2, 3)).tolist()
-    columns = zip(parameters.area, achieved, best.objective.tolist(), strict=True)
+    columns = zip(parameters.area, achieved, best.objective, strict=True)
     return [
         {"area": area, "achieved_area": mean, "objective": objective}
         for area, mean, objective in columns

@@ -69,16 +69,19 @@ def test_many_masks_are_computed_in_parts_and_stay_the_same(count: int) -> None:
         torch.testing.assert_close(gradient[index : index + 1], own, rtol=0, atol=2e-5 * largest)
 
 
-def test_a_large_mask_may_be_computed_at_half_its_size() -> None:
+def test_a_mask_may_be_computed_at_half_its_size() -> None:
     whole = SmoothMasks(224, 200, 14, 23.0)
-    halved = SmoothMasks(224, 200, 14, 23.0, pixel=2)
+    halved = SmoothMasks(224, 200, 14, 23.0, halved=True)
     assert halved.cells == whole.cells
     coarse = (torch.rand(3, *whole.cells) * (torch.rand(3, *whole.cells) > 0.8)).requires_grad_()
     there, here = whole(coarse), halved(coarse)
     assert here.shape == there.shape
-    # Of the same mask, half a pixel aside: what an edge rises by within a pixel.
-    assert (here - there).abs().max() < 0.12
-    assert (here - there).abs().mean() < 0.01
+    torch.testing.assert_close(here[:, ::2, ::2], there[:, ::2, ::2], rtol=0, atol=1e-6)
+    # What is between differs where two cells' blobs meet in an edge.
+    assert (here - there).abs().max() < 0.08
+    assert (here - there).abs().mean() < 0.001
+    assert here.min() >= 0
+    assert here.max() <= 1
     pull = torch.rand(224, 200)
     gradients = [torch.autograd.grad((full * pull).sum(), coarse)[0] for full in (there, here)]
     torch.testing.assert_close(*gradients, rtol=0.1, atol=0.02 * gradients[0].max().item())

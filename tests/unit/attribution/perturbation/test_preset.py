@@ -38,17 +38,18 @@ def test_the_reference_is_the_published_search(method: str) -> None:
     assert not any(preset.is_over(iteration, 2000, iteration) for iteration in range(2000))
     assert preset.grid(112) == (7, 11)
     assert preset.grid(224) == (7, 23)
-    assert preset.pixel(224) == 1
+    assert not preset.halves(224)
     assert preset.core(16, 112) == (7, 11)
 
 
-def test_large_masks_of_quick_searches_are_computed_at_half_their_size() -> None:
+def test_masks_of_quick_searches_are_computed_at_half_their_size_where_cells_allow() -> None:
     preset = quick(Goal(score=1.0))
-    assert {height: preset.pixel(height) for height in (64, 112, 224, 240)} == {
-        64: 1,
-        112: 1,
-        224: 2,
-        240: 1,  # cells 15 pixels apart
+    # Cells are 4, 7, 14 and 15 pixels apart.
+    assert {height: preset.halves(height) for height in (64, 112, 224, 240)} == {
+        64: True,
+        112: False,
+        224: True,
+        240: False,
     }
 
 

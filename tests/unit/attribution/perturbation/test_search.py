@@ -57,12 +57,12 @@ def probabilities(oracle: Oracle, clip: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("variant", ["preserve", "delete", "dual"])
 @pytest.mark.parametrize("method", REFERENCE)
 def test_it_is_the_published_search(
-    toy: Oracle, case: Case, method: str, variant: str, perturbation: str
+    toy: Oracle, traced: Case, method: str, variant: str, perturbation: str
 ) -> None:
     preset = quickened(REFERENCE[method])
     given = {"area": 0.2, "iterations": 8, "variant": variant, "perturbation": perturbation}
-    ours = run(toy, work(case, preset, **given))
-    theirs = textbook.search(toy.network, case, preset, **given, generator=SmoothMasks)
+    ours = run(toy, work(traced, preset, **given))
+    theirs = textbook.search(toy.network, traced, preset, **given, generator=SmoothMasks)
     assert ours.map.min() < 0.95
     # By one generator, since the last bit of a value may decide which pixels are the largest.
     assert np.abs(ours.map - theirs.numpy()).mean() < 1e-4
@@ -158,10 +158,12 @@ def test_several_areas_side_by_side_are_what_each_is_alone(
 
 
 def test_each_area_keeps_its_own_best() -> None:
-    early, late = torch.zeros(2, 1, 1, 1), torch.ones(2, 1, 1, 1)
-    best = Best(early, torch.tensor([1.0, 5.0])).or_better(late, torch.tensor([3.0, 2.0]))
-    assert best.coarse.flatten().tolist() == [0, 1]
-    assert best.objective.tolist() == [1, 2]
+    early, late = torch.zeros(3, 1, 1, 1), torch.ones(3, 1, 1, 1)
+    best = Best(early, [1.0, 5.0, 4.0]).or_better(late, [3.0, 2.0, float("nan")])
+    assert best.coarse.flatten().tolist() == [0, 1, 0]
+    assert best.objective == [1, 2, 4]
+    assert best.or_better(late, [2.0, 3.0, 5.0]) is best
+    assert best.or_better(late, [0.0, 1.0, 3.0]).coarse is late
 
 
 def until(oracle: Oracle, job: Attribution, step: int) -> Progress:
