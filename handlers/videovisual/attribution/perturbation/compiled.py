@@ -8,9 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from videovisual.attribution.perturbation import kernels
 from videovisual.attribution.perturbation.core import Core
-from videovisual.attribution.perturbation.kernels import Floats
+from videovisual.attribution.perturbation.kernels.area import area_terms
+from videovisual.attribution.perturbation.kernels.compiling import Floats
+from videovisual.attribution.perturbation.kernels.core import core_pull, core_sums
+from videovisual.attribution.perturbation.kernels.masks import (
+    doubled,
+    doubled_pull,
+    soft_maxima,
+    soft_maxima_pull,
+)
+from videovisual.attribution.perturbation.kernels.pyramid import shown, shown_pull
 from videovisual.attribution.perturbation.landscape import Landscape
 from videovisual.attribution.perturbation.mask import SmoothMasks
 from videovisual.attribution.perturbation.passage import Felt
@@ -48,7 +56,7 @@ class Compiled:
         views = [torch.empty(areas, 3, frames, rows, columns) for _ in self._landscape.sides]
         for side, view in zip(self._landscape.sides, views, strict=True):
             clips = view.flatten(2).numpy()
-            kernels.shown(masks, self._levels, self._rises, side.deletes, clips)
+            shown(masks, self._levels, self._rises, side.deletes, clips)
         return views
 
     def back(self, logits: Sequence[torch.Tensor], pulls: Sequence[torch.Tensor]) -> Felt:
@@ -62,7 +70,7 @@ class Compiled:
             objective = objective.sub(gains[-1], alpha=goal.score)
             pulled = pull.contiguous().flatten(2).numpy()
             weight = np.float32(-goal.score)
-            kernels.shown_pull(pulled, masks, self._rises, side.deletes, weight, gradient)
+            shown_pull(pulled, masks, self._rises, side.deletes, weight, gradient)
         areas, frames, rows, columns = self._masks.shape
         coarse = self._full.back(self._gradient.reshape(areas * frames, rows, columns))
         coarse = coarse.view(areas, frames, *coarse.shape[1:])
@@ -74,7 +82,7 @@ class Compiled:
         landscape, (weight, core_weight) = self._landscape, self._weights
         parts = len(self._masks) * landscape.rows
         terms = np.empty(parts)
-        kernels.area_terms(
+        area_terms(
             self._masks.reshape(parts, -1),
             landscape.counts.numpy(),
             np.float32(weight / landscape.rows),
@@ -107,14 +115,14 @@ class _Cores:
     def feel(self, masks: Floats, weight: float, gradient: Floats) -> NDArray[np.float64]:
         """The term [A] of masks [A, T, H, W]; `weight` times its gradient is added to another."""
         means = np.empty((len(masks), *self._volume.shape), np.float32)
-        kernels.core_sums(masks, self._runs, self._over, means)
+        core_sums(masks, self._runs, self._over, means)
         means /= self._volume
         terms, pull = np.empty(len(masks)), np.empty_like(means)
         values, slopes = (each.reshape(len(masks), -1) for each in (means, pull))
-        kernels.area_terms(values, self._counts, np.float32(weight), slopes, terms)
+        area_terms(values, self._counts, np.float32(weight), slopes, terms)
         if weight:
             pull /= self._volume
-            kernels.core_pull(pull, self._runs, self._over, gradient)
+            core_pull(pull, self._runs, self._over, gradient)
         return terms
 
 
@@ -147,7 +155,7 @@ class _Full:
     def there(self, coarse: Floats, full: Floats) -> None:
         """[N, *cells] → [N, H, W]."""
         self._cells[:] = coarse.transpose(1, 2, 0)
-        kernels.soft_maxima(
+        soft_maxima(
             self._coarse,
             self._kernel,
             self._distance,
@@ -157,18 +165,18 @@ class _Full:
             self._own,
         )
         if self._halved:
-            kernels.doubled(self._own, full, self._inside)
+            doubled(self._own, full, self._inside)
         else:
             full[:] = self._own[:, : full.shape[1], : full.shape[2]]
 
     def back(self, pull: Floats) -> torch.Tensor:
         """The gradient at the full masks → at the coarse ones, of which `there` was last."""
         if self._halved:
-            kernels.doubled_pull(pull, self._inside, self._pull)
+            doubled_pull(pull, self._inside, self._pull)
         else:
             self._pull[:, : pull.shape[1], : pull.shape[2]] = pull
         gradient = np.empty(self._cells.shape, np.float32)
-        kernels.soft_maxima_pull(
+        soft_maxima_pull(
             self._pull,
             self._coarse,
             self._kernel,

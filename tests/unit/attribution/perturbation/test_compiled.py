@@ -17,8 +17,10 @@ from tests.unit.attribution.perturbation.conftest import SHAPE, case_of
 
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
-from videovisual.attribution.perturbation import compiler, ep_2d, ep_3d, kernels, step
+from videovisual.attribution.perturbation import compiler, ep_2d, ep_3d, step
 from videovisual.attribution.perturbation.compiled import Compiled
+from videovisual.attribution.perturbation.kernels.area import border
+from videovisual.attribution.perturbation.kernels.masks import exponential
 from videovisual.attribution.perturbation.landscape import Landscape
 from videovisual.attribution.perturbation.passage import Felt, Passage, Traced
 from videovisual.attribution.perturbation.preset import Preset
@@ -99,7 +101,7 @@ def test_the_border_is_that_of_the_sorted_values(
 ) -> None:
     count = data.draw(st.integers(1, len(values)))
     values = np.abs(values)  # −0 is larger than any by its bits, and no mask has one
-    least, larger, same = kernels.border(values, count)
+    least, larger, same = border(values, count)
     assert least == np.sort(values)[-count]
     assert larger == (values > least).sum()
     assert same == (values == least).sum()
@@ -107,7 +109,7 @@ def test_the_border_is_that_of_the_sorted_values(
 
 def test_the_exponential_is_right_to_the_last_bits() -> None:
     for x in np.linspace(0, 20, 2001, dtype=np.float32):
-        assert abs(kernels.exponential(x) / np.exp(np.float64(x)) - 1) < 2.5e-7
+        assert abs(exponential(x) / np.exp(np.float64(x)) - 1) < 2.5e-7
 
 
 def test_what_is_not_a_number_costs_no_more_than_the_answer() -> None:
