@@ -179,7 +179,7 @@ def resolve_target(card: ModelCard, target: str | int, logits: torch.Tensor) -> 
     return card.target(target)
 
 
-TOLD = ("precision", "compiled_by")
+TOLD = ("precision",)
 """What a search finds out itself of how its map is to be made again."""
 
 
@@ -194,7 +194,6 @@ class Explainer:
         seed: of all randomness.
         batch: the most clips in one probe.
         polarity: which side of a signed map is wanted.
-        compiled: whether searches may be compiled.
         recorder: of the device, if it has one.
     """
 
@@ -204,7 +203,6 @@ class Explainer:
     seed: int = 0
     batch: int = 1
     polarity: Polarity = "both"
-    compiled: bool = True
     recorder: Recorder | None = None
 
     @classmethod
@@ -273,7 +271,6 @@ class Explainer:
             card=self.classifier.card,
             seed=self.seed,
             batch=self.batch,
-            compiled=self.compiled,
             recorder=self.recorder,
         )
 

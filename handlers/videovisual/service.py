@@ -254,7 +254,6 @@ class Service:
         here = dataclasses.replace(
             explainer,
             classifier=self._copies[device],
-            compiled=self.settings.compiled,
             recorder=self.engine.devices[device].oracle.recorder,
         )
         subject = {

@@ -36,7 +36,6 @@ class Settings:
         precision: of the gradients of searches that leave it open: `auto` is bfloat16 where the
             device has units for it and the model's gradients stay alike; or `float32`,
             `bfloat16`, `float16`.
-        compiled: whether searches of small clips are compiled, where the extra `fast` is installed.
         cuda_graphs: whether a GPU runs searches as recorded graphs.
         batch: the most clips in one pass of the network; None is 1 on a processor, where an answer
             then doesn't depend on who else is there, and 16 on a GPU.
@@ -55,7 +54,6 @@ class Settings:
     threads: int | None = None
     idle: bool = True
     precision: Precision = "auto"
-    compiled: bool = True
     cuda_graphs: bool = True
     batch: int | None = None
     step_s: float = 0.25

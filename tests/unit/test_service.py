@@ -70,20 +70,6 @@ def events(ticket: Ticket) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ticket.take_lines().splitlines()]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_the_operator_decides_whether_searches_are_compiled(
-    small: Classifier, compiled: bool
-) -> None:
-    service = Service(small, settings=Settings(idle=False, compiled=compiled))
-    try:
-        reply = ask(service, method=b"ep_3d", iterations=b"2")
-        (explained,) = json.loads(reply.body)["explanations"]
-        name = explained["provenance"]["compiled_by"]
-        assert (name or "").startswith("numba ") == compiled
-    finally:
-        service.close()
-
-
 def test_a_search_is_recorded_where_its_device_records(small: Classifier) -> None:
     """As on a GPU: before and after a pass, and the pass."""
     service = Service(small, settings=Settings(idle=False))

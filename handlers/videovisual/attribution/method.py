@@ -23,7 +23,6 @@ class Case:
         card: the model.
         seed: of all randomness.
         batch: how many clips one probe should hold at most to suit the device.
-        compiled: whether a search may be compiled, where that suits.
         recorder: by which what a method computes itself is run, as recordings; None runs it as it
             is.
     """
@@ -33,7 +32,6 @@ class Case:
     card: ModelCard
     seed: int = 0
     batch: int = 1
-    compiled: bool = True
     recorder: Recorder | None = None
 
     def targets(self, count: int) -> torch.Tensor:

@@ -159,7 +159,7 @@ def test_a_whole_search_goes_by_recordings(
     recorder = Recorder(capture)
     given = entry.parse({"iterations": 14, "variant": variant, "area": [0.1, 0.3]})
     for clip in torch.randn(2, 3, 8, 64, 64):
-        case = Case(clip, 1, small.card, compiled=False)
+        case = Case(clip, 1, small.card)
         plain = run(Oracle(small.network, "cpu", batch=2), entry.load()(case, given))
         oracle = Oracle(small.network, "cpu", batch=2, recorder=recorder)
         case = dataclasses.replace(case, recorder=recorder)

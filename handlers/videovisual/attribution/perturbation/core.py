@@ -22,8 +22,6 @@ class Core:
 
     Attributes:
         ellipsoid: [frames, side, side], 1 inside.
-        margins: by how many pixels cells reach over the left and right, and the upper and lower
-            border.
         volume: how many of each cell's pixels lie in the clip, [1, T, rows, columns].
         size: number of cells.
     """
@@ -36,8 +34,7 @@ class Core:
         device: torch.device | str = "cpu",
     ) -> None:
         self.ellipsoid = ellipsoid(frames, side).to(device)
-        self.margins = [_margins(size, side) for size in shape[:0:-1]]
-        self._padding = [side for pair in self.margins for side in pair]
+        self._padding = [margin for size in shape[:0:-1] for margin in _margins(size, side)]
         self._slices = self.ellipsoid.flatten(1).T
         self._side = side
         self.volume = self._sums(torch.ones(1, *shape, device=device))

@@ -62,11 +62,6 @@ class SmoothMasks:
             _doubling(cells * step // 2).to(device, dtype) for cells in self.cells if halved
         ]
 
-    @property
-    def neighbourhood(self) -> Neighbourhood:
-        """Of the pixels that are computed."""
-        return Neighbourhood.of(*self._spacing, self.radius)
-
     def __call__(self, coarse: torch.Tensor) -> torch.Tensor:
         """[..., *cells] in [0, 1] → [..., height, width] in [0, 1], differentiable."""
         flat = coarse.flatten(0, -3)

@@ -14,7 +14,6 @@ import torch
 from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.parameters import PerturbationParameters
-from videovisual.attribution.perturbation import compiler
 from videovisual.attribution.perturbation.landscape import Landscape
 from videovisual.attribution.perturbation.passage import Felt, Passage, Recorded, Traced
 from videovisual.attribution.perturbation.preset import Preset
@@ -162,7 +161,6 @@ def search(case: Case, parameters: PerturbationParameters, preset: Preset) -> At
         converged=course.settled(),
         partial=False,
         precision=str(precision).removeprefix("torch."),
-        compiled_by=compiler.name() if _is_compiled(case) else None,
     )
 
 
@@ -170,10 +168,6 @@ def _spread(masks: torch.Tensor) -> torch.Tensor:
     """Each pixel's neighbourhood in masks [A, T, H, W], as a mean that ends at the border."""
     sigma = NEIGHBOURHOOD * masks.shape[2]
     return blur(masks, sigma) / blur(torch.ones_like(masks), sigma)
-
-
-def _is_compiled(case: Case) -> bool:
-    return case.recorder is None and case.compiled and compiler.suits(case.clip)
 
 
 def _passages(
@@ -185,9 +179,6 @@ def _passages(
 ) -> Callable[[bool], Passage]:
     """The passage while the core term weighs nothing yet, or as soon as it does."""
     targets = case.targets(len(parameters.area))
-    if _is_compiled(case):
-        passage = compiler.load().Compiled(landscape, pyramid, targets)
-        return lambda _: passage
     if case.recorder is None:
         return lambda cored: Traced(landscape, pyramid, targets, cored)
     key = (preset, parameters.area, parameters.variant)

@@ -51,8 +51,8 @@ BOX = (slice(1, 3), slice(8, 16), slice(4, 14))
 """Evidence of 2 x 8 x 10 of 4 x 24 x 32 pixels: a share of about 0.05."""
 
 
-def case_of(clip: torch.Tensor, target: int = 1, *, compiled: bool = False) -> Case:
-    return Case(clip, target, zoo.card("r3d-motion"), compiled=compiled)
+def case_of(clip: torch.Tensor, target: int = 1) -> Case:
+    return Case(clip, target, zoo.card("r3d-motion"))
 
 
 @pytest.fixture
@@ -66,18 +66,12 @@ def spot() -> Oracle:
 
 
 @pytest.fixture
-def traced() -> Case:
-    """A clip of noise, 3 x 4 x 24 x 32, about class 1, and no compiler."""
+def case() -> Case:
+    """A clip of noise, 3 x 4 x 24 x 32, about class 1."""
     return case_of(torch.randn(3, *SHAPE))
 
 
-@pytest.fixture(params=[False, True], ids=["traced", "compiled"])
-def case(request: pytest.FixtureRequest) -> Case:
-    """The same, with a compiler and without."""
-    return case_of(torch.randn(3, *SHAPE), compiled=request.param)
-
-
-@pytest.fixture(params=[False, True], ids=["traced", "compiled"])
-def bright(request: pytest.FixtureRequest) -> Case:
+@pytest.fixture
+def bright() -> Case:
     """A clip that is 1 everywhere, of which `spot` needs its box alone."""
-    return case_of(torch.ones(3, *SHAPE), compiled=request.param)
+    return case_of(torch.ones(3, *SHAPE))

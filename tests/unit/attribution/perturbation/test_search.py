@@ -57,12 +57,12 @@ def probabilities(oracle: Oracle, clip: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("variant", ["preserve", "delete", "dual"])
 @pytest.mark.parametrize("method", REFERENCE)
 def test_it_is_the_published_search(
-    toy: Oracle, traced: Case, method: str, variant: str, perturbation: str
+    toy: Oracle, case: Case, method: str, variant: str, perturbation: str
 ) -> None:
     preset = quickened(REFERENCE[method])
     given = {"area": 0.2, "iterations": 8, "variant": variant, "perturbation": perturbation}
-    ours = run(toy, work(traced, preset, **given))
-    theirs = textbook.search(toy.network, traced, preset, **given, generator=SmoothMasks)
+    ours = run(toy, work(case, preset, **given))
+    theirs = textbook.search(toy.network, case, preset, **given, generator=SmoothMasks)
     assert ours.map.min() < 0.95
     # By one generator, since the last bit of a value may decide which pixels are the largest.
     assert np.abs(ours.map - theirs.numpy()).mean() < 1e-4
