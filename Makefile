@@ -53,7 +53,7 @@ bench-load: $(VENV)/dev-installed
 # Minutes: builds and runs the image, with the Docker engine that runs here or, as root on a Debian,
 # with one of its own.
 container-test: $(VENV)/dev-installed
-	$(BIN)/python deploy/container_test.py $(ARGS)
+	$(BIN)/python -m tests.container $(ARGS)
 
 clean:
 	rm -rf $(VENV) model_store demo_output .mypy_cache .ruff_cache .pytest_cache

@@ -13,7 +13,7 @@ from videovisual import errors
 from videovisual.attribution.catalogue import DEFAULT
 from videovisual.errors import VideoVisualError
 from videovisual.protocol import Output
-from videovisual.ticket import NDJSON
+from videovisual.server.reply import NDJSON
 from videovisual.version import __version__
 
 PAGE = Path(__file__).with_suffix(".yaml")

@@ -18,11 +18,12 @@ from typing import Any
 
 import torch
 
-from videovisual import service, ticket, zoo
+from videovisual import zoo
 from videovisual.engine.device import trim_memory
-from videovisual.intake import Request as IncomingRequest
-from videovisual.metrics import METRICS, Counts, Metric
-from videovisual.settings import Settings
+from videovisual.server import request_state, service
+from videovisual.server.metrics import METRICS, Counts, Metric
+from videovisual.server.request import Request as IncomingRequest
+from videovisual.server.settings import Settings
 
 WAIT_S = 0.002
 """So long a round waits for news; TorchServe hands in new requests only between two rounds."""
@@ -68,7 +69,7 @@ class VideoHandler:
     """Classifies clips and explains the classifications."""
 
     def __init__(self) -> None:
-        self._open: dict[str, ticket.Ticket] = {}
+        self._open: dict[str, request_state.RequestState] = {}
         self._begun: set[str] = set()
         self._news: int | None = None
         self._called = self._newest = time.monotonic()
@@ -151,10 +152,10 @@ class VideoHandler:
         only its own restart ends that.
         """
         context.stopping_criteria = [_verdict(True)]
-        context.set_response_content_type(0, ticket.JSON)
+        context.set_response_content_type(0, request_state.JSON)
         return json.dumps(self._service.classifier.card.to_json()).encode()
 
-    def _close(self, number: str) -> ticket.Ticket:
+    def _close(self, number: str) -> request_state.RequestState:
         self._begun.discard(number)
         return self._open.pop(number)
 

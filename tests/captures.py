@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from videovisual.engine.graph import Outputs
+from videovisual.engine.optimise.cuda_graphs import Outputs
 
 
 class Capture:

@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 
 from videovisual import zoo
-from videovisual.digest import file_sha256
 from videovisual.errors import InvalidParameter
+from videovisual.utils.digest import file_sha256
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import fit
-from videovisual_archive.checkpoint import read_checkpoint
-from videovisual_archive.downloads import default_cache, fetch, silent
-from videovisual_archive.http import Progress
-from videovisual_archive.labels import labelled, read_label_file
+from videovisual.zoo.weights_io.cache import default_cache, fetch, silent
+from videovisual.zoo.weights_io.checkpoint import read_checkpoint
+from videovisual.zoo.weights_io.http import Progress
+from videovisual.zoo.weights_io.labels import labelled, read_label_file
 from videovisual_archive.mar import build_archive, fingerprint, is_current
 
 __all__ = [

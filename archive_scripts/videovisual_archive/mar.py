@@ -23,8 +23,8 @@ import yaml
 from safetensors.torch import save_file
 
 from videovisual import errors
-from videovisual.digest import file_sha256
 from videovisual.errors import MissingExtra, WeightsError
+from videovisual.utils.digest import file_sha256
 from videovisual.zoo.card import ModelCard
 
 WEIGHTS = "weights.safetensors"
@@ -43,7 +43,8 @@ SERVING: Mapping[str, Any] = {
 }
 """One worker that is handed every active request again and again: the engine does the batching."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
-LEFT_OUT = ("__pycache__", "*.pyc", "*.safetensors", ".*")
+LEFT_OUT = ("motion/training.py", "zoo/weights_io")
+"""What makes weights and archives: nothing that is served needs it."""
 LAYOUT_VERSION = "1"
 
 
@@ -128,9 +129,10 @@ def _write_parts(
     folder: Path, card: ModelCard, state: Mapping[str, torch.Tensor], build: Mapping[str, str]
 ) -> None:
     files = folder / "files"
-    shutil.copytree(
-        package_folder(), files / "videovisual", ignore=shutil.ignore_patterns(*LEFT_OUT)
-    )
+    for path in _package_files():
+        copy = files / "videovisual" / path.relative_to(package_folder())
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
     (files / CARD).write_text(_json(card.to_json()), "utf-8")
     (files / BUILD).write_text(_json(build), "utf-8")
     (folder / CONFIG).write_text(yaml.safe_dump(dict(SERVING), sort_keys=False), "utf-8")
@@ -190,9 +192,10 @@ def _package_files() -> Iterator[Path]:
     """The files of the package that an archive holds, in a fixed order."""
     root = package_folder()
     for path in sorted(root.rglob("*")):
-        parts = path.relative_to(root).parts
-        hidden = any(part == "__pycache__" or part.startswith(".") for part in parts)
-        if path.is_file() and not hidden and path.suffix not in (".pyc", ".safetensors"):
+        relative = path.relative_to(root)
+        hidden = any(part == "__pycache__" or part.startswith(".") for part in relative.parts)
+        left_out = any(relative.is_relative_to(place) for place in LEFT_OUT)
+        if path.is_file() and not hidden and not left_out and path.suffix != ".safetensors":
             yield path
 
 

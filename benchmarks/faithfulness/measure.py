@@ -15,9 +15,10 @@ from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
 from videovisual.engine.device import Lane
 from videovisual.engine.engine import Engine
-from videovisual.engine.oracle import Oracle
-from videovisual.explanation import Explainer, PreparedClip, read
+from videovisual.engine.model_runner import ModelRunner
 from videovisual.faithfulness import Evidence
+from videovisual.pipeline.explainer import Explainer
+from videovisual.pipeline.preprocessing import PreparedClip, read
 from videovisual.saliency import Saliency
 from videovisual.zoo import Classifier
 
@@ -178,7 +179,7 @@ def _subject(classifier: Classifier, clip: int) -> Subject:
 
 
 def _engine(classifier: Classifier) -> Engine:
-    return Engine(Oracle(classifier.network, "cpu", AT_ONCE), [Lane(threads=1)], step_s=STEP_S)
+    return Engine(ModelRunner(classifier.network, "cpu", AT_ONCE), [Lane(threads=1)], step_s=STEP_S)
 
 
 def _case(classifier: Classifier, subject: Subject) -> Case:

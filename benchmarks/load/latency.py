@@ -11,7 +11,7 @@ import torch
 from benchmarks.load.endpoint import Endpoint, busy, eventually
 from benchmarks.row import Row, milliseconds, quantile
 from videovisual import clips, zoo
-from videovisual.survey import classify
+from videovisual.api import classify
 
 CLIENTS = 8
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from videovisual import clips, zoo
-from videovisual.explanation import explain
-from videovisual.survey import classify
+from videovisual.api import classify, explain
 
 
 class PlainHandler:

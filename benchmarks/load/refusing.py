@@ -8,7 +8,7 @@ import time
 from benchmarks.load.endpoint import Endpoint, busy, eventually
 from benchmarks.load.leaving import LONG
 from benchmarks.row import Row, milliseconds, quantile
-from videovisual.settings import Settings
+from videovisual.server.settings import Settings
 
 
 def refusals(endpoint: Endpoint, clip: bytes, *, samples: int) -> Row:

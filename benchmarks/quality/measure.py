@@ -11,11 +11,11 @@ from videovisual import motion, zoo
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation import ep_3d, step
+from videovisual.attribution.perturbation.optimiser import search
 from videovisual.attribution.perturbation.preset import Preset
-from videovisual.attribution.perturbation.search import search
 from videovisual.engine.engine import run
-from videovisual.engine.oracle import Oracle
-from videovisual.explanation import read
+from videovisual.engine.model_runner import ModelRunner
+from videovisual.pipeline.preprocessing import read
 
 AREA = 0.1
 METHODS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
@@ -70,7 +70,7 @@ def measure(task: Task) -> Found:
     case = Case(clip, sample.label, classifier.card)
     parameters = PerturbationParameters(area=(AREA,))
     preset = METHODS[task.method]["default" if task.preset in (LOWERED, GPU) else task.preset]
-    oracle = Oracle(
+    oracle = ModelRunner(
         classifier.network, device, precision=LOWERED if task.preset == LOWERED else "auto"
     )
     facts = run(oracle, search(case, parameters, alike(preset))).diagnostics

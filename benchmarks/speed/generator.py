@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
+from tests.reference.textbook import UnfoldedMasks
 from torchray.attribution.extremal_perturbation import MaskGenerator
 
 from benchmarks.row import Row, clock
 from benchmarks.speed.turns import by_turns
-from benchmarks.textbook import UnfoldedMasks
 from videovisual.attribution.perturbation.mask import SmoothMasks
 
 FRAMES = 16

@@ -15,7 +15,7 @@ from benchmarks.speed.subject import Subject
 from benchmarks.speed.turns import by_turns
 from videovisual.attribution import catalogue
 from videovisual.engine.engine import run
-from videovisual.engine.oracle import Oracle
+from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Probe, Reading
 
 SIDES = {"cpu": 3072, "cuda": 8192}
@@ -130,7 +130,7 @@ def share(subject: Subject, method: str, *, iterations: int) -> Row:
 
 
 @contextmanager
-def _clocked(oracle: Oracle) -> Iterator[list[float]]:
+def _clocked(oracle: ModelRunner) -> Iterator[list[float]]:
     spent: list[float] = []
     evaluate = oracle.evaluate
 

@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any
 
 import torch
+from tests.reference import textbook
 
-from benchmarks import textbook
 from benchmarks.quality.measure import GPU
 from benchmarks.quality.summary import Comparison
 from benchmarks.row import Row, clock

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from videovisual import clips, lanes, motion, zoo
+from videovisual import clips, motion, zoo
 from videovisual.attribution.method import Case
-from videovisual.engine.oracle import Oracle
-from videovisual.settings import Settings
+from videovisual.engine.model_runner import ModelRunner
+from videovisual.server import engine_factory
+from videovisual.server.settings import Settings
 from videovisual.zoo import Classifier, registry
 from videovisual_archive import fetch
 
@@ -39,7 +40,7 @@ class Subject:
     """
 
     classifier: Classifier
-    oracle: Oracle
+    oracle: ModelRunner
     clips: Sequence[torch.Tensor]
 
     @classmethod
@@ -56,7 +57,7 @@ class Subject:
             classifier = zoo.load(name, weights=state)
             films = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.crop)]
         prepared = [classifier.prepare(frames) for frames in films]
-        oracle = lanes.oracle(classifier.to(device), Settings())
+        oracle = engine_factory.oracle(classifier.to(device), Settings())
         oracle.prepare(prepared[0])
         return cls(classifier, oracle, prepared)
 

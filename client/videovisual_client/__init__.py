@@ -13,7 +13,6 @@ speaks the same with and without `await`, none of which requests does.
 
 from videovisual_client.async_client import AsyncClient
 from videovisual_client.client import Client
-from videovisual_client.conversation import Timeouts
 from videovisual_client.errors import (
     AuthenticationFailed,
     Cancelled,
@@ -36,6 +35,7 @@ from videovisual_client.errors import (
     VideoVisualError,
 )
 from videovisual_client.events import Accepted, Partial, Progress
+from videovisual_client.exchange import Timeouts
 from videovisual_client.job import AsyncJob, Job
 from videovisual_client.result import Classification, Explained
 

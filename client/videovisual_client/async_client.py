@@ -13,22 +13,22 @@ from typing import Any, Literal, TypeVar, overload
 import httpx
 
 from videovisual.protocol import Answer
-from videovisual_client import call, upload
-from videovisual_client.call import Call, Methods, Target
+from videovisual_client import request, upload
 from videovisual_client.client import DEFAULT_URL, RETRIES
-from videovisual_client.conversation import (
-    Conversation,
+from videovisual_client.errors import VideoVisualError
+from videovisual_client.exchange import (
+    Exchange,
     Pause,
     Read,
     Send,
-    Speaker,
     Step,
+    Steps,
     Timeouts,
     speaker,
 )
-from videovisual_client.errors import VideoVisualError
 from videovisual_client.job import AsyncJob, OnPartial, OnProgress, tell
 from videovisual_client.many import AHEAD, CONCURRENCY
+from videovisual_client.request import ClipRequest, Methods, Target
 from videovisual_client.result import Classification, Explained
 from videovisual_client.upload import ClipLike
 
@@ -84,7 +84,7 @@ class AsyncClient:
     ) -> Classification:
         """As `Client.classify`."""
         fields = {"top_k": top_k, "views": views, "timeline": timeline, **options}
-        question = call.classification(model, clip, fields)
+        question = request.classification(model, clip, fields)
         return Classification(await self._answer(question, on_progress, None), clip)
 
     async def explain(
@@ -99,7 +99,7 @@ class AsyncClient:
         **options: Any,
     ) -> Explained:
         """As `Client.explain`."""
-        question = call.explanation(model, clip, method, target, options)
+        question = request.explanation(model, clip, method, target, options)
         return Explained(await self._answer(question, on_progress, on_partial), clip)
 
     async def submit(
@@ -114,7 +114,7 @@ class AsyncClient:
     ) -> AsyncJob:
         """As `Client.submit`."""
         given = options | ({"partial_every_s": partial_every_s} if partial_every_s else {})
-        question = call.explanation(model, clip, method, target, given)
+        question = request.explanation(model, clip, method, target, given)
         return await self._open(question.streamed(partial=partial_every_s is not None))
 
     @overload
@@ -187,7 +187,7 @@ class AsyncClient:
             await asyncio.gather(*window, return_exceptions=True)
 
     async def _answer(
-        self, question: Call, on_progress: OnProgress | None, on_partial: OnPartial | None
+        self, question: ClipRequest, on_progress: OnProgress | None, on_partial: OnPartial | None
     ) -> Answer:
         if on_progress is None and on_partial is None:
             parts = await asyncio.to_thread(upload.parts, question.clip)
@@ -198,7 +198,7 @@ class AsyncClient:
                 tell(event, on_progress, on_partial)
             return await job.answer()
 
-    async def _open(self, question: Call) -> AsyncJob:
+    async def _open(self, question: ClipRequest) -> AsyncJob:
         parts = await asyncio.to_thread(upload.parts, question.clip)
         response = await self._hold(self._speaker.open(question, parts))
         cancel = partial(self._cancel, question.model)
@@ -207,7 +207,7 @@ class AsyncClient:
     async def _cancel(self, model: str, job: str) -> bool:
         return await self._hold(self._speaker.cancel(model, job))
 
-    async def _hold(self, conversation: Conversation[T]) -> T:
+    async def _hold(self, conversation: Steps[T]) -> T:
         """Take a conversation's steps, one after the other."""
         try:
             step = next(conversation)
@@ -237,7 +237,7 @@ class AsyncClient:
 
 @asynccontextmanager
 async def _chunks(
-    response: httpx.Response, speaker: Speaker
+    response: httpx.Response, speaker: Exchange
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     try:
         yield response.aiter_bytes()

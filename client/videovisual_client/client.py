@@ -13,19 +13,19 @@ import httpx
 
 from videovisual.protocol import Answer
 from videovisual_client import upload
-from videovisual_client.asker import Asker
-from videovisual_client.call import Call
-from videovisual_client.conversation import (
-    Conversation,
+from videovisual_client.base_client import BaseClient
+from videovisual_client.exchange import (
+    Exchange,
     Pause,
     Read,
     Send,
-    Speaker,
     Step,
+    Steps,
     Timeouts,
     speaker,
 )
 from videovisual_client.job import Job
+from videovisual_client.request import ClipRequest
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 RETRIES = 3
@@ -33,7 +33,7 @@ RETRIES = 3
 T = TypeVar("T")
 
 
-class Client(Asker):
+class Client(BaseClient):
     """Talks to one VideoVisual server; may be used from several threads.
 
     Args:
@@ -71,17 +71,17 @@ class Client(Asker):
         """Close the connections."""
         self._http.close()
 
-    def _ask(self, call: Call) -> Answer:
+    def _ask(self, call: ClipRequest) -> Answer:
         return self._hold(self._speaker.ask(call, upload.parts(call.clip)))
 
-    def _open(self, call: Call) -> Job:
+    def _open(self, call: ClipRequest) -> Job:
         response = self._hold(self._speaker.open(call, upload.parts(call.clip)))
         return Job(call.clip, _chunks(response, self._speaker), partial(self._cancel, call.model))
 
     def _cancel(self, model: str, job: str) -> bool:
         return self._hold(self._speaker.cancel(model, job))
 
-    def _hold(self, conversation: Conversation[T]) -> T:
+    def _hold(self, conversation: Steps[T]) -> T:
         """Take a conversation's steps, one after the other."""
         try:
             step = next(conversation)
@@ -110,7 +110,7 @@ class Client(Asker):
 
 
 @contextmanager
-def _chunks(response: httpx.Response, speaker: Speaker) -> Iterator[Iterator[bytes]]:
+def _chunks(response: httpx.Response, speaker: Exchange) -> Iterator[Iterator[bytes]]:
     try:
         yield response.iter_bytes()
     except httpx.RequestError as error:

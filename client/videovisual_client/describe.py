@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from videovisual.doubts import doubts
 from videovisual.protocol import Explanation
+from videovisual.protocol.caveats import doubts
 
 SHORT = 4
 """So many numbers are shown one by one; of more, the first and the last."""

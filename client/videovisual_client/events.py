@@ -96,7 +96,7 @@ class Lines:
         return [line for line in whole if line.strip()]
 
 
-class Story:
+class EventParser:
     """What has been heard of one job.
 
     Attributes:

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from videovisual.protocol import Answer
 from videovisual_client.errors import VideoVisualError
-from videovisual_client.events import Accepted, Event, Lines, Partial, Progress, Story
+from videovisual_client.events import Accepted, Event, EventParser, Lines, Partial, Progress
 from videovisual_client.result import Explained
 from videovisual_client.upload import ClipLike
 
@@ -39,7 +39,7 @@ class Handle:
 
     def __init__(self, clip: ClipLike) -> None:
         self._clip = clip
-        self._story = Story()
+        self._story = EventParser()
         self._lines = Lines()
 
     @property

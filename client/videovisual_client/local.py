@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from videovisual.extras import needs
 from videovisual.protocol import Answer
+from videovisual.utils.extras import needs
 from videovisual_client import upload
-from videovisual_client.asker import Asker
-from videovisual_client.call import Call
+from videovisual_client.base_client import BaseClient
 from videovisual_client.errors import VideoVisualError, from_response
 from videovisual_client.job import Job
+from videovisual_client.request import ClipRequest
 
 if TYPE_CHECKING:
-    from videovisual.service import Service
-    from videovisual.ticket import Ticket
+    from videovisual.server.request_state import RequestState
+    from videovisual.server.service import Service
 
 LISTEN_S = 0.1
 
 
-class Local(Asker):
+class Local(BaseClient):
     """Loads the models that are asked for, and keeps them.
 
     The answers are those of a server: it is the server's own service, without TorchServe.
@@ -37,7 +37,7 @@ class Local(Asker):
         with needs("server", "Without them, ask a server instead of working locally."):
             import torch  # noqa: PLC0415
 
-            from videovisual.service import Service  # noqa: PLC0415
+            from videovisual.server.service import Service  # noqa: PLC0415
         self._make = Service
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._services: dict[str, Service] = {}
@@ -64,7 +64,7 @@ class Local(Asker):
             self._services[name] = self._make(zoo.load(name), self._device)
         return self._services[name]
 
-    def _ask(self, call: Call) -> Answer:
+    def _ask(self, call: ClipRequest) -> Answer:
         service, ticket = self._submit(call)
         try:
             news = service.wait(0)
@@ -77,7 +77,7 @@ class Local(Asker):
             raise problem
         return Answer.model_validate_json(ticket.reply.body)
 
-    def _open(self, call: Call) -> Job:
+    def _open(self, call: ClipRequest) -> Job:
         service, ticket = self._submit(call)
         news = service.wait(0)
         while ticket.reply is None and not ticket.streaming:
@@ -93,8 +93,8 @@ class Local(Asker):
 
         return Job(call.clip, _chunks(service, ticket), cancel)
 
-    def _submit(self, call: Call) -> tuple[Service, Ticket]:
-        from videovisual.intake import Request  # noqa: PLC0415
+    def _submit(self, call: ClipRequest) -> tuple[Service, RequestState]:
+        from videovisual.server.request import Request  # noqa: PLC0415
 
         service = self._service(call.model)
         parts: dict[str, Any] = dict(call.fields)
@@ -105,14 +105,14 @@ class Local(Asker):
 
 
 @contextmanager
-def _chunks(service: Service, ticket: Ticket) -> Iterator[Iterator[bytes]]:
+def _chunks(service: Service, ticket: RequestState) -> Iterator[Iterator[bytes]]:
     try:
         yield _pieces(service, ticket)
     finally:
         ticket.cancel()
 
 
-def _pieces(service: Service, ticket: Ticket) -> Iterator[bytes]:
+def _pieces(service: Service, ticket: RequestState) -> Iterator[bytes]:
     news = service.wait(0)
     while True:
         # Asked for before the lines are, so that none is left behind.

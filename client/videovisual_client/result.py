@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videovisual.errors import UnknownOutput
-from videovisual.extras import needs
-from videovisual.npz import to_npz
 from videovisual.protocol import Answer, Explanation, Prediction, Second
+from videovisual.protocol.npz import to_npz
+from videovisual.utils.extras import needs
 from videovisual_client.upload import ClipLike
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
-from videovisual.extras import needs
-from videovisual.folder import frame_files
+from videovisual.utils.extras import needs
+from videovisual.utils.folder import frame_files
 from videovisual_client.errors import InvalidRequest
 
 if TYPE_CHECKING:

@@ -9,23 +9,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from videovisual.extras import needs
+from videovisual.utils.extras import needs
 from videovisual.version import __version__
 
 if TYPE_CHECKING:
     from videovisual import motion
-    from videovisual.explanation import explain
+    from videovisual.api import classify, explain
     from videovisual.saliency import Saliency
-    from videovisual.survey import classify
     from videovisual.zoo import Classifier, load
 
 __all__ = ["Classifier", "Saliency", "__version__", "classify", "explain", "load", "motion"]
 
 _HOMES = {
     "Classifier": "videovisual.zoo",
-    "classify": "videovisual.survey",
+    "classify": "videovisual.api",
     "Saliency": "videovisual.saliency",
-    "explain": "videovisual.explanation",
+    "explain": "videovisual.api",
     "load": "videovisual.zoo",
 }
 

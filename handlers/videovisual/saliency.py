@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from videovisual.polarity import Polarity, check_polarity
+from videovisual.utils.polarity import Polarity, check_polarity
 
 Map = npt.NDArray[np.float32]
 

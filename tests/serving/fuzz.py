@@ -24,7 +24,7 @@ from tests.serving.api import TIMEOUT_S, Api
 
 from videovisual.attribution.catalogue import Entry
 from videovisual.protocol import Options
-from videovisual.ticket import NDJSON
+from videovisual.server.reply import NDJSON
 
 PROMISED = {501, 503, 504}
 """The only statuses from 500 up that a request may be answered with."""

@@ -12,8 +12,8 @@ from tests import light
 from tests.serving.api import Api
 from tests.serving.conftest import QUICK
 
-from videovisual.npz import to_npz
 from videovisual.protocol import Answer
+from videovisual.protocol.npz import to_npz
 from videovisual_client.torchserve import Server
 
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,9 @@ import requests
 from tests.serving import clips
 from tests.serving.api import TIMEOUT_S, Api, eventually
 
-from videovisual.metrics import METRICS, Form
 from videovisual.protocol import Answer
-from videovisual.settings import Settings
+from videovisual.server.metrics import METRICS, Form
+from videovisual.server.settings import Settings
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana.json"
 GOOD = {"video": clips.npz(clips.frames(16))}

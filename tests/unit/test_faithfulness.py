@@ -8,7 +8,7 @@ from torch import nn
 from videovisual import faithfulness
 from videovisual.attribution.method import Case
 from videovisual.engine.engine import run
-from videovisual.engine.oracle import Oracle
+from videovisual.engine.model_runner import ModelRunner
 from videovisual.saliency import Saliency
 from videovisual.zoo import Classifier, card
 
@@ -29,8 +29,8 @@ class Corner(nn.Module):
 
 
 @pytest.fixture
-def oracle() -> Oracle:
-    return Oracle(Corner(), "cpu", batch=4)
+def oracle() -> ModelRunner:
+    return ModelRunner(Corner(), "cpu", batch=4)
 
 
 @pytest.fixture
@@ -46,7 +46,9 @@ def evidence() -> np.ndarray:
     return mask
 
 
-def test_the_true_map_beats_its_opposite(oracle: Oracle, case: Case, evidence: np.ndarray) -> None:
+def test_the_true_map_beats_its_opposite(
+    oracle: ModelRunner, case: Case, evidence: np.ndarray
+) -> None:
     true = Saliency(evidence.astype(np.float32), signed=False)
     opposite = Saliency((~evidence).astype(np.float32), signed=False)
     good = run(oracle, faithfulness.evaluate(case, true))
@@ -58,7 +60,7 @@ def test_the_true_map_beats_its_opposite(oracle: Oracle, case: Case, evidence: n
     assert good.relative_delta is None
 
 
-def test_the_curves_begin_and_end_with_the_whole_clip(oracle: Oracle, case: Case) -> None:
+def test_the_curves_begin_and_end_with_the_whole_clip(oracle: ModelRunner, case: Case) -> None:
     values = np.random.default_rng(0).random((8, 64, 64)).astype(np.float32)
     insertion, deletion = run(oracle, faithfulness.insertion_deletion(case, values, points=1))
     assert insertion == pytest.approx(deletion, abs=1e-6)

@@ -14,7 +14,7 @@ from tests.frames import blocks
 from ts.context import Context, RequestProcessor
 
 from video_handler import LOST_S, VideoHandler
-from videovisual.service import Service
+from videovisual.server.service import Service
 from videovisual.zoo import Classifier
 
 TIMEOUT_S = 60

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from rich.table import Table
 
 from videovisual.errors import VideoVisualError
-from videovisual.extras import needs
+from videovisual.utils.extras import needs
 from videovisual_client.terminal import json_option, log, out, print_json, store_option
 
 MB = 1_000_000

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from videovisual.errors import VideoVisualError
 from videovisual_client import exits
-from videovisual_client.commands.asking import known, of_methods
+from videovisual_client.commands.explaining import known, of_methods
 from videovisual_client.commands.options import (
     Place,
     chosen,

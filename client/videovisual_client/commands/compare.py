@@ -11,12 +11,12 @@ import click
 from rich.table import Table
 
 from videovisual.attribution import catalogue
-from videovisual.doubts import doubts
-from videovisual.extras import needs
 from videovisual.protocol import Explanation
+from videovisual.protocol.caveats import doubts
+from videovisual.utils.extras import needs
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
-from videovisual_client.commands.asking import ask_all, ask_one, known
+from videovisual_client.commands.explaining import ask_all, ask_one, known
 from videovisual_client.commands.options import (
     Place,
     clip_options,

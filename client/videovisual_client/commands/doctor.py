@@ -8,14 +8,15 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from videovisual_client import checkup, exits
+from videovisual_client import exits
 from videovisual_client.client import DEFAULT_URL
+from videovisual_client.doctor import Finding, Level, examine
 from videovisual_client.terminal import json_option, out, print_json, store_option
 
 MARKS = {
-    checkup.Level.OK: ("ok   ", "green"),
-    checkup.Level.NOTE: ("note ", "yellow"),
-    checkup.Level.WRONG: ("wrong", "bold red"),
+    Level.OK: ("ok   ", "green"),
+    Level.NOTE: ("note ", "yellow"),
+    Level.WRONG: ("wrong", "bold red"),
 }
 
 
@@ -39,17 +40,17 @@ def doctor(store: Path, url: str, token: str | None, key_file: Path | None, as_j
               videovisual doctor --json | jq '.[] | select(.level == "wrong")'
     """
     findings = []
-    for finding in checkup.examine(store, url, token, key_file):
+    for finding in examine(store, url, token, key_file):
         findings.append(finding)
         if not as_json:
             _say(finding)
     if as_json:
         print_json([asdict(finding) for finding in findings])
-    if any(finding.level is checkup.Level.WRONG for finding in findings):
+    if any(finding.level is Level.WRONG for finding in findings):
         click.get_current_context().exit(exits.FAILED)
 
 
-def _say(finding: checkup.Finding) -> None:
+def _say(finding: Finding) -> None:
     mark, style = MARKS[finding.level]
     line = Text(f"{mark} ", style=style).append(f"{finding.name:10} ", style="bold")
     out.print(line.append(finding.found, style="default"), soft_wrap=True)

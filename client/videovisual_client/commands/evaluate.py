@@ -10,7 +10,7 @@ from rich.table import Table
 
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
-from videovisual_client.commands.asking import ask_all, ask_one, known, of_methods
+from videovisual_client.commands.explaining import ask_all, ask_one, known, of_methods
 from videovisual_client.commands.options import (
     Place,
     clip_options,

@@ -9,8 +9,8 @@ import click
 
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
-from videovisual_client.commands.asking import ask_all, ask_one, known, of_methods
 from videovisual_client.commands.classify import show_classes
+from videovisual_client.commands.explaining import ask_all, ask_one, known, of_methods
 from videovisual_client.commands.options import (
     Place,
     clip_options,

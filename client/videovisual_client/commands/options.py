@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from videovisual.attribution import catalogue
 from videovisual.names import MODELS
-from videovisual_client.asker import Asker
+from videovisual_client.base_client import BaseClient
 from videovisual_client.client import DEFAULT_URL, Client
 from videovisual_client.terminal import json_option
 
@@ -32,7 +32,7 @@ class Place:
     local: bool
     device: str | None
 
-    def open(self) -> Asker:
+    def open(self) -> BaseClient:
         """What answers them.
 
         Raises:

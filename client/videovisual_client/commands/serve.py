@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from videovisual.extras import needs
+from videovisual.utils.extras import needs
 from videovisual_client.commands import archive
 from videovisual_client.commands.options import complete_models
 from videovisual_client.terminal import json_option, log, out, store_option

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from videovisual.extras import needs
+from videovisual.utils.extras import needs
 from videovisual_client.terminal import json_option, log, out, print_json
 
 
@@ -41,7 +41,7 @@ def train_motion(name: str, folder: Path, seed: int, fresh: bool, as_json: bool)
     Example: videovisual train-motion r3d-motion
     """
     with needs("server"):
-        from videovisual import training  # noqa: PLC0415
+        from videovisual.motion import training  # noqa: PLC0415
     columns = (
         TextColumn("{task.description}, loss {task.fields[loss]:.3f}"),
         BarColumn(),

@@ -8,8 +8,8 @@ import webbrowser
 
 import click
 
-from videovisual.extras import needs
 from videovisual.names import MODELS
+from videovisual.utils.extras import needs
 from videovisual_client import exits
 from videovisual_client.commands.options import Place, complete_models, placed
 from videovisual_client.terminal import out

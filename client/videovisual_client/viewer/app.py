@@ -23,8 +23,8 @@ from videovisual.errors import InvalidRequest, TooLarge, VideoVisualError
 from videovisual.protocol import Output
 from videovisual.version import __version__
 from videovisual_client.result import FORMATS
-from videovisual_client.viewer.desk import Desk
-from videovisual_client.viewer.guard import Guard
+from videovisual_client.viewer.middleware import SameOriginMiddleware
+from videovisual_client.viewer.session import Session
 
 MAX_BYTES = 512 * MIB
 """Of one clip; who answers may take less, and says so."""
@@ -51,7 +51,7 @@ class Viewer:
         place: who answers, in words.
     """
 
-    def __init__(self, desk: Desk, models: Sequence[str], place: str) -> None:
+    def __init__(self, desk: Session, models: Sequence[str], place: str) -> None:
         self._desk = desk
         self._models = list(models)
         self._place = place
@@ -197,7 +197,7 @@ class Viewer:
         )
 
 
-def build(desk: Desk, models: Sequence[str], place: str, hosts: Collection[str]) -> Starlette:
+def build(desk: Session, models: Sequence[str], place: str, hosts: Collection[str]) -> Starlette:
     """The viewer as an ASGI application.
 
     Args:
@@ -208,7 +208,7 @@ def build(desk: Desk, models: Sequence[str], place: str, hosts: Collection[str])
     """
     return Starlette(
         routes=Viewer(desk, models, place).routes(),
-        middleware=[Middleware(Guard, hosts=hosts)],
+        middleware=[Middleware(SameOriginMiddleware, hosts=hosts)],
         exception_handlers={VideoVisualError: _told},
     )
 

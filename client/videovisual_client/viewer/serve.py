@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import uvicorn
 
 from videovisual.errors import InvalidParameter
-from videovisual_client.asker import Asker
+from videovisual_client.base_client import BaseClient
 from videovisual_client.viewer.app import build
-from videovisual_client.viewer.desk import Desk
+from videovisual_client.viewer.session import Session
 
 HOST = "127.0.0.1"
 """And nothing else: whoever reaches the viewer uses its token."""
@@ -19,7 +19,7 @@ GOODBYE_S = 2
 
 
 def serve(
-    asker: Asker, models: Sequence[str], place: str, port: int, ready: Callable[[str], None]
+    asker: BaseClient, models: Sequence[str], place: str, port: int, ready: Callable[[str], None]
 ) -> None:
     """Serve until Ctrl-C.
 
@@ -33,7 +33,7 @@ def serve(
     Raises:
         InvalidParameter: the port is taken.
     """
-    with socket.socket() as listening, Desk(asker) as desk:
+    with socket.socket() as listening, Session(asker) as desk:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, port))

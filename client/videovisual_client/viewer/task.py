@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from videovisual.errors import InvalidRequest, VideoVisualError
-from videovisual_client.asker import Asker
+from videovisual_client.base_client import BaseClient
 from videovisual_client.errors import Cancelled
 from videovisual_client.events import Progress
 from videovisual_client.job import Job
@@ -24,12 +24,12 @@ class Task:
     Args:
         asker: who answers.
         clip: the clip's file.
-        model, method, target, options: as of `Asker.submit`.
+        model, method, target, options: as of `BaseClient.submit`.
     """
 
     def __init__(
         self,
-        asker: Asker,
+        asker: BaseClient,
         clip: Path,
         model: str,
         method: str,

@@ -20,7 +20,8 @@ from videovisual.attribution.parameters import (
     SmoothGradParameters,
 )
 from videovisual.errors import InvalidParameter, UnknownMethod
-from videovisual.suggest import nearest
+from videovisual.utils.suggest import nearest
+from videovisual.utils.validation import invalid_value
 
 if TYPE_CHECKING:
     from videovisual.attribution.method import Method
@@ -83,22 +84,6 @@ class Entry:
         module = importlib.import_module(f"videovisual.attribution.{self.module}")
         method: Method = getattr(module, self.name)
         return method
-
-
-def invalid_value(error: ValidationError, schema: Mapping[str, Any]) -> InvalidParameter:
-    """A pydantic error as ours: the parameter, what was given, what is allowed."""
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else "request"
-    allowed = schema.get("properties", {}).get(name, {})
-    limits = {key: value for key, value in allowed.items() if key not in {"title", "default"}}
-    given = first["input"]
-    return InvalidParameter(
-        f"{name} = {str(given)[:80]!r} is not allowed: {first['msg']}. "
-        f"Give {limits.pop('description', 'a valid value')}.",
-        parameter=name,
-        given=str(given)[:80],
-        allowed=limits,
-    )
 
 
 ENTRIES = (

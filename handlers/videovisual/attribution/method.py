@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from videovisual.engine.graph import Recorder
+from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Attribution
 from videovisual.zoo.card import ModelCard
 

@@ -23,7 +23,7 @@ from videovisual.attribution.parameters import (
     LayerParameters,
     Parameters,
 )
-from videovisual.engine.oracle import check_layer
+from videovisual.engine.model_runner import check_layer
 from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter, MissingExtra

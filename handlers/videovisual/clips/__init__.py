@@ -13,7 +13,7 @@ from videovisual.clips.limits import Limits
 from videovisual.clips.opening import open_bytes, open_frames, open_parts, open_path
 from videovisual.clips.sampling import Clip, Sampling, plan, sample
 from videovisual.clips.source import Source, SourceInfo
-from videovisual.folder import frame_files
+from videovisual.utils.folder import frame_files
 
 __all__ = [
     "Clip",

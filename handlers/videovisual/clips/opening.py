@@ -17,8 +17,8 @@ from videovisual.clips.limits import Limits
 from videovisual.clips.source import Source
 from videovisual.clips.stills import Still, StillsSource, in_memory
 from videovisual.errors import InvalidRequest, MalformedClip
-from videovisual.extras import needs
-from videovisual.folder import frame_files, natural
+from videovisual.utils.extras import needs
+from videovisual.utils.folder import frame_files, natural
 
 DEFAULT_LIMITS = Limits()
 

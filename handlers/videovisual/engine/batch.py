@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from videovisual.engine.probe import Application, Objective, Probe, Reading
 from videovisual.errors import VideoVisualError
-
-if TYPE_CHECKING:
-    from videovisual.engine.job import Job
 
 Clips = tuple[torch.Tensor, torch.Tensor | None]
 """Clips [N, 3, T, H, W] and their targets [N]."""
@@ -101,26 +98,6 @@ class Pending:
         self._parts.append(reading)
         self._done += len(reading.logits)
         return join(self._parts) if not self.left else None
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one lane does at once.
-
-    Attributes:
-        pieces: jobs, and how many clips of each are read.
-        kind: what is asked of the network; None where a job is begun, and nothing is.
-        room: how many clips would have fitted.
-    """
-
-    pieces: Sequence[tuple[Job[Any], int]]
-    kind: Kind | None = None
-    room: int = 1
-
-    @property
-    def clips(self) -> int:
-        """How many clips are read."""
-        return sum(count for _, count in self.pieces)
 
 
 def gather(pieces: Sequence[Clips], device: torch.device) -> Clips:

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from videovisual.engine.batch import Kind, Step, gather, split
+from videovisual.engine.batch import Kind, gather, split
 from videovisual.engine.budget import STEP_S, Budget
-from videovisual.engine.exclusive import TORCH
 from videovisual.engine.job import Job
-from videovisual.engine.oracle import Oracle
+from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Reading
-from videovisual.engine.scheduler import Scheduler
+from videovisual.engine.rwlock import TORCH
+from videovisual.engine.scheduler import Scheduler, Step
 from videovisual.errors import TooLarge
 
 FREE_SHARE = 0.8
@@ -87,7 +87,7 @@ class Device:
 
     def __init__(
         self,
-        oracle: Oracle,
+        oracle: ModelRunner,
         lanes: Sequence[Lane] = (Lane(),),
         step_s: float = STEP_S,
         on_pass: Callable[[Pass], None] | None = None,

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from videovisual.engine.budget import STEP_S
 from videovisual.engine.device import Device, Lane, Pass
 from videovisual.engine.job import Job
-from videovisual.engine.oracle import Oracle
+from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Result, Work
 from videovisual.engine.progress import Progress
 from videovisual.errors import Cancelled
 
 
 def run(
-    oracle: Oracle, work: Work[Result], on_progress: Callable[[Progress], None] | None = None
+    oracle: ModelRunner, work: Work[Result], on_progress: Callable[[Progress], None] | None = None
 ) -> Result:
     """Run one piece of work to its end in the calling thread."""
     try:
@@ -42,16 +42,16 @@ class Engine:
 
     def __init__(
         self,
-        oracles: Oracle | Sequence[Oracle],
+        oracles: ModelRunner | Sequence[ModelRunner],
         lanes: Sequence[Lane] = (Lane(),),
         step_s: float = STEP_S,
         on_pass: Callable[[Pass], None] | None = None,
     ) -> None:
-        several = [oracles] if isinstance(oracles, Oracle) else oracles
+        several = [oracles] if isinstance(oracles, ModelRunner) else oracles
         self.devices = [Device(oracle, lanes, step_s, on_pass) for oracle in several]
 
     @property
-    def oracle(self) -> Oracle:
+    def oracle(self) -> ModelRunner:
         """The first device's."""
         return self.devices[0].oracle
 

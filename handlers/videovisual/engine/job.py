@@ -14,8 +14,8 @@ from videovisual.engine.batch import Pending
 from videovisual.engine.probe import Reading, Result, Work
 from videovisual.engine.progress import Progress
 from videovisual.errors import Cancelled, DeadlineExceeded, VideoVisualError
-from videovisual.journal import frames
 from videovisual.saliency import Saliency
+from videovisual.utils.tracebacks import frames
 
 _numbers = itertools.count(1)
 

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from videovisual.engine.batch import Kind, Step
+from videovisual.engine.batch import Kind
 from videovisual.engine.job import Job
 
 RESERVE = 0.15
 """The share of the time that explanations get however many classifications come."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one lane does at once.
+
+    Attributes:
+        pieces: jobs, and how many clips of each are read.
+        kind: what is asked of the network; None where a job is begun, and nothing is.
+        room: how many clips would have fitted.
+    """
+
+    pieces: Sequence[tuple[Job[Any], int]]
+    kind: Kind | None = None
+    room: int = 1
+
+    @property
+    def clips(self) -> int:
+        """How many clips are read."""
+        return sum(count for _, count in self.pieces)
 
 
 class Scheduler:

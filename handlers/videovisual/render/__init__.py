@@ -6,7 +6,7 @@ to_png(drawn), to_gif(drawn), to_mp4(drawn), to_html(answer, drawn)
 
 from __future__ import annotations
 
-from videovisual.doubts import doubts
+from videovisual.protocol.caveats import doubts
 from videovisual.render.compose import overlay
 from videovisual.render.film import Film
 from videovisual.render.filmstrip import strip, to_png

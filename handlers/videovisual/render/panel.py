@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from videovisual.clips.source import Source
-from videovisual.doubts import doubts
 from videovisual.protocol import Answer
+from videovisual.protocol.caveats import doubts
 from videovisual.render.film import Film
 from videovisual.saliency import Saliency
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from videovisual.doubts import doubts
 from videovisual.protocol import Answer, Explanation
+from videovisual.protocol.caveats import doubts
 from videovisual.render.colour import DIVERGING, SEQUENTIAL, signed_levels
 from videovisual.render.compose import STRENGTH, crop_box
 from videovisual.render.film import Film

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from videovisual.extras import needs
 from videovisual.render.film import Film
 from videovisual.render.panel import Panel
 from videovisual.render.sheet import Sheet
+from videovisual.utils.extras import needs
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videovisual.errors import InvalidTarget
-from videovisual.suggest import nearest
+from videovisual.utils.suggest import nearest
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from videovisual.digest import file_sha256
 from videovisual.errors import DownloadError, WeightsError
-from videovisual.extras import needs
+from videovisual.utils.digest import file_sha256
+from videovisual.utils.extras import needs
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.classifier import Classifier
 from videovisual.zoo.layout import fit
@@ -60,7 +60,9 @@ def load(
         path = _published(card) if weights is None else Path(weights)
         state, digest = _read(card, path), file_sha256(path)
     if labels is not None or (weights is None and not _is_packaged(card)):
-        card = _tools(card).labelled(card, labels, own=weights is not None)
+        with _weights_io(card):
+            from videovisual.zoo.weights_io.labels import labelled  # noqa: PLC0415
+        card = labelled(card, labels, own=weights is not None)
     network = fit(build(card), adapt(card, state))
     return Classifier(card, network, digest).to(device)
 
@@ -94,8 +96,10 @@ def _is_packaged(card: ModelCard) -> bool:
 def _published(card: ModelCard) -> Path:
     if _is_packaged(card):
         return WEIGHTS_FOLDER / card.weights.source.removeprefix(PACKAGED)
+    with _weights_io(card):
+        from videovisual.zoo.weights_io.cache import fetch  # noqa: PLC0415
     try:
-        path = _tools(card).fetch(card.weights.source, card.weights.sha256, size=card.weights.size)
+        return fetch(card.weights.source, card.weights.sha256, size=card.weights.size)
     except DownloadError as error:
         raise DownloadError(
             f"The weights of {card.name} cannot be had. {error.message} If you have the file, pass "
@@ -103,21 +107,20 @@ def _published(card: ModelCard) -> Path:
             "--weights FILE`.",
             **error.detail,
         ) from error
-    return Path(path)
 
 
-def _tools(card: ModelCard) -> ModuleType:
-    with needs("server", f"{card.name} has weights or labels to be fetched or converted."):
-        import videovisual_archive  # noqa: PLC0415
-    return videovisual_archive
+def _weights_io(card: ModelCard) -> AbstractContextManager[None]:
+    """Put around imports from `weights_io`, which is left out of archives."""
+    return needs("server", f"{card.name} has weights or labels to be fetched or converted.")
 
 
 def _read(card: ModelCard, path: Path) -> dict[str, torch.Tensor]:
     # Weights that ship with the package load without the archive tools.
     if path.suffix == ".safetensors" and path.is_file():
         return _read_safetensors(path)
-    state: dict[str, torch.Tensor] = _tools(card).read_checkpoint(path)
-    return state
+    with _weights_io(card):
+        from videovisual.zoo.weights_io.checkpoint import read_checkpoint  # noqa: PLC0415
+    return read_checkpoint(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:

@@ -48,7 +48,7 @@ def _card(
             size=size,
             sha256=sha256,
             licence="Apache-2.0",
-            origin="this project, videovisual.training",
+            origin="this project, videovisual.motion.training",
         ),
         accuracy=f"top-1 {accuracy} (500 held-out clips of Motion)",
         options=options,

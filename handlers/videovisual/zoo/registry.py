@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from videovisual.errors import UnknownModel
-from videovisual.suggest import nearest
+from videovisual.utils.suggest import nearest
 from videovisual.zoo import i3d, motion, resnet3d, tsm
 from videovisual.zoo.card import ModelCard
 

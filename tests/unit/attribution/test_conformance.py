@@ -20,10 +20,11 @@ from videovisual import faithfulness, motion, zoo
 from videovisual.attribution import catalogue
 from videovisual.attribution.catalogue import Entry
 from videovisual.engine.engine import Engine, run
-from videovisual.engine.oracle import Oracle
+from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Reading
 from videovisual.errors import InvalidParameter, MissingExtra
-from videovisual.explanation import Explainer, PreparedClip
+from videovisual.pipeline.explainer import Explainer
+from videovisual.pipeline.preprocessing import PreparedClip
 from videovisual.saliency import Saliency
 from videovisual.zoo import Classifier
 
@@ -111,7 +112,7 @@ def explainer(
 def explain(
     classifier: Classifier, entry: Entry, prepared: PreparedClip, seed: int = 0
 ) -> Saliency:
-    oracle = Oracle(classifier.network, "cpu")
+    oracle = ModelRunner(classifier.network, "cpu")
     return run(oracle, explainer(classifier, entry, prepared, seed).attribute(prepared, 3))
 
 
@@ -139,7 +140,7 @@ def test_closing_at_any_yield_leaves_no_hook_and_no_memory(
     entry: Entry,
     hooks: Callable[[nn.Module], int],
 ) -> None:
-    oracle = Oracle(classifier.network, "cpu")
+    oracle = ModelRunner(classifier.network, "cpu")
     readings: list[Reading] = []
     while True:
         work = explainer(classifier, entry, prepared).attribute(prepared, 3)
@@ -163,7 +164,7 @@ def test_closing_at_any_yield_leaves_no_hook_and_no_memory(
 def test_beside_others_a_map_is_what_it_is_alone(
     classifier: Classifier, prepared: PreparedClip, entries: list[Entry]
 ) -> None:
-    with Engine(Oracle(classifier.network, "cpu")) as engine:
+    with Engine(ModelRunner(classifier.network, "cpu")) as engine:
         jobs = [
             engine.submit(explainer(classifier, entry, prepared).attribute(prepared, 3))
             for entry in entries
@@ -179,7 +180,7 @@ def test_in_passes_of_several_clips_a_map_is_what_it_is_alone(
 ) -> None:
     """Up to the rounding of other kernels, by which a network's rectifiers may turn."""
     other = replace(prepared, clip=prepared.clip.flip(1).contiguous())
-    with Engine(Oracle(classifier.network, "cpu", batch=4)) as engine:
+    with Engine(ModelRunner(classifier.network, "cpu", batch=4)) as engine:
         jobs = [
             engine.submit(explainer(classifier, entry, each).attribute(each, 3))
             for each in (prepared, other)
@@ -205,7 +206,7 @@ def test_randomised_weights_give_another_map(classifier: Classifier, entry: Entr
     for network in (classifier, faithfulness.randomised(classifier, seed=9)):
         given = SEARCHED.get(entry.name, QUICK.get(entry.name, {}))
         work = Explainer.of(network, entry.name, given).attribute(prepared, 3)
-        maps.append(run(Oracle(network.network, "cpu"), work).map)
+        maps.append(run(ModelRunner(network.network, "cpu"), work).map)
     assert faithfulness.similarity(*maps) < 0.93
 
 

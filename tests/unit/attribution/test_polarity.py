@@ -14,9 +14,9 @@ from tests.frames import blocks
 from videovisual import explain
 from videovisual.attribution import catalogue
 from videovisual.errors import InvalidParameter
-from videovisual.intake import Request
 from videovisual.protocol import Answer
-from videovisual.service import Service
+from videovisual.server.request import Request
+from videovisual.server.service import Service
 from videovisual.zoo import Classifier
 
 SIGNED = [entry.name for entry in catalogue.ENTRIES if entry.signed]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tests.unit.client.server import Stage, serving
 
-from videovisual_client import Client, conversation
+from videovisual_client import Client, exchange
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def stage() -> Iterator[Stage]:
 
 @pytest.fixture
 def client(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setattr(conversation, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(exchange, "FIRST_PAUSE_S", 0.001)
     with Client(stage.url, token="secret") as client:
         yield client
 

@@ -22,7 +22,7 @@ from tests.unit.client.server import Asked, Said, Stage, answer
 
 from videovisual.attribution import catalogue
 from videovisual.errors import MissingExtra
-from videovisual_client import conversation
+from videovisual_client import exchange
 from videovisual_client.cli import main
 from videovisual_client.commands.bench import summarise
 from videovisual_client.commands.compare import overlap
@@ -40,7 +40,7 @@ def run(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """The command, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.setattr(conversation, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(exchange, "FIRST_PAUSE_S", 0.001)
 
     def run(*arguments: str | Path) -> Result:
         place = [] if "--url" in arguments else ["--url", stage.url]
@@ -133,7 +133,7 @@ def test_interrupted_is_130(
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("videovisual_client.asker.Asker.classify", interrupt)
+    monkeypatch.setattr("videovisual_client.base_client.BaseClient.classify", interrupt)
     assert run("classify", clips / "ironing-v_0", "--model", "m").exit_code == 130
 
 

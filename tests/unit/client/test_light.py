@@ -12,8 +12,8 @@ from tests.unit.client.server import Asked, Said, Stage, answer
 from tests.unit.client.test_job import ACCEPTED, DONE, MAP, PARTIAL, RESULT, RICH_STEP
 from tests.unit.clips.makers import encode
 
-from videovisual.npz import to_npz
 from videovisual.protocol import Answer
+from videovisual.protocol.npz import to_npz
 from videovisual.saliency import Saliency
 from videovisual_client.cli import main
 

@@ -14,7 +14,7 @@ from videovisual.engine import device
 from videovisual.engine.device import Lane, Pass
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.job import Job
-from videovisual.engine.oracle import Oracle
+from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Probe, Reading, Work
 from videovisual.errors import TooLarge, VideoVisualError
 from videovisual.zoo import Classifier
@@ -57,17 +57,17 @@ def assert_same(one: list[Reading], other: list[Reading], tolerance: float = 0.0
 def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     network = Narrow(most=3)
     clips = torch.randn(16, 3, 2, 4, 4)
-    with Engine(Oracle(network, "cpu", batch=16)) as engine:
+    with Engine(ModelRunner(network, "cpu", batch=16)) as engine:
         found = engine.submit(readings(clips, 1)).result(TIMEOUT_S)
     assert network.sizes[:3] == [16, 8, 4]
     assert set(network.sizes[3:]) == {2}
-    assert_same(found, run(Oracle(Narrow(16), "cpu", batch=16), readings(clips, 1)), 1e-6)
+    assert_same(found, run(ModelRunner(Narrow(16), "cpu", batch=16), readings(clips, 1)), 1e-6)
 
 
 def test_what_does_not_fit_alone_is_refused_and_the_rest_goes_on() -> None:
     clip = torch.randn(1, 3, 2, 4, 4)
     network = Narrow(most=0)
-    with Engine(Oracle(network, "cpu")) as engine:
+    with Engine(ModelRunner(network, "cpu")) as engine:
         with pytest.raises(TooLarge, match="does not fit into the memory of cpu"):
             engine.submit(readings(clip, 1)).result(TIMEOUT_S)
         network.most[0] = 1
@@ -96,7 +96,7 @@ def held(engine: Engine, works: list[Work[list[Reading]]]) -> list[Job[list[Read
 def test_packed_with_others_an_answer_is_what_it_is_alone(small: Classifier) -> None:
     clips = torch.randn(3, 3, 8, 32, 32)
     passes: list[Pass] = []
-    oracle = Oracle(small.network, "cpu", batch=8)
+    oracle = ModelRunner(small.network, "cpu", batch=8)
     with Engine(oracle, step_s=1000, on_pass=passes.append) as engine:
         together = [job.result(TIMEOUT_S) for job in held(engine, crowd(clips))]
     assert 6 in {each.clips for each in passes if each.kind == "gradient"}
@@ -106,7 +106,7 @@ def test_packed_with_others_an_answer_is_what_it_is_alone(small: Classifier) -> 
 
 def test_in_several_lanes_an_answer_is_bit_for_bit_what_it_is_alone(small: Classifier) -> None:
     clips = torch.randn(3, 3, 8, 32, 32)
-    with Engine(Oracle(small.network, "cpu"), LANES) as engine:
+    with Engine(ModelRunner(small.network, "cpu"), LANES) as engine:
         together = [job.result(TIMEOUT_S) for job in held(engine, crowd(clips))]
         alone = [engine.submit(work).result(TIMEOUT_S) for work in crowd(clips)]
     for found, expected in zip(together, alone, strict=True):
@@ -120,7 +120,7 @@ def test_an_idle_lane_gives_way_to_everything_else(small: Classifier) -> None:
         yield
 
     lanes = (Lane(patient=False), Lane(urgent=False, idle=True))
-    with Engine(Oracle(small.network, "cpu"), lanes) as engine:
+    with Engine(ModelRunner(small.network, "cpu"), lanes) as engine:
         behind = engine.submit(policy()).result(TIMEOUT_S)
         first = engine.submit(policy(), urgent=True).result(TIMEOUT_S)
     assert (behind, first) == (os.SCHED_IDLE, os.sched_getscheduler(0))
@@ -128,7 +128,7 @@ def test_an_idle_lane_gives_way_to_everything_else(small: Classifier) -> None:
 
 def test_a_layer_is_cut_in_its_own_lane_alone(small: Classifier) -> None:
     clips = torch.randn(4, 3, 8, 32, 32)
-    oracle = Oracle(small.network, "cpu")
+    oracle = ModelRunner(small.network, "cpu")
 
     def layers(clip: torch.Tensor) -> Generator[Probe, Reading, list[Reading]]:
         found = []
@@ -155,7 +155,7 @@ def test_one_lane_s_threads_are_not_another_s() -> None:
 
     before = torch.get_num_threads()
     lanes = (Lane(patient=False, threads=3), Lane(urgent=False, threads=1))
-    with Engine(Oracle(Narrow(1), "cpu"), lanes) as engine:
+    with Engine(ModelRunner(Narrow(1), "cpu"), lanes) as engine:
         engine.submit(asks(), urgent=True).result(TIMEOUT_S)
         engine.submit(asks()).result(TIMEOUT_S)
     assert seen == [3, 1]
@@ -180,7 +180,7 @@ def test_a_job_alone_has_the_threads_that_several_share() -> None:
         yield Probe(clip)
 
     lanes = (Lane(threads=1, alone=3), Lane(threads=1, alone=3))
-    with Engine(Oracle(Narrow(1), "cpu"), lanes) as engine:
+    with Engine(ModelRunner(Narrow(1), "cpu"), lanes) as engine:
         waiting = engine.submit(other())
         job = engine.submit(asks())
         waiting.result(TIMEOUT_S)
@@ -203,7 +203,7 @@ def test_only_a_large_network_is_spread_over_all_threads(
         yield Probe(clip)
         seen.append(torch.get_num_threads())
 
-    with Engine(Oracle(Narrow(1), "cpu"), (Lane(threads=1, alone=3),)) as engine:
+    with Engine(ModelRunner(Narrow(1), "cpu"), (Lane(threads=1, alone=3),)) as engine:
         engine.devices[0].settle(lambda: engine.submit(asks()).result(TIMEOUT_S))
         assert seen[:2] == [1, 1]
         engine.submit(asks()).result(TIMEOUT_S)
@@ -218,7 +218,7 @@ def test_of_a_packed_step_only_who_is_to_blame_fails() -> None:
             return super().forward(clips)
 
     works = [readings(torch.full((1, 3, 2, 4, 4), value), 1) for value in (1.0, torch.nan, 2.0)]
-    with Engine(Oracle(Picky(8), "cpu", batch=8)) as engine:
+    with Engine(ModelRunner(Picky(8), "cpu", batch=8)) as engine:
         first, broken, last = held(engine, works)
         assert len(first.result(TIMEOUT_S)) == len(last.result(TIMEOUT_S)) == 1
         with pytest.raises(VideoVisualError, match="not finite"):
@@ -233,7 +233,7 @@ def test_each_device_has_its_own_queue_and_new_jobs_go_where_there_are_fewest() 
         gate.wait(TIMEOUT_S)
         yield Probe(torch.zeros(1, 3, 2, 4, 4))
 
-    with Engine([Oracle(network, "cpu") for network in networks]) as engine:
+    with Engine([ModelRunner(network, "cpu") for network in networks]) as engine:
         jobs = [engine.submit(waiting()) for _ in range(6)]
         assert [device.active for device in engine.devices] == [3, 3]
         assert engine.active == 6
@@ -245,7 +245,7 @@ def test_each_device_has_its_own_queue_and_new_jobs_go_where_there_are_fewest() 
 
 def test_a_probe_without_clips_is_an_error_of_its_job() -> None:
     with (
-        Engine(Oracle(Narrow(1), "cpu")) as engine,
+        Engine(ModelRunner(Narrow(1), "cpu")) as engine,
         pytest.raises(VideoVisualError, match="at least one clip"),
     ):
         engine.submit(readings(torch.zeros(0, 3, 2, 4, 4), 1)).result(TIMEOUT_S)

@@ -12,7 +12,7 @@ import torch
 
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.job import Job, State
-from videovisual.engine.oracle import Oracle
+from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Probe, Reading, Work, classification
 from videovisual.engine.progress import Progress
 from videovisual.errors import Cancelled, DeadlineExceeded, VideoVisualError
@@ -22,12 +22,12 @@ TIMEOUT_S = 60
 
 
 @pytest.fixture
-def oracle(small: Classifier) -> Oracle:
-    return Oracle(small.network, "cpu")
+def oracle(small: Classifier) -> ModelRunner:
+    return ModelRunner(small.network, "cpu")
 
 
 @pytest.fixture
-def engine(oracle: Oracle) -> Iterator[Engine]:
+def engine(oracle: ModelRunner) -> Iterator[Engine]:
     with Engine(oracle) as engine:
         yield engine
 
@@ -42,7 +42,7 @@ def steps(clip: torch.Tensor, count: int) -> Generator[Probe, Reading, list[floa
 
 
 def test_a_job_gives_what_running_it_alone_gives(
-    engine: Engine, oracle: Oracle, clip: torch.Tensor
+    engine: Engine, oracle: ModelRunner, clip: torch.Tensor
 ) -> None:
     assert engine.submit(steps(clip, 3)).result(TIMEOUT_S) == run(oracle, steps(clip, 3))
 
@@ -156,7 +156,7 @@ def test_a_classification_waits_for_one_step_at_most(engine: Engine, clip: torch
     assert order.index("classification") == 4
 
 
-def test_closing_cancels_what_runs(oracle: Oracle, clip: torch.Tensor) -> None:
+def test_closing_cancels_what_runs(oracle: ModelRunner, clip: torch.Tensor) -> None:
     engine = Engine(oracle)
     job = engine.submit(steps(clip, 10**9))
     engine.close()

@@ -18,9 +18,9 @@ pytest.importorskip("starlette", reason="needs the extra `ui`")
 from starlette.testclient import TestClient
 
 from videovisual_client.local import Local
-from videovisual_client.viewer import desk as desks
+from videovisual_client.viewer import session as desks
 from videovisual_client.viewer.app import build
-from videovisual_client.viewer.desk import Desk, Shelf
+from videovisual_client.viewer.session import Recent, Session
 from videovisual_client.viewer.task import Task
 
 HOST = "127.0.0.1:8765"
@@ -38,7 +38,7 @@ def local() -> Iterator[Local]:
 
 @pytest.fixture
 def page(local: Local) -> Iterator[TestClient]:
-    with Desk(local) as desk:
+    with Session(local) as desk:
         app = build(desk, [MODEL], "this computer", [HOST])
         with TestClient(app, base_url=f"http://{HOST}") as client:
             yield client
@@ -185,7 +185,7 @@ def test_every_answer_carries_the_policy(page: TestClient) -> None:
 
 
 def test_file_names_are_never_paths(page: TestClient, local: Local) -> None:
-    with Desk(local) as desk:
+    with Session(local) as desk:
         path = desk.new_file()
         path.write_bytes(b"x")
         number = desk.add_clip(path, "../../etc/passwd")
@@ -196,7 +196,7 @@ def test_file_names_are_never_paths(page: TestClient, local: Local) -> None:
 
 def test_only_the_latest_clips_are_kept(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desks, "MAX_CLIPS", 2)
-    with Desk(local) as desk:
+    with Session(local) as desk:
         paths = [desk.new_file() for _ in range(3)]
         for path in paths:
             path.write_bytes(b"x")
@@ -205,5 +205,5 @@ def test_only_the_latest_clips_are_kept(local: Local, monkeypatch: pytest.Monkey
 
 
 def test_ids_cannot_be_guessed() -> None:
-    shelf: Shelf[int] = Shelf("thing", 100)
+    shelf: Recent[int] = Recent("thing", 100)
     assert len({shelf.add(1)[0] for _ in range(50)}) == 50

@@ -173,7 +173,7 @@ def test_the_epic_kitchens_dictionary_and_class_names(tmp_path, epic):
 
 def test_weights_out_of_reach_say_how_to_give_them(epic, tmp_path, monkeypatch):
     monkeypatch.setenv("VIDEOVISUAL_CACHE", str(tmp_path))
-    monkeypatch.setattr("videovisual_archive.http.BACKOFF_S", 0)
+    monkeypatch.setattr("videovisual.zoo.weights_io.http.BACKOFF_S", 0)
     advice = r"The weights of tsm-epic55-verb cannot be had\. .*pass it: `load\('tsm.*weights=…\)`"
     with pytest.raises(DownloadError, match=advice):
         zoo.load(epic.name)

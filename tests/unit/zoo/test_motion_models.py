@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from videovisual import motion, training, zoo
-from videovisual.digest import file_sha256
+from videovisual import motion, zoo
+from videovisual.motion import training
+from videovisual.utils.digest import file_sha256
 from videovisual.zoo.motion import CARDS
 
 NAMES = [card.name for card in CARDS]

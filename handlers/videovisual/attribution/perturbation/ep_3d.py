@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
+from videovisual.attribution.perturbation.optimiser import search
 from videovisual.attribution.perturbation.preset import Goal, published, quick
-from videovisual.attribution.perturbation.search import search
 from videovisual.engine.probe import Attribution
 
 GOAL = Goal(score=100.0)

@@ -8,7 +8,7 @@ from torch import nn
 
 from videovisual import zoo
 from videovisual.attribution.method import Case
-from videovisual.engine.oracle import Oracle
+from videovisual.engine.model_runner import ModelRunner
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +56,13 @@ def case_of(clip: torch.Tensor, target: int = 1) -> Case:
 
 
 @pytest.fixture
-def toy() -> Oracle:
-    return Oracle(Toy(SHAPE), "cpu")
+def toy() -> ModelRunner:
+    return ModelRunner(Toy(SHAPE), "cpu")
 
 
 @pytest.fixture
-def spot() -> Oracle:
-    return Oracle(Spot(BOX), "cpu")
+def spot() -> ModelRunner:
+    return ModelRunner(Spot(BOX), "cpu")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from benchmarks.textbook import UnfoldedMasks
+from tests.reference.textbook import UnfoldedMasks
 
 from videovisual.attribution.perturbation.mask import COLDNESS, SmoothMasks
 

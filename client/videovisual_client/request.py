@@ -1,0 +1,80 @@
+"""One question to a server, before it is put into HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from videovisual_client.upload import ClipLike
+
+Target = str | int | Sequence[str | int]
+Methods = str | Sequence[str]
+
+PARTIAL_EVERY_S = 2.0
+
+
+@dataclass(frozen=True)
+class ClipRequest:
+    """What is asked of which model about which clip.
+
+    Attributes:
+        route: `predictions` or `explanations`.
+        model: a served model's name.
+        clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
+        options: by name; None stands for the server's default.
+    """
+
+    route: str
+    model: str
+    clip: ClipLike
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The options as form fields."""
+        return {name: _text(value) for name, value in self.options.items() if value is not None}
+
+    @property
+    def timeout_s(self) -> float | None:
+        """The server's deadline, where the caller set one."""
+        given = self.options.get("timeout_s")
+        return None if given is None else float(given)
+
+    def streamed(self, *, partial: bool = False) -> ClipRequest:
+        """The same, answered by lines of progress and then the result."""
+        more: dict[str, Any] = {"stream": True}
+        if partial:
+            more["partial_every_s"] = self.options.get("partial_every_s", PARTIAL_EVERY_S)
+        return replace(self, options={**self.options, **more})
+
+
+def classification(model: str, clip: ClipLike, options: Mapping[str, Any]) -> ClipRequest:
+    """The call that classifies."""
+    return ClipRequest("predictions", model, clip, options)
+
+
+def explanation(
+    model: str,
+    clip: ClipLike,
+    method: Methods | None,
+    target: Target,
+    options: Mapping[str, Any],
+) -> ClipRequest:
+    """The call that explains."""
+    named = {"target": one_or_several(target), **options}
+    if method is not None:
+        named["method"] = one_or_several(method)
+    return ClipRequest("explanations", model, clip, named)
+
+
+def one_or_several(names: Target) -> str:
+    """A form field holds one name, or a JSON list of several."""
+    if isinstance(names, str | int):
+        return str(names)
+    return json.dumps([str(name) for name in names])
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,40 @@
+"""Logits → predictions, and a request's target → a class index."""
+
+from __future__ import annotations
+
+import torch
+
+from videovisual.protocol import Prediction
+from videovisual.zoo import ModelCard
+
+
+def predictions(card: ModelCard, logits: torch.Tensor, top_k: int) -> list[Prediction]:
+    """The `top_k` classes of one clip's logits [classes], best first."""
+    best = logits.topk(min(top_k, len(card.labels))).indices.tolist()
+    return [prediction(card, logits, index) for index in best]
+
+
+def prediction(card: ModelCard, logits: torch.Tensor, index: int) -> Prediction:
+    """One class of one clip's logits [classes]."""
+    return Prediction(
+        index=index,
+        label=card.labels[index],
+        probability=logits.softmax(dim=0)[index].item(),
+        logit=logits[index].item(),
+    )
+
+
+def resolve_target(card: ModelCard, target: str | int, logits: torch.Tensor) -> int:
+    """The class that a request's `target` means.
+
+    Args:
+        card: whose classes.
+        target: a class name, an index, or `top1`.
+        logits: float32 [classes], the clip's own.
+
+    Raises:
+        InvalidTarget: no such class.
+    """
+    if str(target).strip().lower() == "top1":
+        return int(logits.argmax())
+    return card.target(target)

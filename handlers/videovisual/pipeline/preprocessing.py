@@ -1,0 +1,135 @@
+"""A path, frames or an opened source → a clip as the network is fed it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from videovisual import clips
+from videovisual.clips import Clip
+from videovisual.errors import InvalidParameter
+from videovisual.protocol import Options
+from videovisual.zoo import Classifier, ModelCard
+from videovisual.zoo.transform import Geometry, geometry
+
+ClipLike = str | os.PathLike[str] | npt.NDArray[np.uint8] | clips.Source | torch.Tensor
+
+
+@dataclass(frozen=True)
+class PreparedClip:
+    """A clip as a network is fed it, and where it came from.
+
+    Attributes:
+        clip: float32 [3, T, H, W] in the model's space.
+        frames: the source frames, uint8 [T, H, W, 3]; None for a clip that came prepared.
+        facts: frame indices, timestamps, crop box and source, for the provenance.
+        source: where the frames were taken from, for pictures of those between them.
+    """
+
+    clip: torch.Tensor
+    frames: npt.NDArray[np.uint8] | None
+    facts: Mapping[str, Any]
+    source: clips.Source | None = None
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """Where the crop lies in the source frame."""
+        crop = self.facts.get("crop")
+        return Geometry(**crop) if crop is not None else None
+
+
+def sampling(card: ModelCard, options: Options) -> clips.Sampling:
+    """Which frames of a source the model should see.
+
+    Raises:
+        InvalidParameter: a number of frames that the model cannot take.
+    """
+    spec = card.input
+    frames = options.frames or spec.frames
+    if frames > spec.max_frames or frames < spec.min_frames or frames % spec.frame_multiple:
+        raise InvalidParameter(
+            f"frames = {frames} does not fit {card.name}: give a multiple of "
+            f"{spec.frame_multiple} from {spec.min_frames} to {spec.max_frames}.",
+            parameter="frames",
+            given=frames,
+            allowed={
+                "minimum": spec.min_frames,
+                "maximum": spec.max_frames,
+                "multipleOf": spec.frame_multiple,
+            },
+        )
+    return clips.Sampling(
+        frames=frames,
+        fps=spec.fps,
+        start_s=options.start_s,
+        end_s=options.end_s,
+        min_frames=spec.min_frames,
+        views=options.views,
+    )
+
+
+def prepare(classifier: Classifier, clip: Clip) -> PreparedClip:
+    """Sampled source frames as the classifier is fed them."""
+    height, width = clip.frames.shape[1:3]
+    return PreparedClip(
+        clip=classifier.prepare(clip.frames),
+        frames=clip.frames,
+        facts={
+            "frame_indices": list(clip.indices),
+            "timestamps": None if clip.timestamps is None else list(clip.timestamps),
+            "crop": asdict(geometry(classifier.card.input, height, width)),
+            "source": asdict(clip.source),
+        },
+    )
+
+
+def read(classifier: Classifier, clip: ClipLike, options: Options | None = None) -> PreparedClip:
+    """A path, source frames, or a prepared clip, made ready for the classifier.
+
+    Args:
+        classifier: whose transform is applied.
+        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
+            source; or a prepared float32 tensor [3, T, H, W], which is taken as it is.
+        options: `frames`, `start_s`, `end_s` choose what is seen.
+
+    Raises:
+        InvalidParameter: a prepared clip of another shape, or with NaN or infinity in it.
+        InvalidRequest, UnsupportedMedia, TooLarge, ClipTooShort: see `videovisual.clips`.
+    """
+    if isinstance(clip, torch.Tensor):
+        if clip.ndim != 4 or clip.shape[0] != 3 or not torch.isfinite(clip).all():
+            raise InvalidParameter(
+                f"A prepared clip is finite float32 [3, T, H, W]; this one is "
+                f"{clip.dtype} {list(clip.shape)}. `Classifier.prepare` makes one from frames.",
+                shape=list(clip.shape),
+            )
+        return PreparedClip(clip.float(), None, {"frame_indices": list(range(clip.shape[1]))})
+    plan = sampling(classifier.card, options or Options())
+    (sampled,) = clips.sample(open_source(clip), plan)
+    return prepare(classifier, sampled)
+
+
+def open_source(clip: ClipLike) -> clips.Source:
+    """A path, source frames or an opened source, ready to be sampled.
+
+    Raises:
+        InvalidParameter: a prepared clip, which is one window already.
+        InvalidRequest, UnsupportedMedia, TooLarge: see `videovisual.clips`.
+    """
+    if isinstance(clip, clips.Source):
+        return clip
+    if isinstance(clip, np.ndarray):
+        return clips.open_frames(clip)
+    if isinstance(clip, torch.Tensor):
+        raise InvalidParameter(
+            "A prepared clip is one window; views and a timeline need the source. Give a path or "
+            "frames.",
+        )
+    return clips.open_path(Path(clip))

@@ -1,0 +1,140 @@
+"""What a classification or an explanation answers."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Field
+
+from videovisual.utils.extras import needs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from videovisual.saliency import Saliency
+
+
+class Prediction(BaseModel):
+    """One class and its score."""
+
+    index: int
+    label: str
+    probability: float
+    logit: float
+
+
+class Array(BaseModel):
+    """An array inside JSON: C order, little-endian."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    base64: str
+
+    @classmethod
+    def of(cls, array: np.ndarray[Any, Any]) -> Array:
+        """The array, encoded."""
+        import numpy as np  # noqa: PLC0415
+
+        little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+        return cls(
+            shape=array.shape,
+            dtype=array.dtype.name,
+            base64=base64.b64encode(little.tobytes()).decode("ascii"),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Its values, decoded.
+
+        Raises:
+            ValueError: that isn't base64.
+        """
+        return base64.b64decode(self.base64)
+
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """The array, decoded.
+
+        Raises:
+            MissingExtra: numpy is not installed.
+            ValueError: the values are not base64, or not of that shape.
+        """
+        with needs("pictures", "Without them a map can be saved as npz or json."):
+            import numpy as np  # noqa: PLC0415
+        dtype = np.dtype(self.dtype).newbyteorder("<")
+        return np.frombuffer(self.to_bytes(), dtype).reshape(self.shape).astype(self.dtype)
+
+
+class Explanation(BaseModel):
+    """One saliency map, as JSON."""
+
+    method: str
+    target: Prediction
+    signed: bool
+    map: Array
+    signed_map: Array | None = Field(
+        default=None, description="with both signs, where `map` is the side that was asked for"
+    )
+    curve: list[float] = Field(description="each frame's share of the saliency; sums to 1")
+    peak: tuple[int, int, int] = Field(description="frame, row and column of the maximum")
+    diagnostics: dict[str, Any]
+    provenance: dict[str, Any]
+    faithfulness: dict[str, float | None] | None = Field(
+        default=None, description="the measures of `videovisual.faithfulness`, where asked for"
+    )
+
+    @classmethod
+    def of(
+        cls,
+        saliency: Saliency,
+        method: str,
+        target: Prediction,
+        faithfulness: dict[str, float | None] | None = None,
+    ) -> Explanation:
+        """The saliency of `target` under `method`, and how faithful it is."""
+        return cls(
+            method=method,
+            target=target,
+            signed=saliency.signed,
+            map=Array.of(saliency.map),
+            signed_map=None if saliency.signed_map is None else Array.of(saliency.signed_map),
+            curve=[round(float(share), 6) for share in saliency.curve()],
+            peak=saliency.peak(),
+            diagnostics=dict(saliency.diagnostics),
+            provenance=dict(saliency.provenance),
+            faithfulness=faithfulness,
+        )
+
+    def to_saliency(self) -> Saliency:
+        """The saliency that this describes.
+
+        Raises:
+            MissingExtra, ValueError: as `Array.to_numpy`.
+        """
+        values = self.map.to_numpy()
+        from videovisual.saliency import Saliency  # noqa: PLC0415
+
+        return Saliency(
+            map=values,
+            signed=self.signed,
+            diagnostics=self.diagnostics,
+            provenance=self.provenance,
+            signed_map=None if self.signed_map is None else self.signed_map.to_numpy(),
+        )
+
+
+class Second(BaseModel):
+    """One second of a clip, classified by itself."""
+
+    start_s: float = Field(description="seconds from the clip's first frame")
+    end_s: float
+    predictions: list[Prediction]
+
+
+class Answer(BaseModel):
+    """What a classification or an explanation answers."""
+
+    model: str
+    predictions: list[Prediction] = Field(description="of several windows, of their average")
+    timeline: list[Second] = Field(default_factory=list, description="where it was asked for")
+    explanations: list[Explanation] = Field(default_factory=list)
+    clip: dict[str, Any] = Field(description="which frames of the source were seen")

@@ -1,0 +1,163 @@
+"""What a request may ask for, beside its clip and the method's own parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from videovisual.errors import InvalidParameter, UnknownOutput
+from videovisual.utils.polarity import Polarity
+from videovisual.utils.validation import invalid_value
+
+HEADER_PREFIX = "x-videovisual-"
+"""Options beside a raw body travel as headers of this prefix, `_` written as `-`."""
+
+MAX_TARGETS = 8
+MAX_METHODS = 8
+MAX_VIEWS = 30
+
+OF_EXPLANATIONS = ("output", "evaluate", "polarity", "target", "partial", "partial_every_s")
+"""The options that mean nothing to a classification."""
+
+
+class Output(str, Enum):
+    """What an answer may be made of."""
+
+    JSON = "json"
+    NPZ = "npz"
+    PNG = "png"
+    GIF = "gif"
+    MP4 = "mp4"
+    HTML = "html"
+
+    @property
+    def content_type(self) -> str:
+        """The answer's media type."""
+        return {
+            Output.JSON: "application/json",
+            Output.NPZ: "application/octet-stream",
+            Output.PNG: "image/png",
+            Output.GIF: "image/gif",
+            Output.MP4: "video/mp4",
+            Output.HTML: "text/html; charset=utf-8",
+        }[self]
+
+
+class Options(BaseModel):
+    """What a request may ask for, beside the clip and the method's own parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    method: tuple[str, ...] = Field(
+        default=(),
+        max_length=MAX_METHODS,
+        description=f"an attribution method's name, or up to {MAX_METHODS} of them",
+    )
+    target: tuple[str, ...] = Field(
+        default=("top1",),
+        min_length=1,
+        max_length=MAX_TARGETS,
+        description=f"a class name, an index, 'top1', or up to {MAX_TARGETS} of them",
+    )
+    top_k: int = Field(default=5, ge=1, le=1000, description="how many classes to list")
+    output: Output = Field(default=Output.JSON, description="the answer's format")
+    stream: bool = Field(default=False, description="true: progress as NDJSON, then the answer")
+    polarity: Polarity = Field(
+        default="both",
+        description="of a signed map the `positive` or the `negative` side, or `both`, as it is",
+    )
+    evaluate: bool = Field(
+        default=False, description="true: measure how faithful each explanation is"
+    )
+    timeout_s: float | None = Field(
+        default=None, gt=0, le=3600, description="seconds after which to give up"
+    )
+    partial: bool = Field(
+        default=False,
+        description="true: at the deadline the best map so far, of methods that have one",
+    )
+    partial_every_s: float | None = Field(
+        default=None,
+        ge=0.2,
+        le=3600,
+        description="with `stream`: tell the best map so far, every so many seconds",
+    )
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of all randomness")
+    priority: int = Field(
+        default=0, ge=-3, le=3, description="each step up doubles the job's share"
+    )
+    frames: int | None = Field(
+        default=None, ge=1, le=1024, description="frames of the clip; the model's own by default"
+    )
+    views: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_VIEWS,
+        description=f"windows, 1 to {MAX_VIEWS}, evenly spread, whose scores are averaged",
+    )
+    timeline: bool = Field(default=False, description="true: classify every second by itself too")
+    start_s: float | None = Field(default=None, ge=0, description="where the clip starts, seconds")
+    end_s: float | None = Field(default=None, gt=0, description="where the clip ends, seconds")
+
+    @field_validator("target", "method", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            # A form field cannot hold a list, and class names contain commas.
+            if value.lstrip().startswith("["):
+                value = json.loads(value)
+            else:
+                return (value,)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (str(value),)
+        if isinstance(value, list | tuple):
+            return tuple(str(item) for item in value)
+        return value
+
+
+def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
+    """Options, and what is left for the method: its own parameters.
+
+    Raises:
+        InvalidParameter: a value out of its range.
+        UnknownOutput: no such output format.
+    """
+    known = {name: value for name, value in given.items() if name in Options.model_fields}
+    rest = {name: value for name, value in given.items() if name not in Options.model_fields}
+    output = str(known.get("output", Output.JSON.value)).lower()
+    allowed = [item.value for item in Output]
+    if "output" in known:
+        if output not in allowed:
+            raise UnknownOutput(
+                f"There is no output {output!r}. Allowed: {', '.join(allowed)}.",
+                output=output,
+                allowed=allowed,
+            )
+        known["output"] = output
+    try:
+        return Options.model_validate(known), rest
+    except ValidationError as error:
+        raise invalid_value(error, Options.model_json_schema()) from None
+
+
+def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
+    """Raises InvalidParameter where a request without a method asks for what only methods give."""
+    if parameters:
+        raise InvalidParameter(
+            f"Unknown option {next(iter(parameters))[:80]!r}. Options are "
+            f"{', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
+            parameter=next(iter(parameters))[:80],
+            allowed=list(Options.model_fields),
+        )
+    for name in OF_EXPLANATIONS:
+        if getattr(options, name) != Options.model_fields[name].default:
+            raise InvalidParameter(
+                f"{name} is about an explanation, and none is asked for: give a `method`, or leave "
+                f"{name} out.",
+                parameter=name,
+                given=options.model_dump(mode="json")[name],
+            )

@@ -1,0 +1,146 @@
+"""Who is let in, and who of the explanations is at work or waits in line."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from videovisual.errors import Cancelled, DeadlineExceeded, Overloaded
+from videovisual.server.settings import Settings
+
+
+@dataclass(eq=False)
+class Place:
+    """A request that was let in.
+
+    Attributes:
+        explains: whether it asks for an explanation.
+        held: bytes that are counted for it.
+        running: whether it may work, or waits.
+    """
+
+    explains: bool
+    held: int
+    running: bool
+
+
+class Admission:
+    """Counts requests and the memory that they hold.
+
+    Explanations run up to a number, wait in line up to another, and are refused beyond it.
+    Classifications have a number of their own, so that a queue full of explanations lets them in.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._changed = threading.Condition()
+        self._places: list[Place] = []
+
+    def counts(self) -> dict[str, int]:
+        """How many are `running` and `waiting` to explain, and `classifying`."""
+        with self._changed:
+            explaining = [place for place in self._places if place.explains]
+            running = sum(place.running for place in explaining)
+            return {
+                "running": running,
+                "waiting": len(explaining) - running,
+                "classifying": len(self._places) - len(explaining),
+            }
+
+    def enter(self, size: int, *, explains: bool) -> Place:
+        """Let a request of `size` bytes in.
+
+        Raises:
+            Overloaded: there is no room; `detail` says whether for `jobs` or for `memory`.
+        """
+        limits = self._settings
+        with self._changed:
+            self._check_memory(size, None)
+            alike = sum(place.explains == explains for place in self._places)
+            most = (
+                limits.max_running + limits.max_waiting if explains else limits.max_classifications
+            )
+            if alike >= most:
+                what = "explanations" if explains else "classifications"
+                raise self._full(
+                    f"{alike} {what} are under way or waiting, as many as this model takes", "jobs"
+                )
+            running = not explains or alike < limits.max_running
+            place = Place(explains, size, running)
+            self._places.append(place)
+            return place
+
+    def ahead(self, place: Place) -> int:
+        """How many wait before it, itself included; 0 once it runs."""
+        with self._changed:
+            if place.running:
+                return 0
+            waiting = [other for other in self._places if other.explains and not other.running]
+            return waiting.index(place) + 1
+
+    def hold(self, place: Place, size: int) -> None:
+        """Count `size` bytes more for a request.
+
+        Raises:
+            Overloaded: there is no room for them.
+        """
+        with self._changed:
+            self._check_memory(size, place)
+            place.held += size
+
+    def wait(self, place: Place, cancelled: Callable[[], bool], deadline: float | None) -> None:
+        """Return when it is the request's turn.
+
+        Args:
+            place: the request.
+            cancelled: whether it was given up; looked at after each `wake`.
+            deadline: `time.monotonic()` after which it is.
+
+        Raises:
+            Cancelled, DeadlineExceeded: it was given up first.
+        """
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        with self._changed:
+            if not self._changed.wait_for(lambda: place.running or cancelled(), left):
+                raise DeadlineExceeded(
+                    "timeout_s passed while the request waited for its turn. Allow more time, or "
+                    "try again when the server is less busy.",
+                    ahead=sum(not other.running for other in self._places),
+                )
+        if cancelled():
+            raise Cancelled("The request was cancelled while it waited for its turn.")
+
+    def wake(self) -> None:
+        """Have those that wait look whether they were cancelled."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def leave(self, place: Place) -> None:
+        """The request is done; the next in line may work."""
+        with self._changed:
+            self._places.remove(place)
+            running = sum(other.explains and other.running for other in self._places)
+            for other in self._places:
+                if running >= self._settings.max_running:
+                    break
+                if other.explains and not other.running:
+                    other.running = True
+                    running += 1
+            self._changed.notify_all()
+
+    def _check_memory(self, size: int, place: Place | None) -> None:
+        others = sum(other.held for other in self._places if other is not place)
+        own = size + (place.held if place is not None else 0)
+        # One alone is let in whatever it needs: waiting would not help it.
+        if others and others + own > self._settings.max_bytes:
+            raise self._full(
+                f"The other requests hold {others} bytes, and this one needs {own}, which together "
+                f"are over the {self._settings.max_bytes} that are allowed",
+                "memory",
+            )
+
+    def _full(self, why: str, reason: str) -> Overloaded:
+        seconds = self._settings.retry_after_s
+        return Overloaded(f"{why}. Try again in {seconds} s.", retry_after_s=seconds, reason=reason)

@@ -1,0 +1,47 @@
+"""Which threads and copies of a network serve requests, as the operator wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from videovisual.engine.device import Lane, Pass
+from videovisual.engine.engine import Engine
+from videovisual.engine.model_runner import ModelRunner
+from videovisual.engine.optimise.cuda_graphs import CudaCapture, Recorder
+from videovisual.server.settings import Settings
+from videovisual.zoo import Classifier
+
+GPU_BATCH = 16
+BACKGROUND = 19
+"""How far explanations step back for classifications on a processor, as `nice` counts."""
+
+
+def engine(
+    copies: Sequence[Classifier], settings: Settings, on_pass: Callable[[Pass], None]
+) -> Engine:
+    """On a processor a lane for classifications, which goes first, and others for explanations; on
+    a GPU one lane, whose steps mix them."""
+    gpu = copies[0].device.type == "cuda"
+    cores = torch.get_num_threads()
+    threads = settings.threads or max(1, cores // settings.lanes)
+    alone = settings.threads or cores
+    first = Lane(patient=False, threads=threads, alone=alone)
+    others = Lane(urgent=False, threads=threads, alone=alone, nice=BACKGROUND, idle=settings.idle)
+    lanes = [Lane()] if gpu else [first, *[others] * settings.lanes]
+    oracles = [oracle(each, settings) for each in copies]
+    return Engine(oracles, lanes, settings.step_s, on_pass)
+
+
+def oracle(classifier: Classifier, settings: Settings) -> ModelRunner:
+    """On a GPU several clips share a pass, and searches are recorded."""
+    device = classifier.device
+    gpu = device.type == "cuda"
+    return ModelRunner(
+        classifier.network,
+        device,
+        settings.batch or (GPU_BATCH if gpu else 1),
+        settings.precision,
+        Recorder(CudaCapture(device)) if gpu and settings.cuda_graphs else None,
+    )

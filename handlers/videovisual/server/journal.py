@@ -1,0 +1,44 @@
+"""One line of JSON a request for the log: what it was and how it went, never what was in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+from videovisual.utils.tracebacks import frames
+
+logger = logging.getLogger("videovisual.server.journal")
+
+
+def note(event: str, **facts: Any) -> None:
+    """Write one event down.
+
+    Args:
+        event: its name.
+        facts: JSON-ready; callers leave out clips, tokens and whatever else a client sent.
+    """
+    logger.info(_line(event, facts))
+
+
+def fault(event: str, **facts: Any) -> None:
+    """Write down an error that is being handled, with where it came from."""
+    kind, error, trace = sys.exc_info()
+    cause = error.__cause__ if error is not None else None
+    logger.error(
+        _line(
+            event,
+            facts
+            | {
+                "error": kind.__name__ if kind else None,
+                "message": str(error)[:500],
+                "cause": type(cause).__name__ if cause else None,
+                "trace": [*frames(trace), *getattr(error, "trace", [])],
+            },
+        )
+    )
+
+
+def _line(event: str, facts: dict[str, Any]) -> str:
+    return json.dumps({"event": event, **facts}, default=str)

@@ -1,0 +1,1 @@
+"""Small helpers that more than one room needs: one function or two a file."""

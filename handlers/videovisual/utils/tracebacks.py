@@ -1,0 +1,13 @@
+"""A traceback as short strings, for logs and errors."""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+
+
+def frames(trace: TracebackType | None) -> list[str]:
+    """A traceback in words, outermost call first."""
+    return [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
+    ]

@@ -1,0 +1,1 @@
+"""Published checkpoints and labels: fetched, verified, and read without running what they hold."""

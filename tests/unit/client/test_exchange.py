@@ -1,0 +1,227 @@
+"""Errors, retries and tokens, over real sockets, blocking and awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from tests.unit.client.server import Asked, Said, Stage, answer
+
+import videovisual_client
+from videovisual_client import AsyncClient, Client, Timeouts, errors, exchange
+
+Frames = npt.NDArray[np.uint8]
+Ask = Callable[..., videovisual_client.Explained]
+
+FULL = {"error": {"code": "overloaded", "message": "Full.", "detail": {"retry_after_s": 0.002}}}
+REFUSED = {"code": 400, "type": "InvalidKeyException", "message": "Token Authorization failed."}
+FINE = Said(answer().model_dump(mode="json"))
+
+
+@pytest.fixture(params=["Client", "AsyncClient"])
+def ask(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """One question, by either client."""
+    monkeypatch.setattr(exchange, "FIRST_PAUSE_S", 0.001)
+
+    def blocking(url: str, clip: Frames, given: dict[str, Any], **options: Any) -> Any:
+        with Client(url, **given) as client:
+            return client.explain(clip, model="i3d-motion", **options)
+
+    def awaited(url: str, clip: Frames, given: dict[str, Any], **options: Any) -> Any:
+        async def main() -> Any:
+            async with AsyncClient(url, **given) as client:
+                return await client.explain(clip, model="i3d-motion", **options)
+
+        return asyncio.run(main())
+
+    return blocking if request.param == "Client" else awaited
+
+
+def test_the_question_arrives_whole(stage: Stage, ask: Ask, clip: Frames) -> None:
+    result = ask(
+        stage.url, clip, {"token": "secret"}, method=["gradient", "rise"], evaluate=True, seed=None
+    )
+    (asked,) = stage.asked
+    assert asked.path == "/explanations/i3d-motion"
+    assert asked.token == "secret"
+    assert asked.field("method") == '["gradient", "rise"]'
+    assert asked.field("target") == "top1"
+    assert asked.field("evaluate") == "true"
+    assert asked.field("seed") is None
+    assert result.predictions[0].label == "ironing"
+    np.testing.assert_array_equal(result.saliency.map.ravel(), np.arange(8))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (422, {"error": {"code": "invalid_target", "message": "No."}}, errors.InvalidTarget),
+        (422, {"error": {"code": "unknown_method", "message": "No."}}, errors.UnknownMethod),
+        (422, {"error": {"code": "of_the_future", "message": "No."}}, errors.VideoVisualError),
+        (400, {"error": {"code": "malformed_clip", "message": "No."}}, errors.MalformedClip),
+        (504, {"error": {"code": "deadline_exceeded", "message": "No."}}, errors.DeadlineExceeded),
+        (499, {"error": {"code": "cancelled", "message": "No."}}, errors.Cancelled),
+        (500, {"error": {"code": "internal", "message": "No."}}, errors.ServerFailed),
+        (200, {"error": {"code": "internal", "message": "No."}}, errors.VideoVisualError),
+        (500, {"code": 500, "type": "InternalServerException"}, errors.ServerFailed),
+        (400, REFUSED, errors.AuthenticationFailed),
+        (404, {"code": 404, "type": "ModelNotFoundException"}, errors.UnknownModel),
+        (413, b"", errors.TooLarge),
+        (502, b"<html>", errors.ConnectionFailed),
+        (200, b"<html>", errors.ConnectionFailed),
+        (200, {"status": "Healthy"}, errors.ConnectionFailed),
+    ],
+)
+def test_every_failure_is_of_its_class_and_said_once(
+    stage: Stage, ask: Ask, clip: Frames, status: int, body: Any, kind: type[Exception]
+) -> None:
+    stage.play(Said(body, status))
+    with pytest.raises(kind) as raised:
+        ask(stage.url, clip, {"token": ""})
+    assert type(raised.value) is kind
+    # What may have been begun is never sent twice.
+    assert len(stage.asked) == 1
+
+
+def test_a_full_server_is_asked_again_when_it_says_so(stage: Stage, ask: Ask, clip: Frames) -> None:
+    stage.play(Said(FULL, 503), Said(FULL, 503), FINE)
+    assert ask(stage.url, clip, {"token": ""}).predictions
+    bodies = [asked.body.partition(b"\r\n\r\n")[2][:60] for asked in stage.asked]
+    assert len(bodies) == 3
+    assert len({asked.size for asked in stage.asked}) == 1
+
+
+def test_a_server_that_stays_full(stage: Stage, ask: Ask, clip: Frames) -> None:
+    stage.play(Said(FULL, 503, {"Retry-After": "0"}))
+    with pytest.raises(errors.Overloaded) as refused:
+        ask(stage.url, clip, {"token": "", "retries": 2})
+    assert len(stage.asked) == 3
+    assert refused.value.retry_after == 0
+
+
+def test_nobody_waits_beyond_the_deadline_or_a_minute(stage: Stage, ask: Ask, clip: Frames) -> None:
+    stage.play(Said(FULL, 503, {"Retry-After": "30"}))
+    with pytest.raises(errors.Overloaded) as refused:
+        ask(stage.url, clip, {"token": ""}, timeout_s=5)
+    assert refused.value.retry_after == 30
+    stage.play(Said(b"busy", 503, {"Retry-After": "61"}))
+    with pytest.raises(errors.Overloaded):
+        ask(stage.url, clip, {"token": ""})
+    assert len(stage.asked) == 2
+
+
+def test_a_server_that_is_not_there_is_tried_again(
+    ask: Ask, clip: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    real = exchange._pause
+    monkeypatch.setattr(
+        exchange, "_pause", lambda *given: pauses.append(real(*given)) or pauses[-1]
+    )
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(errors.ConnectionFailed, match="did not answer"):
+            ask(url, clip, {"token": "", "retries": 2})
+    assert len(pauses) == 3
+    assert pauses[0] < pauses[1] < pauses[2]
+
+
+def test_silence_is_a_timeout_of_its_phase_and_not_repeated(ask: Ask, clip: Frames) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(errors.TimedOut, match=r"read timeout of 0\.05 s") as late:
+            ask(url, clip, {"token": "", "timeouts": Timeouts(read=0.05)})
+        assert late.value.phase == "read"
+        connection, _ = silent.accept()
+        connection.close()
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+
+def test_a_late_deadline_prolongs_the_patience() -> None:
+    assert Timeouts(read=10).for_call(600)["read"] == 610
+    assert Timeouts(read=900).for_call(600)["read"] == 900
+    assert Timeouts(read=None).for_call(600)["read"] is None
+
+
+def key_file(folder: Path, inference: str, **more: Any) -> Path:
+    path = folder / "key_file.json"
+    path.write_text(json.dumps({"inference": {"key": inference}, **more}))
+    return path
+
+
+def wants(token: str) -> Callable[[Asked], Said]:
+    return lambda asked: FINE if asked.token == token else Said(REFUSED, 400)
+
+
+def test_a_key_file_that_was_written_anew_is_read_anew(
+    stage: Stage, ask: Ask, clip: Frames, tmp_path: Path
+) -> None:
+    path = key_file(tmp_path, "old")
+
+    def script(asked: Asked) -> Said:
+        key_file(tmp_path, "new")
+        return wants("new")(asked)
+
+    stage.script = script
+    assert ask(stage.url, clip, {"key_file": path}).predictions
+    assert [asked.token for asked in stage.asked] == ["old", "new"]
+
+
+@pytest.mark.parametrize("told", ["argument", "config"])
+def test_an_expired_token_is_renewed_with_the_api_key(
+    stage: Stage, ask: Ask, clip: Frames, tmp_path: Path, told: str
+) -> None:
+    path = key_file(tmp_path, "expired", API={"key": "master"})
+
+    def script(asked: Asked) -> Said:
+        if asked.path != "/token?type=inference":
+            return wants("fresh")(asked)
+        # As TorchServe does: the new token is in its file, and nothing in its answer.
+        key_file(tmp_path, "fresh", API={"key": "master"})
+        return Said(b"\n")
+
+    stage.script = script
+    given: dict[str, Any] = {"key_file": path}
+    if told == "argument":
+        given["management_url"] = stage.url + "/"
+    else:
+        config = tmp_path / "config.properties"
+        config.write_text(f"model_store=/x\nmanagement_address={stage.url}\n")
+    assert ask(stage.url, clip, given).predictions
+    assert [asked.token for asked in stage.asked] == ["expired", "master", "fresh"]
+
+
+@pytest.mark.parametrize("given", ["token", "key_file"])
+def test_a_token_that_cannot_be_renewed_is_refused_at_once(
+    stage: Stage, ask: Ask, clip: Frames, tmp_path: Path, given: str
+) -> None:
+    stage.script = wants("right")
+    value = "wrong" if given == "token" else key_file(tmp_path, "wrong", API={"key": "master"})
+    with pytest.raises(errors.AuthenticationFailed, match="key_file"):
+        ask(stage.url, clip, {given: value})
+    assert len(stage.asked) == 1
+
+
+def test_a_server_that_takes_no_new_token_either_is_not_asked_for_ever(
+    stage: Stage, ask: Ask, clip: Frames, tmp_path: Path
+) -> None:
+    path = key_file(tmp_path, "expired", API={"key": "master"})
+
+    def script(asked: Asked) -> Said:
+        key_file(tmp_path, f"fresh {len(stage.asked)}", API={"key": "master"})
+        return Said(b"\n") if "token" in asked.path else Said(REFUSED, 400)
+
+    stage.script = script
+    with pytest.raises(errors.AuthenticationFailed):
+        ask(stage.url, clip, {"key_file": path, "management_url": stage.url})
+    assert len(stage.asked) < 10

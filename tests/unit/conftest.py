@@ -1,0 +1,137 @@
+"""A web server on loopback that can do what web servers do to a download."""
+
+import dataclasses
+import functools
+import http.server
+import io
+import re
+import threading
+from argparse import Namespace
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+
+from videovisual import zoo
+from videovisual.zoo.weights_io import http as downloading
+
+VERBS = "verb_id,class_key,verbs\n0,take,['take']\n1,put,['put']\n2,open,['open']\n"
+NOUNS = "noun_id,class_key,nouns\n0,pan,\"['pan', 'wok']\"\n1,tap,['tap']\n"
+
+
+@dataclass
+class Site:
+    """What the server serves, and how badly.
+
+    Attributes:
+        files: content by path.
+        etag: edition that it names; None names none.
+        ranges: whether it heeds `Range`.
+        cuts: after so many bytes of the body the connection is closed, one entry an answer.
+        busy: this many answers are `503` first.
+        requests: `(path, Range header or None, status)` of each answer.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    etag: str | None = '"one"'
+    ranges: bool = True
+    cuts: list[int] = field(default_factory=list)
+    busy: int = 0
+    requests: list[tuple[str, str | None, int]] = field(default_factory=list)
+    url: str = ""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def __init__(self, site, *arguments):
+        self.site = site
+        super().__init__(*arguments)
+
+    def do_GET(self):
+        site, asked = self.site, self.headers.get("Range")
+        content = site.files.get(self.path)
+        if content is None:
+            return self.answer(404, b"", {})
+        if site.busy:
+            site.busy -= 1
+            return self.answer(503, b"", {})
+        head = {"ETag": site.etag} if site.etag else {}
+        same = self.headers.get("If-Range") in (None, site.etag)
+        if asked and site.ranges and same:
+            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+            if start >= len(content):
+                return self.answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+            head["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            return self.answer(206, content[start:], head)
+        return self.answer(200, content, head)
+
+    def answer(self, status, body, head):
+        self.site.requests.append((self.path, self.headers.get("Range"), status))
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **head}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        cut = self.site.cuts.pop(0) if body and self.site.cuts else len(body)
+        self.wfile.write(body[:cut])
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def site(monkeypatch):
+    monkeypatch.setattr(downloading, "BACKOFF_S", 0)
+    made = Site()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, made))
+    made.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """The EPIC-Kitchens cards at a small size, and no others."""
+
+    def small(kind, count):
+        return dataclasses.replace(
+            zoo.card(f"tsm-epic55-{kind}"),
+            labels=tuple(f"{kind} {index}" for index in range(count)),
+            options={"head": f"fc_{kind}", "width": 8, "blocks": (1, 1, 1, 1)},
+        )
+
+    made = {card.name: card for card in (small("verb", 3), small("noun", 2))}
+    for place in ("videovisual.zoo.registry.cards", "videovisual.zoo.cards"):
+        monkeypatch.setattr(place, lambda: made)
+    return made
+
+
+@pytest.fixture
+def card(cards):
+    """The verbs'."""
+    return cards["tsm-epic55-verb"]
+
+
+@pytest.fixture
+def published(card, site, monkeypatch):
+    """A stand-in checkpoint as the authors publish theirs, and the labels, on a web server."""
+    torch.manual_seed(0)
+    state = {}
+    for key, tensor in zoo.build(card).state_dict().items():
+        flat = tensor.squeeze(2) if tensor.ndim == 5 else tensor
+        base = f"base_model.{key.replace('.conv1.', '.conv1.net.')}"
+        state[f"module.{key.replace('fc', 'fc_verb') if 'fc' in key else base}"] = flat
+    state |= {"module.fc_noun.weight": torch.zeros(2, 256), "module.fc_noun.bias": torch.zeros(2)}
+    content = {"state_dict": state, "segment_count": 8, "args": Namespace(arch="resnet50")}
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=False)
+    site.files = {
+        "/tsm.pth.tar": buffer.getvalue(),
+        "/verbs.csv": VERBS.encode(),
+        "/nouns.csv": NOUNS.encode(),
+    }
+    sources = {f"tsm-epic55-{kind}": f"{site.url}/{kind}s.csv" for kind in ("verb", "noun")}
+    monkeypatch.setattr("videovisual.zoo.weights_io.labels.SOURCES", sources)
+    return f"{site.url}/tsm.pth.tar"

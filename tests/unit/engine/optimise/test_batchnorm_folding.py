@@ -1,0 +1,185 @@
+"""A folded network is the same network, and only what can be folded is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from videovisual import zoo
+from videovisual.engine.model_runner import ModelRunner
+from videovisual.engine.optimise.batchnorm_folding import find_pairs, folded
+from videovisual.engine.probe import Objective, Probe, Reading
+from videovisual.zoo import Classifier
+
+
+def settled(norm: nn.BatchNorm3d) -> nn.BatchNorm3d:
+    """A normalisation that does something."""
+    generator = torch.Generator().manual_seed(norm.num_features)
+    for tensor in norm.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+    return norm
+
+
+class Crossed(nn.Module):
+    """Convolutions of which only `plain`, `biased` and `bare` are followed by nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = nn.Conv3d(3, 4, 3, padding=1, bias=False)
+        self.plain_norm = settled(nn.BatchNorm3d(4))
+        self.biased = nn.Conv3d(4, 4, 1)
+        self.biased_norm = settled(nn.BatchNorm3d(4, eps=0.1))
+        self.bare = nn.Conv3d(4, 4, 1)
+        self.bare_norm = settled(nn.BatchNorm3d(4, affine=False))
+        self.taken_twice = nn.Conv3d(4, 4, 1)
+        self.taken_norm = settled(nn.BatchNorm3d(4))
+        self.run_twice = nn.Conv3d(4, 4, 1)
+        self.first_norm = settled(nn.BatchNorm3d(4))
+        self.shared_norm = settled(nn.BatchNorm3d(4))
+        self.own = nn.Conv3d(4, 4, 1)
+        self.of_the_batch = nn.Conv3d(4, 4, 1)
+        self.batch_norm = nn.BatchNorm3d(4, track_running_stats=False)
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        x = self.plain_norm(self.plain(clips)).relu()
+        x = self.bare_norm(self.bare(self.biased_norm(self.biased(x)).relu()))
+        taken = self.taken_twice(x)
+        x = self.taken_norm(taken) + taken
+        x = self.shared_norm(self.run_twice(self.first_norm(self.run_twice(x))))
+        x = self.shared_norm(self.own(x))
+        return self.batch_norm(self.of_the_batch(x)).mean(dim=(2, 3, 4))
+
+
+@pytest.fixture(params=[name for name in zoo.cards() if name.endswith("-motion")])
+def motion_model(request: pytest.FixtureRequest) -> Classifier:
+    return zoo.load(request.param)
+
+
+@pytest.fixture
+def crossed() -> nn.Module:
+    torch.manual_seed(0)
+    return Crossed().eval().requires_grad_(False)
+
+
+def gradient(network: nn.Module, clips: torch.Tensor) -> torch.Tensor:
+    leaf = clips.clone().requires_grad_()
+    found: torch.Tensor = torch.autograd.grad(network(leaf)[:, 1].sum(), leaf)[0]
+    return found
+
+
+def test_only_what_serves_nothing_else_is_folded(crossed: nn.Module) -> None:
+    assert find_pairs(crossed, torch.randn(1, 3, 4, 8, 8)) == {
+        "plain": "plain_norm",
+        "biased": "biased_norm",
+        "bare": "bare_norm",
+    }
+    assert not any(module._forward_hooks for module in crossed.modules())
+
+
+def test_outputs_and_gradients_are_the_networks(crossed: nn.Module) -> None:
+    clips = torch.randn(2, 3, 4, 8, 8)
+    quick = folded(crossed, clips[:1]).network
+    assert sum(isinstance(module, nn.Identity) for module in quick.modules()) == 3
+    torch.testing.assert_close(quick(clips), crossed(clips), rtol=1e-5, atol=1e-5)
+    slopes = (gradient(each, clips) for each in (quick, crossed))
+    torch.testing.assert_close(*slopes, rtol=1e-4, atol=1e-6)
+
+
+def test_a_module_of_two_names_is_folded_under_both() -> None:
+    network = nn.ModuleDict({"conv": nn.Conv3d(3, 4, 1), "norm": settled(nn.BatchNorm3d(4))})
+    network["same"] = network["conv"]
+
+    class Aliased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = network
+
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            features: torch.Tensor = self.parts["norm"](self.parts["same"](clips))
+            return features.mean(dim=(2, 3, 4))
+
+    aliased = Aliased().eval().requires_grad_(False)
+    clips = torch.randn(1, 3, 4, 8, 8)
+    torch.testing.assert_close(folded(aliased, clips).network(clips), aliased(clips))
+
+
+def test_every_normalisation_of_a_model_is_folded(motion_model: Classifier) -> None:
+    network = motion_model.network
+    spec = motion_model.card.input
+    clip = torch.randn(1, 3, 8, spec.crop, spec.crop)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
+    assert len(find_pairs(network, clip)) == len(norms)
+
+
+def test_quick_gradients_are_the_exact_ones_but_for_rounding(motion_model: Classifier) -> None:
+    spec = motion_model.card.input
+    oracle = ModelRunner(motion_model.network, "cpu")
+    clip = torch.randn(1, 3, 8, spec.crop, spec.crop)
+    exact, quick = (
+        oracle.evaluate(
+            Probe(clip, torch.tensor([2]), Objective.LOG_PROBABILITY, gradient=True, quick=quick)
+        )
+        for quick in (False, True)
+    )
+    assert exact.gradient is not None
+    assert quick.gradient is not None
+    torch.testing.assert_close(quick.logits, exact.logits, rtol=1e-4, atol=1e-4)
+    off = (quick.gradient - exact.gradient).norm() / exact.gradient.norm()
+    assert 0 < off < 0.1
+
+
+def test_a_folded_network_can_be_differentiated_after_inference(crossed: nn.Module) -> None:
+    clips = torch.randn(1, 3, 4, 8, 8)
+    with torch.inference_mode():
+        quick = folded(crossed, clips).network
+    assert gradient(quick, clips).abs().sum() > 0
+
+
+def layer_of(network: nn.Module, layer: str, prepared: bool) -> Reading:
+    torch.manual_seed(0)
+    clips = torch.randn(1, 3, 16, 64, 64)
+    oracle = ModelRunner(network, "cpu")
+    if prepared:
+        oracle.prepare(clips[0])
+    return oracle.evaluate(Probe(clips, torch.tensor([2]), layer=layer))
+
+
+def off(one: torch.Tensor | None, other: torch.Tensor | None) -> float:
+    assert one is not None
+    assert other is not None
+    return float((one - other).norm() / other.norm())
+
+
+def test_layers_are_read_from_a_network_that_is_folded_below_them(
+    motion_model: Classifier,
+) -> None:
+    """Also where some was folded above, which would turn rectifiers: by rounding alone."""
+    layer = motion_model.card.cam_layer
+    for each in (layer, layer.replace("mixed_4f", "mixed_4b").replace("layer4", "layer2")):
+        theirs, ours = (
+            layer_of(motion_model.network, each, prepared) for prepared in (False, True)
+        )
+        assert 0 < off(ours.logits, theirs.logits) < 1e-5
+        assert off(ours.activation, theirs.activation) < 1e-5
+        assert off(ours.activation_gradient, theirs.activation_gradient) < 1e-4
+
+
+def test_above_a_layer_nothing_is_folded() -> None:
+    network = zoo.load("r3d-motion").network
+    until = folded(network, torch.randn(1, 3, 16, 64, 64)).until("layer2", network)
+    assert until is not None
+    kinds = {
+        name: {type(module) for module in getattr(until, name).modules()}
+        for name in ("stem", "layer1", "layer2", "layer3", "layer4")
+    }
+    has = {name: nn.BatchNorm3d in found for name, found in kinds.items()}
+    assert has == {name: name in ("layer3", "layer4") for name in has}
+
+
+@pytest.mark.parametrize("layer", ["layer4.1.conv2.0", "layer4.1.relu"])
+def test_a_layer_whose_normalisation_is_beyond_is_read_from_the_exact_network(layer: str) -> None:
+    network = zoo.load("r3d-motion").network
+    theirs, ours = (layer_of(network, layer, prepared) for prepared in (False, True))
+    assert torch.equal(ours.logits, theirs.logits)

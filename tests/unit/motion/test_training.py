@@ -1,0 +1,163 @@
+"""Training: its schedule, its checkpoints, and what it measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from videovisual import motion, zoo
+from videovisual.errors import InvalidParameter
+from videovisual.motion import training
+from videovisual.motion.training import Progress, Recipe, train
+
+SHORT = Recipe(steps=4, batch=4)
+
+
+class Interruption(Exception):
+    pass
+
+
+def interrupt_after(step: int) -> Callable[[Progress], None]:
+    def show(progress: Progress) -> None:
+        if progress.step == step:
+            raise Interruption
+
+    return show
+
+
+def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing() -> None:
+    recipe = Recipe(steps=100, learning_rate=1.0)
+    rates = [recipe.rate(step) for step in range(100)]
+    assert max(rates) == rates[10] == pytest.approx(1.0, abs=0.01)
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] < 0.001
+
+
+def test_the_world_wakes_in_the_middle_of_the_training() -> None:
+    recipe = Recipe(steps=100, calm=0.2, restless=0.6)
+    unrest = [recipe.unrest(step) for step in (0, 20, 40, 60, 99)]
+    assert unrest == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_an_interrupted_training_ends_like_one_in_one_go(tmp_path: Path) -> None:
+    whole = train("tsm-motion", out=tmp_path / "whole", recipe=SHORT, held_out=range(4))
+    with pytest.raises(Interruption):
+        train(
+            "tsm-motion",
+            out=tmp_path / "cut",
+            recipe=SHORT,
+            checkpoint_every=2,
+            progress=interrupt_after(3),
+        )
+    seen: list[Progress] = []
+    resumed = train(
+        "tsm-motion", out=tmp_path / "cut", recipe=SHORT, held_out=range(4), progress=seen.append
+    )
+    assert [progress.step for progress in seen] == [3, 4]
+    assert resumed.sha256 == whole.sha256
+    assert resumed.accuracy == whole.accuracy
+
+
+def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
+    first, second = (
+        train("tsm-motion", out=tmp_path, seed=seed, recipe=SHORT, resume=False, held_out=[0])
+        for seed in (1, 2)
+    )
+    assert first.sha256 != second.sha256
+
+
+def test_the_file_holds_the_cards_network(tmp_path: Path) -> None:
+    report = train("i3d-motion", out=tmp_path, recipe=Recipe(steps=1, batch=2), held_out=[0])
+    assert report.weights == tmp_path / "i3d-motion.safetensors"
+    assert report.size == report.weights.stat().st_size
+    card = zoo.card("i3d-motion")
+    zoo.build(card).load_state_dict(load_file(report.weights))
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    train("tsm-motion", out=tmp_path, recipe=SHORT, held_out=[0])
+    with pytest.raises(InvalidParameter, match="another training"):
+        train("tsm-motion", out=tmp_path, recipe=SHORT, seed=1, held_out=[0])
+
+
+def test_only_the_small_models_are_trained(tmp_path: Path) -> None:
+    with pytest.raises(InvalidParameter, match="r3d-motion"):
+        train("r3d-kinetics400", out=tmp_path)
+
+
+def test_prepare_is_the_cards_own_transform() -> None:
+    card = zoo.card("tsm-motion")
+    clips = motion.batch([3, 4]).frames
+    classifier = zoo.Classifier(card, nn.Flatten(), "")
+    for clip, prepared in zip(clips, training.prepare(card.input, clips), strict=True):
+        assert torch.equal(prepared, classifier.prepare(clip[1::2]))
+
+
+class ModelRunner(nn.Module):
+    """Knows the clips that it may be asked about, and answers others with the last class."""
+
+    def __init__(self, spec: zoo.InputSpec, indices: range) -> None:
+        super().__init__()
+        clips, self.labels, _ = motion.batch(indices)
+        self.known = training.prepare(spec, clips)
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros(len(clips), len(motion.LABELS))
+        logits[:, -1] = 1
+        for row, clip in zip(logits, clips, strict=True):
+            for known, label in zip(self.known, self.labels, strict=True):
+                if torch.equal(clip, known):
+                    row[int(label)] = 2
+        return logits
+
+
+def test_accuracy_counts_the_clips_that_are_given() -> None:
+    spec = zoo.card("r3d-motion").input
+    oracle = ModelRunner(spec, range(10))
+    assert training.accuracy(oracle, spec, range(10)) == 1
+    assert training.accuracy(oracle, spec, range(20)) == pytest.approx(11 / 20)
+    for change in (motion.shuffled, training.middle):
+        assert training.accuracy(oracle, spec, range(10), change=change) == pytest.approx(1 / 10)
+
+
+def test_middle_is_one_frame() -> None:
+    frames = motion.sample(0).frames
+    assert (training.middle(frames, 0) == frames[8]).all()
+    assert np.ptp(training.middle(frames, 0), axis=0).max() == 0
+
+
+def test_clips_run_backwards_show_the_opposite_motion() -> None:
+    drawn = motion.batch(range(20))
+    both = training.both_ways(drawn)
+    np.testing.assert_array_equal(both.frames[20:], drawn.frames[:, ::-1])
+    np.testing.assert_array_equal(both.evidence[20:], drawn.evidence[:, ::-1])
+    names = [motion.LABELS[label] for label in both.labels]
+    assert {(names[index], names[20 + index]) for index in range(10)} >= {
+        ("moves left", "moves right"),
+        ("circles clockwise", "circles counter-clockwise"),
+        ("spins counter-clockwise", "spins clockwise"),
+        ("grows", "shrinks"),
+    }
+
+
+def test_what_ships_knows_clips_that_run_backwards() -> None:
+    model = zoo.load("r3d-motion")
+    both = training.both_ways(motion.batch(range(20)))
+    answers = model.logits(training.prepare(model.card.input, both.frames)).argmax(dim=1)
+    assert (answers.numpy() == both.labels).mean() >= 0.95
+
+
+def test_the_local_loss_draws_places_to_their_class(tmp_path: Path) -> None:
+    recipes = [Recipe(steps=6, batch=4, local=local) for local in (0.0, 1.0)]
+    plain, local = (
+        train("mc3-motion", out=tmp_path / str(number), recipe=recipe, held_out=range(2))
+        for number, recipe in enumerate(recipes)
+    )
+    assert plain.sha256 != local.sha256

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.render.made import answer, saliency
+
+from videovisual.protocol.caveats import doubts
+
+
+def found(faithfulness: dict[str, float | None] | None = None, **facts: Any) -> list[str]:
+    (explanation,) = answer(saliency(**facts)).explanations
+    return list(doubts(explanation.model_copy(update={"faithfulness": faithfulness})))
+
+
+def mask(**facts: Any) -> dict[str, Any]:
+    return {"probability_clip": 0.9, "areas": [{"area": 0.1, "achieved_area": 0.1, **facts}]}
+
+
+def test_a_sound_map_raises_no_doubt() -> None:
+    kept = {"soft": 0.85, "hard": 0.8}
+    lost = {"soft": 0.05, "hard": 0.1}
+    assert found() == []
+    assert found(relative_delta=0.04, partial=False, converged=True) == []
+    assert found(**mask(probability_preserve=kept, probability_delete=lost)) == []
+    assert found({"insertion": 0.6, "deletion": 0.2, "relative_delta": None}) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"partial": True}, "Partial"),
+        ({"converged": False, "iterations": 60}, "Not converged: after 60"),
+        ({"converged": False, "steps": 810, "relative_delta": 0.02}, "after 810 steps the points"),
+        ({"relative_delta": 0.123}, "miss the rise of the logit by 12%"),
+        (mask(achieved_area=0.05), "shows 5.0% of the clip, and 10.0%"),
+        (mask(probability_preserve={"soft": 0.2, "hard": 0.2}), "Target not kept"),
+        (mask(probability_preserve={"soft": 0.8, "hard": 0.1}), "keeps 10% of the target"),
+        (mask(probability_delete={"soft": 0.8, "hard": 0.8}), "Target not lost"),
+        (mask(probability_delete={"soft": 0.1, "hard": 0.8}), "half-hidden"),
+    ],
+)
+def test_each_failed_check_is_told(facts: dict[str, Any], says: str) -> None:
+    (text,) = found(**facts)
+    assert says in text
+
+
+def test_a_class_that_the_model_does_not_see_is_told() -> None:
+    (explanation,) = answer(saliency()).explanations
+    unlikely = explanation.target.model_copy(update={"probability": 0.003})
+    (text,) = doubts(explanation.model_copy(update={"target": unlikely}))
+    assert "the model gives this class 0.3% only" in text
+
+
+def test_a_map_that_the_network_contradicts_is_told() -> None:
+    (text,) = found({"insertion": 0.3, "deletion": 0.7})
+    assert "Not faithful" in text
+    assert found({"insertion": 0.01, "deletion": 0.02}) == []

@@ -1,0 +1,40 @@
+"""What is sent of an answer, piece by piece."""
+
+from __future__ import annotations
+
+import json
+
+from videovisual.server.reply import JSON, Reply
+from videovisual.server.request_state import PART_BYTES, RequestState
+
+
+def parts(ticket: RequestState) -> list[bytes]:
+    found = []
+    while not ticket.is_sent:
+        found.append(ticket.take_lines())
+    return found
+
+
+def test_no_part_is_larger_than_a_server_takes() -> None:
+    body = json.dumps({"map": "x" * (2 * PART_BYTES)}).encode()
+    begun = RequestState("1", lambda: None)
+    begun.finish(Reply(200, JSON, body))
+    assert [len(part) for part in parts(begun)] == [PART_BYTES, PART_BYTES, len(body) % PART_BYTES]
+
+    streamed = RequestState("2", lambda: None)
+    streamed.start_stream(3)
+    streamed.finish(Reply(200, JSON, body))
+    sent = parts(streamed)
+    assert max(len(part) for part in sent) == PART_BYTES
+    accepted, result, done = (json.loads(line) for line in b"".join(sent).splitlines())
+    assert accepted == {"event": "accepted", "job": "2", "queue": 3}
+    assert result["answer"] == json.loads(body)
+    assert done == {"event": "done"}
+
+
+def test_nothing_is_sent_twice() -> None:
+    ticket = RequestState("1", lambda: None)
+    ticket.start_stream(0)
+    assert ticket.take_lines()
+    assert ticket.take_lines() == b""
+    assert not ticket.is_sent
