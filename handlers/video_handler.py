@@ -1,8 +1,8 @@
 """TorchServe's entry point: the only file of the server that knows TorchServe.
 
-TorchServe 0.12 runs this with `continuousBatching: true` and one worker a model: `handle` is
-called again and again with every active request, and answers each with nothing yet, a part of
-its reply, or the end of it.
+TorchServe 0.12 runs this with `continuousBatching: true` and one worker a model. It calls `handle`
+again and again with every active request. Each round answers a request with nothing yet, with a
+part of its reply, or with the end of it.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from videovisual.server.request import Request as IncomingRequest
 from videovisual.server.settings import Settings
 
 WAIT_S = 0.002
-"""So long a round waits for news; TorchServe hands in new requests only between two rounds."""
+"""How long one round waits for a change. TorchServe passes new requests only between two rounds."""
 
 CALM_WAIT_S = 0.02
 CALM_S = 1.0
-"""And so long after so many seconds without a new request: each round takes time that the
-explanations under way could have."""
+"""Longer wait when no request came for CALM_S: every round takes CPU from running explanations."""
 
 YOUNG_S = 0.05
-"""So long after a request came it is likely to be answered at once, and a round waits for that: an
-answer that comes between two rounds has to wait for the next."""
+"""A round waits until the newest request is this old, because most classifications are ready by
+then; an answer that comes between two rounds has to wait for the next one."""
 
 SWITCH_S = 0.0005
-"""So long Python lets one thread go on while others wait; by default ten times as long, which a
-classification would feel wherever an explanation is in Python."""
+"""Python's thread switch interval. Its default is ten times as long, which delays a classification
+whenever an explanation runs Python code."""
 
 HOLD_S = 2.0
-"""So long a request is left without any answer, so that its status can still tell the truth."""
+"""How long a request is left without any answer, so that its status is still open for an error."""
 
 JOB_HEADER = "X-VideoVisual-Job"
 CHORES_S = 1.0
 TIDY_S = 20.0
 LOST_S = 5.0
-"""TorchServe calls all the time while there are requests; after such a silence all have left."""
+"""TorchServe calls `handle` all the time while it has requests. After this long without a call, all
+clients have left."""
 
 PHRASES = {
     200: "OK",
@@ -71,12 +71,12 @@ class VideoHandler:
     def __init__(self) -> None:
         self._open: dict[str, request_state.RequestState] = {}
         self._begun: set[str] = set()
-        self._news: int | None = None
+        self._changes: int | None = None
         self._called = self._newest = time.monotonic()
 
     def initialize(self, context: Any) -> None:
         """Load the archive that TorchServe unpacked, and warm it up."""
-        _quieten()
+        _filter_logs()
         sys.setswitchinterval(SWITCH_S)
         folder = Path(context.system_properties["model_dir"])
         devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
@@ -90,7 +90,7 @@ class VideoHandler:
 
     def handle(self, data: list[Mapping[str, Any]], context: Any) -> list[bytes]:
         """One round of TorchServe's loop over all active requests."""
-        # Before its requests are open, or they would be taken for those of the last silence.
+        # Set before its requests are open: `_cancel_lost` would take them for lost ones.
         self._called = time.monotonic()
         numbers = [context.get_request_id(index) for index in range(len(data))]
         if len(data) == 1 and context.get_request_header(0, "describe") == "True":
@@ -103,27 +103,29 @@ class VideoHandler:
                 self._open[number] = self._service.submit(request, number)
                 self._newest = time.monotonic()
         answered = any(self._open[number].reply is not None for number in numbers)
-        self._news = self._service.wait(0.0 if answered else self._patience(numbers), self._news)
+        self._changes = self._service.wait(
+            0.0 if answered else self._round_s(numbers), self._changes
+        )
 
         bodies: list[bytes] = []
         criteria: list[Callable[[Any], bool | None]] = []
         for index, number in enumerate(numbers):
             body, last = self._part(context, index, number)
             bodies.append(body)
-            criteria.append(_verdict(last))
+            criteria.append(_criterion(last))
         context.stopping_criteria = criteria
         self._called = time.monotonic()
         return bodies
 
-    def _patience(self, numbers: Sequence[str]) -> float:
-        """Seconds that a round may wait for news."""
+    def _round_s(self, numbers: Sequence[str]) -> float:
+        """How long a round may wait for a change, in seconds."""
         now = time.monotonic()
         youngest = max((self._open[number].issued for number in numbers), default=0.0)
         wait = CALM_WAIT_S if now - self._newest > CALM_S else WAIT_S
         return max(wait, youngest + YOUNG_S - now)
 
     def _part(self, context: Any, index: int, number: str) -> tuple[bytes, bool | None]:
-        """What to send now, and TorchServe's word for whether it is a part, the last, or all."""
+        """What to send now; False for a part, True for the last part, None for a whole reply."""
         current = self._open[number]
         reply = current.reply
         begun = number in self._begun
@@ -148,10 +150,10 @@ class VideoHandler:
     def _describe(self, context: Any, number: str) -> bytes:
         """The model's card, for the management address's `?customized=true`.
 
-        TorchServe 0.12 goes on asking for it and serves this model no more, whatever is answered;
-        only its own restart ends that.
+        TorchServe 0.12 then repeats the request for ever and serves the model no more, whatever is
+        answered. Only a restart of TorchServe ends that.
         """
-        context.stopping_criteria = [_verdict(True)]
+        context.stopping_criteria = [_criterion(True)]
         context.set_response_content_type(0, request_state.JSON)
         return json.dumps(self._service.classifier.card.to_json()).encode()
 
@@ -160,35 +162,35 @@ class VideoHandler:
         return self._open.pop(number)
 
     def _chores(self) -> None:
-        """What has to be done though nobody asks: tell the metrics, and miss those who left."""
+        """Background work: report metrics, trim memory, cancel requests whose clients have left."""
         tidied = time.monotonic()
         while True:
             time.sleep(CHORES_S)
             if time.monotonic() - tidied > TIDY_S and self._called > tidied:
                 tidied = time.monotonic()
                 trim_memory()
-            self._miss_lost()
+            self._cancel_lost()
             self._service.measure()
             for sample in self._counts.drain():
                 self._metrics[sample.metric].add_or_update(sample.value, list(sample.labels))
 
-    def _miss_lost(self) -> None:
-        """Cancel what is open after a silence.
+    def _cancel_lost(self) -> None:
+        """Cancel all open requests when TorchServe has not called for LOST_S.
 
-        What is open is looked at first: a request that comes meanwhile ends the silence.
+        Open requests are read first, since a request that comes meanwhile must survive.
         """
-        tickets = list(self._open.values())
+        states = list(self._open.values())
         if time.monotonic() - self._called > LOST_S:
-            for lost in tickets:
-                lost.cancel()
+            for state in states:
+                state.cancel()
 
 
-def _verdict(last: bool | None) -> Callable[[Any], bool | None]:
+def _criterion(last: bool | None) -> Callable[[Any], bool | None]:
     return lambda _body: last
 
 
 def _declared(cache: Any) -> dict[Metric, Any]:
-    """Our metrics, made known to TorchServe, which shows them at its metrics address."""
+    """Our metrics, registered with TorchServe, which serves them at its metrics address."""
     from ts.metrics.metric_type_enum import MetricTypes  # noqa: PLC0415
 
     return {
@@ -202,8 +204,8 @@ def _declared(cache: Any) -> dict[Metric, Any]:
     }
 
 
-def _quieten() -> None:
-    """Drop the lines that TorchServe would log for each of a hundred rounds a second."""
+def _filter_logs() -> None:
+    """Drop the lines that TorchServe logs for each round, a hundred a second."""
     for name, noise in (
         ("ts.metrics.caching_metric", "PredictionTime"),
         ("root", "Backend received inference"),
@@ -220,7 +222,7 @@ def _head(
     content_type: str,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """What goes before the first bytes; a header that is not a string would kill the worker."""
+    """Set the response's headers; one that is not a string would kill the worker."""
     context.set_response_content_type(index, content_type)
     for name, value in {JOB_HEADER: number, **(headers or {})}.items():
         context.set_response_header(index, name, str(value))

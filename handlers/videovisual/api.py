@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from videovisual.attribution import catalogue
-from videovisual.engine.engine import run
-from videovisual.engine.model_runner import ModelRunner
-from videovisual.engine.probe import Classification, classification
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter
-from videovisual.pipeline import multiview
-from videovisual.pipeline.explainer import Explainer
-from videovisual.pipeline.prediction import predictions, resolve_target
-from videovisual.pipeline.preprocessing import ClipLike, open_source, read
+from videovisual.pipeline.executor import Executor
+from videovisual.pipeline.pipeline import run_plan
+from videovisual.pipeline.plan import Plan, check_one_window
+from videovisual.pipeline.preprocessing import ClipLike
 from videovisual.protocol import OF_EXPLANATIONS, Answer, split_options
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity
@@ -30,43 +25,33 @@ def classify(
     on_progress: Callable[[Progress], None] | None = None,
     **options: Any,
 ) -> Answer:
-    """Classify a clip, without a server.
+    """Classify a clip.
 
     Args:
         model: a classifier, or a model's name.
         clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         on_progress: called before each window of several.
-        options: `top_k`, how many classes to list; `views`, so many windows, evenly spread, whose
-            scores are averaged as the model's paper does; `timeline`, every second by itself too;
-            `frames` of a window; `start_s` and `end_s`, the part of the clip to look at.
+        options: `top_k`, how many classes to list, 1 to 1000; `views`, how many windows, 1 to 30,
+            evenly spread, whose scores are averaged as the model's paper does; `timeline`, true to
+            classify every second by itself too; `frames` of a window; `start_s` and `end_s`, the
+            part of the clip that is looked at, in seconds.
 
     Returns:
         The answer that a server gives.
 
     Raises:
-        VideoVisualError: one of `videovisual.errors`, saying what to change.
+        VideoVisualError: one of `videovisual.errors`; the message says what to change.
     """
     chosen, rest = split_options(options)
-    multiview.check(chosen, explains=bool(chosen.method))
+    if chosen.method:
+        check_one_window(chosen)
     for name in options:
         if name in rest or name in ("method", *OF_EXPLANATIONS):
             raise InvalidParameter(f"A classification has no option {name!r}.", parameter=name)
     classifier = load(model) if isinstance(model, str) else model
-    oracle = ModelRunner(classifier.network, classifier.device)
-
-    def evaluate(work: Classification) -> torch.Tensor:
-        return run(oracle, work, on_progress)
-
-    if multiview.wanted(chosen):
-        return multiview.survey(classifier, open_source(clip), chosen, evaluate)
-    prepared = read(classifier, clip, chosen)
-    logits = evaluate(classification(prepared.clip[None]))[0]
-    return Answer(
-        model=classifier.card.name,
-        predictions=predictions(classifier.card, logits, chosen.top_k),
-        clip=dict(prepared.facts),
-    )
+    plan = Plan.of(classifier, chosen, {})
+    return run_plan(plan, lambda: clip, Executor(classifier, on_progress)).answer
 
 
 def explain(
@@ -77,13 +62,17 @@ def explain(
     *,
     seed: int = 0,
     polarity: Polarity = "both",
+    frames: int | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     **parameters: Any,
 ) -> Saliency:
-    """Explain one clip, without a server.
+    """Explain the classification of a clip.
 
     Args:
-        model: a classifier, or a model's name.
+        model: a classifier, or a model's name. A classifier's network is optimised at the first
+            call and kept for the next ones.
         clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         method: an attribution method's name.
@@ -91,6 +80,9 @@ def explain(
         seed: of all randomness; the same seed gives the same map.
         polarity: of a signed map the `positive` or the `negative` side, each unsigned, or `both`,
             the map as it is.
+        frames: how many frames the model sees; the model's own number by default.
+        start_s: where the part of the clip that is looked at starts, in seconds.
+        end_s: where that part ends, in seconds.
         on_progress: called before each step.
         parameters: the method's own.
 
@@ -98,12 +90,20 @@ def explain(
         The saliency; its map is float32 [T, H, W] over the model's crop.
 
     Raises:
-        VideoVisualError: one of `videovisual.errors`, saying what to change.
+        VideoVisualError: one of `videovisual.errors`; the message says what to change.
     """
+    options, _ = split_options(
+        {
+            "method": (method,),
+            "target": (target,),
+            "seed": seed,
+            "polarity": polarity,
+            "frames": frames,
+            "start_s": start_s,
+            "end_s": end_s,
+        }
+    )
     classifier = load(model) if isinstance(model, str) else model
-    explainer = Explainer.of(classifier, method, parameters, seed=seed, polarity=polarity)
-    prepared = read(classifier, clip)
-    oracle = ModelRunner(classifier.network, classifier.device)
-    logits = run(oracle, classification(prepared.clip[None]))[0]
-    index = resolve_target(classifier.card, target, logits)
-    return run(oracle, explainer.attribute(prepared, index), on_progress)
+    plan = Plan.of(classifier, options, parameters)
+    (saliency,) = run_plan(plan, lambda: clip, Executor(classifier, on_progress)).saliencies
+    return saliency

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from videovisual.utils.npz import npy, npy_json, write_npz
 from videovisual.utils.polarity import Polarity, check_polarity
 
 Map = npt.NDArray[np.float32]
@@ -67,16 +68,15 @@ class Saliency:
 
     def to_npz(self) -> bytes:
         """Maps, diagnostics and provenance as an npz; the same saliency gives the same bytes."""
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {
-            "map": self.map,
-            "signed": np.array(self.signed),
-            "diagnostics": _text(self.diagnostics),
-            "provenance": _text(self.provenance),
-            **({} if self.signed_map is None else {"signed_map": self.signed_map}),
+        arrays = {
+            "map": _npy(self.map),
+            "signed": npy("|b1", (), bytes([self.signed])),
+            "diagnostics": npy_json(dict(self.diagnostics)),
+            "provenance": npy_json(dict(self.provenance)),
         }
-        np.savez_compressed(buffer, **arrays)
-        return buffer.getvalue()
+        if self.signed_map is not None:
+            arrays["signed_map"] = _npy(self.signed_map)
+        return write_npz(arrays)
 
     @classmethod
     def from_npz(cls, data: bytes) -> Saliency:
@@ -91,5 +91,5 @@ class Saliency:
             )
 
 
-def _text(data: Mapping[str, Any]) -> npt.NDArray[np.str_]:
-    return np.array(json.dumps(data, sort_keys=True))
+def _npy(values: Map) -> bytes:
+    return npy("<f4", values.shape, np.ascontiguousarray(values, "<f4").tobytes())

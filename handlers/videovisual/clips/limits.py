@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from videovisual.errors import TooLarge
 
 MIB = 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Limits:
     """What a clip may cost. Each is checked on the numbers, before anything is allocated.
 

@@ -8,6 +8,7 @@ from videovisual.engine.budget import STEP_S
 from videovisual.engine.device import Device, Lane, Pass
 from videovisual.engine.job import Job
 from videovisual.engine.model_runner import ModelRunner
+from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Result, Work
 from videovisual.engine.progress import Progress
 from videovisual.errors import Cancelled
@@ -54,6 +55,15 @@ class Engine:
     def oracle(self) -> ModelRunner:
         """The first device's."""
         return self.devices[0].oracle
+
+    @property
+    def batch(self) -> int:
+        """The most clips in one pass."""
+        return self.oracle.batch
+
+    def recorder(self, device: int) -> Recorder | None:
+        """The device's recorder of CUDA graphs; None where it has none."""
+        return self.devices[device].oracle.recorder
 
     @property
     def active(self) -> int:

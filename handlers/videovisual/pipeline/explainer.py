@@ -1,4 +1,4 @@
-"""From frames to saliency, with its provenance: the same steps with and without a server."""
+"""One attribution method on one classifier, and the provenance of its maps."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from videovisual.attribution.catalogue import Entry
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import Parameters
 from videovisual.engine.optimise.cuda_graphs import Recorder
-from videovisual.engine.probe import Attribution
+from videovisual.engine.probe import Attribution, Probe
 from videovisual.errors import InvalidParameter
 from videovisual.pipeline.preprocessing import PreparedClip
+from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity, check_polarity
 from videovisual.version import __version__
 from videovisual.zoo import Classifier
 
-TOLD = ("precision",)
-"""What a search finds out itself of how its map is to be made again."""
+FROM_DIAGNOSTICS = ("precision",)
+"""Facts of a run that its provenance repeats: another run needs them to give the same map."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Explainer:
         seed: of all randomness.
         batch: the most clips in one probe.
         polarity: which side of a signed map is wanted.
-        recorder: of the device, if it has one.
+        recorder: of the device, where it records searches as CUDA graphs.
     """
 
     classifier: Classifier
@@ -74,38 +75,33 @@ class Explainer:
         given: Mapping[str, Any],
         *,
         seed: int = 0,
-        batch: int = 1,
         polarity: Polarity = "both",
     ) -> list[Explainer]:
-        """One explainer a method; of several methods each takes the parameters that it knows.
+        """One explainer a method; each of several methods takes the parameters that it has.
 
         Raises:
             UnknownMethod, InvalidParameter: before anything is computed.
         """
-        if len(methods) == 1:
-            return [
-                cls.of(classifier, methods[0], given, seed=seed, batch=batch, polarity=polarity)
-            ]
-        known = {name: catalogue.find(name).parameters.model_fields for name in methods}
-        for name in given:
-            if not any(name in fields for fields in known.values()):
-                raise InvalidParameter(
-                    f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
-                )
+        fields = {name: catalogue.find(name).parameters.model_fields for name in methods}
+        if len(fields) > 1:
+            for name in given:
+                if not any(name in known for known in fields.values()):
+                    raise InvalidParameter(
+                        f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+                    )
         return [
             cls.of(
                 classifier,
                 method,
-                {name: value for name, value in given.items() if name in fields},
+                {name: given[name] for name in given if len(fields) == 1 or name in known},
                 seed=seed,
-                batch=batch,
                 polarity=polarity,
             )
-            for method, fields in known.items()
+            for method, known in fields.items()
         ]
 
     def case(self, prepared: PreparedClip, target: int) -> Case:
-        """What the method is given."""
+        """The method's input."""
         return Case(
             clip=prepared.clip.to(self.classifier.device),
             target=target,
@@ -116,14 +112,17 @@ class Explainer:
         )
 
     def attribute(self, prepared: PreparedClip, target: int) -> Attribution:
-        """The method's probes; the saliency carries its provenance."""
-        case = self.case(prepared, target)
-        saliency = yield from self.entry.load()(case, self.parameters)
-        saliency = saliency.polarised(self.polarity)
-        provenance = self.provenance(prepared, target)
-        found = saliency.diagnostics
-        provenance.update({name: found[name] for name in TOLD if name in found})
-        return replace(saliency, provenance=provenance)
+        """The method's probes; a partial map is completed in the same way as the whole one."""
+        method = self.entry.load()(self.case(prepared, target), self.parameters)
+        try:
+            probe = next(method)
+            while True:
+                reading = yield self._with_whole_partial(probe, prepared, target)
+                probe = method.send(reading)
+        except StopIteration as stop:
+            return self._complete(stop.value, prepared, target)
+        finally:
+            method.close()
 
     def provenance(self, prepared: PreparedClip, target: int) -> dict[str, Any]:
         """What an auditor needs to make the same map again."""
@@ -146,7 +145,28 @@ class Explainer:
             **prepared.facts,
         }
 
+    def _with_whole_partial(self, probe: Probe, prepared: PreparedClip, target: int) -> Probe:
+        """The probe; the best map so far that it reports has its provenance too."""
+        progress = probe.progress
+        if progress is None or progress.partial is None:
+            return probe
+        best = progress.partial
+
+        def partial() -> Saliency:
+            saliency = best()
+            facts = {**saliency.diagnostics, "partial": True}
+            return self._complete(replace(saliency, diagnostics=facts), prepared, target)
+
+        return replace(probe, progress=replace(progress, partial=partial))
+
+    def _complete(self, saliency: Saliency, prepared: PreparedClip, target: int) -> Saliency:
+        """The method's own result, of the polarity that is wanted and with its provenance."""
+        facts = saliency.diagnostics
+        found = {name: facts[name] for name in FROM_DIAGNOSTICS if name in facts}
+        provenance = {**self.provenance(prepared, target), **found}
+        return replace(saliency.polarised(self.polarity), provenance=provenance)
+
 
 def _gpu(device: torch.device) -> dict[str, str]:
-    """Which GPU it is, where it is one: another's answer differs by rounding."""
+    """The GPU's name, where the device is one: another GPU's answer differs by rounding."""
     return {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}

@@ -1,10 +1,9 @@
-"""Classification of more than one window of a clip: views of it, or its timeline."""
+"""Multi-view testing: several windows of one clip are classified, and their scores averaged."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,41 +13,13 @@ from videovisual import clips
 from videovisual.clips import Clip, Source, windows
 from videovisual.engine.probe import Classification, Probe
 from videovisual.engine.progress import Progress
-from videovisual.errors import InvalidParameter
+from videovisual.pipeline.executor import Executor
+from videovisual.pipeline.plan import Plan
 from videovisual.pipeline.prediction import predictions
-from videovisual.pipeline.preprocessing import prepare, sampling
-from videovisual.protocol import Answer, Options, Second
-from videovisual.zoo import Classifier, ModelCard
+from videovisual.pipeline.preprocessing import prepare
+from videovisual.protocol import Answer, Second
+from videovisual.zoo import ModelCard
 from videovisual.zoo.transform import geometry
-
-Evaluate = Callable[[Classification], torch.Tensor]
-"""Has the network classify one window; returns its logits, float32 [1, classes]."""
-
-
-def wanted(options: Options) -> bool:
-    """Whether a request asks for more than one window."""
-    return options.views > 1 or options.timeline
-
-
-def check(options: Options, *, explains: bool) -> None:
-    """Refuse what `views` and `timeline` cannot be combined with.
-
-    Raises:
-        InvalidParameter: an explanation is asked for too, or both are.
-    """
-    if explains and wanted(options):
-        name = "timeline" if options.timeline else "views"
-        raise InvalidParameter(
-            f"{name} is for classification only: an explanation is of one window. Leave {name} "
-            "out, and choose the window with start_s and end_s.",
-            parameter=name,
-        )
-    if options.timeline and options.views > 1:
-        raise InvalidParameter(
-            "A timeline has one window a second already. Leave views out, or timeline.",
-            parameter="views",
-            given=options.views,
-        )
 
 
 def average(card: ModelCard, logits: torch.Tensor) -> torch.Tensor:
@@ -67,39 +38,31 @@ def average(card: ModelCard, logits: torch.Tensor) -> torch.Tensor:
     return logits.mean(dim=0)
 
 
-def survey(
-    classifier: Classifier,
-    source: Source,
-    options: Options,
-    evaluate: Evaluate,
-    decoding: AbstractContextManager[Any] | None = None,
-) -> Answer:
+def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
     """Classify a clip's views, or each of its seconds.
 
     Args:
-        classifier: the model.
+        plan: with `views` or `timeline` among its options.
         source: the clip.
-        options: `views` or `timeline`, and `top_k`, `frames`, `start_s`, `end_s`.
-        evaluate: classifies one window; others' work may come between two of them.
-        decoding: entered whenever frames are decoded.
+        executor: runs the network; other requests may be served between two windows.
 
     Returns:
         The average over all windows as `predictions`; with `timeline` each second's too.
 
     Raises:
-        ClipTooShort, InvalidParameter: see `clips.plan` and `windows.seconds`.
+        ClipTooShort, InvalidParameter: see `clips.plan` and `clips.windows.seconds`.
     """
-    card = classifier.card
-    info, plan = source.info, sampling(card, options)
-    seconds = windows.seconds(source, plan) if options.timeline else []
+    card, options, info = plan.classifier.card, plan.options, source.info
+    seconds = windows.seconds(source, plan.sampling) if options.timeline else []
     chosen = [second.indices for second in seconds] or [
-        tuple(view) for view in clips.plan(source.times, info.frame_count, plan, info.duration_s)
+        tuple(view)
+        for view in clips.plan(source.times, info.frame_count, plan.sampling, info.duration_s)
     ]
     scores: list[torch.Tensor] = []
-    for clip in _decoded(source, chosen, decoding or nullcontext()):
-        prepared = prepare(classifier, clip)
+    for clip in _decoded(source, chosen, executor):
+        prepared = prepare(plan.classifier, clip)
         progress = Progress(len(scores), len(chosen))
-        scores.append(evaluate(_question(prepared.clip, progress))[0])
+        scores.append(executor.run(_classification(prepared.clip, progress), urgent=True)[0])
     return Answer(
         model=card.name,
         predictions=predictions(card, average(card, torch.stack(scores)), options.top_k),
@@ -121,18 +84,18 @@ def survey(
 
 
 def _decoded(
-    source: Source, chosen: Sequence[windows.Indices], decoding: AbstractContextManager[Any]
+    source: Source, chosen: Sequence[windows.Indices], executor: Executor
 ) -> Iterator[Clip]:
     decoded = windows.read(source, chosen)
     while True:
-        with decoding:
+        with executor.decoding():
             clip = next(decoded, None)
         if clip is None:
             return
         yield clip
 
 
-def _question(clip: torch.Tensor, progress: Progress) -> Classification:
+def _classification(clip: torch.Tensor, progress: Progress) -> Classification:
     reading = yield Probe(clip[None], progress=progress)
     return reading.logits
 

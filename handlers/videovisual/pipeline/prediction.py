@@ -7,6 +7,9 @@ import torch
 from videovisual.protocol import Prediction
 from videovisual.zoo import ModelCard
 
+TOP1 = "top1"
+"""The target that stands for the most likely class."""
+
 
 def predictions(card: ModelCard, logits: torch.Tensor, top_k: int) -> list[Prediction]:
     """The `top_k` classes of one clip's logits [classes], best first."""
@@ -25,16 +28,16 @@ def prediction(card: ModelCard, logits: torch.Tensor, index: int) -> Prediction:
 
 
 def resolve_target(card: ModelCard, target: str | int, logits: torch.Tensor) -> int:
-    """The class that a request's `target` means.
+    """The index of a request's `target`.
 
     Args:
-        card: whose classes.
+        card: the model's, with the class names.
         target: a class name, an index, or `top1`.
-        logits: float32 [classes], the clip's own.
+        logits: float32 [classes], of the clip.
 
     Raises:
         InvalidTarget: no such class.
     """
-    if str(target).strip().lower() == "top1":
+    if str(target).strip().lower() == TOP1:
         return int(logits.argmax())
     return card.target(target)

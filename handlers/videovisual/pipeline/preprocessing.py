@@ -1,10 +1,10 @@
-"""A path, frames or an opened source → a clip as the network is fed it."""
+"""A path, frames or an opened source → a clip in the form that the network takes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,24 @@ ClipLike = str | os.PathLike[str] | npt.NDArray[np.uint8] | clips.Source | torch
 
 @dataclass(frozen=True)
 class PreparedClip:
-    """A clip as a network is fed it, and where it came from.
+    """A clip in the form that a network takes, and where it came from.
 
     Attributes:
         clip: float32 [3, T, H, W] in the model's space.
         frames: the source frames, uint8 [T, H, W, 3]; None for a clip that came prepared.
         facts: frame indices, timestamps, crop box and source, for the provenance.
-        source: where the frames were taken from, for pictures of those between them.
+        source: where the frames come from; moving pictures show the frames between them too.
     """
 
     clip: torch.Tensor
     frames: npt.NDArray[np.uint8] | None
     facts: Mapping[str, Any]
     source: clips.Source | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the source frames and of the clip."""
+        return self.clip.nbytes + (0 if self.frames is None else self.frames.nbytes)
 
     @property
     def geometry(self) -> Geometry | None:
@@ -76,7 +81,7 @@ def sampling(card: ModelCard, options: Options) -> clips.Sampling:
 
 
 def prepare(classifier: Classifier, clip: Clip) -> PreparedClip:
-    """Sampled source frames as the classifier is fed them."""
+    """Sampled source frames, transformed for the classifier."""
     height, width = clip.frames.shape[1:3]
     return PreparedClip(
         clip=classifier.prepare(clip.frames),
@@ -90,14 +95,16 @@ def prepare(classifier: Classifier, clip: Clip) -> PreparedClip:
     )
 
 
-def read(classifier: Classifier, clip: ClipLike, options: Options | None = None) -> PreparedClip:
+def read(
+    classifier: Classifier, clip: ClipLike, plan: clips.Sampling | None = None
+) -> PreparedClip:
     """A path, source frames, or a prepared clip, made ready for the classifier.
 
     Args:
         classifier: whose transform is applied.
         clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
             source; or a prepared float32 tensor [3, T, H, W], which is taken as it is.
-        options: `frames`, `start_s`, `end_s` choose what is seen.
+        plan: which frames are seen, `sampling` of the classifier's card by default.
 
     Raises:
         InvalidParameter: a prepared clip of another shape, or with NaN or infinity in it.
@@ -111,9 +118,9 @@ def read(classifier: Classifier, clip: ClipLike, options: Options | None = None)
                 shape=list(clip.shape),
             )
         return PreparedClip(clip.float(), None, {"frame_indices": list(range(clip.shape[1]))})
-    plan = sampling(classifier.card, options or Options())
-    (sampled,) = clips.sample(open_source(clip), plan)
-    return prepare(classifier, sampled)
+    source = open_source(clip)
+    (sampled,) = clips.sample(source, plan or sampling(classifier.card, Options()))
+    return replace(prepare(classifier, sampled), source=source)
 
 
 def open_source(clip: ClipLike) -> clips.Source:

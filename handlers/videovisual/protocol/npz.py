@@ -1,16 +1,12 @@
-"""The numbers of an answer as npz, in the bytes in which they came: reading it takes numpy, but
-writing it doesn't."""
+"""The numbers of an answer as npz; writing it needs no numpy."""
 
 from __future__ import annotations
 
-import io
-import json
 import math
 import struct
-import zipfile
-from typing import Any
 
-from videovisual.protocol import Answer, Array
+from videovisual.protocol.answers import Answer, Array
+from videovisual.utils.npz import npy, npy_json, write_npz
 
 FLOATS = {"float16": "<f2", "float32": "<f4", "float64": "<f8"}
 
@@ -26,9 +22,9 @@ def to_npz(answer: Answer) -> bytes:
     first = answer.explanations[0]
     arrays = {
         "map": _values(first.map),
-        "signed": _array("|b1", (), bytes([first.signed])),
-        "diagnostics": _text(first.diagnostics),
-        "provenance": _text(first.provenance),
+        "signed": npy("|b1", (), bytes([first.signed])),
+        "diagnostics": npy_json(first.diagnostics),
+        "provenance": npy_json(first.provenance),
     }
     for index, explanation in enumerate(answer.explanations):
         suffix = f"_{index}" if index else ""
@@ -36,18 +32,13 @@ def to_npz(answer: Answer) -> bytes:
         if explanation.signed_map is not None:
             arrays[f"signed_map{suffix}"] = _values(explanation.signed_map)
     count = len(first.curve)
-    arrays["curve"] = _array("<f4", (count,), struct.pack(f"<{count}f", *first.curve))
-    arrays["answer"] = _text(
+    arrays["curve"] = npy("<f4", (count,), struct.pack(f"<{count}f", *first.curve))
+    arrays["answer"] = npy_json(
         answer.model_dump(
             mode="json", exclude={"explanations": {"__all__": {"map", "signed_map", "provenance"}}}
         )
     )
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            # A ZipInfo has no time of day of its own, a mere name would get one.
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), array, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
+    return write_npz(arrays)
 
 
 def _values(array: Array) -> bytes:
@@ -57,17 +48,4 @@ def _values(array: Array) -> bytes:
     values = array.to_bytes()
     if len(values) != math.prod(array.shape) * int(kind[-1]):
         raise ValueError(f"{len(values)} bytes are no {array.dtype} of shape {array.shape}.")
-    return _array(kind, array.shape, values)
-
-
-def _text(data: Any) -> bytes:
-    text = json.dumps(data, sort_keys=True)
-    return _array(f"<U{len(text)}", (), text.encode("utf-32-le"))
-
-
-def _array(kind: str, shape: tuple[int, ...], values: bytes) -> bytes:
-    """An `.npy` file of version 1.0, as numpy.lib.format describes it."""
-    header = repr({"descr": kind, "fortran_order": False, "shape": shape}).encode()
-    # Magic, version and length take 10 bytes; all of it ends in a newline, at a multiple of 64.
-    header = header.ljust(len(header) + -(len(header) + 11) % 64) + b"\n"
-    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + values
+    return npy(kind, array.shape, values)

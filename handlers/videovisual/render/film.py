@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,7 @@ class Film:
         origin_s: when the film's first frame begins, in seconds from the source's first; None
             where frames carry no time, and 8 a second are shown.
         read: decodes source frames by their numbers: uint8 [N, H, W, 3].
+        before_shot: called before each shot is drawn; an exception from it ends the drawing.
     """
 
     width: int
@@ -64,6 +65,7 @@ class Film:
     shots: tuple[Shot, ...]
     origin_s: float | None
     read: Callable[[Sequence[int]], Frames]
+    before_shot: Callable[[], None] = lambda: None
 
     @classmethod
     def of_frames(cls, frames: Frames, timestamps: Sequence[float] | None = None) -> Film:
@@ -126,7 +128,7 @@ class Film:
             Shot(shot.frame, shot.held, shot.seen, shot.start_s, end - shot.start_s)
             for shot, end in zip(kept, ends, strict=True)
         )
-        return Film(self.width, self.height, shots, self.origin_s, self.read)
+        return replace(self, shots=shots)
 
     def play(self, held: int = PIECE_BYTES) -> Iterator[tuple[Shot, Frames]]:
         """Each shot with its frame, uint8 [H, W, 3]; at most `held` bytes are decoded at once.
@@ -138,7 +140,9 @@ class Film:
         for start in range(0, len(self.shots), piece):
             shots = self.shots[start : start + piece]
             frames = self.read([shot.frame for shot in shots])
-            yield from zip(shots, frames, strict=True)
+            for shot, frame in zip(shots, frames, strict=True):
+                self.before_shot()
+                yield shot, frame
 
 
 def _window(seen: Sequence[int], count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Who is let in, and who of the explanations is at work or waits in line."""
+"""Which requests are accepted, and which explanations run or wait in the queue."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from videovisual.server.settings import Settings
 
 @dataclass(eq=False)
 class Place:
-    """A request that was let in.
+    """An accepted request.
 
     Attributes:
         explains: whether it asks for an explanation.
-        held: bytes that are counted for it.
-        running: whether it may work, or waits.
+        held: bytes that it holds.
+        running: whether it runs; else it waits.
     """
 
     explains: bool
@@ -29,8 +29,8 @@ class Place:
 class Admission:
     """Counts requests and the memory that they hold.
 
-    Explanations run up to a number, wait in line up to another, and are refused beyond it.
-    Classifications have a number of their own, so that a queue full of explanations lets them in.
+    Up to `max_running` explanations run, up to `max_waiting` wait in a queue, and more are refused.
+    Classifications have a limit of their own, so a full queue of explanations doesn't block them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -39,7 +39,7 @@ class Admission:
         self._places: list[Place] = []
 
     def counts(self) -> dict[str, int]:
-        """How many are `running` and `waiting` to explain, and `classifying`."""
+        """Explanations `running` and `waiting`, and requests `classifying`, by these names."""
         with self._changed:
             explaining = [place for place in self._places if place.explains]
             running = sum(place.running for place in explaining)
@@ -50,7 +50,7 @@ class Admission:
             }
 
     def enter(self, size: int, *, explains: bool) -> Place:
-        """Let a request of `size` bytes in.
+        """Accept a request of `size` bytes.
 
         Raises:
             Overloaded: there is no room; `detail` says whether for `jobs` or for `memory`.
@@ -65,7 +65,8 @@ class Admission:
             if alike >= most:
                 what = "explanations" if explains else "classifications"
                 raise self._full(
-                    f"{alike} {what} are under way or waiting, as many as this model takes", "jobs"
+                    f"{alike} {what} are running or waiting, which is the limit of this model",
+                    "jobs",
                 )
             running = not explains or alike < limits.max_running
             place = Place(explains, size, running)
@@ -73,7 +74,7 @@ class Admission:
             return place
 
     def ahead(self, place: Place) -> int:
-        """How many wait before it, itself included; 0 once it runs."""
+        """The request's position in the queue, from 1; 0 once it runs."""
         with self._changed:
             if place.running:
                 return 0
@@ -81,7 +82,7 @@ class Admission:
             return waiting.index(place) + 1
 
     def hold(self, place: Place, size: int) -> None:
-        """Count `size` bytes more for a request.
+        """Count `size` more bytes for a request.
 
         Raises:
             Overloaded: there is no room for them.
@@ -91,15 +92,15 @@ class Admission:
             place.held += size
 
     def wait(self, place: Place, cancelled: Callable[[], bool], deadline: float | None) -> None:
-        """Return when it is the request's turn.
+        """Return when the request may run.
 
         Args:
             place: the request.
-            cancelled: whether it was given up; looked at after each `wake`.
-            deadline: `time.monotonic()` after which it is.
+            cancelled: whether it was cancelled; called after each `wake`.
+            deadline: its deadline, as `time.monotonic()`.
 
         Raises:
-            Cancelled, DeadlineExceeded: it was given up first.
+            Cancelled, DeadlineExceeded: the request ended first.
         """
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         with self._changed:
@@ -113,12 +114,12 @@ class Admission:
             raise Cancelled("The request was cancelled while it waited for its turn.")
 
     def wake(self) -> None:
-        """Have those that wait look whether they were cancelled."""
+        """Have all waiting requests check whether they were cancelled."""
         with self._changed:
             self._changed.notify_all()
 
     def leave(self, place: Place) -> None:
-        """The request is done; the next in line may work."""
+        """Remove a finished request; the next one in the queue runs."""
         with self._changed:
             self._places.remove(place)
             running = sum(other.explains and other.running for other in self._places)
@@ -133,7 +134,7 @@ class Admission:
     def _check_memory(self, size: int, place: Place | None) -> None:
         others = sum(other.held for other in self._places if other is not place)
         own = size + (place.held if place is not None else 0)
-        # One alone is let in whatever it needs: waiting would not help it.
+        # A lone request is accepted whatever its size: waiting would not help it.
         if others and others + own > self._settings.max_bytes:
             raise self._full(
                 f"The other requests hold {others} bytes, and this one needs {own}, which together "

@@ -1,4 +1,4 @@
-"""Which threads and copies of a network serve requests, as the operator wants it."""
+"""Builds an engine from settings: the worker threads of each device."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from videovisual.zoo import Classifier
 
 GPU_BATCH = 16
 BACKGROUND = 19
-"""How far explanations step back for classifications on a processor, as `nice` counts."""
+"""`nice` value of explanations on a processor, below classifications."""
 
 
 def engine(
     copies: Sequence[Classifier], settings: Settings, on_pass: Callable[[Pass], None]
 ) -> Engine:
-    """On a processor a lane for classifications, which goes first, and others for explanations; on
-    a GPU one lane, whose steps mix them."""
+    """On a processor one worker for classifications, which goes first, and `lanes` workers for
+    explanations; on a GPU one worker, whose steps mix them."""
     gpu = copies[0].device.type == "cuda"
     cores = torch.get_num_threads()
     threads = settings.threads or max(1, cores // settings.lanes)
@@ -35,7 +35,7 @@ def engine(
 
 
 def oracle(classifier: Classifier, settings: Settings) -> ModelRunner:
-    """On a GPU several clips share a pass, and searches are recorded."""
+    """A runner; on a GPU several clips share a pass, and searches are recorded as CUDA graphs."""
     device = classifier.device
     gpu = device.type == "cuda"
     return ModelRunner(

@@ -1,4 +1,4 @@
-"""One line of JSON a request for the log: what it was and how it went, never what was in it."""
+"""The journal: one line of JSON a request in the log, without anything that the client sent."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ logger = logging.getLogger("videovisual.server.journal")
 
 
 def note(event: str, **facts: Any) -> None:
-    """Write one event down.
+    """Log one event.
 
     Args:
         event: its name.
-        facts: JSON-ready; callers leave out clips, tokens and whatever else a client sent.
+        facts: JSON-ready, without clips, tokens or anything else that the client sent.
     """
     logger.info(_line(event, facts))
 
 
 def fault(event: str, **facts: Any) -> None:
-    """Write down an error that is being handled, with where it came from."""
+    """Log the error that is being handled, with its traceback."""
     kind, error, trace = sys.exc_info()
     cause = error.__cause__ if error is not None else None
     logger.error(

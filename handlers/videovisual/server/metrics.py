@@ -1,4 +1,4 @@
-"""What a server counts, as any metrics system can take it."""
+"""The metrics of a service, in a form that any metrics system can take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Form(Enum):
-    """How a metric's values add up."""
+    """The type of a metric."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -18,14 +18,14 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class Metric:
-    """One thing that is counted.
+    """One metric.
 
     Attributes:
-        name: with its unit, as Prometheus wants it.
+        name: with its unit, as Prometheus recommends.
         form: counter, gauge or histogram.
         unit: of its values.
-        labels: what its values are told apart by.
-        about: one line for the reader of a dashboard.
+        labels: names of its labels.
+        about: a description in one line.
     """
 
     name: str
@@ -92,7 +92,7 @@ Values = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Sample:
-    """One value to be told: of a counter what it has grown by, of a histogram one observation."""
+    """One value to report: a counter's increase, a gauge's value, or a histogram's observation."""
 
     metric: Metric
     labels: Values
@@ -100,10 +100,9 @@ class Sample:
 
 
 class Counts:
-    """Takes values from any thread, until they are drained.
+    """Collects values from any thread until they are drained.
 
-    Counters are summed up and of a gauge the last value is kept, so that what is drained stays
-    short however much happens.
+    Counters are summed and only a gauge's last value is kept, so the drained list stays short.
     """
 
     def __init__(self) -> None:
@@ -114,7 +113,7 @@ class Counts:
         self._observed: list[Sample] = []
 
     def add(self, metric: Metric, *labels: str, value: float = 1.0) -> None:
-        """Let a counter grow."""
+        """Increase a counter."""
         with self._lock:
             key = (metric, labels)
             self._sums[key] = self._sums.get(key, 0.0) + value
@@ -130,7 +129,7 @@ class Counts:
             self._observed.append(Sample(metric, labels, value))
 
     def drain(self) -> Sequence[Sample]:
-        """What has come since the last call; gauges that have not changed are left out."""
+        """The values since the last call, without gauges that have not changed."""
         with self._lock:
             news = {
                 key: value for key, value in self._levels.items() if self._told.get(key) != value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from videovisual.errors import Overloaded, VideoVisualError
-from videovisual.protocol import ErrorEvent, Event, FileEvent, ResultEvent
+from videovisual.errors import Overloaded, TooLarge, VideoVisualError
+from videovisual.protocol import DoneEvent, Event, FileEvent
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -23,28 +23,39 @@ class Reply:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def check_size(self, maximum: int) -> None:
+        """Raises TooLarge where the body has more than `maximum` bytes."""
+        if len(self.body) > maximum:
+            raise TooLarge(
+                f"The answer has {len(self.body)} bytes, more than the {maximum} that may be sent. "
+                "Ask for fewer targets or frames, or for output=png.",
+                given=len(self.body),
+                maximum=maximum,
+            )
+
+    def lines(self) -> Iterator[bytes]:
+        """The last lines of a stream: the answer, or the error, and the end."""
+        if self.status != 200:
+            # The error is JSON already: `{"error": …}`.
+            yield b'{"event":"error","status":%d,%s\n' % (self.status, self.body[1:])
+        elif self.content_type == JSON:
+            yield b'{"event":"result","answer":%s}\n' % self.body
+        else:
+            encoded = base64.b64encode(self.body).decode("ascii")
+            yield event_line(FileEvent(content_type=self.content_type, base64=encoded))
+        yield event_line(DoneEvent())
+
 
 def error_reply(error: VideoVisualError) -> Reply:
-    """An error in the one shape in which all errors travel."""
+    """The reply of a request that failed: `{"error": {"code", "message", "detail"}}`."""
     headers = {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(error.detail["retry_after_s"])
-    told = json.dumps(error.as_json(), default=str, ensure_ascii=False)
+    body = json.dumps(error.as_json(), default=str, ensure_ascii=False)
     # A client may have sent half of a surrogate pair, which is no character.
-    return Reply(error.status, JSON, told.encode("utf-8", "replace"), headers)
+    return Reply(error.status, JSON, body.encode("utf-8", "replace"), headers)
 
 
 def event_line(event: Event) -> bytes:
     """One line of a stream."""
     return event.model_dump_json().encode() + b"\n"
-
-
-def result_event(reply: Reply) -> Event:
-    """The event that ends a stream, from the reply that there would be without one."""
-    if reply.status != 200:
-        return ErrorEvent(status=reply.status, **json.loads(reply.body))
-    if reply.content_type == JSON:
-        return ResultEvent(answer=json.loads(reply.body))
-    return FileEvent(
-        content_type=reply.content_type, base64=base64.b64encode(reply.body).decode("ascii")
-    )

@@ -1,4 +1,4 @@
-"""What arrived over HTTP → one clip's bytes and the options beside it."""
+"""What arrived over HTTP → a clip, the options beside it, and what the request costs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from videovisual.protocol import HEADER_PREFIX
 
 CLIP_PARTS = ("video", "data", "body")
 FRAME_PREFIX = "frame_"
-_SIZED = (str, bytes, bytearray)
 PART_OVERHEAD = 2048
-"""More bytes than a multipart boundary with its headers takes."""
+"""Bytes that bound the size of a multipart boundary with its headers."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the server's adapter hands it over.
+    """A request as a server's adapter hands it over.
 
     Attributes:
         parts: multipart parts by name, or `body`; a JSON body is a dict.
@@ -35,53 +34,51 @@ class Request:
     explain: bool = False
     method: str | None = None
 
-    def explains(self) -> bool:
-        """Whether an explanation is asked for, as far as can be seen without reading it all."""
-        named = "method" in self.parts or f"{HEADER_PREFIX}method" in self.headers
-        body = self.parts.get("body")
-        instances = body.get("instances") if isinstance(body, Mapping) else None
-        bodies = [body, *(instances if isinstance(instances, list) else [])]
-        return bool(
-            self.explain
-            or self.method
-            or named
-            or any(isinstance(each, Mapping) and each.get("method") for each in bodies)
-        )
-
-    def cancels(self) -> str | None:
-        """The id of the request that this one gives up, if that is all that it is."""
-        body = self.parts.get("body")
-        parts = body if isinstance(body, Mapping) else self.parts
-        if set(parts) != {"cancel"}:
-            return None
-        given = parts["cancel"]
-        return _bytes(given).decode("utf-8", "replace") if not isinstance(given, str) else given
-
-    def size(self) -> int:
-        """Bytes that came in, without names and headers."""
-        body = self.parts.get("body")
-        parts = body if isinstance(body, Mapping) else self.parts
-        return sum(len(part) for part in parts.values() if isinstance(part, _SIZED))
-
 
 @dataclass(frozen=True)
-class Intake:
-    """A request, read: nothing decoded, nothing validated but its form.
+class ParsedRequest:
+    """A request, sorted. Its clip is neither decoded nor copied, its options are not validated.
 
     Attributes:
-        video: the clip as one file's bytes, or None where it came as frames.
-        frames: the clip's frames as image files, by part name.
+        video: the clip as one file, as it arrived, or None where it came as frames.
+        frames: the clip's frames as image files, as they arrived, by part name.
         options: everything else, by name.
+        explain: whether an explanation is asked for.
+        cancel: the id of the request that this one cancels; all else is then empty.
+        encoded: whether the clip is in base64.
         kserve: whether it came in KServe's v1 envelope, so that the answer goes back in one.
     """
 
-    video: bytes | None
-    frames: Mapping[str, bytes]
-    options: Mapping[str, Any]
+    video: Any = None
+    frames: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    explain: bool = False
+    cancel: str | None = None
+    encoded: bool = False
     kserve: bool = False
 
+    @property
+    def size(self) -> int:
+        """Bytes that the request holds: its options, and its clip, as it came and decoded."""
+        clip = sum(_length(part) for part in (self.video, *self.frames.values()))
+        options = sum(_length(value) for value in self.options.values())
+        return options + clip + (3 * clip // 4 if self.encoded else 0)
+
+    def decoded(self) -> ParsedRequest:
+        """The same request with its clip as bytes.
+
+        Raises:
+            InvalidRequest: the clip is empty, or is not base64.
+        """
+        decode = _from_base64 if self.encoded else _bytes_part
+        video = None if self.video is None else decode("video", self.video)
+        if video is not None and not video:
+            raise InvalidRequest("The clip is empty: 0 bytes arrived. Send a video file.")
+        frames = {name: decode(name, part) for name, part in self.frames.items()}
+        return ParsedRequest(video, frames, self.options, self.explain, kserve=self.kserve)
+
     def open(self, limits: Limits) -> Source:
-        """The clip's source.
+        """The source of a decoded request's clip.
 
         Raises:
             InvalidRequest, UnsupportedMedia, TooLarge: see `videovisual.clips`.
@@ -91,12 +88,45 @@ class Intake:
         return clips.open_parts(self.frames, limits)
 
 
-def read(request: Request) -> Intake:
+def parse(request: Request) -> ParsedRequest:
     """Sort a request into clip and options.
 
     Raises:
-        InvalidRequest: no clip, more than one, broken JSON, base64 or UTF-8.
+        InvalidRequest: no clip, more than one, broken JSON, or an option that is not UTF-8.
     """
+    body = request.parts.get("body")
+    is_json = isinstance(body, Mapping)
+    parts: Mapping[str, Any] = body if isinstance(body, Mapping) else request.parts
+    if set(parts) == {"cancel"}:
+        return ParsedRequest(cancel=_bytes(parts["cancel"]).decode("utf-8", "replace"))
+    if "body" in parts and "json" in request.headers.get("content-type", ""):
+        raise InvalidRequest(
+            "The body is not valid JSON, or not an object. Send one such as "
+            '{"video": "<base64>", "method": "grad_cam"}, or the video itself as the body.'
+        )
+    if not is_json:
+        _check_no_part_lost(request)
+    kserve = is_json and "instances" in parts
+    if kserve:
+        parts = _only_instance(parts)
+    videos = {name: parts[name] for name in CLIP_PARTS if parts.get(name) is not None}
+    frames = {name: part for name, part in parts.items() if name.startswith(FRAME_PREFIX)}
+    _check_one_clip(videos, frames)
+    options = _options_from_headers(request)
+    for name, value in parts.items():
+        if name not in CLIP_PARTS and name not in frames:
+            options[name] = value if is_json else _text(name, value)
+    return ParsedRequest(
+        video=next(iter(videos.values()), None),
+        frames=frames,
+        options=options,
+        explain=request.explain or bool(options.get("method")),
+        encoded=is_json,
+        kserve=kserve,
+    )
+
+
+def _options_from_headers(request: Request) -> dict[str, Any]:
     options: dict[str, Any] = {
         name[len(HEADER_PREFIX) :].replace("-", "_"): value
         for name, value in request.headers.items()
@@ -104,80 +134,42 @@ def read(request: Request) -> Intake:
     }
     if request.method:
         options["method"] = request.method
-    body = request.parts.get("body")
-    if isinstance(body, Mapping):
-        return _from_json(body, options)
-    if "body" in request.parts and "json" in request.headers.get("content-type", ""):
+    return options
+
+
+def _only_instance(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """KServe's v1 envelope → the one instance in it, with the options beside the envelope."""
+    instances = body["instances"]
+    if not isinstance(instances, list) or len(instances) != 1:
         raise InvalidRequest(
-            "The body is not valid JSON, or not an object. Send one such as "
-            '{"video": "<base64>", "method": "grad_cam"}, or the video itself as the body.'
+            "`instances` must be a list of exactly one clip. Send one request a clip: "
+            "the server runs them together.",
         )
-    _check_no_part_lost(request)
-    videos = {name: request.parts[name] for name in CLIP_PARTS if name in request.parts}
-    frames = {
-        name: _bytes(value)
-        for name, value in request.parts.items()
-        if name.startswith(FRAME_PREFIX)
-    }
-    for name, value in request.parts.items():
-        if name not in videos and name not in frames:
-            options[name] = _text(name, value)
-    return _one_clip(videos, frames, options)
+    shared = {name: value for name, value in body.items() if name != "instances"}
+    instance = instances[0]
+    return {**shared, **(instance if isinstance(instance, Mapping) else {"video": instance})}
 
 
-def _from_json(body: Mapping[str, Any], options: dict[str, Any]) -> Intake:
-    kserve = "instances" in body
-    if kserve:
-        instances = body["instances"]
-        if not isinstance(instances, list) or len(instances) != 1:
-            raise InvalidRequest(
-                "`instances` must be a list of exactly one clip. Send one request a clip: "
-                "the server runs them together.",
-            )
-        shared = {name: value for name, value in body.items() if name != "instances"}
-        instance = instances[0]
-        body = {**shared, **(instance if isinstance(instance, Mapping) else {"video": instance})}
-    videos = {name: _base64(name, body[name]) for name in CLIP_PARTS if body.get(name) is not None}
-    frames = {
-        name: _base64(name, value) for name, value in body.items() if name.startswith(FRAME_PREFIX)
-    }
-    for name, value in body.items():
-        if name not in CLIP_PARTS and name not in frames:
-            options[name] = value
-    return _one_clip(videos, frames, options, kserve=kserve)
-
-
-def _one_clip(
-    videos: Mapping[str, Any],
-    frames: Mapping[str, bytes],
-    options: Mapping[str, Any],
-    *,
-    kserve: bool = False,
-) -> Intake:
-    count = len(videos) + bool(frames)
-    if count == 0:
+def _check_one_clip(videos: Mapping[str, Any], frames: Mapping[str, Any]) -> None:
+    names = [*videos, *(["frame_…"] if frames else [])]
+    if not names:
         raise InvalidRequest(
             "There is no clip. Send a multipart part `video`, parts `frame_000`, `frame_001`, …, "
             "a raw body, or JSON with `video` in base64."
         )
-    if count > 1:
-        names = [*videos, *(["frame_…"] if frames else [])]
+    if len(names) > 1:
         raise InvalidRequest(
-            f"There are {count} clips ({', '.join(names)}). Send one request a clip.",
+            f"There are {len(names)} clips ({', '.join(names)}). Send one request a clip.",
             clips=names,
         )
-    video = next((_bytes(value) for value in videos.values()), None)
-    if video is not None and not video:
-        raise InvalidRequest("The clip is empty: 0 bytes arrived. Send a video file.")
-    return Intake(video, frames, options, kserve)
 
 
 def _check_no_part_lost(request: Request) -> None:
-    """Of parts with the same name only the last arrives; their sizes give that away."""
+    """Of parts with the same name only the last arrives; the request's length shows the loss."""
     length = request.headers.get("content-length", "")
     if not length.isdecimal() or "multipart" not in request.headers.get("content-type", ""):
         return
-    arrived = sum(len(_bytes(value)) + PART_OVERHEAD for value in request.parts.values())
+    arrived = sum(_length(value) + PART_OVERHEAD for value in request.parts.values())
     if int(length) > arrived + PART_OVERHEAD:
         raise InvalidRequest(
             "Two parts of the request have the same name, so one of them was lost. Send one "
@@ -186,12 +178,22 @@ def _check_no_part_lost(request: Request) -> None:
         )
 
 
+def _length(part: Any) -> int:
+    if isinstance(part, Mapping):
+        part = part.get("b64")
+    return len(part) if isinstance(part, str | bytes | bytearray | memoryview) else 0
+
+
 def _bytes(value: Any) -> bytes:
     if isinstance(value, str):
-        return value.encode()
+        return value.encode("utf-8", "replace")
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     return repr(value).encode()
+
+
+def _bytes_part(_name: str, value: Any) -> bytes:
+    return _bytes(value)
 
 
 def _text(name: str, value: Any) -> Any:
@@ -207,7 +209,7 @@ def _text(name: str, value: Any) -> Any:
         ) from None
 
 
-def _base64(name: str, value: Any) -> bytes:
+def _from_base64(name: str, value: Any) -> bytes:
     if isinstance(value, Mapping):
         value = value.get("b64")
     try:

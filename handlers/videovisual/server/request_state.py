@@ -12,17 +12,17 @@ from videovisual.engine.engine import Engine
 from videovisual.engine.job import Job
 from videovisual.engine.probe import Result, Work
 from videovisual.engine.progress import Progress
-from videovisual.errors import Cancelled
+from videovisual.errors import Cancelled, DeadlineExceeded
 from videovisual.protocol import (
     AcceptedEvent,
     Array,
-    DoneEvent,
     Event,
+    Options,
     PartialEvent,
     ProgressEvent,
 )
 from videovisual.saliency import Saliency
-from videovisual.server.reply import JSON, NDJSON, Reply, event_line, result_event
+from videovisual.server.reply import JSON, NDJSON, Reply, event_line
 
 PROGRESS_INTERVAL_S = 0.1
 PART_BYTES = 8 * 2**20
@@ -30,16 +30,21 @@ PART_BYTES = 8 * 2**20
 
 
 class RequestState:
-    """What the server holds of a request until its reply is sent.
+    """The state of one request, from its arrival until its reply is sent.
 
     Args:
         number: the request's id.
-        notify: called, from any thread, whenever there is news.
+        notify: called, from any thread, whenever there is something to send.
 
     Attributes:
+        issued: `time.monotonic()` of its arrival.
+        deadline: `time.monotonic()` at which it ends; None for never.
         wants_best: whether the best map so far is wanted at the deadline, rather than an error.
+        reply: the answer, once it is ready.
+        content_type: of the answer.
+        streaming: whether the answer is sent as lines of JSON.
         methods: the explanation methods that are asked for.
-        partial_every_s: how often a stream tells the best map so far; None for never.
+        partial_every_s: how often a stream has the best map so far; None for never.
         steps: passes of the network that were made for it.
         late_steps: those of them that ended after it was cancelled.
         best: makes the best map so far of the explanation that the deadline ended.
@@ -67,16 +72,34 @@ class RequestState:
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was given up."""
+        """Whether the request was cancelled."""
         return self._cancelled.is_set()
 
+    def configure(self, options: Options, methods: tuple[str, ...]) -> None:
+        """Take over what the options say of deadline and answer."""
+        if options.timeout_s is not None:
+            self.deadline = time.monotonic() + options.timeout_s
+            self.wants_best = options.partial
+        self.content_type = options.output.content_type
+        self.methods = methods
+        self.partial_every_s = options.partial_every_s
+
     def cancel(self) -> None:
-        """Stop the work within one step; what it would have answered is dropped."""
+        """End the work within one step; its result is dropped."""
         with self._lock:
             self._cancelled.set()
             if self._job is not None:
                 self._job.cancel()
         self._notify()
+
+    def check(self) -> None:
+        """Raises Cancelled or DeadlineExceeded where the request has ended."""
+        if self.cancelled:
+            raise Cancelled("The request was cancelled.")
+        if self._seconds_left() == 0:
+            raise DeadlineExceeded(
+                "timeout_s passed before the answer was ready. Allow more time, or ask for less."
+            )
 
     def run(
         self,
@@ -88,19 +111,19 @@ class RequestState:
         urgent: bool = False,
         priority: int = 0,
     ) -> Result:
-        """Have the engine do a piece of work for this request, and wait for it.
+        """Run a piece of work for this request in the engine, and wait for it.
 
         Args:
-            engine: who does it.
-            work: what is done.
+            engine: runs it.
+            work: a generator of probes.
             subject: `method` and `target` of an explanation, for its progress.
             device, urgent, priority: as of `Engine.submit`.
 
         Raises:
-            Cancelled, DeadlineExceeded: the request was given up.
+            Cancelled, DeadlineExceeded: the request ended first.
             VideoVisualError: what the work raised.
         """
-        teller = Teller(self, subject or {}) if self.streaming else None
+        on_progress = ProgressReporter(self, subject or {}) if self.streaming else None
         with self._lock:
             if self.cancelled:
                 work.close()
@@ -111,49 +134,49 @@ class RequestState:
                 urgent=urgent,
                 priority=priority,
                 deadline=self.deadline,
-                on_progress=teller,
+                on_progress=on_progress,
             )
             self._job = job
         try:
-            return job.result(self._patience())
+            return job.result(self._seconds_left())
         except TimeoutError:
-            # The step that it is in may take long, and its result is of no use any more.
+            # Its current step may take long, and nobody waits for the result any more.
             job.cancel()
             raise job.too_late() from None
         finally:
             self.steps += job.steps
             self.late_steps += job.late_steps
             self.best, self._job = job.best, None
-            # As in `Job.result`: what a request held is freed when it ends, not sometime.
+            # As in `Job.result`: the request's tensors are freed when it ends.
             del job
 
-    def _patience(self) -> float | None:
-        """Seconds to wait for a job; without end where it may have a best map at its deadline."""
+    def _seconds_left(self) -> float | None:
+        """Seconds until the deadline; None where there is none, or the best map is wanted then."""
         if self.deadline is None or self.wants_best:
             return None
         return max(0.0, self.deadline - time.monotonic())
 
-    def start_stream(self, ahead: int) -> None:
-        """From here on, news is sent as lines of JSON; so many requests wait before this one."""
-        self.tell(AcceptedEvent(job=self.number, queue=ahead))
+    def start_stream(self, queue: int) -> None:
+        """Send everything from here on as lines of JSON; `queue` requests wait up to this one."""
+        self.send(AcceptedEvent(job=self.number, queue=queue))
         self.content_type = NDJSON
         self.streaming = True
         self._notify()
 
-    def tell(self, event: Event) -> None:
-        """Send one line."""
+    def send(self, event: Event) -> None:
+        """Queue one line of a stream."""
         self._lines.append(event_line(event))
         self._notify()
 
     def finish(self, reply: Reply) -> None:
-        """The answer is ready."""
+        """Set the answer."""
         if self.streaming:
-            self._lines.extend((event_line(result_event(reply)), event_line(DoneEvent())))
+            self._lines.extend(reply.lines())
         self.reply = reply
         self._notify()
 
     def take_lines(self) -> bytes:
-        """The next of what is to be sent piece by piece: a stream's lines, or a long answer."""
+        """The next part to send: of a stream's lines, or of a long answer."""
         if self.reply is not None and not self.streaming and not self._queued:
             self._lines.append(self.reply.body)
             self._queued = True
@@ -174,44 +197,39 @@ class RequestState:
         return self.reply is not None and (self.streaming or self._queued) and not self._lines
 
 
-class Teller:
-    """Turns one job's progress into events, not too many of them."""
+class ProgressReporter:
+    """Sends one job's progress and partial maps as events, at bounded rates."""
 
-    def __init__(self, ticket: RequestState, subject: Mapping[str, str]) -> None:
-        self._ticket = ticket
+    def __init__(self, state: RequestState, subject: Mapping[str, str]) -> None:
+        self._state = state
         self._subject = subject
         self._first: tuple[float, int] | None = None
-        self._told = 0.0
-        self._partial_told = time.monotonic()
+        self._progress_sent = 0.0
+        self._partial_sent = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
         """Take the progress of the next probe."""
         now = time.monotonic()
+        method, target = self._subject.get("method"), self._subject.get("target")
         began, first = self._first = self._first or (now, progress.step)
-        if now - self._told >= PROGRESS_INTERVAL_S:
-            self._told = now
+        if now - self._progress_sent >= PROGRESS_INTERVAL_S:
+            self._progress_sent = now
             done = progress.step - first
             eta = (now - began) / done * (progress.of - progress.step) if done else None
-            self._ticket.tell(
+            self._state.send(
                 ProgressEvent(
                     step=progress.step,
                     of=progress.of,
                     objective=progress.objective,
                     probability=progress.probability,
                     eta_s=None if eta is None else round(eta, 3),
-                    method=self._subject.get("method"),
-                    target=self._subject.get("target"),
+                    method=method,
+                    target=target,
                 )
             )
-        every = self._ticket.partial_every_s
-        if every is None or progress.partial is None or now - self._partial_told < every:
+        every = self._state.partial_every_s
+        if every is None or progress.partial is None or now - self._partial_sent < every:
             return
-        self._partial_told = now
-        self._ticket.tell(
-            PartialEvent(
-                method=self._subject.get("method"),
-                target=self._subject.get("target"),
-                map=Array.of(progress.partial().map),
-                step=progress.step,
-            )
-        )
+        self._partial_sent = now
+        best = Array.of(progress.partial().map)
+        self._state.send(PartialEvent(method=method, target=target, map=best, step=progress.step))

@@ -1,4 +1,4 @@
-"""What a service writes down of itself: metrics and the journal, under one model's name."""
+"""Metrics and journal entries of one model's service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEVERAL = "several"
 
 
 class Telemetry:
-    """Counts and notes for one model; any thread may write."""
+    """Updates one model's metrics and journal; thread-safe."""
 
     def __init__(self, model: str, counts: Counts) -> None:
         self._model = model
@@ -27,7 +27,7 @@ class Telemetry:
         self._room: dict[str, tuple[int, int]] = {}
 
     def passed(self, done: Pass) -> None:
-        """A pass of the network."""
+        """Count a pass of the network."""
         where = (self._model, _plain(done.device), done.kind)
         self._counts.add(metrics.STEPS, *where)
         self._counts.add(metrics.CLIPS, *where, value=done.clips)
@@ -37,13 +37,13 @@ class Telemetry:
             self._room[done.device] = (clips + done.clips, room + done.room)
 
     def refused(self, ticket: RequestState, error: Overloaded) -> None:
-        """A request for which there is no room."""
+        """Count a request that was refused."""
         reason = str(error.detail["reason"])
         self._counts.add(metrics.REFUSED, self._model, reason)
         journal.note("refused", request=ticket.number, model=self._model, reason=reason)
 
     def answered(self, ticket: RequestState, reply: Reply) -> None:
-        """A request that has its reply."""
+        """Count a request that has its reply."""
         seconds = time.monotonic() - ticket.issued
         method = SEVERAL if len(ticket.methods) > 1 else (*ticket.methods, NO_METHOD)[0]
         self._counts.add(metrics.REQUESTS, self._model, method, str(reply.status))
@@ -66,11 +66,11 @@ class Telemetry:
         )
 
     def fault(self, ticket: RequestState) -> None:
-        """A request that failed by the server's fault; called while the error is handled."""
+        """Log a fault of the server; called while the error is handled."""
         journal.fault("failed", request=ticket.number, model=self._model)
 
     def level(self, counts: Mapping[str, int], devices: Sequence[Device]) -> None:
-        """How full the service is now."""
+        """Set the gauges."""
         for metric, name in (
             (metrics.RUNNING, "running"),
             (metrics.WAITING, "waiting"),
@@ -87,5 +87,5 @@ class Telemetry:
 
 
 def _plain(device: str) -> str:
-    """A device's name without the colon, which some metrics formats cannot take."""
+    """A device's name without its colon, which some metrics formats cannot hold."""
     return device.replace(":", "")

@@ -159,10 +159,10 @@ def upload(film, tmp_path):
     return (tmp_path / "film.npz").read_bytes()
 
 
-def finished(service, ticket):
-    while ticket.reply is None:
+def finished(service, state):
+    while state.reply is None:
         service.wait(1)
-    return ticket.reply
+    return state.reply
 
 
 def ask(service, upload, explain=False, **options):
@@ -238,11 +238,11 @@ def test_a_cancelled_timeline_stops_between_two_windows(service, upload, monkeyp
     def noted(kind, shown, targets):
         started.wait(30)
         seen.append(shown)
-        ticket.cancel()
+        state.cancel()
         return read(kind, shown, targets)
 
     monkeypatch.setattr(service.engine.oracle, "read", noted)
-    ticket = service.submit(Request({"video": upload, "timeline": "true"}))
+    state = service.submit(Request({"video": upload, "timeline": "true"}))
     started.set()
-    assert finished(service, ticket).status == 499
+    assert finished(service, state).status == 499
     assert len(seen) == 1

@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 from tests.frames import blocks
 
+from videovisual.server.reply import Reply
 from videovisual.server.request import Request
+from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.zoo import Classifier
 
@@ -29,17 +31,24 @@ def service(small: Classifier) -> Iterator[Service]:
     service.close()
 
 
-def ask(service: Service, output: str) -> tuple[str, bytes]:
+def request(output: str) -> Request:
     buffer = io.BytesIO()
     np.savez(buffer, frames=blocks(FRAMES, 64, 80), fps=FPS)
-    parts = {"video": buffer.getvalue(), "method": b"gradient", "output": output.encode()}
-    ticket = service.submit(Request(parts))
+    return Request({"video": buffer.getvalue(), "method": b"gradient", "output": output.encode()})
+
+
+def finished(service: Service, state: RequestState) -> Reply:
     deadline = time.monotonic() + TIMEOUT_S
-    while ticket.reply is None:
+    while state.reply is None:
         assert time.monotonic() < deadline, "no reply"
         service.wait(0.05)
-    assert ticket.reply.status == 200, ticket.reply.body[:500]
-    return ticket.reply.content_type, ticket.reply.body
+    return state.reply
+
+
+def ask(service: Service, output: str) -> tuple[str, bytes]:
+    reply = finished(service, service.submit(request(output)))
+    assert reply.status == 200, reply.body[:500]
+    return reply.content_type, reply.body
 
 
 def seen(service: Service) -> int:
@@ -76,3 +85,28 @@ def test_html_is_a_page(service: Service) -> None:
     assert kind == "text/html; charset=utf-8"
     assert body.startswith(b"<!doctype html>")
     assert body.count(b"data:image/jpeg") == seen(service)
+
+
+@pytest.mark.parametrize("output", ["mp4", "gif", "html"])
+@pytest.mark.parametrize("end", ["cancelled", "deadline_exceeded"])
+def test_drawing_ends_with_its_request(
+    service: Service, output: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that ends while its picture is drawn is answered before the next shot."""
+    drawn: list[RequestState] = []
+    check = RequestState.check
+
+    def check_fifth(state: RequestState) -> None:
+        drawn.append(state)
+        if len(drawn) == 5:
+            if end == "cancelled":
+                service.cancel(state.number)
+            else:
+                state.deadline = time.monotonic()
+        check(state)
+
+    monkeypatch.setattr(RequestState, "check", check_fifth)
+    state = service.submit(request(output))
+    reply = finished(service, state)
+    assert json.loads(reply.body)["error"]["code"] == end
+    assert len(drawn) == 5

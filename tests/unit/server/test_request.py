@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from videovisual.errors import InvalidRequest
-from videovisual.server.request import Request, read
+from videovisual.server.request import ParsedRequest, Request, parse
+
+
+def read(request: Request) -> ParsedRequest:
+    return parse(request).decoded()
+
 
 VIDEO = b"\x00\x01 a video"
 ENCODED = base64.b64encode(VIDEO).decode()
@@ -14,21 +19,21 @@ ENCODED = base64.b64encode(VIDEO).decode()
 
 @pytest.mark.parametrize("name", ["video", "data", "body"])
 def test_a_clip_by_any_of_its_names(name: str) -> None:
-    intake = read(Request({name: bytearray(VIDEO), "method": bytearray(b"ig")}))
-    assert (intake.video, intake.options) == (VIDEO, {"method": "ig"})
+    parsed = read(Request({name: bytearray(VIDEO), "method": bytearray(b"ig")}))
+    assert (parsed.video, parsed.options) == (VIDEO, {"method": "ig"})
 
 
 def test_headers_give_options_and_the_path_gives_the_method() -> None:
     headers = {"x-videovisual-top-k": "3", "x-videovisual-method": "ig", "accept": "*/*"}
-    intake = read(Request({"body": VIDEO}, headers, method="grad_cam"))
-    assert intake.options == {"top_k": "3", "method": "grad_cam"}
+    parsed = read(Request({"body": VIDEO}, headers, method="grad_cam"))
+    assert parsed.options == {"top_k": "3", "method": "grad_cam"}
 
 
 def test_frames() -> None:
-    intake = read(Request({"frame_000": b"a", "frame_001": b"b", "seed": b"1"}))
-    assert intake.video is None
-    assert intake.frames == {"frame_000": b"a", "frame_001": b"b"}
-    assert intake.options == {"seed": "1"}
+    parsed = read(Request({"frame_000": b"a", "frame_001": b"b", "seed": b"1"}))
+    assert parsed.video is None
+    assert parsed.frames == {"frame_000": b"a", "frame_001": b"b"}
+    assert parsed.options == {"seed": "1"}
 
 
 @pytest.mark.parametrize(
@@ -41,9 +46,9 @@ def test_frames() -> None:
     ],
 )
 def test_json(body: dict[str, Any]) -> None:
-    intake = read(Request({"body": body}))
-    assert (intake.video, intake.options) == (VIDEO, {"steps": 3})
-    assert intake.kserve == ("instances" in body)
+    parsed = read(Request({"body": body}))
+    assert (parsed.video, parsed.options) == (VIDEO, {"steps": 3})
+    assert parsed.kserve == ("instances" in body)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +64,24 @@ def test_json(body: dict[str, Any]) -> None:
         (Request({"body": {"instances": [{"video": ENCODED, "method": "ig"}]}}), True),
         (Request({"body": {"instances": [ENCODED], "method": "ig"}}), True),
         (Request({"body": {"instances": [ENCODED]}}), False),
-        (Request({"body": {"instances": "x"}}), False),
     ],
 )
 def test_whether_an_explanation_is_asked_for(request_: Request, expected: bool) -> None:
-    assert request_.explains() is expected
+    assert parse(request_).explain is expected
+
+
+@pytest.mark.parametrize(
+    ("body", "held"),
+    [
+        (VIDEO, len(VIDEO)),
+        ({"video": ENCODED}, len(ENCODED) + 3 * len(ENCODED) // 4),
+        ({"video": {"b64": ENCODED}}, len(ENCODED) + 3 * len(ENCODED) // 4),
+        ({"instances": [{"video": {"b64": ENCODED}}]}, len(ENCODED) + 3 * len(ENCODED) // 4),
+        ({"instances": [ENCODED], "target": "12345"}, len(ENCODED) + 3 * len(ENCODED) // 4 + 5),
+    ],
+)
+def test_a_request_counts_all_that_it_holds(body: Any, held: int) -> None:
+    assert parse(Request({"body": body})).size == held
 
 
 @pytest.mark.parametrize(

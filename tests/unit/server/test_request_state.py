@@ -8,10 +8,10 @@ from videovisual.server.reply import JSON, Reply
 from videovisual.server.request_state import PART_BYTES, RequestState
 
 
-def parts(ticket: RequestState) -> list[bytes]:
+def parts(state: RequestState) -> list[bytes]:
     found = []
-    while not ticket.is_sent:
-        found.append(ticket.take_lines())
+    while not state.is_sent:
+        found.append(state.take_lines())
     return found
 
 
@@ -33,8 +33,8 @@ def test_no_part_is_larger_than_a_server_takes() -> None:
 
 
 def test_nothing_is_sent_twice() -> None:
-    ticket = RequestState("1", lambda: None)
-    ticket.start_stream(0)
-    assert ticket.take_lines()
-    assert ticket.take_lines() == b""
-    assert not ticket.is_sent
+    state = RequestState("1", lambda: None)
+    state.start_stream(0)
+    assert state.take_lines()
+    assert state.take_lines() == b""
+    assert not state.is_sent

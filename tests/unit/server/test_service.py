@@ -48,12 +48,12 @@ def service(small: Classifier) -> Iterator[Service]:
     service.close()
 
 
-def wait(service: Service, ticket: RequestState) -> Reply:
+def wait(service: Service, state: RequestState) -> Reply:
     deadline = time.monotonic() + TIMEOUT_S
-    while ticket.reply is None:
+    while state.reply is None:
         assert time.monotonic() < deadline, "no reply"
         service.wait(0.01)
-    return ticket.reply
+    return state.reply
 
 
 def ask(service: Service, **parts: object) -> Reply:
@@ -67,8 +67,8 @@ def begin(service: Service, number: str, **parts: object) -> RequestState:
     return service.submit(Request({"video": npz(), **parts}), number)
 
 
-def events(ticket: RequestState) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in ticket.take_lines().splitlines()]
+def events(state: RequestState) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in state.take_lines().splitlines()]
 
 
 def test_a_search_is_recorded_where_its_device_records(small: Classifier) -> None:
@@ -94,9 +94,9 @@ def test_a_full_service_refuses_at_once_and_says_when_to_come_back(service: Serv
     assert error["detail"] == {"retry_after_s": 2, "reason": "jobs"}
     # Classifications have a share of their own.
     assert ask(service).status == 200
-    for ticket in busy:
-        ticket.cancel()
-    assert [wait(service, ticket).status for ticket in busy] == [499, 499]
+    for state in busy:
+        state.cancel()
+    assert [wait(service, state).status for state in busy] == [499, 499]
     assert ask(service, method=b"gradient").status == 200
 
 
@@ -126,14 +126,14 @@ def test_who_waits_is_told_its_place_and_goes_on_when_it_is_its_turn(service: Se
 
 @pytest.mark.parametrize("state", ["running", "waiting"])
 def test_a_request_can_be_cancelled_by_its_id(service: Service, state: str) -> None:
-    tickets = {name: begin(service, name, **SLOW) for name in ("running", "waiting")}
+    states = {name: begin(service, name, **SLOW) for name in ("running", "waiting")}
     for body in ({"cancel": state}, {"cancel": state.encode()}):
         cancelled = service.submit(Request({"body": body} if state == "running" else body)).reply
         assert cancelled is not None
         assert json.loads(cancelled.body) == {"cancelled": True}
-    reply = wait(service, tickets[state])
+    reply = wait(service, states[state])
     assert (reply.status, json.loads(reply.body)["error"]["code"]) == (499, "cancelled")
-    assert tickets[state].late_steps <= 1
+    assert states[state].late_steps <= 1
     unknown = service.submit(Request({"cancel": "nobody"})).reply
     assert unknown is not None
     assert json.loads(unknown.body) == {"cancelled": False}
@@ -153,12 +153,12 @@ def test_what_a_cancelled_request_held_is_freed_though_nobody_looks_for_cycles(
     try:
         before = clips()
         for number in range(5):
-            ticket = begin(service, f"number {number}", **SLOW)
+            state = begin(service, f"number {number}", **SLOW)
             deadline = time.monotonic() + TIMEOUT_S
             while not service.engine.active and time.monotonic() < deadline:
                 service.wait(0.01)
-            service.cancel(ticket.number)
-            assert wait(service, ticket).status == 499
+            service.cancel(state.number)
+            assert wait(service, state).status == 499
         deadline = time.monotonic() + 5
         # A lane holds its last step until the next one.
         while clips() > before + 2 and time.monotonic() < deadline:
@@ -182,7 +182,7 @@ def test_at_the_deadline_the_best_map_so_far_is_answered_if_it_is_wanted(service
 
 
 def test_a_stream_tells_how_long_it_takes_and_the_best_map_so_far(service: Service) -> None:
-    ticket = begin(
+    state = begin(
         service,
         "7",
         **SLOW,
@@ -191,8 +191,8 @@ def test_a_stream_tells_how_long_it_takes_and_the_best_map_so_far(service: Servi
         timeout_s=b"3",
         target=b"2",
     )
-    wait(service, ticket)
-    told = events(ticket)
+    wait(service, state)
+    told = events(state)
     label = service.classifier.card.labels[2]
     assert told[0] == {"event": "accepted", "job": "7", "queue": 0}
     progress = [event for event in told if event["event"] == "progress"]
@@ -236,7 +236,7 @@ def test_a_bug_costs_one_request(service: Service, monkeypatch: pytest.MonkeyPat
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr("videovisual.server.service.predictions", broken)
+        patch.setattr("videovisual.pipeline.pipeline.predictions", broken)
         reply = ask(service)
     assert reply.status == 500
     assert json.loads(reply.body)["error"]["code"] == "internal"
@@ -245,9 +245,9 @@ def test_a_bug_costs_one_request(service: Service, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_streamed_request_ends_with_done_even_when_it_fails(service: Service) -> None:
-    ticket = service.submit(Request({"video": npz(1), "method": b"gradient", "stream": b"true"}))
-    assert wait(service, ticket).status == 422
-    events = [json.loads(line) for line in ticket.take_lines().splitlines()]
+    state = service.submit(Request({"video": npz(1), "method": b"gradient", "stream": b"true"}))
+    assert wait(service, state).status == 422
+    events = [json.loads(line) for line in state.take_lines().splitlines()]
     assert [event["event"] for event in events] == ["accepted", "error", "done"]
     assert events[1]["status"] == 422
     assert events[1]["error"]["code"] == "clip_too_short"
@@ -270,9 +270,9 @@ def test_half_a_character_is_answered_as_a_whole_one(service: Service) -> None:
     body = {"video": video, "method": "gradient", "target": "\ud800"}
     reply = wait(service, service.submit(Request({"body": body})))
     assert (reply.status, json.loads(reply.body)["error"]["detail"]["target"]) == (422, "?")
-    ticket = service.submit(Request({"body": {"frame_\ud800": "aaaa", "stream": True}}))
-    wait(service, ticket)
-    assert [event["event"] for event in events(ticket)] == ["accepted", "error", "done"]
+    state = service.submit(Request({"body": {"frame_\ud800": "aaaa", "stream": True}}))
+    wait(service, state)
+    assert [event["event"] for event in events(state)] == ["accepted", "error", "done"]
 
 
 def test_settings_come_from_the_file_that_the_environment_names(
@@ -286,8 +286,19 @@ def test_settings_come_from_the_file_that_the_environment_names(
     file.write_text('{"max_runing": 5}')
     with pytest.raises(InvalidParameter, match=r"settings\.json.*max_running"):
         Settings.from_environment()
+    for wrong, named in (
+        ('{"max_running": 0}', "max_running = 0"),
+        ('{"step_s": "soon"}', "step_s = 'soon'"),
+        ('{"limits": {"max_frame": 7}}', r"limits\.max_frame = 7"),
+        ('{"limits": 7}', "limits = 7"),
+        ("[]", "can't be used"),
+        ("{", "can't be used"),
+    ):
+        file.write_text(wrong)
+        with pytest.raises(InvalidParameter, match=named):
+            Settings.from_environment()
     file.write_text('{"precision": "float8"}')
-    with pytest.raises(InvalidParameter, match=r"no precision 'float8'.*bfloat16"):
+    with pytest.raises(InvalidParameter, match=r"precision = 'float8'.*bfloat16"):
         Settings.from_environment()
 
 
@@ -362,8 +373,8 @@ def test_with_threads_set_an_answer_is_the_same_bytes_among_others(small: Classi
     ]
     try:
         alone = [ask(service, **parts).body for parts in asked]
-        tickets = [service.submit(Request({"video": npz(), **parts})) for parts in asked * 2]
-        among_others = [wait(service, ticket).body for ticket in tickets]
+        states = [service.submit(Request({"video": npz(), **parts})) for parts in asked * 2]
+        among_others = [wait(service, state).body for state in states]
     finally:
         service.close()
     assert among_others == alone * 2

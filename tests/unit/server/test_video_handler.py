@@ -36,7 +36,7 @@ class Rounds:
         wait = self.service.wait
 
         def watched(seconds: float, seen: int | None = None) -> int:
-            self.handler._miss_lost()
+            self.handler._cancel_lost()
             return wait(seconds, seen)
 
         self.service.wait = watched  # type: ignore[method-assign]
@@ -89,9 +89,9 @@ def test_a_request_that_ends_a_silence_is_not_taken_for_one_whose_client_left(
 
 def test_after_a_silence_what_is_open_is_given_up(rounds: Rounds, video: str) -> None:
     rounds.begin("left", {"video": video, **SLOW})
-    ticket = rounds.handler._open["left"]
-    rounds.handler._miss_lost()
-    assert not ticket.cancelled
+    state = rounds.handler._open["left"]
+    rounds.handler._cancel_lost()
+    assert not state.cancelled
     rounds.silence()
-    rounds.handler._miss_lost()
-    assert ticket.cancelled
+    rounds.handler._cancel_lost()
+    assert state.cancelled

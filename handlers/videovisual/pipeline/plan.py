@@ -1,0 +1,99 @@
+"""A request's options → what will be computed, checked before any frame is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from videovisual import clips
+from videovisual.attribution import catalogue
+from videovisual.engine.model_runner import check_layer
+from videovisual.errors import InvalidParameter
+from videovisual.pipeline.explainer import Explainer
+from videovisual.pipeline.prediction import TOP1
+from videovisual.pipeline.preprocessing import sampling
+from videovisual.protocol import Options, check_classifies
+from videovisual.zoo import Classifier
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A valid request to one classifier.
+
+    Attributes:
+        classifier: what answers.
+        options: the request's own.
+        explainers: one a method; none for a classification.
+        sampling: which frames the classifier sees.
+    """
+
+    classifier: Classifier
+    options: Options
+    explainers: tuple[Explainer, ...]
+    sampling: clips.Sampling
+
+    @classmethod
+    def of(
+        cls,
+        classifier: Classifier,
+        options: Options,
+        parameters: Mapping[str, Any],
+        *,
+        explain: bool = False,
+    ) -> Plan:
+        """Check everything that can be checked without the clip.
+
+        Args:
+            classifier: what answers.
+            options: the request's own.
+            parameters: the methods' own, by name, not yet validated.
+            explain: whether an explanation is asked for where `options` name no method.
+
+        Raises:
+            UnknownMethod, InvalidTarget, InvalidParameter: what was asked for cannot be had.
+        """
+        card = classifier.card
+        methods = options.method or ((catalogue.DEFAULT,) if explain else ())
+        if methods:
+            check_one_window(options)
+        else:
+            check_classifies(options, parameters)
+        for target in options.target:
+            if target.strip().lower() != TOP1:
+                card.target(target)
+        if options.timeline and options.views > 1:
+            raise InvalidParameter(
+                "A timeline has one window a second already. Leave views out, or timeline.",
+                parameter="views",
+                given=options.views,
+            )
+        explainers = Explainer.several(
+            classifier, methods, parameters, seed=options.seed, polarity=options.polarity
+        )
+        for explainer in explainers:
+            layer = getattr(explainer.parameters, "layer", None)
+            if layer is not None:
+                check_layer(classifier.network, layer)
+        return cls(classifier, options, tuple(explainers), sampling(card, options))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods by their own names."""
+        return tuple(explainer.entry.name for explainer in self.explainers)
+
+    @property
+    def several_windows(self) -> bool:
+        """Whether more than one window of the clip is classified."""
+        return self.options.views > 1 or self.options.timeline
+
+
+def check_one_window(options: Options) -> None:
+    """Raises InvalidParameter where an explanation is asked for with `views` or `timeline`."""
+    for name, several in (("timeline", options.timeline), ("views", options.views > 1)):
+        if several:
+            raise InvalidParameter(
+                f"{name} is for classification only: an explanation is of one window. Leave "
+                f"{name} out, and choose the window with start_s and end_s.",
+                parameter=name,
+            )
