@@ -7,8 +7,8 @@ result = client.explain("clip.mp4", model="i3d-kinetics400", method="integrated_
 result.predictions[0].label, result.saliency.map.shape
 result.save("overlay.mp4")
 
-Both clients stand on httpx: it has timeouts for each phase, streams multipart bodies from disk, and
-speaks the same with and without `await`, none of which requests does.
+Both clients use httpx. It has timeouts for each phase of a request, streams multipart bodies from
+disk, and has the same interface with and without `await`. The library requests has none of these.
 """
 
 from videovisual_client.async_client import AsyncClient

@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any, Literal, TypeVar, overload
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from typing import Any
 
 import httpx
 
 from videovisual.protocol import Answer
-from videovisual_client import request, upload
-from videovisual_client.client import DEFAULT_URL, RETRIES
 from videovisual_client.errors import VideoVisualError
-from videovisual_client.exchange import (
-    Exchange,
-    Pause,
-    Read,
-    Send,
-    Step,
-    Steps,
-    Timeouts,
-    speaker,
-)
-from videovisual_client.job import AsyncJob, OnPartial, OnProgress, tell
-from videovisual_client.many import AHEAD, CONCURRENCY
-from videovisual_client.request import ClipRequest, Methods, Target
+from videovisual_client.exchange import DEFAULT_URL, RETRIES, Exchange, Timeouts
+from videovisual_client.interface import Interface
+from videovisual_client.job import AsyncJob
+from videovisual_client.many import AHEAD
+from videovisual_client.request import ClipRequest
 from videovisual_client.result import Classification, Explained
+from videovisual_client.transport import AwaitedTransport
 from videovisual_client.upload import ClipLike
 
-T = TypeVar("T")
 
-
-class AsyncClient:
-    """As `Client`, with `await`, in an asyncio program.
+class AsyncClient(
+    Interface[
+        Coroutine[Any, Any, Classification],
+        Coroutine[Any, Any, Explained],
+        Coroutine[Any, Any, AsyncJob],
+        AsyncIterator[Explained],
+        AsyncIterator[Explained | VideoVisualError],
+    ]
+):
+    """As `Client`, in an asyncio program: `await` the methods, `async for` over `explain_many`.
 
     Args:
         url, token, key_file, management_url, timeouts, retries, transport: as `Client`.
@@ -53,8 +49,10 @@ class AsyncClient:
         retries: int = RETRIES,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._speaker = speaker(url, token, key_file, management_url, timeouts, retries)
-        self._http = httpx.AsyncClient(transport=transport)
+        connections = AwaitedTransport(transport)
+        self._exchange = Exchange(
+            url, token, key_file, management_url, timeouts, retries, connections
+        )
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -65,183 +63,57 @@ class AsyncClient:
     @property
     def url(self) -> str:
         """The inference address."""
-        return self._speaker.url
+        return self._exchange.url
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._exchange.transport.close()
 
-    async def classify(
-        self,
-        clip: ClipLike,
-        *,
-        model: str,
-        top_k: int = 5,
-        views: int | None = None,
-        timeline: bool | None = None,
-        on_progress: OnProgress | None = None,
-        **options: Any,
-    ) -> Classification:
-        """As `Client.classify`."""
-        fields = {"top_k": top_k, "views": views, "timeline": timeline, **options}
-        question = request.classification(model, clip, fields)
-        return Classification(await self._answer(question, on_progress, None), clip)
+    async def _answer(self, request: ClipRequest) -> Answer:
+        return await self._exchange.answer(request)
 
-    async def explain(
-        self,
-        clip: ClipLike,
-        *,
-        model: str,
-        method: Methods | None = None,
-        target: Target = "top1",
-        on_progress: OnProgress | None = None,
-        on_partial: OnPartial | None = None,
-        **options: Any,
-    ) -> Explained:
-        """As `Client.explain`."""
-        question = request.explanation(model, clip, method, target, options)
-        return Explained(await self._answer(question, on_progress, on_partial), clip)
+    async def _open(self, request: ClipRequest) -> AsyncJob:
+        return await self._exchange.open(request)
 
-    async def submit(
-        self,
-        clip: ClipLike,
-        *,
-        model: str,
-        method: Methods | None = None,
-        target: Target = "top1",
-        partial_every_s: float | None = None,
-        **options: Any,
-    ) -> AsyncJob:
-        """As `Client.submit`."""
-        given = options | ({"partial_every_s": partial_every_s} if partial_every_s else {})
-        question = request.explanation(model, clip, method, target, given)
-        return await self._open(question.streamed(partial=partial_every_s is not None))
+    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return coroutine
 
-    @overload
-    def explain_many(
+    def _submit(self, request: ClipRequest) -> Coroutine[Any, Any, AsyncJob]:
+        return self._open(request)
+
+    async def _explain_many(
         self,
         clips: Iterable[ClipLike],
-        *,
-        model: str,
-        concurrency: int = CONCURRENCY,
-        return_errors: Literal[False] = False,
-        **options: Any,
-    ) -> AsyncIterator[Explained]: ...
+        concurrency: int,
+        return_errors: bool,
+        options: dict[str, Any],
+    ) -> AsyncIterator[Any]:
+        running = asyncio.Semaphore(concurrency)
 
-    @overload
-    def explain_many(
-        self,
-        clips: Iterable[ClipLike],
-        *,
-        model: str,
-        concurrency: int = CONCURRENCY,
-        return_errors: Literal[True],
-        **options: Any,
-    ) -> AsyncIterator[Explained | VideoVisualError]: ...
-
-    async def explain_many(
-        self,
-        clips: Iterable[ClipLike],
-        *,
-        model: str,
-        concurrency: int = CONCURRENCY,
-        return_errors: bool = False,
-        **options: Any,
-    ) -> AsyncIterator[Explained | VideoVisualError]:
-        """As `Client.explain_many`, with `async for`."""
-        places = asyncio.Semaphore(concurrency)
-
-        async def work(clip: ClipLike) -> Explained:
-            async with places:
-                job = await self.submit(clip, model=model, **options)
+        async def explain(clip: ClipLike) -> Explained:
+            async with running, await self.submit(clip, **options) as job:
                 try:
                     return await job.result()
                 except asyncio.CancelledError:
                     await asyncio.shield(job.cancel())
                     raise
-                finally:
-                    await job.close()
 
-        window: deque[asyncio.Task[Explained]] = deque()
+        tasks: deque[asyncio.Task[Explained]] = deque()
         remaining = iter(clips)
         try:
             while True:
-                while len(window) < AHEAD * concurrency:
-                    try:
-                        clip = next(remaining)
-                    except StopIteration:
-                        break
-                    window.append(asyncio.create_task(work(clip)))
-                if not window:
+                for clip in itertools.islice(remaining, AHEAD * concurrency - len(tasks)):
+                    tasks.append(asyncio.create_task(explain(clip)))
+                if not tasks:
                     return
                 try:
-                    yield await window[0]
+                    yield await tasks[0]
                 except VideoVisualError as error:
                     if not return_errors:
                         raise
                     yield error
-                window.popleft()
+                tasks.popleft()
         finally:
-            for task in window:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*window, return_exceptions=True)
-
-    async def _answer(
-        self, question: ClipRequest, on_progress: OnProgress | None, on_partial: OnPartial | None
-    ) -> Answer:
-        if on_progress is None and on_partial is None:
-            parts = await asyncio.to_thread(upload.parts, question.clip)
-            return await self._hold(self._speaker.ask(question, parts))
-        opened = await self._open(question.streamed(partial=on_partial is not None))
-        async with opened as job:
-            async for event in job:
-                tell(event, on_progress, on_partial)
-            return await job.answer()
-
-    async def _open(self, question: ClipRequest) -> AsyncJob:
-        parts = await asyncio.to_thread(upload.parts, question.clip)
-        response = await self._hold(self._speaker.open(question, parts))
-        cancel = partial(self._cancel, question.model)
-        return await AsyncJob(question.clip, _chunks(response, self._speaker), cancel).begin()
-
-    async def _cancel(self, model: str, job: str) -> bool:
-        return await self._hold(self._speaker.cancel(model, job))
-
-    async def _hold(self, conversation: Steps[T]) -> T:
-        """Take a conversation's steps, one after the other."""
-        try:
-            step = next(conversation)
-            while True:
-                try:
-                    came = await self._take(step)
-                except httpx.RequestError as error:
-                    step = conversation.throw(error)
-                else:
-                    step = conversation.send(came)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-
-    async def _take(self, step: Step) -> Any:
-        match step:
-            case Send(request):
-                return await self._http.send(request, stream=True)
-            case Read(response):
-                try:
-                    return await response.aread()
-                finally:
-                    await response.aclose()
-            case Pause(seconds):
-                return await asyncio.sleep(seconds)
-
-
-@asynccontextmanager
-async def _chunks(
-    response: httpx.Response, speaker: Exchange
-) -> AsyncIterator[AsyncIterator[bytes]]:
-    try:
-        yield response.aiter_bytes()
-    except httpx.RequestError as error:
-        raise speaker.broken(error) from error
-    finally:
-        await response.aclose()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,9 +1,9 @@
-"""What a job tells while it runs, and how the server's lines of JSON become it."""
+"""The events of a running job, and the parser of the server's lines of JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The server has taken the job in.
+    """The server has accepted the job.
 
     Attributes:
-        job: its id there; empty where the server gives none.
-        queue: how many jobs are before it; 0 means that it runs.
+        job: the job's id on the server; empty if the server gives none.
+        queue: how many jobs are queued before it; 0 means that it runs.
     """
 
     job: str = ""
@@ -31,15 +31,15 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job has come.
+    """The progress of a job.
 
     Attributes:
         step, of: steps done, and in all.
-        objective: the value being optimised, where the method has one.
-        probability: the target's probability in the last reading, where it is known.
-        eta_s: seconds that the server expects this method to take yet, where it can tell.
-        method: the method that is running; None where the server doesn't say.
-        target: the class that is being explained; None where the server doesn't say.
+        objective: the value being optimised, if the method has one.
+        probability: the target's probability at the last step, in [0, 1], if known.
+        eta_s: seconds that the method still takes, as the server estimates.
+        method: the method that is running, if the server names it.
+        target: the class that is being explained, if the server names it.
     """
 
     step: int
@@ -56,9 +56,9 @@ class Partial:
     """The best map so far of a method that can be stopped at any time.
 
     Attributes:
-        method, target: whose map it is.
-        encoded: the map, as it came.
-        step: after which step.
+        method, target: what the map explains.
+        encoded: the map as the server sent it.
+        step: how many steps were done.
     """
 
     method: str | None
@@ -79,96 +79,93 @@ class Partial:
 Event = Accepted | Progress | Partial
 
 
-class Lines:
-    """Puts lines together out of chunks, in time linear in their length."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that are whole now."""
-        head, *rest = chunk.split(b"\n")
-        self._pieces.append(head)
-        whole: list[bytes] = []
-        for piece in rest:
-            whole.append(b"".join(self._pieces))
-            self._pieces = [piece]
-        return [line for line in whole if line.strip()]
-
-
 class EventParser:
-    """What has been heard of one job.
+    """Parses the lines of one job's response.
 
     Attributes:
-        accepted: what the server said when it took the job in.
+        accepted: the first event.
+        cancelled: set when this side stops reading a job that the server can't cancel by id.
     """
 
     def __init__(self) -> None:
         self.accepted = Accepted()
-        self.given_up = False
+        self.cancelled = False
+        self._unfinished: list[bytes] = []
         self._answer: Answer | None = None
         self._error: VideoVisualError | None = None
 
-    def hear(self, line: bytes) -> Event | None:
-        """Take in one line; what it tells a listener, if anything."""
-        said: Mapping[str, Any] = json.loads(line)
-        kind = said.get("event")
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        """The events of the lines that a chunk completes."""
+        # Joined only at a line's end, so that the time is linear in the line's length.
+        head, *rest = chunk.split(b"\n")
+        self._unfinished.append(head)
+        for start in rest:
+            line = b"".join(self._unfinished)
+            self._unfinished = [start]
+            event = self.parse(line) if line.strip() else None
+            if event is not None:
+                yield event
+
+    def parse(self, line: bytes) -> Event | None:
+        """The event of one line; None for the lines that end a job."""
+        fields: Mapping[str, Any] = json.loads(line)
+        kind = fields.get("event")
         if kind == "accepted":
-            self.accepted = Accepted(str(said.get("job") or ""), int(said.get("queue") or 0))
+            self.accepted = Accepted(str(fields.get("job") or ""), int(fields.get("queue") or 0))
             return self.accepted
         if kind == "progress":
-            return _progress(said)
+            return _progress(fields)
         if kind == "partial":
-            return _partial(said)
+            return _partial(fields)
         if kind == "result":
-            self._answer = Answer.model_validate(said["answer"])
-        elif "error" in said:
-            self._error = from_json(said, int(said.get("status", 500)))
+            self._answer = Answer.model_validate(fields["answer"])
+        elif "error" in fields:
+            self._error = from_json(fields, int(fields.get("status", 500)))
         return None
 
     @property
     def ended(self) -> bool:
-        """Whether the outcome is known."""
+        """Whether the answer or an error has arrived."""
         return self._answer is not None or self._error is not None
 
     def fail(self, error: VideoVisualError) -> None:
-        """The job ended by what went wrong on this side."""
+        """End the job with an error of this side, unless it has ended."""
         if not self.ended:
             self._error = error
 
-    def outcome(self) -> Answer:
-        """The answer, once the lines have ended.
+    def answer(self) -> Answer:
+        """The answer, once the response has ended.
 
         Raises:
-            VideoVisualError: what the server said instead, or that it broke off.
+            VideoVisualError: the server's error, or the reason why no answer arrived.
         """
         if self._answer is not None:
             return self._answer
         if self._error is not None:
             raise self._error
-        if self.given_up:
+        if self.cancelled:
             raise Cancelled("The job was cancelled.")
-        raise ConnectionFailed("The server broke off before the result came.")
+        raise ConnectionFailed("The server closed the connection before it sent the result.")
 
 
-def _progress(said: Mapping[str, Any]) -> Progress:
+def _progress(fields: Mapping[str, Any]) -> Progress:
     return Progress(
-        step=int(said["step"]),
-        of=int(said["of"]),
-        objective=said.get("objective"),
-        probability=said.get("probability"),
-        eta_s=said.get("eta_s"),
-        method=said.get("method"),
-        target=_label(said.get("target")),
+        step=int(fields["step"]),
+        of=int(fields["of"]),
+        objective=fields.get("objective"),
+        probability=fields.get("probability"),
+        eta_s=fields.get("eta_s"),
+        method=fields.get("method"),
+        target=_label(fields.get("target")),
     )
 
 
-def _partial(said: Mapping[str, Any]) -> Partial:
+def _partial(fields: Mapping[str, Any]) -> Partial:
     return Partial(
-        method=said.get("method"),
-        target=_label(said.get("target")),
-        encoded=Array.model_validate(said["map"]),
-        step=int(said["step"]),
+        method=fields.get("method"),
+        target=_label(fields.get("target")),
+        encoded=Array.model_validate(fields["map"]),
+        step=int(fields["step"]),
     )
 
 

@@ -1,9 +1,8 @@
-"""The same questions answered in this process, without a server; needs the extra `server`."""
+"""The client that runs models in this process, without a server; needs the extra `server`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 from videovisual.protocol import Answer
@@ -11,20 +10,21 @@ from videovisual.utils.extras import needs
 from videovisual_client import upload
 from videovisual_client.base_client import BaseClient
 from videovisual_client.errors import VideoVisualError, from_response
-from videovisual_client.job import Job
+from videovisual_client.job import AsyncJob
 from videovisual_client.request import ClipRequest
 
 if TYPE_CHECKING:
     from videovisual.server.request_state import RequestState
     from videovisual.server.service import Service
 
-LISTEN_S = 0.1
+WAIT_S = 0.1
+"""How long one wait for seen of a request takes."""
 
 
 class Local(BaseClient):
-    """Loads the models that are asked for, and keeps them.
+    """Loads each model at its first request, and keeps it.
 
-    The answers are those of a server: it is the server's own service, without TorchServe.
+    The answers equal a server's, because the server's own service computes them.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, …; by default a GPU if there is one.
@@ -43,13 +43,13 @@ class Local(BaseClient):
         self._services: dict[str, Service] = {}
 
     def close(self) -> None:
-        """Let go of the models."""
+        """Release the models."""
         for service in self._services.values():
             service.close()
         self._services.clear()
 
     def load(self, model: str) -> None:
-        """Load a model now instead of at the first question.
+        """Load a model now instead of at its first request.
 
         Raises:
             UnknownModel, WeightsError, DownloadError: as `videovisual.load`.
@@ -64,63 +64,58 @@ class Local(BaseClient):
             self._services[name] = self._make(zoo.load(name), self._device)
         return self._services[name]
 
-    def _ask(self, call: ClipRequest) -> Answer:
-        service, ticket = self._submit(call)
+    async def _answer(self, request: ClipRequest) -> Answer:
+        service, state = self._start(request)
         try:
-            news = service.wait(0)
-            while ticket.reply is None:
-                news = service.wait(LISTEN_S, news)
+            seen = service.wait(0)
+            while state.reply is None:
+                seen = service.wait(WAIT_S, seen)
         finally:
-            ticket.cancel()
-        problem = from_response(ticket.reply.status, ticket.reply.body)
+            state.cancel()
+        problem = from_response(state.reply.status, state.reply.body)
         if problem is not None:
             raise problem
-        return Answer.model_validate_json(ticket.reply.body)
+        return Answer.model_validate_json(state.reply.body)
 
-    def _open(self, call: ClipRequest) -> Job:
-        service, ticket = self._submit(call)
-        news = service.wait(0)
-        while ticket.reply is None and not ticket.streaming:
-            news = service.wait(LISTEN_S, news)
-        if ticket.reply is not None and not ticket.streaming:
-            raise from_response(ticket.reply.status, ticket.reply.body) or VideoVisualError(
-                "The answer came without the events that were asked for."
+    async def _open(self, request: ClipRequest) -> AsyncJob:
+        service, state = self._start(request)
+        seen = service.wait(0)
+        while state.reply is None and not state.streaming:
+            seen = service.wait(WAIT_S, seen)
+        if state.reply is not None and not state.streaming:
+            raise from_response(state.reply.status, state.reply.body) or VideoVisualError(
+                "The answer came without the requested events."
             )
 
-        def cancel(_: str) -> bool:
-            ticket.cancel()
+        async def cancel(_: str) -> bool:
+            state.cancel()
             return True
 
-        return Job(call.clip, _chunks(service, ticket), cancel)
+        return await AsyncJob(request.clip, _chunks(service, state), cancel).begin()
 
-    def _submit(self, call: ClipRequest) -> tuple[Service, RequestState]:
+    def _start(self, request: ClipRequest) -> tuple[Service, RequestState]:
         from videovisual.server.request import Request  # noqa: PLC0415
 
-        service = self._service(call.model)
-        parts: dict[str, Any] = dict(call.fields)
-        for name, (_, file) in upload.parts(call.clip):
+        service = self._service(request.model)
+        parts: dict[str, Any] = dict(request.fields)
+        for name, (_, file) in upload.parts(request.clip):
             file.seek(0)
             parts[name] = file.read()
-        return service, service.submit(Request(parts, explain=call.route == "explanations"))
+        return service, service.submit(Request(parts, explain=request.route == "explanations"))
 
 
-@contextmanager
-def _chunks(service: Service, ticket: RequestState) -> Iterator[Iterator[bytes]]:
+async def _chunks(service: Service, state: RequestState) -> AsyncGenerator[bytes, None]:
     try:
-        yield _pieces(service, ticket)
+        seen = service.wait(0)
+        while True:
+            # Checked before the lines are taken, so that none is lost.
+            ended = state.reply is not None
+            lines = state.take_lines()
+            if lines:
+                yield lines
+            elif ended:
+                return
+            else:
+                seen = service.wait(WAIT_S, seen)
     finally:
-        ticket.cancel()
-
-
-def _pieces(service: Service, ticket: RequestState) -> Iterator[bytes]:
-    news = service.wait(0)
-    while True:
-        # Asked for before the lines are, so that none is left behind.
-        ended = ticket.reply is not None
-        lines = ticket.take_lines()
-        if lines:
-            yield lines
-        elif ended:
-            return
-        else:
-            news = service.wait(LISTEN_S, news)
+        state.cancel()

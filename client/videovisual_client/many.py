@@ -1,7 +1,8 @@
-"""Many clips side by side, their results in order."""
+"""Work on many clips at once, with the results in order."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -14,40 +15,36 @@ from videovisual_client.result import Explained
 
 CONCURRENCY = 4
 AHEAD = 2
-"""So many items a worker are taken up before the first one's result is taken."""
+"""How many items per worker are started before the first result is taken."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def side_by_side(
+def concurrently(
     work: Callable[[Item], Result],
     items: Iterable[Item],
     *,
     concurrency: int = CONCURRENCY,
     stop: Callable[[], None] = lambda: None,
 ) -> Generator[Result | VideoVisualError, None, None]:
-    """Do the work on each item, some at a time, and give the results in the items' order.
+    """Work on items in threads, and yield the results in the order of the items.
 
     Args:
-        work: called in threads.
-        items: taken as they are needed.
-        concurrency: how many at once.
-        stop: called when the results are no longer wanted; it may hasten the work's end.
+        work: called in a thread.
+        items: read as needed.
+        concurrency: how many items at once.
+        stop: called when the generator is closed; it may end running work early.
 
     Yields:
-        What the work returned, or the error of ours that it raised.
+        What `work` returned, or the `VideoVisualError` that it raised.
     """
     executor = ThreadPoolExecutor(concurrency, thread_name_prefix="videovisual-many")
     window: deque[Future[Result]] = deque()
     remaining = iter(items)
     try:
         while True:
-            while len(window) < AHEAD * concurrency:
-                try:
-                    item = next(remaining)
-                except StopIteration:
-                    break
+            for item in itertools.islice(remaining, AHEAD * concurrency - len(window)):
                 window.append(executor.submit(work, item))
             if not window:
                 return
@@ -65,7 +62,7 @@ def side_by_side(
 
 
 class Jobs:
-    """The jobs under way, so that they can be cancelled together."""
+    """Running jobs that can be cancelled together."""
 
     def __init__(self) -> None:
         self._running: set[Job] = set()
@@ -73,7 +70,7 @@ class Jobs:
         self._stopped = False
 
     def run(self, job: Job) -> Explained:
-        """Wait for a job, which `cancel` ends."""
+        """Wait for a job's result; `cancel` ends the job."""
         with self._lock:
             self._running.add(job)
             stopped = self._stopped
@@ -87,7 +84,7 @@ class Jobs:
                 self._running.discard(job)
 
     def cancel(self) -> None:
-        """Cancel those that run and those that are yet to."""
+        """Cancel the running jobs, and those that start later."""
         with self._lock:
             self._stopped = True
             running = list(self._running)

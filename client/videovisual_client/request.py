@@ -1,4 +1,4 @@
-"""One question to a server, before it is put into HTTP."""
+"""One request about a clip, before it becomes HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTIAL_EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """What is asked of which model about which clip.
+    """One request.
 
     Attributes:
         route: `predictions` or `explanations`.
@@ -38,39 +38,20 @@ class ClipRequest:
 
     @property
     def timeout_s(self) -> float | None:
-        """The server's deadline, where the caller set one."""
-        given = self.options.get("timeout_s")
-        return None if given is None else float(given)
+        """The server's deadline, if the caller set one."""
+        timeout = self.options.get("timeout_s")
+        return None if timeout is None else float(timeout)
 
     def streamed(self, *, partial: bool = False) -> ClipRequest:
-        """The same, answered by lines of progress and then the result."""
-        more: dict[str, Any] = {"stream": True}
+        """The same request, answered by lines of progress and then the result."""
+        added: dict[str, Any] = {"stream": True}
         if partial:
-            more["partial_every_s"] = self.options.get("partial_every_s", PARTIAL_EVERY_S)
-        return replace(self, options={**self.options, **more})
-
-
-def classification(model: str, clip: ClipLike, options: Mapping[str, Any]) -> ClipRequest:
-    """The call that classifies."""
-    return ClipRequest("predictions", model, clip, options)
-
-
-def explanation(
-    model: str,
-    clip: ClipLike,
-    method: Methods | None,
-    target: Target,
-    options: Mapping[str, Any],
-) -> ClipRequest:
-    """The call that explains."""
-    named = {"target": one_or_several(target), **options}
-    if method is not None:
-        named["method"] = one_or_several(method)
-    return ClipRequest("explanations", model, clip, named)
+            added["partial_every_s"] = self.options.get("partial_every_s", PARTIAL_EVERY_S)
+        return replace(self, options={**self.options, **added})
 
 
 def one_or_several(names: Target) -> str:
-    """A form field holds one name, or a JSON list of several."""
+    """The form field of one name, or of several as a JSON list."""
     if isinstance(names, str | int):
         return str(names)
     return json.dumps([str(name) for name in names])

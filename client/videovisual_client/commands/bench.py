@@ -26,7 +26,7 @@ from videovisual_client.commands.options import (
     placed,
     with_method,
 )
-from videovisual_client.many import side_by_side
+from videovisual_client.many import concurrently
 from videovisual_client.terminal import bar, out, print_json
 
 
@@ -138,7 +138,7 @@ def _time(
         ask()
     seconds: list[float] = []
     began = time.perf_counter()
-    results = side_by_side(timed, range(requests), concurrency=concurrency)
+    results = concurrently(timed, range(requests), concurrency=concurrency)
     with closing(results), bar(what) as advance:
         for result in results:
             if isinstance(result, VideoVisualError):

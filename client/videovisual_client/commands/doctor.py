@@ -9,8 +9,8 @@ import click
 from rich.text import Text
 
 from videovisual_client import exits
-from videovisual_client.client import DEFAULT_URL
 from videovisual_client.doctor import Finding, Level, examine
+from videovisual_client.exchange import DEFAULT_URL
 from videovisual_client.terminal import json_option, out, print_json, store_option
 
 MARKS = {

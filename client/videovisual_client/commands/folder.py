@@ -21,7 +21,7 @@ from videovisual_client.errors import (
     UnknownModel,
     VideoVisualError,
 )
-from videovisual_client.many import side_by_side
+from videovisual_client.many import concurrently
 from videovisual_client.result import Classification
 from videovisual_client.terminal import bar, log, out, print_json
 
@@ -53,7 +53,7 @@ def run(
         began = time.monotonic()
         return ask(clip), time.monotonic() - began
 
-    results = side_by_side(work, waiting, concurrency=concurrency, stop=stop)
+    results = concurrently(work, waiting, concurrency=concurrency, stop=stop)
     try:
         with closing(results), bar(title) as advance:
             advance(0, len(waiting))

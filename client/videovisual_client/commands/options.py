@@ -15,7 +15,8 @@ from click.shell_completion import CompletionItem
 from videovisual.attribution import catalogue
 from videovisual.names import MODELS
 from videovisual_client.base_client import BaseClient
-from videovisual_client.client import DEFAULT_URL, Client
+from videovisual_client.client import Client
+from videovisual_client.exchange import DEFAULT_URL
 from videovisual_client.terminal import json_option
 
 Function = TypeVar("Function", bound=Callable[..., None])

@@ -148,9 +148,9 @@ def test_silence_is_a_timeout_of_its_phase_and_not_repeated(ask: Ask, clip: Fram
 
 
 def test_a_late_deadline_prolongs_the_patience() -> None:
-    assert Timeouts(read=10).for_call(600)["read"] == 610
-    assert Timeouts(read=900).for_call(600)["read"] == 900
-    assert Timeouts(read=None).for_call(600)["read"] is None
+    assert Timeouts(read=10).for_request(600)["read"] == 610
+    assert Timeouts(read=900).for_request(600)["read"] == 900
+    assert Timeouts(read=None).for_request(600)["read"] is None
 
 
 def key_file(folder: Path, inference: str, **more: Any) -> Path:

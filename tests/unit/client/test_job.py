@@ -15,8 +15,8 @@ import pytest
 from tests.unit.client.server import Asked, Said, Stage, answer
 
 from videovisual.protocol import Array
-from videovisual_client import AsyncClient, Client, Partial, Progress, errors
-from videovisual_client.events import Lines
+from videovisual_client import Accepted, AsyncClient, Client, Partial, Progress, errors
+from videovisual_client.events import EventParser
 
 Frames = npt.NDArray[np.uint8]
 
@@ -196,6 +196,18 @@ def test_awaited_jobs(stage: Stage, clip: Frames) -> None:
     asyncio.run(main())
 
 
+def test_the_blocking_client_works_inside_an_event_loop(stage: Stage, clip: Frames) -> None:
+    stage.script = lambda _: Said(lines=iter([ACCEPTED, STEP, RESULT, DONE]))
+
+    async def main() -> None:
+        with Client(stage.url, token="") as client:
+            assert client.explain(clip, model="m", on_progress=print).predictions
+            unfinished = client.submit(clip, model="m")
+            assert next(unfinished) == Progress(3, 9, None, 0.5)
+
+    asyncio.run(main())
+
+
 class Many:
     """A script that answers each clip with its number of frames; the earlier, the later."""
 
@@ -297,11 +309,14 @@ def test_leaving_the_loop_cancels_what_is_under_way(stage: Stage, clip: Frames) 
     assert sum("json" in asked.headers["Content-Type"] for asked in stage.asked) <= 1
 
 
-def test_lines_are_put_together_out_of_any_chunks() -> None:
-    text = b'{"a": 1}\n\n{"b": 2}\n{"c"'
+def test_events_are_parsed_from_chunks_of_any_size() -> None:
+    lines = [json.dumps(event).encode() for event in (ACCEPTED, STEP)]
+    text = b"\n\n".join(lines) + b'\n{"event"'
     for size in range(1, len(text) + 1):
-        lines = Lines()
-        got = [
-            line for at in range(0, len(text), size) for line in lines.feed(text[at : at + size])
+        parser = EventParser()
+        events = [
+            event
+            for start in range(0, len(text), size)
+            for event in parser.feed(text[start : start + size])
         ]
-        assert got == [b'{"a": 1}', b'{"b": 2}']
+        assert events == [Accepted("j1", 2), Progress(3, 9, None, 0.5)]
