@@ -1,4 +1,4 @@
-"""What all commands share: where they print, and the model store."""
+"""Printing, progress bars and two options that all commands share."""
 
 from __future__ import annotations
 
@@ -44,13 +44,51 @@ json_option = click.option(
 
 
 def print_json(data: Any) -> None:
-    """Data for a program, on standard output."""
+    """Print data as JSON to standard output."""
     click.echo(json.dumps(data, indent=1, default=str))
+
+
+def number(value: float | None) -> str:
+    """A number with three decimals; `-` for None."""
+    return "-" if value is None else f"{value:.3f}"
 
 
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error; it is told what is done, and of how much."""
+    """A progress bar on standard error; call it with the items done and their total."""
+    with _progress(title) as update:
+        began = time.monotonic()
+
+        def advance(done: int, of: int) -> None:
+            left = remaining(time.monotonic() - began, done, of)
+            update(completed=done, total=of, done=f"{done}/{of}", left=left)
+
+        yield advance
+
+
+@contextmanager
+def job_bar(title: str) -> Iterator[Callable[[events.Progress], None]]:
+    """A progress bar of one job: the running method, its steps, and the time left."""
+    with _progress(title) as update:
+        clock = _MethodClock()
+
+        def show(event: events.Progress) -> None:
+            done = f"{event.step}/{event.of}"
+            if event.probability is not None:
+                done += f", p {event.probability:.2f}"
+            update(
+                description=f"{title} {event.method}" if event.method else title,
+                completed=event.step,
+                total=event.of,
+                done=done,
+                left=clock.left(event),
+            )
+
+        yield show
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[..., None]]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -61,48 +99,11 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     )
     with Progress(*columns, console=log, transient=True, disable=not log.is_terminal) as progress:
         task = progress.add_task(title, total=None, done="", left="")
-        began = time.monotonic()
-
-        def advance(done: int, of: int) -> None:
-            left = remaining(time.monotonic() - began, done, of)
-            progress.update(task, completed=done, total=of, done=f"{done}/{of}", left=left)
-
-        yield advance
-
-
-@contextmanager
-def job_bar(title: str) -> Iterator[Callable[[events.Progress], None]]:
-    """A progress bar of one job, its steps and what is left of the method that runs."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[told]}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-    )
-    with Progress(*columns, console=log, transient=True, disable=not log.is_terminal) as progress:
-        task = progress.add_task(title, total=None, told="", left="")
-        clock = _MethodClock()
-
-        def show(event: events.Progress) -> None:
-            told = f"{event.step}/{event.of}"
-            if event.probability is not None:
-                told += f", p {event.probability:.2f}"
-            progress.update(
-                task,
-                description=f"{title} {event.method}" if event.method else title,
-                completed=event.step,
-                total=event.of,
-                told=told,
-                left=clock.left(event),
-            )
-
-        yield show
+        yield lambda **fields: progress.update(task, **fields)
 
 
 class _MethodClock:
-    """When the method that runs began, for servers that don't say how long it will take."""
+    """Estimates the time left of the running method where the server doesn't."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -119,7 +120,7 @@ class _MethodClock:
 
 
 def remaining(elapsed_s: float, done: int, of: int) -> str:
-    """How long the rest takes at the pace so far; empty while that is unknown."""
+    """The time left at the speed so far; empty before the first step is done."""
     return _duration(elapsed_s * (of - done) / done) if done else ""
 
 

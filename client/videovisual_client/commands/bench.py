@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +19,28 @@ from videovisual_client import exits
 from videovisual_client.commands.explaining import known, of_methods
 from videovisual_client.commands.options import (
     Place,
-    chosen,
+    all_options,
     clip_options,
-    given_options,
+    given,
     method_option,
     one_or_all,
-    placed,
     with_method,
+    with_place,
 )
 from videovisual_client.many import concurrently
+from videovisual_client.result import Classification
 from videovisual_client.terminal import bar, out, print_json
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one kind of question took.
+    """How long one kind of request took.
 
     Attributes:
         what: `classify`, or a method.
         requests: how many were timed.
-        p50_s, p95_s, most_s: from question to answer, seconds.
-        per_s: answers a second, all together.
+        p50_s, p95_s, most_s: from request to answer, in seconds.
+        per_s: answers per second, of all concurrent requests together.
     """
 
     what: str
@@ -50,15 +52,17 @@ class Timing:
 
 
 @click.command(epilog=exits.TABLE)
-@given_options(*clip_options, method_option)
+@all_options(*clip_options, method_option)
 @with_method
-@click.option("--requests", type=click.IntRange(1), default=20, show_default=True, help="To time.")
+@click.option(
+    "--requests", type=click.IntRange(1), default=20, show_default=True, help="Timed requests."
+)
 @click.option(
     "--warm-up",
     type=click.IntRange(0),
     default=2,
     show_default=True,
-    help="Requests before, not timed.",
+    help="Untimed requests before them.",
 )
 @click.option(
     "--concurrency",
@@ -67,7 +71,7 @@ class Timing:
     show_default=True,
     help="Requests at once.",
 )
-@placed
+@with_place
 def bench(
     clip: Path,
     model: str,
@@ -81,7 +85,7 @@ def bench(
 ) -> None:
     """Time how long a server, or this machine with --local, takes to classify and explain CLIP.
 
-    The times are those of a user: with upload, decoding, queueing and the answer's way back.
+    The times include upload, decoding, queueing and the download of the answer.
 
     \b
     Examples: videovisual bench clip.mp4 --model i3d-kinetics400 --method grad_cam
@@ -89,32 +93,27 @@ def bench(
               videovisual bench clip.mp4 --model i3d-motion --concurrency 16 --json
     """
     methods = known(method) if method else []
-    sampled = {name: options[name] for name in ("frames", "start_s", "end_s", "timeout_s")}
-    told = {**options, "target": [name for name in options["target"] if name != "top1"] or None}
-    idle = chosen(told).keys() - sampled.keys() - {"top_k"}
-    if idle and not methods:
-        raise click.UsageError(f"{min(idle)} is about an explanation: name a --method.")
-    timings = []
-    with place.open() as asker:
-
-        def classify() -> None:
-            asker.classify(clip, model=model, top_k=options["top_k"], **chosen(sampled))
-
-        def explain(name: str) -> Callable[[], None]:
-            asked = chosen(of_methods([name], methods, options))
-            asked["target"] = one_or_all(options["target"])
-
-            def ask() -> None:
-                asker.explain(clip, model=model, method=name, **asked)
-
-            return ask
-
-        for what, ask in [("classify", classify), *((name, explain(name)) for name in methods)]:
-            timings.append(_time(what, ask, requests, warm_up, concurrency))
+    sampling = {name: options[name] for name in ("frames", "start_s", "end_s", "timeout_s")}
+    named = [name for name in options["target"] if name != "top1"]
+    unused = given({**options, "target": named or None}).keys() - sampling.keys() - {"top_k"}
+    if unused and not methods:
+        raise click.UsageError(f"{min(unused)} is for an explanation: add --method.")
+    sampling["top_k"] = options["top_k"]
+    with place.open() as client:
+        requests_of: dict[str, Callable[[], Classification]] = {
+            "classify": partial(client.classify, clip, model=model, **given(sampling))
+        }
+        for name in methods:
+            fields = given(of_methods([name], methods, options))
+            fields["target"] = one_or_all(options["target"])
+            requests_of[name] = partial(client.explain, clip, model=model, method=name, **fields)
+        timings = [
+            _time(what, send, requests, warm_up, concurrency) for what, send in requests_of.items()
+        ]
     where = "local" if place.local else place.url
-    told = {"model": model, "clip": str(clip), "where": where, "concurrency": concurrency}
     if as_json:
-        print_json({**told, "timings": [asdict(timing) for timing in timings]})
+        run = {"model": model, "clip": str(clip), "where": where, "concurrency": concurrency}
+        print_json({**run, "timings": [asdict(timing) for timing in timings]})
         return
     table = Table("", "requests", "p50", "p95", "most", "a second", box=None)
     for timing in timings:
@@ -125,17 +124,17 @@ def bench(
 
 
 def _time(
-    what: str, ask: Callable[[], None], requests: int, warm_up: int, concurrency: int
+    what: str, send: Callable[[], object], requests: int, warm_up: int, concurrency: int
 ) -> Timing:
-    """Raises the first error: a time of something that fails would say nothing."""
+    """Raises the first error, because the time of a failed request means nothing."""
 
     def timed(_: int) -> float:
         began = time.perf_counter()
-        ask()
+        send()
         return time.perf_counter() - began
 
     for _ in range(warm_up):
-        ask()
+        send()
     seconds: list[float] = []
     began = time.perf_counter()
     results = concurrently(timed, range(requests), concurrency=concurrency)
@@ -148,16 +147,15 @@ def _time(
     return summarise(what, seconds, time.perf_counter() - began)
 
 
-def summarise(what: str, seconds: Sequence[float], whole_s: float) -> Timing:
-    """The times of single requests, in seconds, as one line."""
-    # A single time, which has no quantiles in Python's eyes, is its own.
-    several = [*seconds, *seconds] if len(seconds) == 1 else seconds
-    twentieths = statistics.quantiles(several, n=20, method="inclusive")
+def summarise(what: str, seconds: Sequence[float], total_s: float) -> Timing:
+    """The statistics of single requests, each in seconds, that took `total_s` together."""
+    # `quantiles` needs two values at least.
+    values = [*seconds, *seconds] if len(seconds) == 1 else seconds
     return Timing(
         what=what,
         requests=len(seconds),
         p50_s=statistics.median(seconds),
-        p95_s=twentieths[-1],
+        p95_s=statistics.quantiles(values, n=20, method="inclusive")[-1],
         most_s=max(seconds),
-        per_s=len(seconds) / whole_s,
+        per_s=len(seconds) / total_s,
     )

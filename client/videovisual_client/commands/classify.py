@@ -11,15 +11,16 @@ from rich.table import Table
 from videovisual.protocol import MAX_VIEWS
 from videovisual_client import collection, exits
 from videovisual_client.batch import Batch
-from videovisual_client.collection import NamedClip
 from videovisual_client.commands import folder
 from videovisual_client.commands.options import (
     Place,
-    chosen,
+    RunOptions,
+    all_options,
     clip_options,
-    folder_options,
-    given_options,
-    placed,
+    given,
+    results_option,
+    with_place,
+    with_run,
 )
 from videovisual_client.result import Classification
 from videovisual_client.terminal import job_bar, out, print_json
@@ -29,38 +30,31 @@ RESULTS = "classification"
 
 
 @click.command(epilog=exits.TABLE)
-@given_options(*clip_options, *folder_options)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Of a folder of clips, where the results go.",
-)
+@all_options(*clip_options)
+@with_run
+@all_options(results_option)
 @click.option(
     "--views",
     type=click.IntRange(1, MAX_VIEWS),
-    help="So many windows of the clip, whose scores are averaged.",
+    help="Number of windows of the clip whose scores are averaged.",
 )
-@click.option("--timeline", is_flag=True, help="Classify every second by itself too.")
-@placed
+@click.option("--timeline", is_flag=True, help="Also classify each second by itself.")
+@with_place
 def classify(
     clip: Path,
     model: str,
     as_json: bool,
     output: Path,
-    concurrency: int,
-    fresh: bool,
+    run: RunOptions,
     timeline: bool,
     place: Place,
     **options: Any,
 ) -> None:
-    """Say what CLIP shows: a video, a folder of frames, or a folder of clips.
+    """Classify CLIP: a video, a folder of frames, or a folder of clips.
 
-    A folder of clips holds a folder of frames or a video file each, whose name begins with the
-    right class before a `-`; the accuracy is reckoned by that. Results go to
-    OUTPUT/classification/MODEL; stopped, the same command goes on where it was.
+    A folder of clips holds video files or folders of frames. If a name begins with a class and a
+    `-`, that class is the label for the accuracy. Results go to OUTPUT/classification/MODEL. A
+    command that was stopped continues when it is run again.
 
     \b
     Examples: videovisual classify clip.mp4 --model i3d-kinetics400
@@ -69,25 +63,22 @@ def classify(
               videovisual classify clips/ --model i3d-kinetics400 -o results
               videovisual classify clip.mp4 --model i3d-motion --local --json
     """
-    asked = chosen({**options, "timeline": timeline or None})
+    request = given({"model": model, **options, "timeline": timeline or None})
     clips = collection.clips_in(clip)
-    with place.open() as asker:
+    with place.open() as client:
         if clips is not None:
-
-            def ask(named: NamedClip) -> Classification:
-                return asker.classify(named.path, model=model, **asked)
-
-            batch = Batch(output / RESULTS / model, {"model": model, **asked})
             summary = folder.run(
-                clips, batch, ask, title="classifying", concurrency=concurrency, fresh=fresh
+                clips,
+                Batch(output / RESULTS / model, request),
+                lambda named: client.classify(named.path, **request),
+                title="classifying",
+                run=run,
             )
             folder.show([summary], as_json)
             return
-        several = timeline or options["views"]
+        windows = timeline or options["views"]
         with job_bar("classifying") as advance:
-            result = asker.classify(
-                clip, model=model, on_progress=advance if several else None, **asked
-            )
+            result = client.classify(clip, on_progress=advance if windows else None, **request)
     if as_json:
         print_json(result.answer.model_dump(mode="json"))
     else:
@@ -95,7 +86,7 @@ def classify(
 
 
 def show_classes(result: Classification) -> None:
-    """The best classes as a table, and each second's where a timeline was asked for."""
+    """Print the best classes, and those of each second if the request had `timeline`."""
     table = Table("class", "probability", box=None)
     for prediction in result.predictions:
         table.add_row(prediction.label, f"{100 * prediction.probability:.1f}%")

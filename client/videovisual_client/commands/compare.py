@@ -16,54 +16,44 @@ from videovisual.protocol.caveats import doubts
 from videovisual.utils.extras import needs
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
-from videovisual_client.commands.explaining import ask_all, ask_one, known
+from videovisual_client.commands.explaining import Explainer, known, save
 from videovisual_client.commands.options import (
     Place,
+    RunOptions,
+    all_options,
     clip_options,
     complete_methods,
-    folder_options,
-    given_options,
-    placed,
+    output_options,
     with_method,
+    with_place,
+    with_run,
 )
 from videovisual_client.describe import instant
 from videovisual_client.result import PICTURES, format_of
-from videovisual_client.terminal import log, out, print_json
+from videovisual_client.terminal import out, print_json
 
 RESULTS = "compare"
 DEFAULT = "gradient,integrated_gradients,grad_cam"
 ALL = "all"
 STRONGEST = 0.1
-"""The share of all points whose overlap is told; by chance two maps share as much of it."""
+"""The share of all points that the overlap is about; random maps overlap by the same share."""
 
 
 @click.command(epilog=exits.TABLE)
-@given_options(*clip_options)
+@all_options(*clip_options)
 @click.option(
     "--methods",
     default=DEFAULT,
     show_default=True,
     shell_complete=complete_methods,
-    help=f"With commas between them, or `{ALL}` for all that need no extra which isn't there.",
+    help=f"Separated by commas, or `{ALL}` for all whose extras are installed.",
 )
 @with_method
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help=f"File to write, .{', .'.join(PICTURES)}; may be repeated.  [compare.png]  Of a folder "
-    "of clips, the folder of the results.  [results]",
+@output_options(
+    f"File to write, .{', .'.join(PICTURES)}; may be repeated.  [compare.png] ", "  [png]"
 )
-@click.option(
-    "--format",
-    "formats",
-    type=click.Choice(PICTURES),
-    multiple=True,
-    help="Of a folder of clips, pictures to make of each; may be repeated.  [png]",
-)
-@given_options(*folder_options)
-@placed
+@with_run
+@with_place
 def compare(
     clip: Path,
     model: str,
@@ -71,16 +61,15 @@ def compare(
     as_json: bool,
     output: tuple[Path, ...],
     formats: tuple[str, ...],
-    concurrency: int,
-    fresh: bool,
+    run: RunOptions,
     place: Place,
     **options: Any,
 ) -> None:
-    """Explain CLIP by several methods and put them side by side in one picture.
+    """Explain CLIP by several methods, and draw the maps side by side in one picture.
 
-    Says too how much each two of them agree: of the tenth of all points that each finds strongest,
-    the share that both have. By chance that is 10%. CLIP may be a folder of clips, as `classify`
-    takes them; the pictures go to OUTPUT/compare/MODEL.
+    Also prints how much each two methods agree: of the strongest tenth of all points of each map,
+    the share that both have. Random maps share 10%. CLIP may be a folder of clips, as in
+    `classify`; the pictures go to OUTPUT/compare/MODEL.
 
     \b
     Examples: videovisual compare clip.mp4 --model i3d-kinetics400 \\
@@ -90,45 +79,30 @@ def compare(
     with needs("pictures", "Without them, use `explain` with several --method."):
         importlib.import_module("numpy")
     every = methods.strip().lower() == ALL
-    names = known(
-        [entry.name for entry in catalogue.ENTRIES]
-        if every
-        else [name for name in methods.split(",") if name.strip()]
-    )
+    chosen = [entry.name for entry in catalogue.ENTRIES] if every else methods.split(",")
+    names = known([name for name in chosen if name.strip()])
     clips = collection.clips_in(clip)
     pictures = output or (Path("compare.png"),)
     if clips is None:
         for path in pictures:
             format_of(path, clip)
-    with place.open() as asker:
+    with place.open() as client:
+        explainer = Explainer(client, model, names, options, skip_missing=every)
         if clips is not None:
-            summary = ask_all(
-                asker,
-                clips,
-                model,
-                names,
-                results=(output[0] if output else Path("results")) / RESULTS / model,
-                formats=formats or ("png",),
-                concurrency=concurrency,
-                fresh=fresh,
-                spare=every,
-                **options,
-            )
-            folder.show([summary], as_json)
+            results = (output[0] if output else Path("results")) / RESULTS / model
+            folder.show([explainer.many(clips, results, run, formats or ("png",))], as_json)
             return
-        result = ask_one(asker, clip, model, names, spare=every, **options)
-    written = [result.save(path) for path in pictures]
+        result = explainer.one(clip)
+    save(result, pictures)
     shared = overlap(result.explanations)
     if as_json:
         print_json({**result.answer.model_dump(mode="json"), "overlap": shared})
     else:
         _show(result.explanations, shared)
-    for path in written:
-        log.print(f"wrote {path}", soft_wrap=True, markup=False)
 
 
 def overlap(explanations: Sequence[Explanation]) -> list[list[float]]:
-    """Of the points that each two maps find strongest, the share that both have, in [0, 1].
+    """Of the strongest points of each two maps, the share that both have, in [0, 1].
 
     Raises:
         MissingExtra: numpy is not installed.

@@ -10,41 +10,29 @@ import click
 from videovisual_client import collection, exits
 from videovisual_client.commands import folder
 from videovisual_client.commands.classify import show_classes
-from videovisual_client.commands.explaining import ask_all, ask_one, known, of_methods
+from videovisual_client.commands.explaining import Explainer, explain_folder, known, save
 from videovisual_client.commands.options import (
     Place,
+    RunOptions,
+    all_options,
     clip_options,
-    folder_options,
-    given_options,
     method_option,
-    placed,
+    output_options,
     with_method,
+    with_place,
+    with_run,
 )
 from videovisual_client.describe import describe
-from videovisual_client.result import FORMATS, PICTURES, format_of
-from videovisual_client.terminal import log, out, print_json
+from videovisual_client.result import FORMATS, format_of
+from videovisual_client.terminal import out, print_json
 
 
 @click.command(epilog=exits.TABLE)
-@given_options(*clip_options, method_option)
+@all_options(*clip_options, method_option)
 @with_method
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help=f"File to write, .{', .'.join(FORMATS)}; may be repeated. Of a folder of clips, the "
-    "folder of the results.  [results]",
-)
-@click.option(
-    "--format",
-    "formats",
-    type=click.Choice(PICTURES),
-    multiple=True,
-    help="Of a folder of clips, pictures to make of each; may be repeated.",
-)
-@given_options(*folder_options)
-@placed
+@output_options(f"File to write, .{', .'.join(FORMATS)}; may be repeated.")
+@with_run
+@with_place
 def explain(
     clip: Path,
     model: str,
@@ -52,16 +40,15 @@ def explain(
     as_json: bool,
     output: tuple[Path, ...],
     formats: tuple[str, ...],
-    concurrency: int,
-    fresh: bool,
+    run: RunOptions,
     place: Place,
     **options: Any,
 ) -> None:
-    """Say what CLIP shows, and which part of it made the model say so.
+    """Classify CLIP, and show which part of it made the score.
 
-    CLIP is a video, a folder of frames, or a folder of clips, as `classify` takes them. Results of
-    a folder of clips go to OUTPUT/METHOD/MODEL: the map, the answer and a summary; stopped, the
-    same command goes on where it was.
+    CLIP is a video, a folder of frames, or a folder of clips, as in `classify`. The results of a
+    folder of clips go to OUTPUT/METHOD/MODEL: maps, answers and a summary. A command that was
+    stopped continues when it is run again.
 
     \b
     Examples: videovisual explain clip.mp4 --model i3d-kinetics400 \\
@@ -75,45 +62,30 @@ def explain(
     clips = collection.clips_in(clip)
     if clips is not None:
         results = _results(output)
-        with place.open() as asker:
-            summaries = [
-                ask_all(
-                    asker,
-                    clips,
-                    model,
-                    [name],
-                    results=results / name / model,
-                    formats=formats,
-                    concurrency=concurrency,
-                    fresh=fresh,
-                    **of_methods([name], methods, options),
-                )
-                for name in methods
-            ]
-        folder.show(summaries, as_json)
+        folder.show(
+            explain_folder(place, clips, model, methods, options, results, run, formats), as_json
+        )
         return
     if formats:
         raise click.UsageError("--format is for a folder of clips. Name the files with -o.")
     for path in output:
         format_of(path, clip)
-    with place.open() as asker:
-        result = ask_one(asker, clip, model, methods, **options)
-    written = [result.save(path) for path in output]
+    with place.open() as client:
+        result = Explainer(client, model, methods, options).one(clip)
+    save(result, output)
     if as_json:
         print_json(result.answer.model_dump(mode="json"))
-    else:
-        show_classes(result)
-        for explanation in result.explanations:
-            for line in describe(explanation):
-                out.print(line, markup=False, soft_wrap=True)
-    for path in written:
-        log.print(f"wrote {path}", soft_wrap=True, markup=False)
+        return
+    show_classes(result)
+    for explanation in result.explanations:
+        for line in describe(explanation):
+            out.print(line, markup=False, soft_wrap=True)
 
 
 def _results(output: tuple[Path, ...]) -> Path:
     if len(output) > 1 or any(path.is_file() or path.suffix[1:] in FORMATS for path in output):
         raise click.UsageError(
-            "The results of a folder of clips go to one folder: give it with -o, and the pictures "
-            "to make with --format."
+            "The results of a folder of clips go to one folder. Name it with -o, and the pictures "
+            "with --format."
         )
     return output[0] if output else Path("results")

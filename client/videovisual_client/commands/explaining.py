@@ -1,9 +1,9 @@
-"""What `explain`, `compare` and `evaluate` have in common: how they ask."""
+"""How `explain`, `compare` and `evaluate` send their requests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,99 +14,141 @@ from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch
 from videovisual_client.collection import NamedClip
 from videovisual_client.commands import folder
-from videovisual_client.commands.options import chosen, one_or_all
+from videovisual_client.commands.options import Place, RunOptions, given, one_or_all
 from videovisual_client.many import Jobs
 from videovisual_client.result import Explained, check_format
 from videovisual_client.terminal import job_bar, log
 
 MAPS = 4
-"""The most in one answer: as many of 64 frames of 224 × 224 pixels are within a server's limit."""
-
-Ask = Callable[[Sequence[str], dict[str, Any]], Explained]
-Missing = dict[str, MissingExtra]
-"""Why which methods were left out."""
+"""Most maps in one answer: four maps of 64 frames of 224 × 224 pixels fit a server's limit."""
 
 
-def ask_one(
-    asker: BaseClient,
-    clip: Path,
-    model: str,
-    methods: Sequence[str],
-    *,
-    spare: bool = False,
-    **options: Any,
-) -> Explained:
-    """Explain one clip, with a bar.
+@dataclass(frozen=True)
+class Explainer:
+    """Explains clips by several methods.
 
-    Args:
-        spare: do without the methods that need an extra which isn't there, and say so.
+    Attributes:
+        client: sends the requests.
+        model: the model's name.
+        methods: names of the catalogue.
+        options: the command's options; `target` is a list.
+        skip_missing: leave out a method whose extra is not installed, and report it.
     """
-    missing: Missing | None = {} if spare else None
-    with job_bar("explaining") as advance:
 
-        def ask(names: Sequence[str], asked: dict[str, Any]) -> Explained:
-            method = one_or_all(names)
-            return asker.explain(clip, model=model, method=method, on_progress=advance, **asked)
+    client: BaseClient
+    model: str
+    methods: Sequence[str]
+    options: dict[str, Any]
+    skip_missing: bool = False
+    _missing: dict[str, MissingExtra] = field(default_factory=dict)
 
-        result = _in_requests(ask, methods, options, missing)
-    _tell(missing)
-    return result
+    def one(self, clip: Path) -> Explained:
+        """Explain one clip, with a progress bar."""
+        with job_bar("explaining") as advance:
+            result = self._explain(
+                lambda request: self.client.explain(clip, on_progress=advance, **request)
+            )
+        self._report_missing()
+        return result
+
+    def many(
+        self,
+        clips: Sequence[NamedClip],
+        results: Path,
+        run: RunOptions,
+        formats: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Explain the clips that have no finished result, and return the summary.
+
+        Args:
+            clips: the clips of a folder.
+            results: the folder of the results.
+            run: how the folder is run.
+            formats: pictures to make of each clip.
+
+        Raises:
+            MissingExtra: such pictures can't be made here.
+        """
+        for name in formats:
+            for clip in clips:
+                check_format(name, clip.path)
+        jobs = Jobs()
+        request = {"model": self.model, "method": list(self.methods), **_fields(self.options)}
+        summary = folder.run(
+            clips,
+            Batch(results, request, formats),
+            lambda clip: self._explain(
+                lambda request: jobs.run(self.client.submit(clip.path, **request))
+            ),
+            title=" ".join(self.methods),
+            run=run,
+            stop=jobs.cancel,
+        )
+        self._report_missing()
+        return summary
+
+    def _explain(self, send: Callable[[dict[str, Any]], Explained]) -> Explained:
+        """Explain one clip in as many requests as needed, and merge the answers.
+
+        Raises:
+            InvalidParameter: a method's parameter is wrong; raised before the first request.
+            MissingExtra: no method is left.
+        """
+        groups = list(_groups(self.methods, maps_each=len(self.options["target"])))
+        fields = [_fields(of_methods(names, self.methods, self.options)) for names in groups]
+        parts: list[Explained] = []
+        for names, options in zip(groups, fields, strict=True):
+            try:
+                parts.append(send({"model": self.model, "method": one_or_all(names), **options}))
+            except MissingExtra as error:
+                if not self.skip_missing:
+                    raise
+                self._missing[names[0]] = error
+        if not parts:
+            raise next(iter(self._missing.values()))
+        explanations = [each for part in parts for each in part.explanations]
+        order = {name: index for index, name in enumerate(self.methods)}
+        explanations.sort(key=lambda each: order.get(each.method, len(order)))
+        answer = parts[0].answer.model_copy(update={"explanations": explanations})
+        return replace(parts[0], answer=answer)
+
+    def _report_missing(self) -> None:
+        for error in self._missing.values():
+            log.print(f"left out: {error.message}", markup=False, soft_wrap=True)
 
 
-def ask_all(
-    asker: BaseClient,
+def explain_folder(
+    place: Place,
     clips: Sequence[NamedClip],
     model: str,
     methods: Sequence[str],
-    *,
+    options: dict[str, Any],
     results: Path,
-    formats: Sequence[str],
-    concurrency: int,
-    fresh: bool,
-    spare: bool = False,
-    **options: Any,
-) -> dict[str, Any]:
-    """Explain all clips that have no finished result; the summary.
+    run: RunOptions,
+    formats: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Explain a folder of clips by each method; one summary per method.
 
     Args:
-        results: the folder of these results, OUT/METHOD/MODEL.
-        formats: pictures to make of each.
-        spare: as of `ask_one`.
-
-    Raises:
-        MissingExtra: such pictures can't be made here.
+        place, clips, model, methods, options, run, formats: as of `Explainer`.
+        results: the results go to RESULTS/METHOD/MODEL.
     """
-    for name in formats:
-        for named in clips:
-            check_format(name, named.path)
-    jobs = Jobs()
-    missing: Missing | None = {} if spare else None
-
-    def explain(named: NamedClip) -> Explained:
-        def ask(names: Sequence[str], asked: dict[str, Any]) -> Explained:
-            method = one_or_all(names)
-            return jobs.run(asker.submit(named.path, model=model, method=method, **asked))
-
-        return _in_requests(ask, methods, options, missing)
-
-    summary = folder.run(
-        clips,
-        Batch(results, {"model": model, "method": list(methods), **_asked(options)}, formats),
-        explain,
-        title=" ".join(methods),
-        concurrency=concurrency,
-        fresh=fresh,
-        stop=jobs.cancel,
-    )
-    _tell(missing)
-    return summary
+    with place.open() as client:
+        explainers = [
+            Explainer(client, model, [name], of_methods([name], methods, options))
+            for name in methods
+        ]
+        return [
+            explainer.many(clips, results / name / model, run, formats)
+            for name, explainer in zip(methods, explainers, strict=True)
+        ]
 
 
 def known(methods: Sequence[str]) -> list[str]:
-    """The methods by their own names, the default where none is named.
+    """The catalogue's names of the methods, or of the default method if none is given.
 
     Raises:
-        UnknownMethod: before anything is asked.
+        UnknownMethod: the catalogue has no such method.
     """
     return [catalogue.find(name).name for name in methods] or [catalogue.DEFAULT]
 
@@ -114,63 +156,36 @@ def known(methods: Sequence[str]) -> list[str]:
 def of_methods(
     names: Sequence[str], methods: Sequence[str], options: dict[str, Any]
 ) -> dict[str, Any]:
-    """The options for some of several methods: of the parameters, those that they know.
+    """The options for some of several methods, without the parameters of the others.
 
     Raises:
-        InvalidParameter: none of all the methods knows one, or one's value is wrong.
+        InvalidParameter: none of all the methods has a parameter, or its value is wrong.
     """
     if len(methods) == 1:
         return options
-    known_by = {other: set(catalogue.find(other).parameters.model_fields) for other in methods}
+    parameters = {name: set(catalogue.find(name).parameters.model_fields) for name in methods}
     general = {*Options.model_fields, "partial"}
-    for given in chosen(options).keys() - general:
-        if not any(given in fields for fields in known_by.values()):
-            raise InvalidParameter(
-                f"None of {', '.join(methods)} has a parameter {given!r}.", parameter=given
-            )
-    for name in names:
-        own = chosen(options).keys() & known_by[name]
-        catalogue.find(name).parse({given: options[given] for given in own})
-    allowed = general.union(*(known_by[name] for name in names))
-    return {given: value for given, value in options.items() if given in allowed}
+    for name in given(options).keys() - general.union(*parameters.values()):
+        raise InvalidParameter(
+            f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+        )
+    for method in names:
+        own = given(options).keys() & parameters[method]
+        catalogue.find(method).parse({name: options[name] for name in own})
+    allowed = general.union(*(parameters[method] for method in names))
+    return {name: value for name, value in options.items() if name in allowed}
 
 
-def _in_requests(
-    ask: Ask, methods: Sequence[str], options: dict[str, Any], missing: Missing | None
-) -> Explained:
-    """The methods' explanations of one clip, from as many requests as they take.
-
-    Args:
-        missing: takes up what is left out; None where nothing may be.
-
-    Raises:
-        InvalidParameter: before anything is asked, where a method gets a wrong one.
-        MissingExtra: nothing is left.
-    """
-    requests = list(_requests(methods, maps_each=len(options["target"])))
-    given = [_asked(of_methods(names, methods, options)) for names in requests]
-    parts: list[Explained] = []
-    for names, asked in zip(requests, given, strict=True):
-        try:
-            parts.append(ask(names, asked))
-        except MissingExtra as error:
-            if missing is None:
-                raise
-            missing[names[0]] = error
-    if not parts:
-        raise next(iter((missing or {}).values()))
-    explanations = [each for part in parts for each in part.explanations]
-    place = {name: index for index, name in enumerate(methods)}
-    explanations.sort(key=lambda each: place.get(each.method, len(place)))
-    return replace(
-        parts[0], answer=parts[0].answer.model_copy(update={"explanations": explanations})
-    )
+def save(result: Explained, paths: Sequence[Path]) -> None:
+    """Save a result to files, and report them."""
+    for path in paths:
+        log.print(f"wrote {result.save(path)}", soft_wrap=True, markup=False)
 
 
-def _requests(methods: Sequence[str], maps_each: int) -> Iterator[Sequence[str]]:
-    """The methods, as many at once as fit one answer.
+def _groups(methods: Sequence[str], maps_each: int) -> Iterator[Sequence[str]]:
+    """The methods of each request, as many as fit one answer.
 
-    Those that need an extra go first, each by itself: what is missing costs nothing else.
+    A method that needs an extra gets a request of its own, so that a missing extra fails no other.
     """
     extra = [name for name in methods if catalogue.find(name).extra]
     own = [name for name in methods if name not in extra]
@@ -179,10 +194,5 @@ def _requests(methods: Sequence[str], maps_each: int) -> Iterator[Sequence[str]]
     yield from (own[start : start + size] for start in range(0, len(own), size))
 
 
-def _tell(missing: Missing | None) -> None:
-    for error in (missing or {}).values():
-        log.print(f"left out: {error.message}", markup=False, soft_wrap=True)
-
-
-def _asked(options: dict[str, Any]) -> dict[str, Any]:
-    return chosen({**options, "target": one_or_all(options["target"])})
+def _fields(options: dict[str, Any]) -> dict[str, Any]:
+    return given({**options, "target": one_or_all(options["target"])})

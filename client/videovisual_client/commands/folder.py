@@ -1,4 +1,4 @@
-"""A folder of clips, one after the other, with a bar and a table."""
+"""Runs a folder of clips, with a progress bar, and prints its summary."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from videovisual_client import exits
-from videovisual_client.batch import Batch, Row
+from videovisual_client.batch import Batch
 from videovisual_client.collection import NamedClip
+from videovisual_client.commands.options import RunOptions
 from videovisual_client.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -23,63 +24,70 @@ from videovisual_client.errors import (
 )
 from videovisual_client.many import concurrently
 from videovisual_client.result import Classification
-from videovisual_client.terminal import bar, log, out, print_json
+from videovisual_client.terminal import bar, log, number, out, print_json
 
-HOPELESS = (AuthenticationFailed, ConnectionFailed, UnknownMethod, UnknownModel)
-"""What fails one clip in these ways fails all."""
+FATAL = (AuthenticationFailed, ConnectionFailed, UnknownMethod, UnknownModel)
+"""Errors of one clip that all others would meet too."""
 
 
 def run(
     clips: Sequence[NamedClip],
     batch: Batch,
-    ask: Callable[[NamedClip], Classification],
+    send: Callable[[NamedClip], Classification],
     *,
     title: str,
-    concurrency: int,
-    fresh: bool,
+    run: RunOptions,
     stop: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Ask about each clip that has no finished result; the summary of all, which is written too.
+    """Run the clips that have no finished result, and write and return the summary of all.
+
+    Args:
+        clips: the clips of the folder.
+        batch: where the results go.
+        send: sends the request of one clip; called in threads.
+        title: of the progress bar.
+        run: how many at once, and whether finished ones too.
+        stop: called when the run ends early.
 
     Raises:
-        VideoVisualError: one that would meet every clip; what is finished is kept.
+        VideoVisualError: an error that all clips would meet; finished results are kept.
     """
-    waiting = [clip for clip in clips if fresh or batch.find(clip) is None]
+    waiting = [clip for clip in clips if run.fresh or batch.find(clip) is None]
     finished = len(clips) - len(waiting)
     if finished:
-        log.print(f"{title}: {finished} of {len(clips)} clips were finished before")
+        log.print(f"{title}: {finished} of {len(clips)} clips are already finished")
 
     def work(clip: NamedClip) -> tuple[Classification, float]:
         began = time.monotonic()
-        return ask(clip), time.monotonic() - began
+        return send(clip), time.monotonic() - began
 
-    results = concurrently(work, waiting, concurrency=concurrency, stop=stop)
+    results = concurrently(work, waiting, concurrency=run.concurrency, stop=stop)
     try:
         with closing(results), bar(title) as advance:
             advance(0, len(waiting))
             for index, (clip, result) in enumerate(zip(waiting, results, strict=True), start=1):
-                if isinstance(result, HOPELESS):
+                if isinstance(result, FATAL):
                     raise result
-                _take(batch, clip, result)
+                _keep(batch, clip, result)
                 advance(index, len(waiting))
     finally:
         summary = batch.write_summary()
     return summary
 
 
-def _take(
+def _keep(
     batch: Batch, clip: NamedClip, result: tuple[Classification, float] | VideoVisualError
-) -> Row:
-    if isinstance(result, VideoVisualError):
-        return batch.fail(clip, result)
+) -> None:
     try:
-        return batch.keep(clip, *result)
+        if isinstance(result, VideoVisualError):
+            raise result
+        batch.keep(clip, *result)
     except VideoVisualError as error:
-        return batch.fail(clip, error)
+        batch.fail(clip, error)
 
 
 def show(summaries: Sequence[dict[str, Any]], as_json: bool) -> None:
-    """Print the summaries, and leave with the status that they deserve."""
+    """Print the summaries, and exit with their status."""
     if as_json:
         print_json(summaries[0] if len(summaries) == 1 else list(summaries))
     else:
@@ -97,22 +105,18 @@ def _show(summary: dict[str, Any]) -> None:
         if row["error"]:
             table.add_row(*names, f"[red]{escape(row['error'])}[/]")
             continue
-        scores = [_number(row["faithfulness"].get(name)) for name in measures]
+        scores = [number(row["faithfulness"].get(name)) for name in measures]
         mark = {True: "right", False: "wrong", None: ""}[row["correct"]]
         predicted = f"{escape(row['predicted'])} ({100 * row['probability']:.1f}%)"
         table.add_row(*names, predicted, mark, *scores)
     out.print(table)
-    told = f"{summary['clips']} clips, {summary['failed']} failed"
+    totals = f"{summary['clips']} clips, {summary['failed']} failed"
     if summary["accuracy"] is not None:
-        told += (
-            f"; accuracy {100 * summary['accuracy']:.1f}%, among the classes listed "
-            f"{100 * summary['in_top']:.1f}% of {summary['labelled']} with a label"
+        totals += (
+            f"; accuracy {100 * summary['accuracy']:.1f}%, label among the listed classes "
+            f"{100 * summary['in_top']:.1f}%, of {summary['labelled']} labelled clips"
         )
     for name in measures:
-        told += f"; mean {name} {summary['faithfulness'][name]:.3f}"
-    out.print(told, soft_wrap=True)
+        totals += f"; mean {name} {summary['faithfulness'][name]:.3f}"
+    out.print(totals, soft_wrap=True)
     log.print(f"results in {summary['folder']}", soft_wrap=True, markup=False)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

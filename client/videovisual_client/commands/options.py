@@ -1,4 +1,4 @@
-"""The options that commands share."""
+"""The options that several commands have."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from videovisual.names import MODELS
 from videovisual_client.base_client import BaseClient
 from videovisual_client.client import Client
 from videovisual_client.exchange import DEFAULT_URL
+from videovisual_client.result import PICTURES
 from videovisual_client.terminal import json_option
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -25,7 +26,7 @@ Option = Callable[[Function], Function]
 
 @dataclass(frozen=True)
 class Place:
-    """Where the questions go: to a server, or to this process."""
+    """Where the model runs: on a server, or in this process."""
 
     url: str
     token: str | None
@@ -34,7 +35,7 @@ class Place:
     device: str | None
 
     def open(self) -> BaseClient:
-        """What answers them.
+        """The client.
 
         Raises:
             AuthenticationFailed: the key file cannot be read.
@@ -45,6 +46,19 @@ class Place:
         from videovisual_client.local import Local  # noqa: PLC0415
 
         return Local(self.device)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a folder of clips is run.
+
+    Attributes:
+        concurrency: how many clips at once.
+        fresh: whether to run clips again that have a finished result.
+    """
+
+    concurrency: int
+    fresh: bool
 
 
 def _complete(names: Sequence[str]) -> Any:
@@ -59,7 +73,7 @@ def _complete(names: Sequence[str]) -> Any:
 complete_models = _complete(MODELS)
 complete_methods = _complete([entry.name for entry in catalogue.ENTRIES])
 
-_place_options: list[Option[Any]] = [
+server_options: list[Option[Any]] = [
     click.option(
         "--url",
         default=DEFAULT_URL,
@@ -74,6 +88,10 @@ _place_options: list[Option[Any]] = [
         envvar="VIDEOVISUAL_KEY_FILE",
         help="TorchServe's key_file.json; expired keys are renewed by it.",
     ),
+]
+
+_place_options: list[Option[Any]] = [
+    *server_options,
     click.option("--local", is_flag=True, help="Run the model here, without a server."),
     click.option("--device", help="Where --local runs it: cpu, cuda, …  [a GPU if there is one]"),
 ]
@@ -89,7 +107,7 @@ clip_options: list[Option[Any]] = [
     json_option,
 ]
 
-folder_options: list[Option[Any]] = [
+_run_options: list[Option[Any]] = [
     click.option(
         "--concurrency",
         type=click.IntRange(1, 64),
@@ -97,7 +115,7 @@ folder_options: list[Option[Any]] = [
         show_default=True,
         help="Of a folder of clips, how many at once.",
     ),
-    click.option("--fresh", is_flag=True, help="Of a folder of clips, do the finished ones again."),
+    click.option("--fresh", is_flag=True, help="Of a folder of clips, run finished ones again."),
 ]
 
 _method_options: list[Option[Any]] = [
@@ -122,8 +140,37 @@ method_option: Option[Any] = click.option(
     help="An attribution method; may be repeated.  [grad_cam]",
 )
 
+results_option: Option[Any] = click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Of a folder of clips, the folder of the results.",
+)
 
-def given_options(*options: Option[Any]) -> Callable[[Function], Function]:
+
+def output_options(files: str, default: str = "") -> Callable[[Function], Function]:
+    """The options `--output` and `--format`; `files` begins the help of the first."""
+    return all_options(
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help=f"{files} Of a folder of clips, the folder of the results.  [results]",
+        ),
+        click.option(
+            "--format",
+            "formats",
+            type=click.Choice(PICTURES),
+            multiple=True,
+            help=f"Of a folder of clips, pictures to make of each; may be repeated.{default}",
+        ),
+    )
+
+
+def all_options(*options: Option[Any]) -> Callable[[Function], Function]:
     """Several options at once, in this order in the help."""
 
     def decorate(function: Function) -> Function:
@@ -134,8 +181,8 @@ def given_options(*options: Option[Any]) -> Callable[[Function], Function]:
     return decorate
 
 
-def placed(function: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that say who answers, and hands them over as one `place`."""
+def with_place(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where the model runs, and pass them as one `place`."""
 
     @functools.wraps(function)
     def command(
@@ -148,11 +195,21 @@ def placed(function: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         function(place=Place(url, token, key_file, local, device), **others)
 
-    return given_options(*_place_options)(command)
+    return all_options(*_place_options)(command)
+
+
+def with_run(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a folder of clips, and pass them as one `run`."""
+
+    @functools.wraps(function)
+    def command(concurrency: int, fresh: bool, **others: Any) -> None:
+        function(run=RunOptions(concurrency, fresh), **others)
+
+    return all_options(*_run_options)(command)
 
 
 def with_method(function: Callable[..., None]) -> Callable[..., None]:
-    """Adds what a method is told, and hands it over among the other options."""
+    """Add the options of a method, and pass its parameters among the other options."""
 
     @functools.wraps(function)
     def command(target: tuple[str, ...], param: tuple[str, ...], **others: Any) -> None:
@@ -163,16 +220,16 @@ def with_method(function: Callable[..., None]) -> Callable[..., None]:
             others[name] = value
         function(**others)
 
-    return given_options(*_method_options)(command)
+    return all_options(*_method_options)(command)
 
 
-def chosen(options: dict[str, Any]) -> dict[str, Any]:
-    """Those that were given."""
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that have a value."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def one_or_all(names: Sequence[str]) -> str | list[str]:
-    """A single name by itself, so that a message about it reads well."""
+    """A single name as it is, so that messages about it contain no list."""
     return names[0] if len(names) == 1 else list(names)
 
 

@@ -11,13 +11,13 @@ import click
 from videovisual.names import MODELS
 from videovisual.utils.extras import needs
 from videovisual_client import exits
-from videovisual_client.commands.options import Place, complete_models, placed
+from videovisual_client.commands.options import Place, complete_models, with_place
 from videovisual_client.terminal import out
 
 
 @click.command(epilog=exits.TABLE)
 @click.argument("models", nargs=-1, shell_complete=complete_models)
-@placed
+@with_place
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
@@ -40,5 +40,5 @@ def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     where = "this computer" if place.local else place.url
-    with place.open() as asker, contextlib.suppress(KeyboardInterrupt):
-        serve(asker, models or MODELS, where, port, ready)
+    with place.open() as client, contextlib.suppress(KeyboardInterrupt):
+        serve(client, models or MODELS, where, port, ready)
