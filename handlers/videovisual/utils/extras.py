@@ -18,6 +18,11 @@ REASONS = {
 OURS = ("videovisual", "videovisual_client")
 
 
+def install_command(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'videovisual[{extra}]'"
+
+
 @contextmanager
 def needs(extra: str, instead: str = "") -> Iterator[None]:
     """Put around imports: a package that is not installed becomes an error that says what to do.
@@ -34,5 +39,5 @@ def needs(extra: str, instead: str = "") -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in OURS:
             raise
-        advice = f"{REASONS[extra]}: pip install 'videovisual[{extra}]'."
+        advice = f"{REASONS[extra]}: {install_command(extra)}."
         raise MissingExtra(f"{advice} {instead}".rstrip(), extra=extra) from error

@@ -1,4 +1,4 @@
-"""`videovisual doctor`: what is wrong is found, and what mends it is said."""
+"""`videovisual doctor` finds problems and says how to fix them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_server_that_refuses_the_token_is_wrong(stage: Stage, tmp_path: Path) 
     assert "--key-file" in done.stdout
 
 
-def test_no_server_is_worth_a_note(tmp_path: Path) -> None:
+def test_no_server_is_a_note(tmp_path: Path) -> None:
     found = only(doctor.server("http://127.0.0.1:9", "", None))
     assert found.level is Level.NOTE
     assert "videovisual serve" in found.fix
@@ -54,7 +54,7 @@ def test_a_key_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("extra", ["pictures", "video"])
-def test_a_missing_extra_is_worth_a_note(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_a_note(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_version", lambda _: "")
     found = only(getattr(doctor, extra)())
     assert found.level is Level.NOTE
@@ -93,7 +93,7 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
     assert found.fix == "videovisual archive i3d-motion --force"
 
 
-def test_a_look_that_fails_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_fails_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> Any:
         raise RuntimeError("odd machine")
 
