@@ -11,29 +11,10 @@ Both clients use httpx. It has timeouts for each phase of a request, streams mul
 disk, and has the same interface with and without `await`. The library requests has none of these.
 """
 
+from videovisual_client import errors
 from videovisual_client.async_client import AsyncClient
 from videovisual_client.client import Client
-from videovisual_client.errors import (
-    AuthenticationFailed,
-    Cancelled,
-    ClipTooShort,
-    ConnectionFailed,
-    DeadlineExceeded,
-    InvalidParameter,
-    InvalidRequest,
-    InvalidTarget,
-    MalformedClip,
-    MissingExtra,
-    Overloaded,
-    ServerFailed,
-    TimedOut,
-    TooLarge,
-    UnknownMethod,
-    UnknownModel,
-    UnknownOutput,
-    UnsupportedMedia,
-    VideoVisualError,
-)
+from videovisual_client.errors import *  # noqa: F403
 from videovisual_client.events import Accepted, Partial, Progress
 from videovisual_client.exchange import Timeouts
 from videovisual_client.job import AsyncJob, Job
@@ -43,30 +24,12 @@ __all__ = [
     "Accepted",
     "AsyncClient",
     "AsyncJob",
-    "AuthenticationFailed",
-    "Cancelled",
     "Classification",
     "Client",
-    "ClipTooShort",
-    "ConnectionFailed",
-    "DeadlineExceeded",
     "Explained",
-    "InvalidParameter",
-    "InvalidRequest",
-    "InvalidTarget",
     "Job",
-    "MalformedClip",
-    "MissingExtra",
-    "Overloaded",
     "Partial",
     "Progress",
-    "ServerFailed",
-    "TimedOut",
     "Timeouts",
-    "TooLarge",
-    "UnknownMethod",
-    "UnknownModel",
-    "UnknownOutput",
-    "UnsupportedMedia",
-    "VideoVisualError",
 ]
+__all__ += errors.__all__

@@ -1,8 +1,8 @@
-"""The results of a folder of clips, kept so that a stopped run can be taken up again.
+"""The results of a folder of clips, from which a stopped run continues.
 
-OUT/METHOD/MODEL/NAME.json    what was asked and answered, without the map; written last
-OUT/METHOD/MODEL/NAME.npz     the map, and pictures NAME.png, … where they were asked for
-OUT/METHOD/MODEL/summary.csv  a line a clip
+OUT/METHOD/MODEL/NAME.json    the request and the answer without the map; written last
+OUT/METHOD/MODEL/NAME.npz     the map, beside the requested pictures NAME.png, …
+OUT/METHOD/MODEL/summary.csv  one line per clip
 OUT/METHOD/MODEL/summary.json the same, with the accuracy over all clips
 """
 
@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from videovisual_client.errors import VideoVisualError
 from videovisual_client.result import Classification, Explained
 
 MAPS = {"map", "signed_map"}
-"""What is left out of a record: the npz has it."""
+"""Arrays that a record omits; the npz has them."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Row:
 
     Attributes:
         clip: its name.
-        label: what it shows, by its name.
+        label: the class that its name begins with.
         predicted, probability: the best class.
-        correct: whether that is the label; None without a label.
-        in_top: whether the label is among the classes listed.
-        seconds: from question to answer.
-        faithfulness: the mean of each measure over the clip's explanations, where asked for.
-        error: what went wrong; None where nothing did.
+        correct: whether the best class is the label; None without a label.
+        in_top: whether the label is among the listed classes; None without a label.
+        seconds: from request to answer.
+        faithfulness: the mean of each measure over the clip's explanations.
+        error: the error's code and message; None if the clip succeeded.
     """
 
     clip: str
@@ -57,8 +57,8 @@ class Batch:
 
     Args:
         folder: OUT/METHOD/MODEL.
-        request: what is asked about each clip; a result of another request counts as none.
-        formats: pictures to make of each explanation, beside the map.
+        request: the options of each clip's request; results of another request don't count.
+        formats: pictures to make of each explanation.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Batch:
         self._rows: dict[str, Row] = {}
 
     def find(self, clip: NamedClip) -> Row | None:
-        """The clip's row, if its result is finished and of the same request."""
+        """The clip's row, if it has a finished result of the same request."""
         try:
             record = json.loads(self._path(clip, "json").read_text("utf-8"))
             if record["request"] != self._request:
@@ -84,7 +84,7 @@ class Batch:
         return row
 
     def keep(self, clip: NamedClip, result: Classification, seconds: float) -> Row:
-        """Write a result down; the row of the summary."""
+        """Write a result, and return the clip's row."""
         self.folder.mkdir(parents=True, exist_ok=True)
         kind = "explanation" if isinstance(result, Explained) else "classification"
         if isinstance(result, Explained):
@@ -108,27 +108,23 @@ class Batch:
         return row
 
     def fail(self, clip: NamedClip, error: VideoVisualError) -> Row:
-        """Note a failure; it is tried again in the next run."""
+        """Record a failure; the next run tries the clip again."""
         row = Row(clip.name, clip.label, error=f"{error.code}: {error.message}")
         self._rows[clip.name] = row
         return row
 
     def summary(self) -> dict[str, Any]:
-        """All rows, and what they come to."""
+        """All rows, with their counts and means."""
         rows = list(self._rows.values())
-        judged = [row for row in rows if row.correct is not None]
-        measures = sorted({name for row in rows for name in row.faithfulness})
+        labelled = [row for row in rows if row.correct is not None]
         return {
             "folder": str(self.folder),
             "clips": len(rows),
             "failed": sum(row.error is not None for row in rows),
-            "labelled": len(judged),
-            "accuracy": _mean([float(bool(row.correct)) for row in judged]),
-            "in_top": _mean([float(bool(row.in_top)) for row in judged]),
-            "faithfulness": {
-                name: _mean([row.faithfulness[name] for row in rows if name in row.faithfulness])
-                for name in measures
-            },
+            "labelled": len(labelled),
+            "accuracy": _mean([float(bool(row.correct)) for row in labelled]),
+            "in_top": _mean([float(bool(row.in_top)) for row in labelled]),
+            "faithfulness": _means(row.faithfulness for row in rows),
             "rows": [asdict(row) for row in rows],
         }
 
@@ -158,11 +154,6 @@ def _row(clip: NamedClip, answer: Answer, seconds: float) -> Row:
     best = answer.predictions[0]
     listed = [prediction.label for prediction in answer.predictions]
     label = clip.label
-    scores: dict[str, list[float]] = {}
-    for explanation in answer.explanations:
-        for name, value in (explanation.faithfulness or {}).items():
-            if value is not None:
-                scores.setdefault(name, []).append(value)
     return Row(
         clip=clip.name,
         label=label,
@@ -171,7 +162,7 @@ def _row(clip: NamedClip, answer: Answer, seconds: float) -> Row:
         correct=None if label is None else same_class(label, best.label),
         in_top=None if label is None else any(same_class(label, other) for other in listed),
         seconds=round(seconds, 3),
-        faithfulness={name: sum(values) / len(values) for name, values in scores.items()},
+        faithfulness=_means(each.faithfulness or {} for each in answer.explanations),
     )
 
 
@@ -179,8 +170,18 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
+def _means(scores: Iterable[Mapping[str, float | None]]) -> dict[str, float]:
+    """The mean of each measure over those that have it."""
+    values: dict[str, list[float]] = {}
+    for each in scores:
+        for name, value in each.items():
+            if value is not None:
+                values.setdefault(name, []).append(value)
+    return {name: sum(values[name]) / len(values[name]) for name in sorted(values)}
+
+
 def _write(path: Path, text: str) -> None:
-    """All or nothing, so that what is there is whole."""
+    """Write a file whole or not at all."""
     draft = path.with_name(f".{path.name}.part")
     draft.write_text(text, "utf-8", newline="")
     os.replace(draft, path)

@@ -1,4 +1,4 @@
-"""Clips on disk: one of them, or a folder of them."""
+"""A folder of clips on disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NamedClip:
     Attributes:
         path: a video file, or a folder of frames.
         name: unique in the folder.
-        label: what stands before the first `-` of the name; None without one.
+        label: the part of the name before the first `-`; None without one.
     """
 
     path: Path
@@ -27,10 +27,10 @@ class NamedClip:
 
 
 def clips_in(folder: Path) -> list[NamedClip] | None:
-    """The clips of a folder of clips, in the order of their names; None for anything else.
+    """The clips of a folder of clips, in natural order of their names; None for anything else.
 
-    A folder of clips holds a folder of frames a clip, or video files; names that begin with a dot
-    are left out.
+    A folder of clips holds video files or folders of frames. Names that begin with a dot are
+    skipped.
     """
     if not folder.is_dir():
         return None
@@ -43,14 +43,14 @@ def clips_in(folder: Path) -> list[NamedClip] | None:
         return None
     stems = [path.stem if path.is_file() else path.name for path in paths]
     return [
-        # Two files of one stem keep their suffixes, so that neither result replaces the other.
+        # Files with equal stems keep their suffixes, so that no result overwrites another.
         NamedClip(path, path.name if stems.count(stem) > 1 else stem, _label(stem))
         for path, stem in zip(paths, stems, strict=True)
     ]
 
 
 def same_class(label: str, other: str) -> bool:
-    """Whether two spellings mean the same class: case, spaces and punctuation don't count."""
+    """Whether two labels are equal up to case, spaces and punctuation."""
     return _plain(label) == _plain(other)
 
 

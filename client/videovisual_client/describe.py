@@ -9,11 +9,11 @@ from videovisual.protocol import Explanation
 from videovisual.protocol.caveats import doubts
 
 SHORT = 4
-"""So many numbers are shown one by one; of more, the first and the last."""
+"""Longer lists are shown by their first and last numbers."""
 
 
 def describe(explanation: Explanation) -> Iterator[str]:
-    """Lines that say what an explanation found: when, where, and whether it may be trusted."""
+    """Lines of text about an explanation: when and where, and whether to trust it."""
     curve = explanation.curve
     best = max(range(len(curve)), key=curve.__getitem__)
     frame, row, column = explanation.peak
@@ -26,8 +26,8 @@ def describe(explanation: Explanation) -> Iterator[str]:
         f"  strongest point: {instant(explanation, frame)}, {100 * column / width:.0f}% from the "
         f"left and {100 * row / height:.0f}% from the top of the model's crop"
     )
-    for doubt in doubts(explanation):
-        yield f"  caution! {doubt}"
+    for caveat in doubts(explanation):
+        yield f"  caution! {caveat}"
     for name, value in explanation.diagnostics.items():
         yield f"  {name}: {_shown(value)}"
     for name, score in (explanation.faithfulness or {}).items():
@@ -36,7 +36,7 @@ def describe(explanation: Explanation) -> Iterator[str]:
 
 
 def instant(explanation: Explanation, index: int) -> str:
-    """A frame of the map, and when it is shown."""
+    """A frame of the map, and its time."""
     times = explanation.provenance.get("timestamps")
     return f"frame {index} ({times[index]:.2f} s)" if times else f"frame {index}"
 

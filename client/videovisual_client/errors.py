@@ -1,27 +1,28 @@
-"""Everything that a client raises on purpose; the server's errors arrive as the classes they are.
+"""The errors of the clients. A server's error is raised as the class that the server raised.
 
     VideoVisualError
-    ├── ConnectionFailed          the server cannot be reached, or went away before it had answered
-    │   └── TimedOut              a phase took longer than its timeout; `.phase` says which
+    ├── ConnectionFailed          the server cannot be reached, or closed the connection
+    │   └── TimedOut              a phase took longer than its timeout; `.phase` names it
     ├── AuthenticationFailed      the token is missing, wrong or expired, and could not be renewed
-    ├── Overloaded                no room; `.retry_after` seconds, and the retries are used up
-    ├── InvalidRequest            there is no clip, or it cannot be read
+    ├── Overloaded                the server is full; retry after `.retry_after` seconds
+    ├── InvalidRequest            the clip is missing or cannot be read
     │   └── MalformedClip
     ├── UnsupportedMedia          not a video
     ├── TooLarge
-    ├── InvalidParameter          a value out of its range; `.detail` says what is allowed
+    ├── InvalidParameter          a wrong value; `.detail` says what is allowed
     │   ├── ClipTooShort
     │   ├── InvalidTarget         the model has no such class
     │   ├── UnknownMethod
     │   └── UnknownOutput
-    ├── UnknownModel              the server does not serve it; `.detail["nearest"]`
-    ├── MissingExtra              an optional package is absent, there or here
+    ├── UnknownModel              the server does not serve it; `.detail["nearest"]` may help
+    ├── MissingExtra              an optional package is not installed, here or there
     ├── DeadlineExceeded          `timeout_s` passed
     ├── Cancelled                 `job.cancel()`
-    └── ServerFailed              a fault of the server's own; its log says more
+    └── ServerFailed              a fault of the server; see its log
 
-Each has `message` for a person, `code` and `detail` for a program. All but the first two and the
-last are `videovisual.errors`, so that code which catches them works with and without a server.
+Each error has a `message` for people, and a `code` and a `detail` for programs. All but
+`ConnectionFailed`, `TimedOut`, `AuthenticationFailed` and `ServerFailed` are classes of
+`videovisual.errors`, so code that catches them works with and without a server.
 """
 
 from __future__ import annotations
@@ -71,11 +72,11 @@ __all__ = [
 ]
 
 BUSY_S = 2
-"""What a client is told to wait where TorchServe itself is full and says nothing."""
+"""The advised wait when TorchServe itself is full and names no time."""
 
 
 class ConnectionFailed(VideoVisualError):
-    """The server cannot be reached, or went away before it had answered."""
+    """The server cannot be reached, or closed the connection before it answered."""
 
     code = "connection_failed"
 
@@ -99,36 +100,36 @@ class AuthenticationFailed(VideoVisualError):
 
 
 class ServerFailed(VideoVisualError):
-    """The server failed on the request, for no fault of the request's."""
+    """The server failed on a valid request."""
 
     code = "server_failed"
 
 
-def _tree(root: type[VideoVisualError]) -> dict[str, type[VideoVisualError]]:
-    known = {root.code: root}
-    for branch in root.__subclasses__():
-        known |= _tree(branch)
-    return known
+def _by_code(root: type[VideoVisualError]) -> dict[str, type[VideoVisualError]]:
+    classes = {root.code: root}
+    for subclass in root.__subclasses__():
+        classes |= _by_code(subclass)
+    return classes
 
 
 def from_json(data: Mapping[str, Any], status: int) -> VideoVisualError:
-    """The exception that the server's `{"error": …}` stands for."""
-    told = data["error"]
-    code = told.get("code", "")
-    kind = _tree(VideoVisualError).get(code, VideoVisualError)
+    """The exception of a server's `{"error": …}`."""
+    error = data["error"]
+    code = error.get("code", "")
+    kind = _by_code(VideoVisualError).get(code, VideoVisualError)
     if kind is VideoVisualError and status >= 500:
         kind = ServerFailed
-    return kind(told.get("message", f"HTTP {status}"), **told.get("detail", {}))
+    return kind(error.get("message", f"HTTP {status}"), **error.get("detail", {}))
 
 
 def from_torchserve(data: Mapping[str, Any], status: int) -> VideoVisualError:
-    """The exception that TorchServe's own `{"code", "type", "message"}` stands for."""
+    """The exception of TorchServe's own `{"code", "type", "message"}`."""
     kind = str(data.get("type", ""))
     message = str(data.get("message", f"HTTP {status}"))
     if kind == "InvalidKeyException":
         return AuthenticationFailed(
-            f"The server refused the token: {message} Give the inference key of its "
-            "key_file.json; tokens expire, so read it anew."
+            f"The server refused the token: {message} Give the inference key of its current "
+            "key_file.json, because tokens expire."
         )
     if kind == "ModelNotFoundException":
         return UnknownModel(f"{message} Served models: `videovisual models`.")
@@ -140,20 +141,20 @@ def from_torchserve(data: Mapping[str, Any], status: int) -> VideoVisualError:
 def from_response(
     status: int, body: bytes, headers: Mapping[str, str] | None = None
 ) -> VideoVisualError | None:
-    """The exception that an answer stands for; None where it is a success.
+    """The exception of a response, or None if the response is a success.
 
-    A failure that came after the answer had begun still has status 200.
+    An error after the response has begun still has status 200.
     """
     if status < 400 and not body.lstrip().startswith(b'{"error"'):
         return None
-    error = _told(status, body)
+    error = _error(status, body)
     wait = (headers or {}).get("retry-after", "")
     if isinstance(error, Overloaded) and wait.isdecimal():
         error.detail["retry_after_s"] = int(wait)
     return error
 
 
-def _told(status: int, body: bytes) -> VideoVisualError:
+def _error(status: int, body: bytes) -> VideoVisualError:
     try:
         data = json.loads(body)
     except ValueError:
@@ -165,10 +166,12 @@ def _told(status: int, body: bytes) -> VideoVisualError:
 
 def _unreadable(status: int, size: int) -> VideoVisualError:
     if status == 413:
-        return TooLarge("The server takes no request so large: its max_request_size is exceeded.")
+        return TooLarge(
+            "The request exceeds the server's max_request_size. Send a shorter or smaller clip."
+        )
     if status == 503:
         return Overloaded(f"The server is full. Try again in {BUSY_S} s.", retry_after_s=BUSY_S)
     return ConnectionFailed(
-        f"HTTP {status} with a body that is no JSON ({size} bytes): the server or something "
-        "before it broke off."
+        f"HTTP {status} with a body of {size} bytes that is not JSON. Check the server, and any "
+        "proxy before it."
     )

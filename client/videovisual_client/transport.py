@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -27,37 +27,18 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("A coroutine of a blocking client suspended.")
 
 
-class Transport(Protocol):
-    """One client's connections to its server."""
-
-    async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send a request. The body of the response is not read yet."""
-
-    def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """Read a response's body as it comes. Closing the generator closes the response."""
-
-    async def call(self, function: Callable[[], T]) -> T:
-        """Call a function that takes long."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-
-    async def close(self) -> None:
-        """Close all connections."""
-
-
 class BlockingTransport:
-    """Blocks the calling thread."""
+    """The connections of `Client`, which block the calling thread."""
 
     def __init__(self, transport: httpx.BaseTransport | None) -> None:
         self._http = httpx.Client(transport=transport)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
+        """Send a request; the body of the response is not read yet."""
         return self._http.send(request, stream=True)
 
     async def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """Read a response's body as it comes."""
+        """Read a response's body as it comes; closing the generator closes the response."""
         try:
             for chunk in response.iter_bytes():
                 yield chunk
@@ -78,7 +59,7 @@ class BlockingTransport:
 
 
 class AwaitedTransport:
-    """Suspends the calling task."""
+    """The connections of `AsyncClient`, which suspend the calling task."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None) -> None:
         self._http = httpx.AsyncClient(transport=transport)
@@ -106,3 +87,6 @@ class AwaitedTransport:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+
+
+Transport = BlockingTransport | AwaitedTransport

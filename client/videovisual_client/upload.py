@@ -1,4 +1,4 @@
-"""A clip → the parts of a multipart body, read from disk only while they are sent."""
+"""The parts of a clip in a multipart body, read from disk while they are sent."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ClipLike: TypeAlias = "str | os.PathLike[str] | npt.NDArray[np.uint8]"
 Part = tuple[str, tuple[str, IO[bytes]]]
 
 
-class LateFile:
-    """A file that is open only while it is read: of a folder of frames, one at a time.
+class LazyFile:
+    """A file that is open only while it is read, so that a folder of frames opens one at a time.
 
     Raises:
-        InvalidRequest: it cannot be read.
+        InvalidRequest: the file cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,14 +33,14 @@ class LateFile:
         try:
             self.size = path.stat().st_size
             with path.open("rb"):
-                """Refused now, before anything is sent."""
+                """Fails now, before anything is sent."""
         except OSError as error:
             raise InvalidRequest(
                 f"{path} cannot be read: {error.strerror}. Give a video file or a folder of frames."
             ) from None
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; empty at the end, when the file is closed again."""
+        """Read up to `size` bytes; empty at the end, where the file is closed."""
         if self._open is None:
             self._open = self._path.open("rb")
             self._open.seek(self._at)
@@ -52,11 +52,11 @@ class LateFile:
         return data
 
     def tell(self) -> int:
-        """Bytes read so far."""
+        """The position."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, as files do."""
+        """Move to a position, as files do."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
         if self._open is not None:
             self._open.close()
@@ -66,13 +66,13 @@ class LateFile:
 
 
 def parts(clip: ClipLike) -> list[Part]:
-    """The parts that hold a clip.
+    """The parts of a clip.
 
     Args:
         clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
 
     Raises:
-        InvalidRequest: there is nothing there, or it cannot be read.
+        InvalidRequest: the path doesn't exist or cannot be read.
     """
     if hasattr(clip, "__array__"):
         with needs("pictures"):
@@ -82,13 +82,13 @@ def parts(clip: ClipLike) -> list[Part]:
         return [("video", ("clip.npz", buffer))]
     path = Path(clip)
     if not path.is_dir():
-        return [("video", (path.name, _late(path)))]
+        return [("video", (path.name, _lazy(path)))]
     files = frame_files(path)
     if not files:
         raise InvalidRequest(f"The folder {path} is empty. It should hold PNG or JPEG frames.")
-    return [(f"frame_{index:05d}", (file.name, _late(file))) for index, file in enumerate(files)]
+    return [(f"frame_{index:05d}", (file.name, _lazy(file))) for index, file in enumerate(files)]
 
 
-def _late(path: Path) -> IO[bytes]:
-    # httpx asks for no more than read, seek and tell.
-    return cast(IO[bytes], cast(Any, LateFile(path)))
+def _lazy(path: Path) -> IO[bytes]:
+    # httpx needs read, seek and tell only.
+    return cast(IO[bytes], cast(Any, LazyFile(path)))

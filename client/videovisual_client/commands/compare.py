@@ -135,6 +135,6 @@ def _show(explanations: Sequence[Explanation], shared: list[list[float]]) -> Non
         )
     out.print(table)
     for explanation in explanations:
-        for doubt in doubts(explanation):
-            out.print(f"caution! {explanation.method}: {doubt}", markup=False, soft_wrap=True)
+        for caveat in doubts(explanation):
+            out.print(f"caution! {explanation.method}: {caveat}", markup=False, soft_wrap=True)
     out.print("The last columns: of the strongest tenth of all points, the share that both have.")

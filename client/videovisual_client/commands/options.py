@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Sequence
@@ -181,31 +182,24 @@ def all_options(*options: Option[Any]) -> Callable[[Function], Function]:
     return decorate
 
 
-def with_place(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say where the model runs, and pass them as one `place`."""
+def bundled(
+    name: str, kind: type[Any], options: Sequence[Option[Any]]
+) -> Callable[[Function], Function]:
+    """Options that a command gets as one object: the argument `name`, a dataclass `kind`."""
 
-    @functools.wraps(function)
-    def command(
-        url: str,
-        token: str | None,
-        key_file: Path | None,
-        local: bool,
-        device: str | None,
-        **others: Any,
-    ) -> None:
-        function(place=Place(url, token, key_file, local, device), **others)
+    def decorate(function: Function) -> Any:
+        @functools.wraps(function)
+        def command(**values: Any) -> None:
+            own = {field.name: values.pop(field.name) for field in dataclasses.fields(kind)}
+            function(**{name: kind(**own)}, **values)
 
-    return all_options(*_place_options)(command)
+        return all_options(*options)(command)
+
+    return decorate
 
 
-def with_run(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of a folder of clips, and pass them as one `run`."""
-
-    @functools.wraps(function)
-    def command(concurrency: int, fresh: bool, **others: Any) -> None:
-        function(run=RunOptions(concurrency, fresh), **others)
-
-    return all_options(*_run_options)(command)
+with_place = bundled("place", Place, _place_options)
+with_run = bundled("run", RunOptions, _run_options)
 
 
 def with_method(function: Callable[..., None]) -> Callable[..., None]:

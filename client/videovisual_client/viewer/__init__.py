@@ -1,4 +1,4 @@
-"""The viewer: the report as a page on this machine, where clips are dropped in and explained.
+"""The viewer: a page on this machine that explains clips and shows the report.
 
-`app` is the page's server, `desk` holds clips and tasks, `guard` keeps other sites out.
+`app` has the routes, `session` keeps clips and tasks, `middleware` refuses requests of other sites.
 """

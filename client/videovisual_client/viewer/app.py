@@ -1,9 +1,10 @@
-"""The viewer's own small server, between the page and whoever answers."""
+"""The viewer's web application, between the page and a client."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from importlib import resources
 from pathlib import Path
@@ -22,14 +23,15 @@ from videovisual.clips.limits import MIB
 from videovisual.errors import InvalidRequest, TooLarge, VideoVisualError
 from videovisual.protocol import Output
 from videovisual.version import __version__
-from videovisual_client.result import FORMATS
+from videovisual_client.result import FORMATS, Explained
 from videovisual_client.viewer.middleware import SameOriginMiddleware
 from videovisual_client.viewer.session import Session
+from videovisual_client.viewer.task import Task
 
 MAX_BYTES = 512 * MIB
-"""Of one clip; who answers may take less, and says so."""
+"""Largest clip; the server may have a lower limit."""
 
-MAX_QUESTION_BYTES = 64 * 1024
+MAX_TASK_BYTES = 64 * 1024
 POLL_S = 1.0
 
 PAGE = resources.files("videovisual_client.viewer") / "page"
@@ -46,18 +48,18 @@ class Viewer:
     """The routes.
 
     Args:
-        desk: where clips and tasks are.
-        models: the models that are offered.
-        place: who answers, in words.
+        session: keeps clips and tasks.
+        models: the models that the page offers.
+        place: where the models run, in words.
     """
 
-    def __init__(self, desk: Session, models: Sequence[str], place: str) -> None:
-        self._desk = desk
+    def __init__(self, session: Session, models: Sequence[str], place: str) -> None:
+        self._session = session
         self._models = list(models)
         self._place = place
 
     def routes(self) -> list[Route]:
-        """All there is."""
+        """All routes."""
         return [
             Route("/", self.page),
             Route("/assets/{name}", self.asset),
@@ -75,7 +77,7 @@ class Viewer:
         return Response((PAGE / "viewer.html").read_text("utf-8"), media_type="text/html")
 
     async def asset(self, request: Request) -> Response:
-        """One of the page's own files."""
+        """One of the page's style sheets and scripts."""
         name = request.path_params["name"]
         if name not in ASSETS:
             return Response(status_code=404)
@@ -83,7 +85,7 @@ class Viewer:
         return Response((folder / name).read_text("utf-8"), media_type=kind)
 
     async def about(self, _: Request) -> Response:
-        """What can be asked, and of whom."""
+        """The models, the methods with their parameters, and the limits."""
         methods = [
             {
                 "name": entry.name,
@@ -106,136 +108,129 @@ class Viewer:
         )
 
     async def add_clip(self, request: Request) -> Response:
-        """Take in a clip: its bytes are the body, its file's name a parameter."""
-        path = self._desk.new_file()
+        """Store a clip: the body is the file, the query parameter `name` its name."""
+        path = self._session.new_file()
         size = 0
         try:
             with path.open("wb") as file:
-                async for piece in request.stream():
-                    size += len(piece)
+                async for chunk in request.stream():
+                    size += len(chunk)
                     if size > MAX_BYTES:
                         raise TooLarge(
-                            f"The clip has more than {MAX_BYTES // MIB} MiB, the most that the "
-                            "viewer takes. Cut it, or encode it smaller.",
+                            f"The clip is larger than {MAX_BYTES // MIB} MiB, the viewer's limit. "
+                            "Cut it, or encode it smaller.",
                             allowed=MAX_BYTES,
                         )
-                    await run_in_threadpool(file.write, piece)
+                    await run_in_threadpool(file.write, chunk)
             if size == 0:
                 raise InvalidRequest("The file is empty. Choose a video, a GIF, a zip or an npz.")
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         name = request.query_params.get("name", "clip")[:200]
-        return JSONResponse({"clip": self._desk.add_clip(path, name), "name": name, "bytes": size})
+        return JSONResponse({"clip": self._session.add_clip(path), "name": name, "bytes": size})
 
     async def add_task(self, request: Request) -> Response:
-        """Begin an explanation."""
-        asked = await _question(request)
+        """Start an explanation."""
+        fields = await _json(request)
         try:
-            clip, model, method = (str(asked[name]) for name in ("clip", "model", "method"))
+            clip, model, method = (str(fields[name]) for name in ("clip", "model", "method"))
         except KeyError as error:
-            raise InvalidRequest(f"The question lacks {error}.") from None
-        options = asked.get("options") or {}
+            raise InvalidRequest(f"The request lacks {error}.") from None
+        options = fields.get("options") or {}
         if not isinstance(options, dict):
             raise InvalidRequest("`options` must be an object.")
-        given = {
-            str(name): value
-            for name, value in options.items()
-            if name not in ("clip", "model", "method", "target", "stream", "output")
-        }
-        # A name or a value that doesn't fit is told before anything is sent.
-        entry = catalogue.find(method)
-        entry.parse({name: value for name, value in given.items() if name in _own(entry)})
-        target = str(asked.get("target") or "top1")
-        return JSONResponse({"task": self._desk.start(clip, model, method, target, given)})
+        for name in ("clip", "model", "method", "target", "stream", "output"):
+            options.pop(name, None)
+        # Wrong parameters are refused before the clip is sent.
+        parameters = catalogue.find(method).parameters.model_fields
+        own = {name: value for name, value in options.items() if name in parameters}
+        catalogue.find(method).parse(own)
+        target = str(fields.get("target") or "top1")
+        return JSONResponse({"task": self._session.start(clip, model, method, target, options)})
 
     async def cancel(self, request: Request) -> Response:
-        """Give a task up."""
-        self._desk.task(request.path_params["task"]).cancel()
+        """Cancel a task."""
+        self._task(request).cancel()
         return JSONResponse({"cancelled": True})
 
     async def events(self, request: Request) -> Response:
-        """All that is told of a task, as lines of JSON, from its beginning to its end."""
-        task = self._desk.task(request.path_params["task"])
+        """All events of a task from its start to its end, as lines of JSON."""
+        task = self._task(request)
 
         async def lines() -> AsyncIterator[bytes]:
-            known, over = 0, False
-            while not over and not await request.is_disconnected():
-                pieces, over = await asyncio.to_thread(task.news, known, POLL_S)
-                known += len(pieces)
-                for piece in pieces:
-                    yield json.dumps(piece, default=str).encode() + b"\n"
+            sent, ended = 0, False
+            while not ended and not await request.is_disconnected():
+                events, ended = await asyncio.to_thread(task.events, sent, POLL_S)
+                sent += len(events)
+                for event in events:
+                    yield json.dumps(event, default=str).encode() + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def report(self, request: Request) -> Response:
-        """What the page draws of a result."""
-        result = self._desk.task(request.path_params["task"]).result()
+        """The data of the page's report of a result."""
+        result = self._task(request).result()
         data = await run_in_threadpool(lambda: render.report_data(result.answer, result.panels()))
         return JSONResponse(data)
 
     async def file(self, request: Request) -> Response:
-        """A result as a file to keep."""
-        result = self._desk.task(request.path_params["task"]).result()
+        """A result as a file to download."""
+        result = self._task(request).result()
         suffix = request.path_params["suffix"]
         if suffix not in FORMATS:
             raise InvalidRequest(f"There is no format {suffix!r}. Allowed: {', '.join(FORMATS)}.")
-        path = self._desk.new_file().with_suffix(f".{suffix}")
-        try:
-            data = await run_in_threadpool(lambda: _written(result.save(path)))
-        finally:
-            path.unlink(missing_ok=True)
-        method = result.explanations[0].method
-        name = "".join(
-            letter if letter.isascii() and (letter.isalnum() or letter in "-_") else "-"
-            for letter in f"{result.model}-{method}"
-        )
+        path = self._session.new_file().with_suffix(f".{suffix}")
+        data = await run_in_threadpool(_saved, result, path)
+        name = re.sub("[^A-Za-z0-9_-]", "-", f"{result.model}-{result.explanations[0].method}")
         return Response(
             data,
             media_type=Output(suffix).content_type,
             headers={"Content-Disposition": f'attachment; filename="{name}.{suffix}"'},
         )
 
+    def _task(self, request: Request) -> Task:
+        return self._session.task(request.path_params["task"])
 
-def build(desk: Session, models: Sequence[str], place: str, hosts: Collection[str]) -> Starlette:
+
+def build(session: Session, models: Sequence[str], place: str, hosts: Collection[str]) -> Starlette:
     """The viewer as an ASGI application.
 
     Args:
-        desk: where clips and tasks are.
-        models: the models that are offered.
-        place: who answers, in words.
-        hosts: the `Host` headers under which it is reached.
+        session: keeps clips and tasks.
+        models: the models that the page offers.
+        place: where the models run, in words.
+        hosts: the allowed `Host` headers.
     """
     return Starlette(
-        routes=Viewer(desk, models, place).routes(),
+        routes=Viewer(session, models, place).routes(),
         middleware=[Middleware(SameOriginMiddleware, hosts=hosts)],
-        exception_handlers={VideoVisualError: _told},
+        exception_handlers={VideoVisualError: _error_response},
     )
 
 
-async def _told(_: Request, error: Exception) -> Response:
+async def _error_response(_: Request, error: Exception) -> Response:
     assert isinstance(error, VideoVisualError)
     return JSONResponse(error.as_json(), status_code=error.status)
 
 
-async def _question(request: Request) -> dict[str, Any]:
+async def _json(request: Request) -> dict[str, Any]:
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_QUESTION_BYTES:
-            raise TooLarge("The question is too long.")
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_TASK_BYTES:
+            raise TooLarge(f"The request is larger than {MAX_TASK_BYTES // 1024} KiB.")
     try:
-        asked = json.loads(body)
+        data = json.loads(body)
     except ValueError:
-        raise InvalidRequest("The question is not JSON.") from None
-    if not isinstance(asked, dict):
-        raise InvalidRequest("The question must be an object.")
-    return asked
+        raise InvalidRequest("The request is not JSON.") from None
+    if not isinstance(data, dict):
+        raise InvalidRequest("The request must be a JSON object.")
+    return data
 
 
-def _own(entry: catalogue.Entry) -> Collection[str]:
-    return entry.parameters.model_fields
-
-
-def _written(path: Path) -> bytes:
-    return path.read_bytes()
+def _saved(result: Explained, path: Path) -> bytes:
+    try:
+        return result.save(path).read_bytes()
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Keeps other web sites away from a server that trusts whoever can reach it."""
+"""Refuses requests of other web sites, because the viewer has no login of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from videovisual.errors import InvalidRequest
 
-READING = ("GET", "HEAD")
+READ_METHODS = ("GET", "HEAD")
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "
@@ -27,14 +27,14 @@ HEADERS = {
 
 
 class SameOriginMiddleware:
-    """Answers only requests that this very page, or no page at all, can have made.
+    """Refuses requests that a page of another site may have made.
 
-    A name of another site that was made to point here arrives with that site's `Host`; a page of
-    another site that writes here arrives with its own `Origin`.
+    DNS rebinding arrives with the other site's `Host`; a cross-site write arrives with the other
+    site's `Origin`.
 
     Args:
-        app: what is guarded.
-        hosts: the `Host` headers under which it is reached, with port.
+        app: the wrapped application.
+        hosts: the allowed `Host` headers, with port.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
@@ -42,14 +42,14 @@ class SameOriginMiddleware:
         self._hosts = frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Refuse a request, or pass it on and add the security headers to its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope["method"], Headers(scope=scope))
         if refusal is not None:
-            answer = JSONResponse(InvalidRequest(refusal).as_json(), status_code=403)
-            await answer(scope, receive, send)
+            response = JSONResponse(InvalidRequest(refusal).as_json(), status_code=403)
+            await response(scope, receive, send)
             return
 
         async def send_on(message: Message) -> None:
@@ -64,12 +64,12 @@ class SameOriginMiddleware:
     def _refusal(self, method: str, headers: Headers) -> str | None:
         host = headers.get("host", "")
         if host not in self._hosts:
-            return f"The viewer is not {host[:80]!r}. Open it at http://{min(self._hosts)}/."
+            return f"The viewer has no host {host[:80]!r}. Open it at http://{min(self._hosts)}/."
         origin = headers.get("origin")
         if origin is not None and origin != f"http://{host}":
-            return "Another site's page may not use the viewer."
+            return "Pages of other sites may not use the viewer."
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            return "Another site's page may not use the viewer."
-        if method not in READING and origin is None:
-            return "What changes anything must come from the viewer's own page."
+            return "Pages of other sites may not use the viewer."
+        if method not in READ_METHODS and origin is None:
+            return "Only the viewer's own page may change anything."
         return None

@@ -1,4 +1,4 @@
-"""The viewer, served on this machine until it is stopped."""
+"""Serves the viewer on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from videovisual_client.viewer.app import build
 from videovisual_client.viewer.session import Session
 
 HOST = "127.0.0.1"
-"""And nothing else: whoever reaches the viewer uses its token."""
+"""Loopback only, because everyone who reaches the viewer uses its token."""
 
-GOODBYE_S = 2
+SHUTDOWN_S = 2
 
 
 def serve(
-    asker: BaseClient, models: Sequence[str], place: str, port: int, ready: Callable[[str], None]
+    client: BaseClient, models: Sequence[str], place: str, port: int, ready: Callable[[str], None]
 ) -> None:
     """Serve until Ctrl-C.
 
     Args:
-        asker: who answers.
-        models: the models that are offered.
-        place: who answers, in words.
-        port: where; 0 for any that is free.
-        ready: called with the address once it is there.
+        client: sends the requests.
+        models: the models that the page offers.
+        place: where the models run, in words.
+        port: 0 for any free one.
+        ready: called with the address once it accepts connections.
 
     Raises:
-        InvalidParameter: the port is taken.
+        InvalidParameter: the port is in use.
     """
-    with socket.socket() as listening, Session(asker) as desk:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as listener, Session(client) as session:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((HOST, port))
+            listener.bind((HOST, port))
         except OSError as error:
             raise InvalidParameter(
-                f"Port {port} can't be used: {error.strerror}. Give another with --port, or 0 for "
-                "any that is free.",
+                f"Port {port} can't be used: {error.strerror}. Choose another with --port; 0 takes "
+                "any free one.",
                 parameter="port",
             ) from None
-        chosen = listening.getsockname()[1]
+        chosen = listener.getsockname()[1]
         hosts = [f"{name}:{chosen}" for name in (HOST, "localhost")]
-        app = build(desk, models, place, hosts)
+        app = build(session, models, place, hosts)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=GOODBYE_S
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_S
         )
-        listening.listen()
+        listener.listen()
         ready(f"http://{HOST}:{chosen}/")
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(config).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""What lies on the desk: the clips that were dropped in, and what was asked about them."""
+"""The clips and tasks of one run of the viewer."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from videovisual.errors import InvalidRequest
@@ -18,116 +16,105 @@ from videovisual_client.viewer.task import Task
 
 MAX_CLIPS = 16
 MAX_TASKS = 24
-"""Older ones are put away when there are more; a map takes tens of megabytes."""
+"""Older tasks are dropped, because a map takes tens of megabytes."""
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A clip that was dropped in.
+class Recent(Generic[Item]):
+    """Keeps the latest items under ids that nobody can guess.
 
-    Attributes:
-        name: what the user's file was called; shown, never used as a path.
-        path: where its bytes are.
+    Args:
+        kind: the items' name in messages.
+        most: how many items to keep.
+        drop: called with each older item.
     """
 
-    name: str
-    path: Path
-
-
-class Recent(Generic[Thing]):
-    """The latest things by their ids, which nobody can guess."""
-
-    def __init__(self, kind: str, most: int) -> None:
+    def __init__(self, kind: str, most: int, drop: Callable[[Item], None]) -> None:
         self._kind = kind
         self._most = most
-        self._things: dict[str, Thing] = {}
+        self._drop = drop
+        self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
 
-    def add(self, thing: Thing) -> tuple[str, list[Thing]]:
-        """Put a thing there; its id, and what had to go for it."""
-        number = secrets.token_hex(8)
+    def add(self, item: Item) -> str:
+        """Add an item, and return its id."""
+        key = secrets.token_hex(8)
         with self._lock:
-            self._things[number] = thing
-            surplus = list(self._things)[: -self._most]
-            return number, [self._things.pop(old) for old in surplus]
+            self._items[key] = item
+            dropped = [self._items.pop(old) for old in list(self._items)[: -self._most]]
+        for old_item in dropped:
+            self._drop(old_item)
+        return key
 
-    def get(self, number: str) -> Thing:
-        """The thing of that id.
+    def get(self, key: str) -> Item:
+        """The item of an id.
 
         Raises:
-            InvalidRequest: it was never there, or has been put away.
+            InvalidRequest: the id is unknown, or its item was dropped.
         """
         with self._lock:
-            if number not in self._things:
+            if key not in self._items:
                 raise InvalidRequest(
-                    f"There is no such {self._kind} here; only the last {self._most} are kept."
+                    f"There is no such {self._kind}; only the last {self._most} are kept."
                 )
-            return self._things[number]
+            return self._items[key]
 
-    def all(self) -> list[Thing]:
-        """Everything that is there."""
+    def clear(self) -> None:
+        """Drop all items."""
         with self._lock:
-            return list(self._things.values())
+            items, self._items = self._items, {}
+        for item in items.values():
+            self._drop(item)
 
 
 class Session:
-    """Clips and tasks of one viewer; a context manager, which leaves nothing behind.
+    """The clips and tasks of one viewer. A context manager that deletes them at the end.
 
     Args:
-        asker: who answers: a server or this process.
+        client: sends the requests.
     """
 
-    def __init__(self, asker: BaseClient) -> None:
-        self._asker = asker
+    def __init__(self, client: BaseClient) -> None:
+        self._client = client
         self._folder = Path(tempfile.mkdtemp(prefix="videovisual-ui-"))
-        self._clips: Recent[Clip] = Recent("clip", MAX_CLIPS)
-        self._tasks: Recent[Task] = Recent("task", MAX_TASKS)
+        self._clips: Recent[Path] = Recent(
+            "clip", MAX_CLIPS, lambda path: path.unlink(missing_ok=True)
+        )
+        self._tasks: Recent[Task] = Recent("task", MAX_TASKS, Task.cancel)
 
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for task in self._tasks.all():
-            task.cancel()
+    def __exit__(self, *_: object) -> None:
+        self._tasks.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def new_file(self) -> Path:
-        """Where a clip may be written."""
+        """A path for a new clip; its name is random and never the uploaded file's."""
         return self._folder / secrets.token_hex(8)
 
-    def add_clip(self, path: Path, name: str) -> str:
-        """Keep a clip; its id."""
-        number, gone = self._clips.add(Clip(name, path))
-        for clip in gone:
-            clip.path.unlink(missing_ok=True)
-        return number
+    def add_clip(self, path: Path) -> str:
+        """Keep a clip, and return its id."""
+        return self._clips.add(path)
 
     def start(
         self, clip: str, model: str, method: str, target: str, options: Mapping[str, Any]
     ) -> str:
-        """Begin an explanation; the task's id.
+        """Start an explanation, and return the task's id.
 
         Raises:
-            InvalidRequest: there is no such clip any more.
+            InvalidRequest: the clip's id is unknown, or the clip was dropped.
         """
-        task = Task(self._asker, self._clips.get(clip).path, model, method, target, options)
-        number, gone = self._tasks.add(task)
-        for old in gone:
-            old.cancel()
+        task = Task(self._client, self._clips.get(clip), model, method, target, options)
+        key = self._tasks.add(task)
         task.start()
-        return number
+        return key
 
-    def task(self, number: str) -> Task:
-        """The task of that id.
+    def task(self, key: str) -> Task:
+        """The task of an id.
 
         Raises:
-            InvalidRequest: there is none, or it has been put away.
+            InvalidRequest: the id is unknown, or the task was dropped.
         """
-        return self._tasks.get(number)
+        return self._tasks.get(key)

@@ -70,7 +70,7 @@ def test_a_file_reads_as_files_do(tmp_path: Path) -> None:
     path = tmp_path / "clip.bin"
     path.write_bytes(bytes(range(100)))
     with path.open("rb") as real:
-        late = upload.LateFile(path)
+        late = upload.LazyFile(path)
         for move in [(10,), (5, os.SEEK_CUR), (-3, os.SEEK_END), (0, os.SEEK_END), (0,)]:
             assert late.seek(*move) == real.seek(*move)
             assert late.read(4) == real.read(4)

@@ -1,4 +1,4 @@
-"""The viewer's server with the real service behind it, and what it refuses."""
+"""The viewer's application with a real model, and the requests that it refuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytest.importorskip("starlette", reason="needs the extra `ui`")
 from starlette.testclient import TestClient
 
 from videovisual_client.local import Local
-from videovisual_client.viewer import session as desks
+from videovisual_client.viewer import session as sessions
 from videovisual_client.viewer.app import build
 from videovisual_client.viewer.session import Recent, Session
 from videovisual_client.viewer.task import Task
@@ -31,15 +31,15 @@ DEADLINE_S = 20
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[Local]:
-    with Local("cpu") as asker:
-        asker.load(MODEL)
-        yield asker
+    with Local("cpu") as client:
+        client.load(MODEL)
+        yield client
 
 
 @pytest.fixture
 def page(local: Local) -> Iterator[TestClient]:
-    with Session(local) as desk:
-        app = build(desk, [MODEL], "this computer", [HOST])
+    with Session(local) as session:
+        app = build(session, [MODEL], "this computer", [HOST])
         with TestClient(app, base_url=f"http://{HOST}") as client:
             yield client
 
@@ -52,31 +52,31 @@ def clip() -> bytes:
 
 def upload(page: TestClient, name: str = "clip.npz") -> str:
     answer = page.post("/api/clips", params={"name": name}, content=clip(), headers=OWN)
-    number: str = answer.json()["clip"]
-    return number
+    key: str = answer.json()["clip"]
+    return key
 
 
 def ask(page: TestClient, **asked: Any) -> str:
-    question = {"clip": upload(page), "model": MODEL, "method": "gradient", **asked}
-    answer = page.post("/api/tasks", json=question, headers=OWN)
+    body = {"clip": upload(page), "model": MODEL, "method": "gradient", **changed}
+    answer = page.post("/api/tasks", json=body, headers=OWN)
     assert answer.status_code == 200, answer.text
     task: str = answer.json()["task"]
     return task
 
 
-def news(page: TestClient, task: str) -> list[dict[str, Any]]:
+def events(page: TestClient, task: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in page.get(f"/api/tasks/{task}/events").text.splitlines()]
 
 
 def test_a_clip_is_explained_followed_and_kept(page: TestClient) -> None:
     task = ask(page, method="integrated_gradients", options={"steps": 3}, target="grows")
-    told = news(page, task)
-    assert told[0]["event"] == "accepted"
-    assert told[-1] == {"event": "done"}
-    steps = [piece["step"] for piece in told if piece["event"] == "progress"]
+    all_events = events(page, task)
+    assert all_events[0]["event"] == "accepted"
+    assert all_events[-1] == {"event": "done"}
+    steps = [event["step"] for event in all_events if event["event"] == "progress"]
     assert steps
     assert steps == sorted(steps)
-    assert news(page, task) == told
+    assert events(page, task) == all_events
     report = page.get(f"/api/tasks/{task}/report").json()
     assert report["maps"][0]["target"]["label"] == "grows"
     assert report["maps"][0]["provenance"]["parameters"]["steps"] == 3
@@ -91,29 +91,29 @@ def test_a_clip_is_explained_followed_and_kept(page: TestClient) -> None:
 def test_cancelling_ends_a_long_task_at_once(page: TestClient) -> None:
     task = ask(page, method="rise", options={"masks": 20000})
     assert page.delete(f"/api/tasks/{task}", headers=OWN).json() == {"cancelled": True}
-    assert news(page, task)[-1]["error"]["code"] == "cancelled"
+    assert events(page, task)[-1]["error"]["code"] == "cancelled"
     assert page.get(f"/api/tasks/{task}/report").status_code == 400
-    assert news(page, ask(page))[-1] == {"event": "done"}
+    assert events(page, ask(page))[-1] == {"event": "done"}
 
 
-def test_cancelling_has_the_answerer_stop(local: Local, tmp_path: Path) -> None:
+def test_cancelling_stops_the_job(local: Local, tmp_path: Path) -> None:
     path = tmp_path / "clip.npz"
     path.write_bytes(clip())
     task = Task(local, path, MODEL, "rise", "top1", {"masks": 20000})
     task.start()
-    known = 0
-    while known < 2:
-        pieces, over = task.news(known, DEADLINE_S)
-        assert pieces
-        assert not over, pieces
-        known += len(pieces)
+    seen = 0
+    while seen < 2:
+        new, ended = task.events(seen, DEADLINE_S)
+        assert new
+        assert not ended, new
+        seen += len(new)
     task.cancel()
     task._thread.join(DEADLINE_S)
     assert not task._thread.is_alive()
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("changed", "code"),
     [
         ({"method": "nonsense"}, "unknown_method"),
         ({"method": "integrated_gradients", "options": {"steps": 0}}, "invalid_parameter"),
@@ -121,22 +121,22 @@ def test_cancelling_has_the_answerer_stop(local: Local, tmp_path: Path) -> None:
         ({"options": "x"}, "invalid_request"),
     ],
 )
-def test_a_wrong_question_is_refused_before_it_is_sent(
-    page: TestClient, asked: dict[str, Any], code: str
+def test_a_wrong_request_is_refused_before_it_is_sent(
+    page: TestClient, changed: dict[str, Any], code: str
 ) -> None:
-    question = {"clip": upload(page), "model": MODEL, "method": "gradient", **asked}
-    answer = page.post("/api/tasks", json=question, headers=OWN)
+    body = {"clip": upload(page), "model": MODEL, "method": "gradient", **changed}
+    answer = page.post("/api/tasks", json=body, headers=OWN)
     assert answer.status_code in (400, 404, 422)
     assert answer.json()["error"]["code"] == code
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"), [({"model": "no-such-model"}, "no-such-model"), ({"target": "zzz"}, "zzz")]
+    ("changed", "says"), [({"model": "no-such-model"}, "no-such-model"), ({"target": "zzz"}, "zzz")]
 )
-def test_what_only_the_answerer_knows_is_told_as_news(
-    page: TestClient, asked: dict[str, Any], says: str
+def test_an_error_of_the_model_arrives_as_an_event(
+    page: TestClient, changed: dict[str, Any], says: str
 ) -> None:
-    last = news(page, ask(page, **asked))[-1]
+    last = events(page, ask(page, **changed))[-1]
     assert last["event"] == "error"
     assert says in last["error"]["message"]
 
@@ -185,25 +185,25 @@ def test_every_answer_carries_the_policy(page: TestClient) -> None:
 
 
 def test_file_names_are_never_paths(page: TestClient, local: Local) -> None:
-    with Session(local) as desk:
-        path = desk.new_file()
+    with Session(local) as session:
+        path = session.new_file()
         path.write_bytes(b"x")
-        number = desk.add_clip(path, "../../etc/passwd")
-        assert number.isalnum()
+        key = session.add_clip(path)
+        assert key.isalnum()
         folder = path.parent
     assert not folder.exists()
 
 
 def test_only_the_latest_clips_are_kept(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desks, "MAX_CLIPS", 2)
-    with Session(local) as desk:
-        paths = [desk.new_file() for _ in range(3)]
+    monkeypatch.setattr(sessions, "MAX_CLIPS", 2)
+    with Session(local) as session:
+        paths = [session.new_file() for _ in range(3)]
         for path in paths:
             path.write_bytes(b"x")
-            desk.add_clip(path, "x")
+            session.add_clip(path)
         assert [path.exists() for path in paths] == [False, True, True]
 
 
 def test_ids_cannot_be_guessed() -> None:
-    shelf: Recent[int] = Recent("thing", 100)
-    assert len({shelf.add(1)[0] for _ in range(50)}) == 50
+    recent: Recent[int] = Recent("item", 100, print)
+    assert len({recent.add(1) for _ in range(50)}) == 50
