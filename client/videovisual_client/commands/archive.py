@@ -13,6 +13,7 @@ from rich.table import Table
 
 from videovisual.errors import VideoVisualError
 from videovisual.utils.extras import needs
+from videovisual_client import exits
 from videovisual_client.terminal import json_option, log, out, print_json, store_option
 
 MB = 1_000_000
@@ -22,28 +23,19 @@ MB = 1_000_000
 @click.argument("names", nargs=-1)
 @store_option
 @click.option("--all", "every", is_flag=True, help="Every model there is.")
-@click.option("--list", "listing", is_flag=True, help="Show what the store holds; build nothing.")
+@click.option("--list", "listing", is_flag=True, help="List the archives; build nothing.")
 @click.option("--weights", help="A checkpoint: a file or an address.")
 @click.option("--labels", help="Class names: a text file, one a line, or a csv; file or address.")
 @click.option("--sha256", help="The checkpoint's SHA-256, or its first digits.")
-@click.option("--as", "served_as", help="A name of its own for weights of your own.")
-@click.option("--force", is_flag=True, help="Build even what is up to date.")
+@click.option("--as", "served_as", help="The archive's own name, for weights of your own.")
+@click.option("--force", is_flag=True, help="Also build archives that are up to date.")
 @json_option
 def archive(
-    names: tuple[str, ...],
-    store: Path,
-    every: bool,
-    listing: bool,
-    weights: str | None,
-    labels: str | None,
-    sha256: str | None,
-    served_as: str | None,
-    force: bool,
-    as_json: bool,
+    names: tuple[str, ...], store: Path, every: bool, listing: bool, as_json: bool, **options: Any
 ) -> None:
     """Build the archives of the models NAMES from their published weights.
 
-    One that cannot be built keeps none of the others from it; the end says which and why.
+    A model that fails doesn't stop the others; the command lists the failures at the end.
 
     \b
     Examples: videovisual archive i3d-kinetics400
@@ -56,43 +48,32 @@ def archive(
         return
     if every == bool(names):
         raise click.UsageError("Give the NAMES of models, or --all.")
-    if (weights or labels or sha256) and len(names) != 1:
-        raise click.UsageError("--weights, --labels and --sha256 are for one model: name it alone.")
-    if served_as and not weights:
+    if any(options[name] for name in ("weights", "labels", "sha256")) and len(names) != 1:
+        raise click.UsageError("--weights, --labels and --sha256 are for one model: name only one.")
+    if options["served_as"] and not options["weights"]:
         raise click.UsageError("--as is for weights of your own: give them with --weights.")
-    chosen = _known(names, every)
-    given = {
-        "weights": weights,
-        "labels": labels,
-        "sha256": sha256,
-        "served_as": served_as,
-        "force": force,
-    }
-    if len(chosen) == 1:
-        built = build(chosen[0], store, **given)
-        if as_json:
-            print_json({"archived": {chosen[0]: str(built)}, "failed": {}})
-        return
+    models = _known(names, every)
     archived: dict[str, str] = {}
     failed: dict[str, str] = {}
-    for name in chosen:
+    for name in models:
         try:
-            archived[name] = str(build(name, store, **given))
-        except VideoVisualError as error:
-            failed[name] = f"{error.code}: {error.message}"
-        except OSError as error:
-            failed[name] = str(error)
+            archived[name] = str(build(name, store, **options))
+        except (VideoVisualError, OSError) as error:
+            if len(models) == 1:
+                raise
+            code = f"{error.code}: " if isinstance(error, VideoVisualError) else ""
+            failed[name] = f"{code}{error}"
     if as_json:
         print_json({"archived": archived, "failed": failed})
     if failed:
-        log.print(f"[bold red]{len(failed)} of {len(chosen)} could not be archived[/]")
+        log.print(f"[bold red]{len(failed)} of {len(models)} could not be archived[/]")
         for name, reason in failed.items():
             log.print(f"  {name}: {reason}", markup=False, soft_wrap=True)
-        click.get_current_context().exit(1)
+        click.get_current_context().exit(exits.FAILED)
 
 
 def build(name: str, store: Path, **options: Any) -> Path:
-    """Build one archive, with a progress bar while its weights are fetched; where it lies.
+    """Build one archive, with a progress bar of the download; returns its path.
 
     Raises:
         VideoVisualError: as `videovisual_archive.archive`.
@@ -105,7 +86,7 @@ def build(name: str, store: Path, **options: Any) -> Path:
         path: Path = build_archive(
             name,
             store=store,
-            progress=lambda here, of: progress.update(task, completed=here, total=of),
+            progress=lambda done, of: progress.update(task, completed=done, total=of),
             **options,
         )
     log.print(f"archived {path}", soft_wrap=True)
@@ -113,7 +94,7 @@ def build(name: str, store: Path, **options: Any) -> Path:
 
 
 def _known(names: Sequence[str], every: bool) -> list[str]:
-    """The models to build; an unknown name is refused before anything is fetched."""
+    """The models to build. Unknown names are refused before anything is downloaded."""
     with needs("server"):
         from videovisual import zoo  # noqa: PLC0415
     return list(zoo.cards()) if every else [zoo.card(name).name for name in dict.fromkeys(names)]
@@ -122,15 +103,15 @@ def _known(names: Sequence[str], every: bool) -> list[str]:
 def _list(names: Sequence[str], store: Path, as_json: bool) -> None:
     with needs("server"):
         from videovisual_archive.store import State, contents  # noqa: PLC0415
-    found = [stored for stored in contents(store) if not names or stored.name in names]
+    archives = [stored for stored in contents(store) if not names or stored.name in names]
     if as_json:
-        print_json([{**asdict(stored), "state": stored.state.value} for stored in found])
+        print_json([{**asdict(stored), "state": stored.state.value} for stored in archives])
         return
     table = Table("model", "state", "MB", "built (UTC)", box=None)
-    for stored in found:
-        when = f"{stored.built:%Y-%m-%d %H:%M}"
-        table.add_row(stored.name, stored.state.value, f"{stored.size / MB:.1f}", when)
-    out.print(table if found else f"No archives in {store}.")
-    old = [stored.name for stored in found if stored.state in (State.STALE, State.DAMAGED)]
+    for stored in archives:
+        built = f"{stored.built:%Y-%m-%d %H:%M}"
+        table.add_row(stored.name, stored.state.value, f"{stored.size / MB:.1f}", built)
+    out.print(table if archives else f"No archives in {store}.")
+    old = [stored.name for stored in archives if stored.state in (State.STALE, State.DAMAGED)]
     if old:
-        log.print(f"Build anew: videovisual archive {' '.join(old)}", soft_wrap=True)
+        log.print(f"Build again: videovisual archive {' '.join(old)}", soft_wrap=True)

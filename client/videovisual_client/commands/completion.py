@@ -16,7 +16,7 @@ VARIABLE = "_VIDEOVISUAL_COMPLETE"
 def completion(shell: str | None) -> None:
     """Print the script that completes commands, options, models and methods in SHELL.
 
-    Without SHELL, for the one that $SHELL names.
+    The default SHELL is that of $SHELL.
 
     \b
     Examples: eval "$(videovisual completion bash)"     # in ~/.bashrc

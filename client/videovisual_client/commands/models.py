@@ -17,7 +17,7 @@ from videovisual_client.terminal import json_option, out, print_json, store_opti
 def models(store: Path, as_json: bool) -> None:
     """List the models, and which of them have an archive in the store.
 
-    The light client, without the server's packages, knows their names alone.
+    Without the extra `server`, only their names are known.
 
     \b
     Examples: videovisual models

@@ -29,10 +29,12 @@ SETTINGS = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--run-folder",
     type=click.Path(path_type=Path),
-    help="Keep tokens and logs here instead of in a temporary folder.",
+    help="Folder of tokens and logs.  [a temporary one]",
 )
-@click.option("--config", type=SETTINGS, help="TorchServe's settings, instead of ours.")
-@click.option("--log-config", type=SETTINGS, help="Its log settings, instead of ours.")
+@click.option("--config", type=SETTINGS, help="TorchServe's settings, instead of the package's.")
+@click.option(
+    "--log-config", type=SETTINGS, help="TorchServe's log settings, instead of the package's."
+)
 @json_option
 def serve(
     models: tuple[str, ...],
@@ -43,12 +45,10 @@ def serve(
     log_config: Path | None,
     as_json: bool,
 ) -> None:
-    """Serve MODELS until Ctrl-C; archives that are missing are built first.
+    """Serve MODELS, by default those of $VIDEOVISUAL_MODELS, until Ctrl-C.
 
-    Without MODELS those of $VIDEOVISUAL_MODELS are served.
-
-    Prints the address and the key file, and leaves no process behind. With --json the first line
-    is an object with both, written when the models are ready.
+    Builds missing archives first, and prints the address and the key file when the models are
+    ready. With --json the first line is an object with both.
 
     \b
     Examples: videovisual serve i3d-kinetics400
@@ -59,7 +59,7 @@ def serve(
     for model in models:
         if not (store / f"{model}.mar").is_file():
             archive.build(model, store)
-    # A shell that starts a job in the background has it ignore Ctrl-C.
+    # Shells start background jobs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with log.status("starting TorchServe") as status:
@@ -75,16 +75,12 @@ def serve(
         server.start()
     try:
         if as_json:
-            told = {
-                "models": list(models),
-                "url": server.url,
-                "management_url": server.management_url,
-                "metrics_url": server.metrics_url,
-                "key_file": str(server.key_file),
-            }
-            click.echo(json.dumps(told))
+            names = ("url", "management_url", "metrics_url")
+            addresses = {name: getattr(server, name) for name in names}
+            key_file = str(server.key_file)
+            click.echo(json.dumps({"models": models, **addresses, "key_file": key_file}))
         else:
-            _say(server.url, server.key_file, models)
+            _show(server.url, server.key_file, models)
         server.wait()
     except KeyboardInterrupt:
         log.print("stopping")
@@ -92,10 +88,10 @@ def serve(
         server.stop()
 
 
-def _say(url: str, key_file: Path, models: tuple[str, ...]) -> None:
+def _show(url: str, key_file: Path, models: tuple[str, ...]) -> None:
     out.print(f"Serving {', '.join(models)} at {url}", soft_wrap=True)
     if not key_file.is_file():
-        out.print("It takes requests without a key.")
+        out.print("Requests need no key.")
         return
     out.print(f"Key file: {key_file}", soft_wrap=True)
     out.print(

@@ -29,13 +29,13 @@ from videovisual_client.terminal import json_option, log, out, print_json
     show_default=True,
     help="Folder of the weights and of the checkpoint.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the network's first weights.")
-@click.option("--fresh", is_flag=True, help="Don't go on from a checkpoint.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the initial weights.")
+@click.option("--fresh", is_flag=True, help="Ignore the checkpoint of an earlier run.")
 @json_option
 def train_motion(name: str, folder: Path, seed: int, fresh: bool, as_json: bool) -> None:
     """Train the small model NAME on Motion, and measure it on held-out clips.
 
-    Interrupted, the same command goes on where it stopped.
+    A command that was interrupted continues when it is run again.
 
     \b
     Example: videovisual train-motion r3d-motion

@@ -21,10 +21,10 @@ from videovisual_client.terminal import out
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
-    """Open a page on this machine where clips are dropped in and explained.
+    """Serve a page on this machine that explains clips which are dropped onto it.
 
-    MODELS are offered first to choose from; by default all that there are. The page is reached
-    from this machine alone, and the server's token stays here.
+    The page offers MODELS, by default all known ones. It can be reached from this machine only,
+    and never receives the server's token.
 
     \b
     Examples: videovisual ui i3d-motion --local --open
@@ -36,7 +36,7 @@ def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
     def ready(address: str) -> None:
         out.print(f"The viewer is at {address} (Ctrl-C ends it)", soft_wrap=True)
         if opened:
-            # Some browsers are waited for, and they wait for the page.
+            # In a thread: `open` may block until the browser has loaded the page.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     where = "this computer" if place.local else place.url

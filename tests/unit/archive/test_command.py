@@ -126,6 +126,6 @@ def test_the_list(command, both, tmp_path, site):
     assert rows["tsm-epic55-noun"][0] == "stale"
     size = (tmp_path / "store" / "tsm-epic55-verb.mar").stat().st_size
     assert rows["tsm-epic55-verb"][1] == f"{size / 1e6:.1f}"
-    assert done.stderr.strip() == "Build anew: videovisual archive tsm-epic55-noun"
+    assert done.stderr.strip() == "Build again: videovisual archive tsm-epic55-noun"
     assert "tsm-epic55-noun" not in command("--list", "tsm-epic55-verb").stdout
     assert len(site.requests) == asked

@@ -56,7 +56,7 @@ def upload(page: TestClient, name: str = "clip.npz") -> str:
     return key
 
 
-def ask(page: TestClient, **asked: Any) -> str:
+def ask(page: TestClient, **changed: Any) -> str:
     body = {"clip": upload(page), "model": MODEL, "method": "gradient", **changed}
     answer = page.post("/api/tasks", json=body, headers=OWN)
     assert answer.status_code == 200, answer.text
