@@ -19,6 +19,7 @@ from videovisual_client.job import AsyncJob
 from videovisual_client.many import AHEAD
 from videovisual_client.request import ClipRequest
 from videovisual_client.result import Classification, Explained
+from videovisual_client.token import Token
 from videovisual_client.transport import AwaitedTransport
 from videovisual_client.upload import ClipLike
 
@@ -49,10 +50,8 @@ class AsyncClient(
         retries: int = RETRIES,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        connections = AwaitedTransport(transport)
-        self._exchange = Exchange(
-            url, token, key_file, management_url, timeouts, retries, connections
-        )
+        key = Token(token, key_file, management_url)
+        self._exchange = Exchange(url, key, timeouts, retries, AwaitedTransport(transport))
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -11,6 +11,7 @@ from videovisual_client.base_client import BaseClient
 from videovisual_client.exchange import DEFAULT_URL, RETRIES, Exchange, Timeouts
 from videovisual_client.job import AsyncJob
 from videovisual_client.request import ClipRequest
+from videovisual_client.token import Token
 from videovisual_client.transport import BlockingTransport, run
 
 
@@ -40,10 +41,8 @@ class Client(BaseClient):
         retries: int = RETRIES,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        connections = BlockingTransport(transport)
-        self._exchange = Exchange(
-            url, token, key_file, management_url, timeouts, retries, connections
-        )
+        key = Token(token, key_file, management_url)
+        self._exchange = Exchange(url, key, timeouts, retries, BlockingTransport(transport))
 
     @property
     def url(self) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import platform
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -21,7 +21,6 @@ from videovisual.version import __version__
 from videovisual_client.errors import from_response
 from videovisual_client.token import Token
 
-OLDEST_PYTHON = (3, 10)
 SPACE_GB = 5
 """Disk space of torch, one large model's weights and its archive."""
 GB = 10**9
@@ -80,13 +79,8 @@ def examine(
 
 def python() -> Iterator[Finding]:
     """The interpreter and this package."""
-    old = sys.version_info[:2] < OLDEST_PYTHON
-    yield Finding(
-        "python",
-        Level.WRONG if old else Level.OK,
-        f"Python {_dotted(sys.version_info[:3])}, videovisual {__version__}",
-        f"install Python {_dotted(OLDEST_PYTHON)} or newer" if old else "",
-    )
+    found = f"Python {platform.python_version()}, videovisual {__version__}"
+    yield Finding("python", Level.OK, found)
 
 
 def torch() -> Iterator[Finding]:
@@ -236,10 +230,6 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))
 
 
 def _is_free(port: int) -> bool:

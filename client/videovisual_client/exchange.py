@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -72,24 +72,24 @@ class Exchange:
     """Sends the requests of one client.
 
     Args:
-        url, token, key_file, management_url, timeouts, retries: as of `Client`. Only a request
-            that could not connect or that found the server full is sent again: any other may have
-            begun, and would be computed twice.
+        url: the inference address.
+        token: the inference token.
+        timeouts: of each phase of a request.
+        retries: how often to resend a request that could not connect or found the server full.
+            Any other may have begun, and would be computed twice.
         transport: blocking or awaited.
     """
 
     def __init__(
         self,
         url: str,
-        token: str | None,
-        key_file: str | os.PathLike[str] | None,
-        management_url: str | None,
+        token: Token,
         timeouts: Timeouts | None,
         retries: int,
         transport: Transport,
     ) -> None:
         self.url = url.rstrip("/")
-        self.token = Token(token, key_file, management_url)
+        self.token = token
         self.transport = transport
         self._timeouts = timeouts or Timeouts()
         self._retries = retries
@@ -126,13 +126,7 @@ class Exchange:
 
     async def _cancel(self, model: str, job: str) -> bool:
         """Whether the server knew the job and cancels it."""
-        request = httpx.Request(
-            "POST",
-            self._address("predictions", model),
-            json={"cancel": job},
-            headers=self._headers(),
-            extensions={"timeout": self._timeouts.for_request()},
-        )
+        request = self._request("predictions", model, json={"cancel": job})
         try:
             response = await self.transport.send(request)
             body = await self._read(response)
@@ -148,7 +142,14 @@ class Exchange:
         while True:
             used, sent = self.token.value, True
             try:
-                response = await self.transport.send(self._clip_request(request, parts))
+                sending = self._request(
+                    request.route,
+                    request.model,
+                    request.timeout_s,
+                    data=request.fields,
+                    files=parts,
+                )
+                response = await self.transport.send(sending)
                 if response.status_code < 400:
                     return response
                 error = _error(response, await self._read(response))
@@ -186,15 +187,10 @@ class Exchange:
         # Another thread, or TorchServe itself, may have renewed the token already.
         if self.token.value != refused or self.token.reread():
             return True
-        renewal = self.token.renewal()
-        if renewal is None:
+        request = self.token.renewal()
+        if request is None:
             return False
-        request = httpx.Request(
-            "GET",
-            f"{renewal.url}/token?type=inference",
-            headers={"Authorization": f"Bearer {renewal.api_key}"},
-            extensions={"timeout": self._timeouts.for_request()},
-        )
+        request.extensions = {"timeout": self._timeouts.for_request()}
         try:
             response = await self.transport.send(request)
             await self._read(response)
@@ -203,24 +199,15 @@ class Exchange:
         # TorchServe writes the new token into its key file; its response is empty.
         return response.status_code == 200 and self.token.reread()
 
-    def _clip_request(self, request: ClipRequest, parts: list[upload.Part]) -> httpx.Request:
-        return httpx.Request(
-            "POST",
-            self._address(request.route, request.model),
-            data=request.fields,
-            files=parts,
-            headers=self._headers(),
-            extensions={"timeout": self._timeouts.for_request(request.timeout_s)},
-        )
-
-    def _address(self, route: str, model: str) -> str:
-        return f"{self.url}/{route}/{quote(model, safe='')}"
-
-    def _headers(self) -> dict[str, str]:
+    def _request(
+        self, route: str, model: str, deadline_s: float | None = None, **content: Any
+    ) -> httpx.Request:
         headers = {"User-Agent": f"videovisual/{__version__}"}
         if self.token.value:
             headers["Authorization"] = f"Bearer {self.token.value}"
-        return headers
+        url = f"{self.url}/{route}/{quote(model, safe='')}"
+        timeouts = {"timeout": self._timeouts.for_request(deadline_s)}
+        return httpx.Request("POST", url, headers=headers, extensions=timeouts, **content)
 
     def _connection_error(self, failure: httpx.RequestError) -> ConnectionFailed:
         if isinstance(failure, httpx.TimeoutException):

@@ -20,6 +20,7 @@ OnPartial = Callable[[Partial], None]
 ClassificationT = TypeVar("ClassificationT")
 ExplainedT = TypeVar("ExplainedT")
 JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT", bound=Classification)
 ManyT = TypeVar("ManyT")
 ManyOrErrorsT = TypeVar("ManyOrErrorsT")
 
@@ -59,7 +60,7 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
         """
         fields = {"top_k": top_k, "views": views, "timeline": timeline, **options}
         request = ClipRequest("predictions", model, clip, fields)
-        result: ClassificationT = self._run(self._classify(request, on_progress))
+        result: ClassificationT = self._run(self._result(Classification, request, on_progress))
         return result
 
     def explain(
@@ -91,7 +92,7 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
             VideoVisualError: any of `videovisual_client.errors`.
         """
         request = _explanation(clip, model, method, target, options)
-        result: ExplainedT = self._run(self._explain(request, on_progress, on_partial))
+        result: ExplainedT = self._run(self._result(Explained, request, on_progress, on_partial))
         return result
 
     def submit(
@@ -193,28 +194,22 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
         options: dict[str, Any],
     ) -> ManyT | ManyOrErrorsT: ...
 
-    async def _classify(
-        self, request: ClipRequest, on_progress: OnProgress | None
-    ) -> Classification:
-        return Classification(await self._follow(request, on_progress, None), request.clip)
-
-    async def _explain(
-        self, request: ClipRequest, on_progress: OnProgress | None, on_partial: OnPartial | None
-    ) -> Explained:
-        return Explained(await self._follow(request, on_progress, on_partial), request.clip)
-
-    async def _follow(
-        self, request: ClipRequest, on_progress: OnProgress | None, on_partial: OnPartial | None
-    ) -> Answer:
+    async def _result(
+        self,
+        kind: type[ResultT],
+        request: ClipRequest,
+        on_progress: OnProgress | None,
+        on_partial: OnPartial | None = None,
+    ) -> ResultT:
         if on_progress is None and on_partial is None:
-            return await self._answer(request)
+            return kind(await self._answer(request), request.clip)
         async with await self._open(request.streamed(partial=on_partial is not None)) as job:
             async for event in job:
                 if on_progress is not None and isinstance(event, Progress):
                     on_progress(event)
                 elif on_partial is not None and isinstance(event, Partial):
                     on_partial(event)
-            return await job.answer()
+            return kind(await job.answer(), request.clip)
 
 
 def _explanation(

@@ -54,14 +54,15 @@ def number(value: float | None) -> str:
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error; call it with the items done and their total."""
+def bar(title: str) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error: `advance(done, of, note="")` sets items and title."""
     with _progress(title) as update:
         began = time.monotonic()
 
-        def advance(done: int, of: int) -> None:
+        def advance(done: int, of: int, note: str = "") -> None:
             left = remaining(time.monotonic() - began, done, of)
-            update(completed=done, total=of, done=f"{done}/{of}", left=left)
+            about = {"description": f"{title}{note}", "done": f"{done}/{of}", "left": left}
+            update(completed=done, total=of, **about)
 
         yield advance
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from videovisual_client.errors import AuthenticationFailed
 
@@ -14,19 +15,6 @@ TOKEN_VARIABLE = "VIDEOVISUAL_TOKEN"
 KEY_FILE_VARIABLE = "VIDEOVISUAL_KEY_FILE"
 DEFAULT_KEY_FILE = Path("key_file.json")
 CONFIG = "config.properties"
-
-
-@dataclass(frozen=True)
-class Renewal:
-    """What TorchServe needs to issue a new inference token.
-
-    Attributes:
-        url: its management address.
-        api_key: the key of that address.
-    """
-
-    url: str
-    api_key: str
 
 
 class Token:
@@ -64,16 +52,19 @@ class Token:
         before, self.value = self.value, _from_file(self.key_file)
         return self.value != before
 
-    def renewal(self) -> Renewal | None:
-        """What a new token takes; None if that is unknown."""
+    def renewal(self) -> httpx.Request | None:
+        """The request that has TorchServe write a new token; None if its address is unknown."""
         if self.key_file is None:
             return None
         url = self._management_url or _management_url(self.key_file.with_name(CONFIG))
         try:
-            key = str(_keys(self.key_file)["API"]["key"])
+            key = _keys(self.key_file)["API"]["key"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return Renewal(url.rstrip("/"), key) if url else None
+        if not url:
+            return None
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.Request("GET", f"{url.rstrip('/')}/token?type=inference", headers=headers)
 
 
 def find_token(token: str | None = None, key_file: str | os.PathLike[str] | None = None) -> str:

@@ -15,17 +15,14 @@ import click
 from rich.table import Table
 
 from videovisual.errors import VideoVisualError
-from videovisual_client import exits
 from videovisual_client.commands.explaining import known, of_methods
 from videovisual_client.commands.options import (
     Place,
-    all_options,
-    clip_options,
+    clip_command,
     given,
     method_option,
     one_or_all,
     with_method,
-    with_place,
 )
 from videovisual_client.many import concurrently
 from videovisual_client.result import Classification
@@ -51,27 +48,25 @@ class Timing:
     per_s: float
 
 
-@click.command(epilog=exits.TABLE)
-@all_options(*clip_options, method_option)
-@with_method
-@click.option(
-    "--requests", type=click.IntRange(1), default=20, show_default=True, help="Timed requests."
+@clip_command(
+    method_option,
+    with_method,
+    click.option("--requests", type=click.IntRange(1), default=20, show_default=True),
+    click.option(
+        "--warm-up",
+        type=click.IntRange(0),
+        default=2,
+        show_default=True,
+        help="Untimed requests before.",
+    ),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 256),
+        default=1,
+        show_default=True,
+        help="Requests at once.",
+    ),
 )
-@click.option(
-    "--warm-up",
-    type=click.IntRange(0),
-    default=2,
-    show_default=True,
-    help="Untimed requests before them.",
-)
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Requests at once.",
-)
-@with_place
 def bench(
     clip: Path,
     model: str,

@@ -9,17 +9,15 @@ import click
 from rich.table import Table
 
 from videovisual.protocol import MAX_VIEWS
-from videovisual_client import collection, exits
+from videovisual_client import collection
 from videovisual_client.batch import Batch
 from videovisual_client.commands import folder
 from videovisual_client.commands.options import (
     Place,
     RunOptions,
-    all_options,
-    clip_options,
+    clip_command,
     given,
     results_option,
-    with_place,
     with_run,
 )
 from videovisual_client.result import Classification
@@ -29,17 +27,16 @@ SHOWN_A_SECOND = 3
 RESULTS = "classification"
 
 
-@click.command(epilog=exits.TABLE)
-@all_options(*clip_options)
-@with_run
-@all_options(results_option)
-@click.option(
-    "--views",
-    type=click.IntRange(1, MAX_VIEWS),
-    help="Number of windows of the clip whose scores are averaged.",
+@clip_command(
+    with_run,
+    results_option,
+    click.option(
+        "--views",
+        type=click.IntRange(1, MAX_VIEWS),
+        help="Number of windows of the clip whose scores are averaged.",
+    ),
+    click.option("--timeline", is_flag=True, help="Also classify each second by itself."),
 )
-@click.option("--timeline", is_flag=True, help="Also classify each second by itself.")
-@with_place
 def classify(
     clip: Path,
     model: str,

@@ -14,18 +14,16 @@ from videovisual.attribution import catalogue
 from videovisual.protocol import Explanation
 from videovisual.protocol.caveats import doubts
 from videovisual.utils.extras import needs
-from videovisual_client import collection, exits
+from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.explaining import Explainer, known, save
 from videovisual_client.commands.options import (
     Place,
     RunOptions,
-    all_options,
-    clip_options,
+    clip_command,
     complete_methods,
     output_options,
     with_method,
-    with_place,
     with_run,
 )
 from videovisual_client.describe import instant
@@ -39,21 +37,20 @@ STRONGEST = 0.1
 """The share of all points that the overlap is about; random maps overlap by the same share."""
 
 
-@click.command(epilog=exits.TABLE)
-@all_options(*clip_options)
-@click.option(
-    "--methods",
-    default=DEFAULT,
-    show_default=True,
-    shell_complete=complete_methods,
-    help=f"Separated by commas, or `{ALL}` for all whose extras are installed.",
+@clip_command(
+    click.option(
+        "--methods",
+        default=DEFAULT,
+        show_default=True,
+        shell_complete=complete_methods,
+        help=f"Separated by commas, or `{ALL}` for all whose extras are installed.",
+    ),
+    with_method,
+    output_options(
+        f"File to write, .{', .'.join(PICTURES)}; may be repeated.  [compare.png] ", "  [png]"
+    ),
+    with_run,
 )
-@with_method
-@output_options(
-    f"File to write, .{', .'.join(PICTURES)}; may be repeated.  [compare.png] ", "  [png]"
-)
-@with_run
-@with_place
 def compare(
     clip: Path,
     model: str,

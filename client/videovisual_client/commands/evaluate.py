@@ -5,21 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.table import Table
 
-from videovisual_client import collection, exits
+from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.explaining import Explainer, explain_folder, known
 from videovisual_client.commands.options import (
     Place,
     RunOptions,
-    all_options,
-    clip_options,
+    clip_command,
     method_option,
     results_option,
     with_method,
-    with_place,
     with_run,
 )
 from videovisual_client.terminal import number, out, print_json
@@ -28,12 +25,7 @@ MEASURES = ("insertion", "deletion", "sensitivity_n", "relative_delta")
 RESULTS = "evaluation"
 
 
-@click.command(epilog=exits.TABLE)
-@all_options(*clip_options, method_option)
-@with_method
-@with_run
-@all_options(results_option)
-@with_place
+@clip_command(method_option, with_method, with_run, results_option)
 def evaluate(
     clip: Path,
     model: str,

@@ -7,19 +7,17 @@ from typing import Any
 
 import click
 
-from videovisual_client import collection, exits
+from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.classify import show_classes
 from videovisual_client.commands.explaining import Explainer, explain_folder, known, save
 from videovisual_client.commands.options import (
     Place,
     RunOptions,
-    all_options,
-    clip_options,
+    clip_command,
     method_option,
     output_options,
     with_method,
-    with_place,
     with_run,
 )
 from videovisual_client.describe import describe
@@ -27,12 +25,12 @@ from videovisual_client.result import FORMATS, format_of
 from videovisual_client.terminal import out, print_json
 
 
-@click.command(epilog=exits.TABLE)
-@all_options(*clip_options, method_option)
-@with_method
-@output_options(f"File to write, .{', .'.join(FORMATS)}; may be repeated.")
-@with_run
-@with_place
+@clip_command(
+    method_option,
+    with_method,
+    output_options(f"File to write, .{', .'.join(FORMATS)}; may be repeated."),
+    with_run,
+)
 def explain(
     clip: Path,
     model: str,

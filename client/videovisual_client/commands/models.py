@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Column, Table
@@ -23,34 +26,24 @@ def models(store: Path, as_json: bool) -> None:
     Examples: videovisual models
               videovisual models --json | jq '.[] | select(.archived) | .name'
     """
-    try:
+    cards: Mapping[str, Any] = {}
+    with contextlib.suppress(ImportError):
         from videovisual import zoo  # noqa: PLC0415
-    except ImportError:
-        _names(store, as_json)
-        return
-    cards = zoo.cards().values()
-    archived = {card.name: (store / f"{card.name}.mar").is_file() for card in cards}
+
+        cards = zoo.cards()
+    archived = {name: (store / f"{name}.mar").is_file() for name in cards or MODELS}
     if as_json:
-        print_json([card.to_json() | {"archived": archived[card.name]} for card in cards])
-        return
-    table = Table(Column("model", no_wrap=True), "what it is", "frames", "accuracy", "archived")
-    for card in cards:
-        table.add_row(
-            card.name,
-            card.title,
-            f"{card.input.frames} x {card.input.crop}²",
-            card.accuracy,
-            "yes" if archived[card.name] else "no",
+        about = {name: card.to_json() for name, card in cards.items()}
+        print_json(
+            [{"name": name, **about.get(name, {}), "archived": archived[name]} for name in archived]
         )
-    out.print(table)
-
-
-def _names(store: Path, as_json: bool) -> None:
-    archived = {name: (store / f"{name}.mar").is_file() for name in MODELS}
-    if as_json:
-        print_json([{"name": name, "archived": there} for name, there in archived.items()])
         return
-    table = Table("model", "archived", box=None)
-    for name, there in archived.items():
-        table.add_row(name, "yes" if there else "no")
+    titles = ("what it is", "frames", "accuracy") if cards else ()
+    table = Table(Column("model", no_wrap=True), *titles, "archived", box=None)
+    for name, built in archived.items():
+        card = cards.get(name)
+        row = (
+            [card.title, f"{card.input.frames} x {card.input.crop}²", card.accuracy] if card else []
+        )
+        table.add_row(name, *row, "yes" if built else "no")
     out.print(table)

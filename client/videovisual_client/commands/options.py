@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from videovisual.attribution import catalogue
 from videovisual.names import MODELS
+from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
 from videovisual_client.client import Client
 from videovisual_client.exchange import DEFAULT_URL
@@ -97,7 +98,7 @@ _place_options: list[Option[Any]] = [
     click.option("--device", help="Where --local runs it: cpu, cuda, …  [a GPU if there is one]"),
 ]
 
-clip_options: list[Option[Any]] = [
+_clip_options: list[Option[Any]] = [
     click.argument("clip", type=click.Path(exists=True, path_type=Path)),
     click.option("--model", required=True, shell_complete=complete_models, help="A model's name."),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
@@ -215,6 +216,16 @@ def with_method(function: Callable[..., None]) -> Callable[..., None]:
         function(**others)
 
     return all_options(*_method_options)(command)
+
+
+def clip_command(*options: Option[Any]) -> Callable[[Callable[..., None]], click.Command]:
+    """A command about a clip, with more options."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        command = all_options(*_clip_options, *options, with_place)(function)
+        return click.command(epilog=exits.TABLE)(command)
+
+    return decorate
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

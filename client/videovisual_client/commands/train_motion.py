@@ -6,17 +6,9 @@ import dataclasses
 from pathlib import Path
 
 import click
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from videovisual.utils.extras import needs
-from videovisual_client.terminal import json_option, log, out, print_json
+from videovisual_client.terminal import bar, json_option, out, print_json
 
 
 @click.command("train-motion")
@@ -42,20 +34,14 @@ def train_motion(name: str, folder: Path, seed: int, fresh: bool, as_json: bool)
     """
     with needs("server"):
         from videovisual.motion import training  # noqa: PLC0415
-    columns = (
-        TextColumn("{task.description}, loss {task.fields[loss]:.3f}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=log) as progress:
-        task = progress.add_task(name, total=None, loss=float("nan"))
-
-        def show(step: training.Progress) -> None:
-            progress.update(task, completed=step.step, total=step.of, loss=step.loss)
-
-        report = training.train(name, out=folder, seed=seed, resume=not fresh, progress=show)
+    with bar(name) as advance:
+        report = training.train(
+            name,
+            out=folder,
+            seed=seed,
+            resume=not fresh,
+            progress=lambda step: advance(step.step, step.of, f", loss {step.loss:.3f}"),
+        )
     if as_json:
         print_json(dataclasses.asdict(report))
         return

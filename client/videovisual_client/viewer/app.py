@@ -45,13 +45,7 @@ ASSETS = {
 
 
 class Viewer:
-    """The routes.
-
-    Args:
-        session: keeps clips and tasks.
-        models: the models that the page offers.
-        place: where the models run, in words.
-    """
+    """The routes of the page and of its requests."""
 
     def __init__(self, session: Session, models: Sequence[str], place: str) -> None:
         self._session = session
@@ -200,7 +194,7 @@ def build(session: Session, models: Sequence[str], place: str, hosts: Collection
         session: keeps clips and tasks.
         models: the models that the page offers.
         place: where the models run, in words.
-        hosts: the allowed `Host` headers.
+        hosts: the allowed `Host` headers, with port.
     """
     return Starlette(
         routes=Viewer(session, models, place).routes(),

@@ -31,10 +31,6 @@ class SameOriginMiddleware:
 
     DNS rebinding arrives with the other site's `Host`; a cross-site write arrives with the other
     site's `Origin`.
-
-    Args:
-        app: the wrapped application.
-        hosts: the allowed `Host` headers, with port.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:

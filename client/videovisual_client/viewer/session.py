@@ -69,11 +69,7 @@ class Recent(Generic[Item]):
 
 
 class Session:
-    """The clips and tasks of one viewer. A context manager that deletes them at the end.
-
-    Args:
-        client: sends the requests.
-    """
+    """The clips and tasks of one viewer. A context manager that deletes them at the end."""
 
     def __init__(self, client: BaseClient) -> None:
         self._client = client
