@@ -63,15 +63,15 @@ def test_upload_progress_result_change(open_page: Open, address: str, clip: Path
     page.get_by_label("masks").first.fill("40")
     page.evaluate(
         """() => {
-          const told = document.getElementById("told");
-          globalThis.heard = [];
-          const listener = new MutationObserver(() => heard.push(told.textContent));
-          listener.observe(told, { childList: true });
+          const status = document.getElementById("status");
+          globalThis.texts = [];
+          const observer = new MutationObserver(() => texts.push(status.textContent));
+          observer.observe(status, { childList: true });
         }"""
     )
     page.get_by_role("button", name="Explain").click()
     page.locator("#list li").wait_for()
-    assert any("of 40" in text for text in page.evaluate("heard"))
+    assert any("of 40" in text for text in page.evaluate("texts"))
     assert page.locator("h1").nth(1).inner_text().startswith("moves down")
     assert "rise for moves down" in page.locator("#list").inner_text()
     assert "masks 40" in page.locator("#list").inner_text()
@@ -114,7 +114,7 @@ def test_cancelling_leaves_the_viewer_ready(open_page: Open, address: str, clip:
     page.get_by_text("Parameters").click()
     page.get_by_label("masks").first.fill("20000")
     page.get_by_role("button", name="Explain").click()
-    watched.until(lambda: "of 20000" in page.locator("#told").inner_text(), "progress")
+    watched.until(lambda: "of 20000" in page.locator("#status").inner_text(), "progress")
     page.get_by_role("button", name="Cancel").click()
     watched.until(lambda: "ancelled" in page.get_by_role("alert").inner_text(), "the end")
     assert not page.get_by_role("button", name="Cancel").is_visible()

@@ -1,17 +1,17 @@
 "use strict";
-// The viewer's page: asks, follows, shows. All drawing of results is report.js.
+// The viewer's page: sends requests, shows progress and lists results. report.js draws them.
 (() => {
   const { make, mount } = globalThis.VideoVisual;
-  const at = (id) => document.getElementById(id);
+  const element = (id) => document.getElementById(id);
   const state = { about: null, clip: null, clipName: "", task: null, results: [], left: null, right: null };
 
   async function call(path, options) {
     const response = await fetch(path, options);
-    if (!response.ok) throw await problemOf(response);
+    if (!response.ok) throw await errorOf(response);
     return response;
   }
 
-  async function problemOf(response) {
+  async function errorOf(response) {
     try {
       return new Error((await response.json()).error.message);
     } catch {
@@ -19,29 +19,29 @@
     }
   }
 
-  function complain(error) {
-    at("problem").textContent = error ? error.message : "";
-    at("problem").hidden = !error;
+  function showError(error) {
+    element("problem").textContent = error ? error.message : "";
+    element("problem").hidden = !error;
   }
 
-  async function begin() {
+  async function start() {
     state.about = await (await call("/api/about")).json();
-    at("place").textContent = `${state.about.version}, answered by ${state.about.place}`;
-    at("models").append(...state.about.models.map((value) => make("option", { value })));
-    at("model").value = state.about.models[0];
+    element("place").textContent = `${state.about.version}, models run on ${state.about.place}`;
+    element("models").append(...state.about.models.map((value) => make("option", { value })));
+    element("model").value = state.about.models[0];
     for (const method of state.about.methods) {
-      at("method").append(make("option", { value: method.name, textContent: method.name }));
+      element("method").append(make("option", { value: method.name, textContent: method.name }));
     }
-    at("method").value = state.about.default_method;
+    element("method").value = state.about.default_method;
     showMethod();
   }
 
-  // One field a parameter, as its schema says.
+  // One field per parameter, from its JSON schema.
   function showMethod() {
-    const method = state.about.methods.find((entry) => entry.name === at("method").value);
-    at("about").textContent = `${method.title} (${method.paper})`;
+    const method = state.about.methods.find((entry) => entry.name === element("method").value);
+    element("about").textContent = `${method.title} (${method.paper})`;
     const fields = Object.entries(method.schema.properties ?? {});
-    at("parameters").replaceChildren(
+    element("parameters").replaceChildren(
       ...fields.map(([name, schema]) => {
         const input = field(name, schema);
         return make(
@@ -58,13 +58,13 @@
   function field(name, schema) {
     const kinds = schema.anyOf ?? [schema];
     const choices = kinds.flatMap((kind) => kind.enum ?? (kind.const === undefined ? [] : [kind.const]));
-    const usual = schema.default === null || schema.default === undefined ? "" : [schema.default].flat().join(", ");
+    const preset = schema.default === null || schema.default === undefined ? "" : [schema.default].flat().join(", ");
     let input;
     if (choices.length) {
       input = make("select", {}, ...choices.map((value) => make("option", { value, textContent: value, selected: value === schema.default })));
     } else {
       const kind = kinds.find((one) => one.type === "integer" || one.type === "number");
-      input = make("input", { type: kind ? "number" : "text", placeholder: usual || "the model's own" });
+      input = make("input", { type: kind ? "number" : "text", placeholder: preset || "the model's own" });
       if (kind) {
         input.step = kind.type === "integer" ? 1 : "any";
         if (kind.minimum !== undefined) input.min = kind.minimum;
@@ -72,154 +72,154 @@
       }
     }
     input.dataset.parameter = name;
-    input.dataset.usual = usual;
+    input.dataset.default = preset;
     return input;
   }
 
   function parameters() {
-    const given = {};
-    for (const input of at("parameters").querySelectorAll("[data-parameter]")) {
-      if (input.value !== "" && input.value !== input.dataset.usual) given[input.dataset.parameter] = input.value;
+    const values = {};
+    for (const input of element("parameters").querySelectorAll("[data-parameter]")) {
+      if (input.value !== "" && input.value !== input.dataset.default) values[input.dataset.parameter] = input.value;
     }
-    if (at("evaluate").checked) given.evaluate = true;
-    return given;
+    if (element("evaluate").checked) values.evaluate = true;
+    return values;
   }
 
-  async function take(file) {
+  async function upload(file) {
     if (!file) return;
-    complain(null);
+    showError(null);
     state.clip = null;
-    at("clipname").textContent = file.name;
-    // A clip may come before the page knows what it may take.
-    await begun;
+    element("clipname").textContent = file.name;
+    // The limit is not known before the page has started.
+    await started;
     if (file.size > state.about.max_bytes) {
-      complain(new Error(`The file has more than ${Math.floor(state.about.max_bytes / 2 ** 20)} MiB, the most that is taken.`));
+      showError(new Error(`The file is larger than ${Math.floor(state.about.max_bytes / 2 ** 20)} MiB, the viewer's limit.`));
       return;
     }
-    at("clipnote").textContent = "is being taken in …";
+    element("clipnote").textContent = "uploading …";
     try {
       const path = `/api/clips?name=${encodeURIComponent(file.name)}`;
-      const taken = await (await call(path, { method: "POST", body: file })).json();
-      state.clip = taken.clip;
-      state.clipName = taken.name;
-      at("clipnote").textContent = `${(taken.bytes / 2 ** 20).toFixed(2)} MiB. Drop another to change it.`;
+      const stored = await (await call(path, { method: "POST", body: file })).json();
+      state.clip = stored.clip;
+      state.clipName = stored.name;
+      element("clipnote").textContent = `${(stored.bytes / 2 ** 20).toFixed(2)} MiB. Drop another to change it.`;
     } catch (error) {
-      at("clipnote").textContent = "was not taken";
-      complain(error);
+      element("clipnote").textContent = "upload failed";
+      showError(error);
     }
   }
 
-  async function ask() {
-    complain(null);
+  async function explain() {
+    showError(null);
     if (!state.clip) {
-      complain(new Error("Choose a clip first."));
-      at("file").focus();
+      showError(new Error("Choose a clip first."));
+      element("file").focus();
       return;
     }
-    const asked = {
+    const request = {
       clip: state.clip,
-      model: at("model").value.trim(),
-      method: at("method").value,
-      target: at("target").value.trim() || "top1",
+      model: element("model").value.trim(),
+      method: element("method").value,
+      target: element("target").value.trim() || "top1",
       options: parameters(),
     };
     busy(true);
     try {
-      const body = JSON.stringify(asked);
+      const body = JSON.stringify(request);
       const { task } = await (await call("/api/tasks", { method: "POST", body })).json();
       state.task = task;
       await follow(task);
-      await add(task, asked);
+      await add(task, request);
     } catch (error) {
-      complain(error);
+      showError(error);
     } finally {
       state.task = null;
       busy(false);
     }
   }
 
-  // Reads the task's lines to their end, which must be a good one.
+  // Reads the task's events to the end; throws if the task failed.
   async function follow(task) {
     const response = await call(`/api/tasks/${task}/events`);
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
     let rest = "";
-    let end = { event: "error", error: { message: "The viewer has gone away." } };
+    let end = { event: "error", error: { message: "The viewer was stopped." } };
     for (;;) {
       const { value, done } = await reader.read();
       if (done) break;
       const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
       rest = lines.pop();
       for (const line of lines) {
-        const news = JSON.parse(line);
-        if (news.event === "done" || news.event === "error") end = news;
-        else tell(news);
+        const event = JSON.parse(line);
+        if (event.event === "done" || event.event === "error") end = event;
+        else showProgress(event);
       }
     }
     if (end.event === "error") throw new Error(end.error.message);
   }
 
-  function tell(news) {
-    const bar = at("bar");
-    if (news.event === "accepted") {
-      at("told").textContent = news.queue > 0 ? `waiting, ${news.queue} before it` : "begun";
-    } else if (news.event === "progress") {
-      bar.max = Math.max(news.of, 1);
-      bar.value = news.step;
-      const parts = [`step ${news.step} of ${news.of}`];
-      if (news.probability !== null) parts.push(`the class has ${(100 * news.probability).toFixed(0)}%`);
-      if (news.eta_s !== null) parts.push(`about ${Math.ceil(news.eta_s)} s left`);
-      at("told").textContent = parts.join(", ");
+  function showProgress(event) {
+    const bar = element("bar");
+    if (event.event === "accepted") {
+      element("status").textContent = event.queue > 0 ? `queued, ${event.queue} before it` : "started";
+    } else if (event.event === "progress") {
+      bar.max = Math.max(event.of, 1);
+      bar.value = event.step;
+      const parts = [`step ${event.step} of ${event.of}`];
+      if (event.probability !== null) parts.push(`class at ${(100 * event.probability).toFixed(0)}%`);
+      if (event.eta_s !== null) parts.push(`about ${Math.ceil(event.eta_s)} s left`);
+      element("status").textContent = parts.join(", ");
     }
   }
 
   function busy(on) {
-    at("go").disabled = on;
-    at("cancel").hidden = !on;
-    at("progress").hidden = !on;
+    element("go").disabled = on;
+    element("cancel").hidden = !on;
+    element("progress").hidden = !on;
     if (on) {
-      at("bar").removeAttribute("value");
-      at("told").textContent = "sending the clip …";
+      element("bar").removeAttribute("value");
+      element("status").textContent = "sending the clip …";
     }
   }
 
-  async function add(task, asked) {
-    at("told").textContent = "drawing …";
+  async function add(task, request) {
+    element("status").textContent = "drawing …";
     const data = await (await call(`/api/tasks/${task}/report`)).json();
-    const told = Object.entries(asked.options).map(([name, value]) => `${name} ${value}`);
-    state.results.unshift({ task, data, clip: state.clipName, asked, told });
+    const options = Object.entries(request.options).map(([name, value]) => `${name} ${value}`);
+    state.results.unshift({ task, data, clip: state.clipName, request, options });
     state.results.length = Math.min(state.results.length, 24);
     show("left", state.results[0]);
     list();
-    at("left").scrollIntoView({ block: "start" });
+    element("left").scrollIntoView({ block: "start" });
   }
 
   function show(side, result) {
-    const pane = at(side);
+    const pane = element(side);
     state[side]?.report.destroy();
     state[side] = null;
     pane.hidden = !result;
     if (side === "right" && !result && state.left) state.left.report.onseek = null;
-    at("panes").classList.toggle("two", !at("right").hidden);
+    element("panes").classList.toggle("two", !element("right").hidden);
     if (result) state[side] = { result, report: mount(pane, result.data) };
     if (state.left && state.right) link(state.left.report, state.right.report);
   }
 
-  // Two results of as many frames are at the same one.
+  // Two results with equally many frames show the same frame.
   function link(left, right) {
-    const alike = left.film.shots.length === right.film.shots.length;
+    const linked = left.film.shots.length === right.film.shots.length;
     for (const [one, other] of [[left, right], [right, left]]) {
       one.compare(-2);
-      one.onseek = alike ? (time) => other.seek(time) : null;
+      one.onseek = linked ? (time) => other.seek(time) : null;
     }
-    if (alike) right.seek(left.time);
+    if (linked) right.seek(left.time);
   }
 
   function list() {
-    at("results").hidden = state.results.length === 0;
-    at("list").replaceChildren(
+    element("results").hidden = state.results.length === 0;
+    element("list").replaceChildren(
       ...state.results.map((result) => {
-        const { data, asked } = result;
+        const { data, request } = result;
         const [map] = data.maps;
         const pick = (side, textContent) => {
           const on = state[side]?.result === result;
@@ -232,39 +232,39 @@
           });
           return button;
         };
-        const saves = state.about.formats.map((format) =>
+        const downloads = state.about.formats.map((format) =>
           make("a", { href: `/api/tasks/${result.task}/files/${format}`, textContent: format, download: "" }),
         );
-        const doubt = map.doubts.length ? `, ${map.doubts.map((text) => text.split(":")[0].toLowerCase()).join(", ")}` : "";
+        const caveats = map.doubts.length ? `, ${map.doubts.map((text) => text.split(":")[0].toLowerCase()).join(", ")}` : "";
         const what = make("div", { className: "what" }, make("b", { textContent: `${map.method} for ${map.target.label}` }));
-        what.append([result.clip, asked.model, ...result.told].join(" · ") + doubt);
-        return make("li", {}, what, pick("left", "Show"), pick("right", "Beside"), make("span", {}, ...saves.flatMap((link) => [link, " "])));
+        what.append([result.clip, request.model, ...result.options].join(" · ") + caveats);
+        return make("li", {}, what, pick("left", "Show"), pick("right", "Beside"), make("span", {}, ...downloads.flatMap((link) => [link, " "])));
       }),
     );
   }
 
-  at("method").addEventListener("change", showMethod);
-  at("file").addEventListener("change", () => take(at("file").files[0]));
-  at("ask").addEventListener("submit", (event) => {
+  element("method").addEventListener("change", showMethod);
+  element("file").addEventListener("change", () => upload(element("file").files[0]));
+  element("request").addEventListener("submit", (event) => {
     event.preventDefault();
-    ask();
+    explain();
   });
-  at("cancel").addEventListener("click", () => {
-    if (state.task) call(`/api/tasks/${state.task}`, { method: "DELETE" }).catch(complain);
+  element("cancel").addEventListener("click", () => {
+    if (state.task) call(`/api/tasks/${state.task}`, { method: "DELETE" }).catch(showError);
   });
   for (const kind of ["dragenter", "dragover"]) {
     document.addEventListener(kind, (event) => {
       event.preventDefault();
-      at("drop").classList.add("over");
+      element("drop").classList.add("over");
     });
   }
   for (const kind of ["dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
       event.preventDefault();
-      at("drop").classList.remove("over");
+      element("drop").classList.remove("over");
     });
   }
-  document.addEventListener("drop", (event) => take(event.dataTransfer?.files[0]));
-  const begun = begin();
-  begun.catch(complain);
+  document.addEventListener("drop", (event) => upload(event.dataTransfer?.files[0]));
+  const started = start();
+  started.catch(showError);
 })();
