@@ -1,27 +1,33 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image
-from tests.unit.client.server import Stage, serving
+from tests.unit.client.fake_server import FakeServer, serving
 
 from videovisual_client import Client, exchange
+from videovisual_client.cli import main
+
+Run = Callable[..., Result]
+
+LABELS = ("ironing", "Ironing", "juggling balls", "abseiling")
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    with serving() as stage:
-        yield stage
+def fake() -> Iterator[FakeServer]:
+    with serving() as fake:
+        yield fake
 
 
 @pytest.fixture
-def client(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+def client(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setattr(exchange, "FIRST_PAUSE_S", 0.001)
-    with Client(stage.url, token="secret") as client:
+    with Client(fake.url, token="secret") as client:
         yield client
 
 
@@ -37,3 +43,30 @@ def folder(tmp_path: Path) -> Path:
     for index in range(12):
         Image.new("RGB", (8, 8), (index, 0, 0)).save(frames / f"{index}.png")
     return frames
+
+
+@pytest.fixture
+def run(fake: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """The command, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(exchange, "FIRST_PAUSE_S", 0.001)
+
+    def run(*arguments: str | Path) -> Result:
+        place = [] if "--url" in arguments else ["--url", fake.url]
+        return CliRunner().invoke(main, [*map(str, arguments), *place, "--token", ""])
+
+    return run
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """The seed's layout: a folder of frames a clip, its label before the first dash."""
+    root = tmp_path / "clips"
+    for number, label in enumerate(LABELS):
+        folder = root / f"{label}-v_{number}"
+        folder.mkdir(parents=True)
+        for index in range(2):
+            Image.new("RGB", (8, 8), (number, index, 0)).save(folder / f"{index}.png")
+    (root / ".hidden").mkdir()
+    return root

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.client.server import answer
+from tests.unit.client.fake_server import answer
 
 from videovisual_client.describe import describe
 
@@ -38,6 +38,6 @@ def test_diagnostics_are_short(value: Any, shown: str) -> None:
 
 
 def test_a_map_that_failed_its_checks_says_so() -> None:
-    told = lines(converged=False, iterations=20)
-    assert any(line.startswith("  caution! Not converged") for line in told)
+    text = lines(converged=False, iterations=20)
+    assert any(line.startswith("  caution! Not converged") for line in text)
     assert not any("caution" in line for line in lines(converged=True))

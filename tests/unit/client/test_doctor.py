@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.unit.client.server import Said, Stage
+from tests.unit.client.fake_server import FakeServer, Reply
 
 from videovisual_client import doctor
 from videovisual_client.cli import main
@@ -22,20 +22,20 @@ def only(findings: Any) -> Finding:
     return finding  # type: ignore[no-any-return]
 
 
-def test_a_machine_in_order(stage: Stage, tmp_path: Path) -> None:
-    stage.play(Said({"status": "Healthy"}))
-    arguments = ["doctor", "--store", str(tmp_path), "--url", stage.url, "--token", "t", "--json"]
+def test_a_machine_in_order(fake: FakeServer, tmp_path: Path) -> None:
+    fake.reply_with(Reply({"status": "Healthy"}))
+    arguments = ["doctor", "--store", str(tmp_path), "--url", fake.url, "--token", "t", "--json"]
     done = CliRunner().invoke(main, arguments)
     levels = {finding["name"]: finding["level"] for finding in json.loads(done.stdout)}
     assert {levels[name] for name in ("python", "torch", "video", "server")} == {"ok"}
     assert levels["archives"] == "note"
-    assert stage.asked[0].token == "t"
+    assert fake.received[0].token == "t"
     assert done.exit_code == int("wrong" in levels.values())
 
 
-def test_a_server_that_refuses_the_token_is_wrong(stage: Stage, tmp_path: Path) -> None:
-    stage.play(Said({"code": 400, "type": "InvalidKeyException", "message": "Expired."}, 400))
-    done = CliRunner().invoke(main, ["doctor", "--store", str(tmp_path), "--url", stage.url])
+def test_a_server_that_refuses_the_token_is_wrong(fake: FakeServer, tmp_path: Path) -> None:
+    fake.reply_with(Reply({"code": 400, "type": "InvalidKeyException", "message": "Expired."}, 400))
+    done = CliRunner().invoke(main, ["doctor", "--store", str(tmp_path), "--url", fake.url])
     assert done.exit_code == 1
     assert "refused the token" in done.stdout
     assert "--key-file" in done.stdout

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.unit.client.server import Asked, Said, Stage, answer
+from tests.unit.client.fake_server import FakeServer, Received, Reply, answer
 
 import videovisual_client
 from videovisual_client import AsyncClient, Client, Timeouts, errors, exchange
@@ -22,7 +22,7 @@ Ask = Callable[..., videovisual_client.Explained]
 
 FULL = {"error": {"code": "overloaded", "message": "Full.", "detail": {"retry_after_s": 0.002}}}
 REFUSED = {"code": 400, "type": "InvalidKeyException", "message": "Token Authorization failed."}
-FINE = Said(answer().model_dump(mode="json"))
+FINE = Reply(answer().model_dump(mode="json"))
 
 
 @pytest.fixture(params=["Client", "AsyncClient"])
@@ -44,17 +44,17 @@ def ask(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ask:
     return blocking if request.param == "Client" else awaited
 
 
-def test_the_question_arrives_whole(stage: Stage, ask: Ask, clip: Frames) -> None:
+def test_the_question_arrives_whole(fake: FakeServer, ask: Ask, clip: Frames) -> None:
     result = ask(
-        stage.url, clip, {"token": "secret"}, method=["gradient", "rise"], evaluate=True, seed=None
+        fake.url, clip, {"token": "secret"}, method=["gradient", "rise"], evaluate=True, seed=None
     )
-    (asked,) = stage.asked
-    assert asked.path == "/explanations/i3d-motion"
-    assert asked.token == "secret"
-    assert asked.field("method") == '["gradient", "rise"]'
-    assert asked.field("target") == "top1"
-    assert asked.field("evaluate") == "true"
-    assert asked.field("seed") is None
+    (request,) = fake.received
+    assert request.path == "/explanations/i3d-motion"
+    assert request.token == "secret"
+    assert request.field("method") == '["gradient", "rise"]'
+    assert request.field("target") == "top1"
+    assert request.field("evaluate") == "true"
+    assert request.field("seed") is None
     assert result.predictions[0].label == "ironing"
     np.testing.assert_array_equal(result.saliency.map.ravel(), np.arange(8))
 
@@ -80,41 +80,45 @@ def test_the_question_arrives_whole(stage: Stage, ask: Ask, clip: Frames) -> Non
     ],
 )
 def test_every_failure_is_of_its_class_and_said_once(
-    stage: Stage, ask: Ask, clip: Frames, status: int, body: Any, kind: type[Exception]
+    fake: FakeServer, ask: Ask, clip: Frames, status: int, body: Any, kind: type[Exception]
 ) -> None:
-    stage.play(Said(body, status))
+    fake.reply_with(Reply(body, status))
     with pytest.raises(kind) as raised:
-        ask(stage.url, clip, {"token": ""})
+        ask(fake.url, clip, {"token": ""})
     assert type(raised.value) is kind
     # What may have been begun is never sent twice.
-    assert len(stage.asked) == 1
+    assert len(fake.received) == 1
 
 
-def test_a_full_server_is_asked_again_when_it_says_so(stage: Stage, ask: Ask, clip: Frames) -> None:
-    stage.play(Said(FULL, 503), Said(FULL, 503), FINE)
-    assert ask(stage.url, clip, {"token": ""}).predictions
-    bodies = [asked.body.partition(b"\r\n\r\n")[2][:60] for asked in stage.asked]
+def test_a_full_server_is_asked_again_when_it_says_so(
+    fake: FakeServer, ask: Ask, clip: Frames
+) -> None:
+    fake.reply_with(Reply(FULL, 503), Reply(FULL, 503), FINE)
+    assert ask(fake.url, clip, {"token": ""}).predictions
+    bodies = [request.body.partition(b"\r\n\r\n")[2][:60] for request in fake.received]
     assert len(bodies) == 3
-    assert len({asked.size for asked in stage.asked}) == 1
+    assert len({request.size for request in fake.received}) == 1
 
 
-def test_a_server_that_stays_full(stage: Stage, ask: Ask, clip: Frames) -> None:
-    stage.play(Said(FULL, 503, {"Retry-After": "0"}))
+def test_a_server_that_stays_full(fake: FakeServer, ask: Ask, clip: Frames) -> None:
+    fake.reply_with(Reply(FULL, 503, {"Retry-After": "0"}))
     with pytest.raises(errors.Overloaded) as refused:
-        ask(stage.url, clip, {"token": "", "retries": 2})
-    assert len(stage.asked) == 3
+        ask(fake.url, clip, {"token": "", "retries": 2})
+    assert len(fake.received) == 3
     assert refused.value.retry_after == 0
 
 
-def test_nobody_waits_beyond_the_deadline_or_a_minute(stage: Stage, ask: Ask, clip: Frames) -> None:
-    stage.play(Said(FULL, 503, {"Retry-After": "30"}))
+def test_nobody_waits_beyond_the_deadline_or_a_minute(
+    fake: FakeServer, ask: Ask, clip: Frames
+) -> None:
+    fake.reply_with(Reply(FULL, 503, {"Retry-After": "30"}))
     with pytest.raises(errors.Overloaded) as refused:
-        ask(stage.url, clip, {"token": ""}, timeout_s=5)
+        ask(fake.url, clip, {"token": ""}, timeout_s=5)
     assert refused.value.retry_after == 30
-    stage.play(Said(b"busy", 503, {"Retry-After": "61"}))
+    fake.reply_with(Reply(b"busy", 503, {"Retry-After": "61"}))
     with pytest.raises(errors.Overloaded):
-        ask(stage.url, clip, {"token": ""})
-    assert len(stage.asked) == 2
+        ask(fake.url, clip, {"token": ""})
+    assert len(fake.received) == 2
 
 
 def test_a_server_that_is_not_there_is_tried_again(
@@ -159,69 +163,69 @@ def key_file(folder: Path, inference: str, **more: Any) -> Path:
     return path
 
 
-def wants(token: str) -> Callable[[Asked], Said]:
-    return lambda asked: FINE if asked.token == token else Said(REFUSED, 400)
+def wants(token: str) -> Callable[[Received], Reply]:
+    return lambda request: FINE if request.token == token else Reply(REFUSED, 400)
 
 
 def test_a_key_file_that_was_written_anew_is_read_anew(
-    stage: Stage, ask: Ask, clip: Frames, tmp_path: Path
+    fake: FakeServer, ask: Ask, clip: Frames, tmp_path: Path
 ) -> None:
     path = key_file(tmp_path, "old")
 
-    def script(asked: Asked) -> Said:
+    def handler(request: Received) -> Reply:
         key_file(tmp_path, "new")
-        return wants("new")(asked)
+        return wants("new")(request)
 
-    stage.script = script
-    assert ask(stage.url, clip, {"key_file": path}).predictions
-    assert [asked.token for asked in stage.asked] == ["old", "new"]
+    fake.handler = handler
+    assert ask(fake.url, clip, {"key_file": path}).predictions
+    assert [request.token for request in fake.received] == ["old", "new"]
 
 
-@pytest.mark.parametrize("told", ["argument", "config"])
+@pytest.mark.parametrize("source", ["argument", "config"])
 def test_an_expired_token_is_renewed_with_the_api_key(
-    stage: Stage, ask: Ask, clip: Frames, tmp_path: Path, told: str
+    fake: FakeServer, ask: Ask, clip: Frames, tmp_path: Path, source: str
 ) -> None:
     path = key_file(tmp_path, "expired", API={"key": "master"})
 
-    def script(asked: Asked) -> Said:
-        if asked.path != "/token?type=inference":
-            return wants("fresh")(asked)
+    def handler(request: Received) -> Reply:
+        if request.path != "/token?type=inference":
+            return wants("fresh")(request)
         # As TorchServe does: the new token is in its file, and nothing in its answer.
         key_file(tmp_path, "fresh", API={"key": "master"})
-        return Said(b"\n")
+        return Reply(b"\n")
 
-    stage.script = script
+    fake.handler = handler
     given: dict[str, Any] = {"key_file": path}
-    if told == "argument":
-        given["management_url"] = stage.url + "/"
+    if source == "argument":
+        given["management_url"] = fake.url + "/"
     else:
         config = tmp_path / "config.properties"
-        config.write_text(f"model_store=/x\nmanagement_address={stage.url}\n")
-    assert ask(stage.url, clip, given).predictions
-    assert [asked.token for asked in stage.asked] == ["expired", "master", "fresh"]
+        config.write_text(f"model_store=/x\nmanagement_address={fake.url}\n")
+    assert ask(fake.url, clip, given).predictions
+    assert [request.token for request in fake.received] == ["expired", "master", "fresh"]
 
 
 @pytest.mark.parametrize("given", ["token", "key_file"])
 def test_a_token_that_cannot_be_renewed_is_refused_at_once(
-    stage: Stage, ask: Ask, clip: Frames, tmp_path: Path, given: str
+    fake: FakeServer, ask: Ask, clip: Frames, tmp_path: Path, given: str
 ) -> None:
-    stage.script = wants("right")
+    fake.handler = wants("right")
     value = "wrong" if given == "token" else key_file(tmp_path, "wrong", API={"key": "master"})
     with pytest.raises(errors.AuthenticationFailed, match="key_file"):
-        ask(stage.url, clip, {given: value})
-    assert len(stage.asked) == 1
+        ask(fake.url, clip, {given: value})
+    assert len(fake.received) == 1
 
 
 def test_a_server_that_takes_no_new_token_either_is_not_asked_for_ever(
-    stage: Stage, ask: Ask, clip: Frames, tmp_path: Path
+    fake: FakeServer, ask: Ask, clip: Frames, tmp_path: Path
 ) -> None:
     path = key_file(tmp_path, "expired", API={"key": "master"})
 
-    def script(asked: Asked) -> Said:
-        key_file(tmp_path, f"fresh {len(stage.asked)}", API={"key": "master"})
-        return Said(b"\n") if "token" in asked.path else Said(REFUSED, 400)
+    def handler(request: Received) -> Reply:
+        key_file(tmp_path, f"fresh {len(fake.received)}", API={"key": "master"})
+        return Reply(b"\n") if "token" in request.path else Reply(REFUSED, 400)
 
-    stage.script = script
+    fake.handler = handler
     with pytest.raises(errors.AuthenticationFailed):
-        ask(stage.url, clip, {"key_file": path, "management_url": stage.url})
-    assert len(stage.asked) < 10
+        ask(fake.url, clip, {"key_file": path, "management_url": fake.url})
+    assert len(fake.received) < 10

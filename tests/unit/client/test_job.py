@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.unit.client.server import Asked, Said, Stage, answer
+from tests.unit.client.fake_server import FakeServer, Received, Reply, answer
 
 from videovisual.protocol import Array
 from videovisual_client import Accepted, AsyncClient, Client, Partial, Progress, errors
@@ -41,9 +41,9 @@ CANCELLED = {
 DEADLINE_S = 20
 
 
-def test_progress_and_partial_maps_are_told(stage: Stage, client: Client, clip: Frames) -> None:
+def test_progress_and_partial_maps_are_told(fake: FakeServer, client: Client, clip: Frames) -> None:
     lines = [ACCEPTED, STEP, RICH_STEP, PARTIAL, RESULT, DONE]
-    stage.script = lambda _: Said(lines=iter(lines))
+    fake.handler = lambda _: Reply(lines=iter(lines))
     steps: list[Progress] = []
     maps: list[Partial] = []
     result = client.explain(clip, model="m", on_progress=steps.append, on_partial=maps.append)
@@ -54,18 +54,22 @@ def test_progress_and_partial_maps_are_told(stage: Stage, client: Client, clip: 
     ]
     np.testing.assert_array_equal(maps[0].map, MAP)
     assert (maps[0].method, maps[0].target, maps[0].step) == ("step", "ironing", 3)
-    assert stage.asked[0].field("stream") == "true"
-    assert stage.asked[0].field("partial_every_s") == "2.0"
+    assert fake.received[0].field("stream") == "true"
+    assert fake.received[0].field("partial_every_s") == "2.0"
 
 
-def test_partial_maps_come_only_when_asked_for(stage: Stage, client: Client, clip: Frames) -> None:
-    stage.script = lambda _: Said(lines=iter([ACCEPTED, RESULT, DONE]))
+def test_partial_maps_come_only_when_asked_for(
+    fake: FakeServer, client: Client, clip: Frames
+) -> None:
+    fake.handler = lambda _: Reply(lines=iter([ACCEPTED, RESULT, DONE]))
     client.explain(clip, model="m", on_progress=print)
-    assert stage.asked[0].field("partial_every_s") is None
+    assert fake.received[0].field("partial_every_s") is None
 
 
-def test_a_server_that_gives_no_job_id_or_place(stage: Stage, client: Client, clip: Frames) -> None:
-    stage.script = lambda _: Said(lines=iter([{"event": "accepted"}, STEP, RESULT, DONE]))
+def test_a_server_that_gives_no_job_id_or_place(
+    fake: FakeServer, client: Client, clip: Frames
+) -> None:
+    fake.handler = lambda _: Reply(lines=iter([{"event": "accepted"}, STEP, RESULT, DONE]))
     with client.submit(clip, model="m") as job:
         assert (job.id, job.queue) == ("", 0)
         assert job.result().predictions
@@ -81,9 +85,9 @@ def test_a_server_that_gives_no_job_id_or_place(stage: Stage, client: Client, cl
     ],
 )
 def test_a_job_that_ends_badly(
-    stage: Stage, client: Client, clip: Frames, lines: list[Any], kind: type[Exception]
+    fake: FakeServer, client: Client, clip: Frames, lines: list[Any], kind: type[Exception]
 ) -> None:
-    stage.script = lambda _: Said(lines=iter(lines))
+    fake.handler = lambda _: Reply(lines=iter(lines))
     job = client.submit(clip, model="m")
     with pytest.raises(kind):
         job.result()
@@ -91,38 +95,40 @@ def test_a_job_that_ends_badly(
         client.explain(clip, model="m", on_progress=print)
 
 
-def test_a_connection_that_breaks_in_the_middle(client: Client, stage: Stage, clip: Frames) -> None:
+def test_a_connection_that_breaks_in_the_middle(
+    client: Client, fake: FakeServer, clip: Frames
+) -> None:
     def lines() -> Iterator[Any]:
         yield ACCEPTED
         raise OSError("the server dies")
 
-    stage.script = lambda _: Said(lines=lines())
+    fake.handler = lambda _: Reply(lines=lines())
     with pytest.raises(errors.ConnectionFailed):
         client.submit(clip, model="m").result()
 
 
-def test_a_refusal_is_raised_by_submit(client: Client, stage: Stage, clip: Frames) -> None:
+def test_a_refusal_is_raised_by_submit(client: Client, fake: FakeServer, clip: Frames) -> None:
     refusal = {"error": {"code": "unknown_method", "message": "No."}}
-    stage.play(Said(refusal, 422))
+    fake.reply_with(Reply(refusal, 422))
     with pytest.raises(errors.UnknownMethod):
         client.submit(clip, model="m", method="magic")
 
 
 class Cancellable:
-    """A script whose jobs go on until they are cancelled by their ids, or break off too late."""
+    """A handler whose jobs go on until they are cancelled by their ids, or end after a deadline."""
 
     def __init__(self, *, knows_ids: bool = True) -> None:
         self.knows_ids = knows_ids
         self.left = threading.Event()
         self.cancelled = threading.Event()
 
-    def __call__(self, asked: Asked) -> Said:
-        if asked.headers.get("Content-Type") == "application/json":
-            assert asked.path == "/predictions/m"
-            known = json.loads(asked.body) == {"cancel": "j1"}
+    def __call__(self, request: Received) -> Reply:
+        if request.headers.get("Content-Type") == "application/json":
+            assert request.path == "/predictions/m"
+            known = json.loads(request.body) == {"cancel": "j1"}
             self.cancelled.set()
-            return Said({"cancelled": known})
-        return Said(lines=self.lines())
+            return Reply({"cancelled": known})
+        return Reply(lines=self.lines())
 
     def lines(self) -> Iterator[Any]:
         yield ACCEPTED if self.knows_ids else {"event": "accepted"}
@@ -139,8 +145,8 @@ class Cancellable:
         yield DONE
 
 
-def test_cancel_from_the_loop(stage: Stage, client: Client, clip: Frames) -> None:
-    stage.script = Cancellable()
+def test_cancel_from_the_loop(fake: FakeServer, client: Client, clip: Frames) -> None:
+    fake.handler = Cancellable()
     with client.submit(clip, model="m") as job:
         assert (job.id, job.queue) == ("j1", 2)
         for event in job:
@@ -151,35 +157,37 @@ def test_cancel_from_the_loop(stage: Stage, client: Client, clip: Frames) -> Non
             job.result()
 
 
-def test_cancel_from_another_thread(stage: Stage, client: Client, clip: Frames) -> None:
-    stage.script = Cancellable()
+def test_cancel_from_another_thread(fake: FakeServer, client: Client, clip: Frames) -> None:
+    fake.handler = Cancellable()
     with client.submit(clip, model="m") as job:
         threading.Timer(0.05, job.cancel).start()
         with pytest.raises(errors.Cancelled):
             job.result()
 
 
-def test_cancel_where_the_server_knows_no_ids(stage: Stage, client: Client, clip: Frames) -> None:
-    stage.script = script = Cancellable(knows_ids=False)
+def test_cancel_where_the_server_knows_no_ids(
+    fake: FakeServer, client: Client, clip: Frames
+) -> None:
+    fake.handler = handler = Cancellable(knows_ids=False)
     with client.submit(clip, model="m") as job:
         assert not job.cancel()
         with pytest.raises(errors.Cancelled):
             job.result()
-    assert script.left.wait(DEADLINE_S)
+    assert handler.left.wait(DEADLINE_S)
 
 
-def test_leaving_the_block_gives_the_job_up(stage: Stage, client: Client, clip: Frames) -> None:
-    stage.script = script = Cancellable()
+def test_leaving_the_block_gives_the_job_up(fake: FakeServer, client: Client, clip: Frames) -> None:
+    fake.handler = handler = Cancellable()
     with client.submit(clip, model="m"):
         pass
-    assert script.left.wait(DEADLINE_S)
+    assert handler.left.wait(DEADLINE_S)
 
 
-def test_awaited_jobs(stage: Stage, clip: Frames) -> None:
-    stage.script = Cancellable()
+def test_awaited_jobs(fake: FakeServer, clip: Frames) -> None:
+    fake.handler = Cancellable()
 
     async def main() -> None:
-        async with AsyncClient(stage.url, token="") as client:
+        async with AsyncClient(fake.url, token="") as client:
             async with await client.submit(clip, model="m") as job:
                 assert (job.id, job.queue) == ("j1", 2)
                 async for event in job:
@@ -188,7 +196,7 @@ def test_awaited_jobs(stage: Stage, clip: Frames) -> None:
                     break
                 with pytest.raises(errors.Cancelled):
                     await job.result()
-            stage.script = lambda _: Said(lines=iter([ACCEPTED, PARTIAL, RESULT, DONE]))
+            fake.handler = lambda _: Reply(lines=iter([ACCEPTED, PARTIAL, RESULT, DONE]))
             maps: list[Partial] = []
             await client.explain(clip, model="m", on_partial=maps.append)
             assert len(maps) == 1
@@ -196,11 +204,11 @@ def test_awaited_jobs(stage: Stage, clip: Frames) -> None:
     asyncio.run(main())
 
 
-def test_the_blocking_client_works_inside_an_event_loop(stage: Stage, clip: Frames) -> None:
-    stage.script = lambda _: Said(lines=iter([ACCEPTED, STEP, RESULT, DONE]))
+def test_the_blocking_client_works_inside_an_event_loop(fake: FakeServer, clip: Frames) -> None:
+    fake.handler = lambda _: Reply(lines=iter([ACCEPTED, STEP, RESULT, DONE]))
 
     async def main() -> None:
-        with Client(stage.url, token="") as client:
+        with Client(fake.url, token="") as client:
             assert client.explain(clip, model="m", on_progress=print).predictions
             unfinished = client.submit(clip, model="m")
             assert next(unfinished) == Progress(3, 9, None, 0.5)
@@ -209,7 +217,7 @@ def test_the_blocking_client_works_inside_an_event_loop(stage: Stage, clip: Fram
 
 
 class Many:
-    """A script that answers each clip with its number of frames; the earlier, the later."""
+    """A handler that answers each clip with its number of frames; later clips may finish first."""
 
     def __init__(self, bad: int | None = None) -> None:
         self.bad = bad
@@ -217,10 +225,10 @@ class Many:
         self.lock = threading.Lock()
         self.turn = threading.Condition()
 
-    def __call__(self, asked: Asked) -> Said:
-        if asked.headers.get("Content-Type") == "application/json":
-            return Said({"cancelled": True})
-        return Said(lines=self.lines(int(asked.field("top_k") or 0)))
+    def __call__(self, request: Received) -> Reply:
+        if request.headers.get("Content-Type") == "application/json":
+            return Reply({"cancelled": True})
+        return Reply(lines=self.lines(int(request.field("top_k") or 0)))
 
     def lines(self, number: int) -> Iterator[Any]:
         with self.lock:
@@ -243,15 +251,15 @@ def sizes(clips: int) -> list[Frames]:
     return [np.zeros((index + 1, 8, 8, 3), np.uint8) for index in range(clips)]
 
 
-def collect(stage: Stage, awaited: bool, **options: Any) -> list[Any]:
+def collect(fake: FakeServer, awaited: bool, **options: Any) -> list[Any]:
     """All results of ten clips, by either client."""
     given = {"model": "m", "concurrency": 3, **options}
     if not awaited:
-        with Client(stage.url, token="") as client:
+        with Client(fake.url, token="") as client:
             return list(client.explain_many(sizes(10), **given))
 
     async def main() -> list[Any]:
-        async with AsyncClient(stage.url, token="") as client:
+        async with AsyncClient(fake.url, token="") as client:
             return [one async for one in client.explain_many(sizes(10), **given)]
 
     return asyncio.run(main())
@@ -260,53 +268,53 @@ def collect(stage: Stage, awaited: bool, **options: Any) -> list[Any]:
 class Numbered:
     """Puts the number of each request's arrival into the answer: its clip's length tells it."""
 
-    def __init__(self, script: Many) -> None:
-        self.script = script
+    def __init__(self, handler: Many) -> None:
+        self.handler = handler
 
-    def __call__(self, asked: Asked) -> Said:
-        if asked.headers.get("Content-Type") == "application/json":
-            return self.script(asked)
-        data = asked.body[asked.body.index(b"PK\x03\x04") :]
+    def __call__(self, request: Received) -> Reply:
+        if request.headers.get("Content-Type") == "application/json":
+            return self.handler(request)
+        data = request.body[request.body.index(b"PK\x03\x04") :]
         import io
 
         frames = np.load(io.BytesIO(data.rpartition(b"\r\n--")[0]))["frames"]
-        return Said(lines=self.script.lines(len(frames)))
+        return Reply(lines=self.handler.lines(len(frames)))
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_many_clips_keep_their_order_and_the_limit(stage: Stage, awaited: bool) -> None:
-    stage.script = Numbered(many := Many())
-    results = collect(stage, awaited)
+def test_many_clips_keep_their_order_and_the_limit(fake: FakeServer, awaited: bool) -> None:
+    fake.handler = Numbered(many := Many())
+    results = collect(fake, awaited)
     assert [result.model for result in results] == [str(number) for number in range(1, 11)]
     assert 1 < many.most <= 3
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_an_error_among_many_is_given_in_its_place(stage: Stage, awaited: bool) -> None:
-    stage.script = Numbered(Many(bad=4))
-    results = collect(stage, awaited, return_errors=True)
+def test_an_error_among_many_is_given_in_its_place(fake: FakeServer, awaited: bool) -> None:
+    fake.handler = Numbered(Many(bad=4))
+    results = collect(fake, awaited, return_errors=True)
     assert [type(result).__name__ for result in results] == (
         ["Explained"] * 3 + ["Cancelled"] + ["Explained"] * 6
     )
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_an_error_among_many_ends_the_rest(stage: Stage, awaited: bool) -> None:
-    stage.script = Numbered(Many(bad=1))
+def test_an_error_among_many_ends_the_rest(fake: FakeServer, awaited: bool) -> None:
+    fake.handler = Numbered(Many(bad=1))
     with pytest.raises(errors.Cancelled):
-        collect(stage, awaited)
-    assert len(stage.asked) < 10
+        collect(fake, awaited)
+    assert len(fake.received) < 10
 
 
-def test_leaving_the_loop_cancels_what_is_under_way(stage: Stage, clip: Frames) -> None:
-    script = Cancellable()
-    first = Said(lines=iter([ACCEPTED, RESULT, DONE]))
-    stage.script = lambda asked: first if len(stage.asked) == 1 else script(asked)
-    with Client(stage.url, token="") as client:
+def test_leaving_the_loop_cancels_what_is_under_way(fake: FakeServer, clip: Frames) -> None:
+    handler = Cancellable()
+    first = Reply(lines=iter([ACCEPTED, RESULT, DONE]))
+    fake.handler = lambda request: first if len(fake.received) == 1 else handler(request)
+    with Client(fake.url, token="") as client:
         for result in client.explain_many([clip] * 3, model="m", concurrency=1):
             assert result.predictions
             break
-    assert sum("json" in asked.headers["Content-Type"] for asked in stage.asked) <= 1
+    assert sum("json" in request.headers["Content-Type"] for request in fake.received) <= 1
 
 
 def test_events_are_parsed_from_chunks_of_any_size() -> None:

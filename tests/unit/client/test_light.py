@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import light
-from tests.unit.client.server import Asked, Said, Stage, answer
+from tests.unit.client.fake_server import FakeServer, Received, Reply, answer
 from tests.unit.client.test_job import ACCEPTED, DONE, MAP, PARTIAL, RESULT, RICH_STEP
 from tests.unit.clips.makers import encode
 
@@ -21,7 +21,7 @@ PICTURES = "Arrays and pictures need numpy and Pillow: pip install 'videovisual[
 VIDEO = "Videos need PyAV: pip install 'videovisual[video]'. Without it, ask for npz or json,"
 DRAWN = ("png", "gif", "mp4", "html")
 
-QUESTIONS = """
+SCRIPT = """
 import asyncio, json, pickle, sys
 from videovisual_client import AsyncClient, Cancelled, Client, MissingExtra, Partial, Progress
 
@@ -34,15 +34,15 @@ def refused(what):
         return error.message
     raise AssertionError("not refused")
 
-def look(result, told):
+def check(result, events):
     assert result.predictions[0].label == "ironing"
-    assert [type(event) for event in told] == [Progress, Partial]
+    assert [type(event) for event in events] == [Progress, Partial]
     assert pickle.loads(pickle.dumps(result)) == result
     result.save("answer.json")
     result.save("map.npz")
     wanting = [
         lambda: result.saliency,
-        lambda: told[1].map,
+        lambda: events[1].map,
         lambda: result.explanations[0].map.to_numpy(),
         result.source,
         result.source_frames,
@@ -51,46 +51,46 @@ def look(result, told):
     ]
     return {refused(what).partition(" Without")[0] for what in wanting}
 
-async def ask():
-    told = []
+async def main():
+    events = []
     async with AsyncClient(url, token="") as client:
         await client.classify(clip, model="m")
-        tell = {"on_progress": told.append, "on_partial": told.append}
-        result = await client.explain(clip, model="m", **tell)
+        callbacks = {"on_progress": events.append, "on_partial": events.append}
+        result = await client.explain(clip, model="m", **callbacks)
         job = await client.submit(clip, model="m")
         await job.cancel()
-    return look(result, told)
+    return check(result, events)
 
-told = []
+events = []
 with Client(url, token="") as client:
     client.classify(clip, model="m")
-    tell = {"on_progress": told.append, "on_partial": told.append}
-    result = client.explain(clip, model="m", **tell)
+    callbacks = {"on_progress": events.append, "on_partial": events.append}
+    result = client.explain(clip, model="m", **callbacks)
     (other,) = client.explain_many([clip], model="m")
     assert other.answer == result.answer
     client.submit(clip, model="m").cancel()
-print(json.dumps(sorted(look(result, told) | asyncio.run(ask()))))
+print(json.dumps(sorted(check(result, events) | asyncio.run(main()))))
 """
 
 
-def script(asked: Asked) -> Said:
-    if b'{"cancel"' in asked.body:
-        return Said({"cancelled": True})
-    if not asked.field("stream"):
-        return Said(RESULT["answer"])
-    partial = [PARTIAL] if asked.field("partial_every_s") else []
-    return Said(lines=iter([ACCEPTED, RICH_STEP, *partial, RESULT, DONE]))
+def handler(request: Received) -> Reply:
+    if b'{"cancel"' in request.body:
+        return Reply({"cancelled": True})
+    if not request.field("stream"):
+        return Reply(RESULT["answer"])
+    partial = [PARTIAL] if request.field("partial_every_s") else []
+    return Reply(lines=iter([ACCEPTED, RICH_STEP, *partial, RESULT, DONE]))
 
 
 @pytest.fixture
-def asks(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def fake(fake: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     """A server for commands that run in a folder of their own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VIDEOVISUAL_URL", stage.url)
+    monkeypatch.setenv("VIDEOVISUAL_URL", fake.url)
     monkeypatch.setenv("VIDEOVISUAL_TOKEN", "")
     monkeypatch.setenv("COLUMNS", "300")
-    stage.script = script
-    return stage
+    fake.handler = handler
+    return fake
 
 
 @pytest.fixture
@@ -115,39 +115,39 @@ def test_every_command_has_its_help() -> None:
         assert "Usage" in done.stdout
 
 
-def test_both_clients_ask_and_save_and_refuse_arrays(asks: Stage, folder: Path) -> None:
-    assert json.loads(light.python(QUESTIONS, asks.url, str(folder))) == [PICTURES]
+def test_both_clients_ask_and_save_and_refuse_arrays(fake: FakeServer, folder: Path) -> None:
+    assert json.loads(light.python(SCRIPT, fake.url, str(folder))) == [PICTURES]
     saved = Saliency.from_npz(Path("map.npz").read_bytes())
     np.testing.assert_array_equal(saved.map, MAP)
     assert json.loads(Path("answer.json").read_text())["model"] == "i3d-motion"
 
 
-def test_commands_ask_and_print(asks: Stage, folder: Path) -> None:
+def test_commands_ask_and_print(fake: FakeServer, folder: Path) -> None:
     commands = [
         ["classify"],
         ["explain", "-o", "map.npz", "-o", "answer.json"],
         ["evaluate"],
         ["bench", "--requests", "2", "--warm-up", "0", "--method", "gradient"],
     ]
-    asked = [[*words, str(folder), "--model", "m"] for words in commands]
-    for done in light.videovisual(*asked):
+    lines = [[*words, str(folder), "--model", "m"] for words in commands]
+    for done in light.videovisual(*lines):
         assert done.status == 0, done.error
         assert done.stdout
-    for done in light.videovisual(*([*words, "--json"] for words in asked)):
+    for done in light.videovisual(*([*words, "--json"] for words in lines)):
         assert done.status == 0, done.error
         assert json.loads(done.stdout)
     assert Path("map.npz").read_bytes() == to_npz(answer())
     assert Answer.model_validate_json(Path("answer.json").read_text()) == answer()
 
 
-def test_a_folder_of_clips(asks: Stage, folder: Path) -> None:
+def test_a_folder_of_clips(fake: FakeServer, folder: Path) -> None:
     (done,) = light.videovisual(["explain", str(folder.parent), "--model", "m", "--json"])
     assert done.status == 0, done.error
     assert json.loads(done.stdout)["clips"] == 1
     assert Path("results/grad_cam/m/frames.npz").is_file()
 
 
-def test_pictures_are_refused_before_anything_is_asked(asks: Stage, folder: Path) -> None:
+def test_pictures_are_refused_before_anything_is_asked(fake: FakeServer, folder: Path) -> None:
     clip, clips = str(folder), str(folder.parent)
     for done in light.videovisual(
         ["explain", clip, "--model", "m", "-o", "strip.png"],
@@ -159,11 +159,11 @@ def test_pictures_are_refused_before_anything_is_asked(asks: Stage, folder: Path
     ):
         assert done.status == 1, done.error
         assert done.stderr.startswith(f"missing_extra: {PICTURES}")
-    assert asks.asked == []
+    assert fake.received == []
 
 
 def test_pictures_over_a_video_are_refused_before_anything_is_asked(
-    asks: Stage, video: Path
+    fake: FakeServer, video: Path
 ) -> None:
     clip, clips = str(video), str(video.parent)
     for done in light.videovisual(
@@ -175,23 +175,23 @@ def test_pictures_over_a_video_are_refused_before_anything_is_asked(
     ):
         assert done.status == 1, done.error
         assert done.stderr.startswith(f"missing_extra: {VIDEO}")
-    assert asks.asked == []
+    assert fake.received == []
 
 
 def test_without_pyav_numbers_of_a_video_and_pictures_over_frames(
-    asks: Stage, video: Path, folder: Path
+    fake: FakeServer, video: Path, folder: Path
 ) -> None:
-    asked = {"numbers.json": "explain", "map.npz": "explain", "overlap.json": "compare"}
+    commands = {"numbers.json": "explain", "map.npz": "explain", "overlap.json": "compare"}
     for done in light.videovisual(
-        *([command, str(video), "--model", "m", "-o", name] for name, command in asked.items()),
+        *([command, str(video), "--model", "m", "-o", name] for name, command in commands.items()),
         ["explain", str(folder), "--model", "m", "-o", "strip.png"],
         refused=light.BEYOND_PICTURES,
     ):
         assert done.status == 0, done.error
-    assert {path.name for path in Path().iterdir() if path.is_file()} == {*asked, "strip.png"}
+    assert {path.name for path in Path().iterdir() if path.is_file()} == {*commands, "strip.png"}
 
 
-def test_other_commands_name_their_extra(asks: Stage) -> None:
+def test_other_commands_name_their_extra(fake: FakeServer) -> None:
     extras = {
         ("classify", ".", "--model", "i3d-motion", "--local"): "server",
         ("serve", "i3d-motion"): "server",
@@ -205,8 +205,8 @@ def test_other_commands_name_their_extra(asks: Stage) -> None:
         assert f"pip install 'videovisual[{extra}]'" in done.stderr
 
 
-def test_models_are_known_by_name_and_doctor_looks(asks: Stage) -> None:
-    asks.play(Said({"status": "Healthy"}))
+def test_models_are_known_by_name_and_doctor_looks(fake: FakeServer) -> None:
+    fake.reply_with(Reply({"status": "Healthy"}))
     models, doctor = light.videovisual(["models", "--json"], ["doctor", "--json"])
     assert "i3d-motion" in [model["name"] for model in json.loads(models.stdout)]
     found = {finding["name"]: finding for finding in json.loads(doctor.stdout)}

@@ -30,15 +30,15 @@ def frames() -> np.ndarray:
 
 
 def test_the_same_as_the_library(local: Local, frames: np.ndarray) -> None:
-    told: list[Progress] = []
+    steps: list[Progress] = []
     plain = local.explain(frames, model=MODEL, method="integrated_gradients", steps=3)
     followed = local.explain(
-        frames, model=MODEL, method="integrated_gradients", steps=3, on_progress=told.append
+        frames, model=MODEL, method="integrated_gradients", steps=3, on_progress=steps.append
     )
     library = videovisual.explain(MODEL, frames, "integrated_gradients", steps=3)
     np.testing.assert_array_equal(plain.saliency.map, followed.saliency.map)
     np.testing.assert_allclose(plain.saliency.map, library.map, rtol=1e-4, atol=1e-6)
-    assert {step.of for step in told} == {3}
+    assert {step.of for step in steps} == {3}
     assert local.classify(frames, model=MODEL).predictions == plain.predictions
 
 

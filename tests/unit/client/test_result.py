@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from tests.unit.client.server import answer
+from tests.unit.client.fake_server import answer
 
 from videovisual.protocol import Array
 from videovisual_client import Explained, Partial
@@ -39,9 +39,9 @@ def test_a_partial_map_is_decoded_once_and_travels_along() -> None:
 
 
 def test_a_broken_map_is_found_when_it_is_looked_at() -> None:
-    told = answer()
-    told.explanations[0].map = broken(told.explanations[0].map)
-    result = Explained(told, "clip.mp4")
+    changed = answer()
+    changed.explanations[0].map = broken(changed.explanations[0].map)
+    result = Explained(changed, "clip.mp4")
     assert result.predictions
     with pytest.raises(ValueError, match="buffer size"):
         _ = result.saliency

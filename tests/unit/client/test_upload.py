@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.client.server import Stage
+from tests.unit.client.fake_server import FakeServer
 
 from videovisual_client import Client, InvalidRequest, upload
 
@@ -35,23 +35,25 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
-def test_a_large_file_goes_through_little_memory(stage: Stage, tmp_path: Path, kind: str) -> None:
+def test_a_large_file_goes_through_little_memory(
+    fake: FakeServer, tmp_path: Path, kind: str
+) -> None:
     path = tmp_path / "large.mp4"
     with path.open("wb") as file:
         file.truncate(200 * MB)
-    stage.keep_bodies = False
-    command = [sys.executable, "-c", SEND, stage.url, kind, str(path)]
+    fake.keep_bodies = False
+    command = [sys.executable, "-c", SEND, fake.url, kind, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    assert stage.asked[0].size > 200 * MB
+    assert fake.received[0].size > 200 * MB
     kilobytes = int(done.stdout)
     assert kilobytes < 30 * 1024
 
 
 def test_a_folder_is_sent_in_natural_order_with_one_file_open(
-    stage: Stage, client: Client, folder: Path
+    fake: FakeServer, client: Client, folder: Path
 ) -> None:
     client.classify(folder, model="m")
-    body = stage.asked[0].body
+    body = fake.received[0].body
     wanted = [folder / f"{index}.png" for index in range(12)]
     assert [body.find(file.read_bytes()) for file in wanted] == sorted(
         body.find(file.read_bytes()) for file in wanted
@@ -80,10 +82,10 @@ def test_a_file_reads_as_files_do(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_refused_before_anything_is_sent(
-    stage: Stage, client: Client, tmp_path: Path
+    fake: FakeServer, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "missing.mp4", tmp_path / "empty"):
         with pytest.raises(InvalidRequest, match=path.name):
             client.classify(path, model="m")
-    assert stage.asked == []
+    assert fake.received == []

@@ -1,4 +1,4 @@
-"""A server on loopback that says what a test tells it to, over real sockets."""
+"""A server on loopback that sends the replies of a test, over real sockets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def answer(model: str = "i3d-motion", label: str = "ironing", method: str = "gra
 
 
 @dataclass
-class Asked:
+class Received:
     """One request as it arrived."""
 
     path: str
@@ -60,8 +60,8 @@ class Asked:
 
 
 @dataclass
-class Said:
-    """One answer: a body, or lines that are sent one by one."""
+class Reply:
+    """One response: a body, or lines that are sent one by one."""
 
     body: Any = None
     status: int = 200
@@ -69,28 +69,28 @@ class Said:
     lines: Iterator[Any] | None = None
 
 
-Script = Callable[[Asked], Said]
+Handle = Callable[[Received], Reply]
 
 
-class Stage:
-    """What the server was asked, and what it says."""
+class FakeServer:
+    """The requests that the server received, and the handler of the next ones."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self.script: Script = lambda _: Said(answer().model_dump(mode="json"))
+        self.received: list[Received] = []
+        self.handler: Handle = lambda _: Reply(answer().model_dump(mode="json"))
         self.url = ""
         self.keep_bodies = True
 
-    def play(self, *said: Said) -> None:
-        """Say these one after the other, and the last one ever after."""
-        waiting = list(said)
-        self.script = lambda _: waiting.pop(0) if len(waiting) > 1 else waiting[0]
+    def reply_with(self, *replies: Reply) -> None:
+        """Send these replies in turn, then the last one for ever."""
+        waiting = list(replies)
+        self.handler = lambda _: waiting.pop(0) if len(waiting) > 1 else waiting[0]
 
 
 @contextmanager
-def serving() -> Iterator[Stage]:
+def serving() -> Iterator[FakeServer]:
     """The server, until the end of the block."""
-    stage = Stage()
+    fake = FakeServer()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -107,16 +107,18 @@ def serving() -> Iterator[Stage]:
             while left:
                 piece = self.rfile.read(min(left, CHUNK))
                 left -= len(piece)
-                if stage.keep_bodies:
+                if fake.keep_bodies:
                     body += piece
-            asked = Asked(self.path, dict(self.headers), body, size)
-            stage.asked.append(asked)
-            said = stage.script(asked)
-            self.send_response(said.status)
-            for name, value in said.headers.items():
+            request = Received(self.path, dict(self.headers), body, size)
+            fake.received.append(request)
+            reply = fake.handler(request)
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
                 self.send_header(name, value)
-            if said.lines is None:
-                data = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
+            if reply.lines is None:
+                data = (
+                    reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+                )
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -124,7 +126,7 @@ def serving() -> Iterator[Stage]:
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             try:
-                for line in said.lines:
+                for line in reply.lines:
                     data = json.dumps(line).encode() + b"\n"
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
                     self.wfile.flush()
@@ -133,16 +135,30 @@ def serving() -> Iterator[Stage]:
                 self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    stage.url = f"http://127.0.0.1:{server.server_address[1]}"
+    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield stage
+        yield fake
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def explanation_lines(**given: Any) -> Iterator[Any]:
+    """The lines of a streamed explanation."""
+    yield {"event": "accepted", "job": "j", "queue": 0}
+    yield {"event": "result", "answer": answer(**given).model_dump(mode="json")}
+    yield {"event": "done"}
+
+
+def explain_or_classify(request: Received) -> Reply:
+    """A small answer, streamed if the request says so."""
+    if request.field("stream"):
+        return Reply(lines=explanation_lines(method=request.field("method") or "grad_cam"))
+    return Reply(answer().model_dump(mode="json"))
