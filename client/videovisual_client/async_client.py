@@ -81,11 +81,7 @@ class AsyncClient(
         return self._open(request)
 
     async def _explain_many(
-        self,
-        clips: Iterable[ClipLike],
-        concurrency: int,
-        return_errors: bool,
-        options: dict[str, Any],
+        self, clips: Iterable[ClipLike], concurrency: int, errors: bool, options: dict[str, Any]
     ) -> AsyncIterator[Any]:
         running = asyncio.Semaphore(concurrency)
 
@@ -108,7 +104,7 @@ class AsyncClient(
                 try:
                     yield await tasks[0]
                 except VideoVisualError as error:
-                    if not return_errors:
+                    if not errors:
                         raise
                     yield error
                 tasks.popleft()

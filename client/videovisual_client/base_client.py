@@ -43,11 +43,7 @@ class BaseClient(
         return Job(run(self._open(request)))
 
     def _explain_many(
-        self,
-        clips: Iterable[ClipLike],
-        concurrency: int,
-        return_errors: bool,
-        options: dict[str, Any],
+        self, clips: Iterable[ClipLike], concurrency: int, errors: bool, options: dict[str, Any]
     ) -> Iterator[Any]:
         jobs = Jobs()
 
@@ -57,6 +53,6 @@ class BaseClient(
         results = concurrently(explain, clips, concurrency=concurrency, stop=jobs.cancel)
         with closing(results):
             for result in results:
-                if isinstance(result, VideoVisualError) and not return_errors:
+                if isinstance(result, VideoVisualError) and not errors:
                     raise result
                 yield result

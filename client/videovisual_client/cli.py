@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import click
@@ -9,28 +10,30 @@ import click
 from videovisual.errors import VideoVisualError
 from videovisual.version import __version__
 from videovisual_client import exits
-from videovisual_client.commands import (
-    archive,
-    bench,
-    classify,
-    compare,
-    completion,
-    doctor,
-    evaluate,
-    explain,
-    models,
-    serve,
-    train_motion,
-    ui,
-)
 from videovisual_client.terminal import AS_JSON, log, print_json
 
+COMMANDS = (
+    "serve",
+    "models",
+    "classify",
+    "explain",
+    "compare",
+    "evaluate",
+    "archive",
+    "bench",
+    "doctor",
+    "train_motion",
+    "ui",
+    "completion",
+)
+"""Modules of `videovisual_client.commands`, each with a command of its name."""
+
 WIDTH = 100
-"""Of the help, where the terminal is as wide."""
+"""Widest help text, in characters."""
 
 
 class Commands(click.Group):
-    """Prints our own errors as one line, and leaves with a status that says what they are."""
+    """Prints a `VideoVisualError` as one line, and exits with its status."""
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command named on the line."""
@@ -63,18 +66,6 @@ def main() -> None:
     """
 
 
-for command in (
-    serve.serve,
-    models.models,
-    classify.classify,
-    explain.explain,
-    compare.compare,
-    evaluate.evaluate,
-    archive.archive,
-    bench.bench,
-    doctor.doctor,
-    train_motion.train_motion,
-    ui.ui,
-    completion.completion,
-):
-    main.add_command(command)
+for name in COMMANDS:
+    module = importlib.import_module(f"videovisual_client.commands.{name}")
+    main.add_command(getattr(module, name))

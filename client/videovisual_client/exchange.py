@@ -71,22 +71,12 @@ class Timeouts:
 class Exchange:
     """Sends the requests of one client.
 
-    Args:
-        url: the inference address.
-        token: the inference token.
-        timeouts: of each phase of a request.
-        retries: how often to resend a request that could not connect or found the server full.
-            Any other may have begun, and would be computed twice.
-        transport: blocking or awaited.
+    Only a request that could not connect or that found the server full is sent again, `retries`
+    times. Any other may have begun, and would be computed twice.
     """
 
     def __init__(
-        self,
-        url: str,
-        token: Token,
-        timeouts: Timeouts | None,
-        retries: int,
-        transport: Transport,
+        self, url: str, token: Token, timeouts: Timeouts | None, retries: int, transport: Transport
     ) -> None:
         self.url = url.rstrip("/")
         self.token = token

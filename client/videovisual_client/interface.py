@@ -187,11 +187,7 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
 
     @abstractmethod
     def _explain_many(
-        self,
-        clips: Iterable[ClipLike],
-        concurrency: int,
-        return_errors: bool,
-        options: dict[str, Any],
+        self, clips: Iterable[ClipLike], concurrency: int, errors: bool, options: dict[str, Any]
     ) -> ManyT | ManyOrErrorsT: ...
 
     async def _result(

@@ -16,10 +16,8 @@ from videovisual_client.upload import ClipLike
 class AsyncJob:
     """As `Job`, awaited: `async for event in job`, `await job.result()`, `await job.cancel()`.
 
-    Args:
-        clip: the clip that is explained.
-        chunks: the body of the server's response.
-        cancel: cancels the job of an id; returns whether the server knew the job.
+    `chunks` is the body of the server's response. `cancel` cancels the job of an id, and returns
+    whether the server knew it.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class Local(BaseClient):
     """
 
     def __init__(self, device: str | None = None) -> None:
-        with needs("server", "Without them, ask a server instead of working locally."):
+        with needs("server", "Without them, leave out --local, or use `Client`."):
             import torch  # noqa: PLC0415
 
             from videovisual.server.service import Service  # noqa: PLC0415
@@ -83,9 +83,8 @@ class Local(BaseClient):
         while state.reply is None and not state.streaming:
             seen = service.wait(WAIT_S, seen)
         if state.reply is not None and not state.streaming:
-            raise from_response(state.reply.status, state.reply.body) or VideoVisualError(
-                "The answer came without the requested events."
-            )
+            error = from_response(state.reply.status, state.reply.body)
+            raise error or VideoVisualError("The answer came without the requested events.")
 
         async def cancel(_: str) -> bool:
             state.cancel()

@@ -60,7 +60,7 @@ def bar(title: str) -> Iterator[Callable[..., None]]:
         began = time.monotonic()
 
         def advance(done: int, of: int, note: str = "") -> None:
-            left = remaining(time.monotonic() - began, done, of)
+            left = _remaining(time.monotonic() - began, done, of)
             about = {"description": f"{title}{note}", "done": f"{done}/{of}", "left": left}
             update(completed=done, total=of, **about)
 
@@ -117,10 +117,10 @@ class _MethodClock:
         self._last = (event.method, event.target, event.step)
         if event.eta_s is not None:
             return _duration(event.eta_s)
-        return remaining(time.monotonic() - self._began, event.step, event.of)
+        return _remaining(time.monotonic() - self._began, event.step, event.of)
 
 
-def remaining(elapsed_s: float, done: int, of: int) -> str:
+def _remaining(elapsed_s: float, done: int, of: int) -> str:
     """The time left at the speed so far; empty before the first step is done."""
     return _duration(elapsed_s * (of - done) / done) if done else ""
 

@@ -56,12 +56,11 @@ class Token:
         """The request that has TorchServe write a new token; None if its address is unknown."""
         if self.key_file is None:
             return None
-        url = self._management_url or _management_url(self.key_file.with_name(CONFIG))
         try:
+            config = self.key_file.with_name(CONFIG)
+            url = self._management_url or read_properties(config)["management_address"]
             key = _keys(self.key_file)["API"]["key"]
         except (OSError, ValueError, KeyError, TypeError):
-            return None
-        if not url:
             return None
         headers = {"Authorization": f"Bearer {key}"}
         return httpx.Request("GET", f"{url.rstrip('/')}/token?type=inference", headers=headers)
@@ -102,10 +101,8 @@ def _from_file(path: Path) -> str:
         ) from None
 
 
-def _management_url(config: Path) -> str:
-    try:
-        lines = config.read_text("utf-8").splitlines()
-    except OSError:
-        return ""
-    pairs = (line.partition("=") for line in lines)
-    return next((value.strip() for name, _, value in pairs if name == "management_address"), "")
+def read_properties(path: Path) -> dict[str, str]:
+    """The settings of a `config.properties` file."""
+    lines = path.read_text("utf-8").splitlines()
+    pairs = [line.split("=", 1) for line in lines if "=" in line and line.lstrip()[0] != "#"]
+    return {name.strip(): value.strip() for name, value in pairs}

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ import psutil
 
 from videovisual.errors import VideoVisualError
 from videovisual.utils.extras import install_command
+from videovisual_client.token import read_properties
 
 CONFIG = Path(__file__).with_name("config.properties")
 LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
@@ -78,13 +79,14 @@ def _java_version(java: str) -> int:
     return int(found[1]) if found else 0
 
 
+@dataclass(eq=False)
 class Server:
     """TorchServe on loopback, serving archives of one model store.
 
     A context manager: entering it starts TorchServe and waits until every model is ready, leaving
     it stops TorchServe and all its processes.
 
-    Args:
+    Attributes:
         models: names of the archives to serve.
         store: the folder of the archives `NAME.mar`.
         config: the `config.properties` to start from.
@@ -97,26 +99,17 @@ class Server:
         on_wait: called with a line of text while waiting.
     """
 
-    def __init__(
-        self,
-        models: Sequence[str],
-        *,
-        store: Path = Path("model_store"),
-        config: Path = CONFIG,
-        log_config: Path = LOG_CONFIG,
-        port: int | None = None,
-        run_folder: Path | None = None,
-        timeout_s: float = 180,
-        on_wait: Callable[[str], None] | None = None,
-    ) -> None:
-        self.models = tuple(models)
-        self.store = store.resolve()
-        self.config = config
-        self.log_config = log_config.resolve()
-        self.port = port
-        self.timeout_s = timeout_s
-        self._given_folder = run_folder
-        self._on_wait = on_wait or (lambda text: None)
+    models: Sequence[str]
+    _: KW_ONLY
+    store: Path = Path("model_store")
+    config: Path = CONFIG
+    log_config: Path = LOG_CONFIG
+    port: int | None = None
+    run_folder: Path | None = None
+    timeout_s: float = 180
+    on_wait: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
         self._process: psutil.Process | None = None
         self._processes: dict[int, psutil.Process] = {}
         # One client for all polls, as each loads the certificates anew; no connection stays open.
@@ -153,10 +146,10 @@ class Server:
         for model in self.models:
             if not (self.store / f"{model}.mar").is_file():
                 raise ServerError(
-                    f"There is no archive {model}.mar in {self.store}. "
+                    f"There is no archive {model}.mar in {self.store.resolve()}. "
                     f"Build it with: videovisual archive {model}"
                 )
-        folder = self._given_folder or Path(tempfile.mkdtemp(prefix="videovisual-serve-"))
+        folder = self.run_folder or Path(tempfile.mkdtemp(prefix="videovisual-serve-"))
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.key_file.unlink(missing_ok=True)
@@ -181,7 +174,7 @@ class Server:
                 _signal(process, signal.SIGKILL)
             psutil.wait_procs(alive, timeout=5)
             self._process = None
-        if self._given_folder is None and hasattr(self, "folder"):
+        if self.run_folder is None and hasattr(self, "folder"):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait(self) -> None:
@@ -216,7 +209,7 @@ class Server:
         return workers
 
     def _properties(self) -> dict[str, str]:
-        properties = dict(_read_properties(self.config))
+        properties = read_properties(self.config)
         # Each port stays bound until all are chosen, so that none is chosen twice.
         with contextlib.ExitStack() as bound:
             for index, name in enumerate(ADDRESSES):
@@ -227,7 +220,7 @@ class Server:
             for name in GRPC_PORTS:
                 host = properties[name.replace("port", "address")]
                 properties[name] = str(_bind(host, int(properties[name]), bound))
-        properties["model_store"] = str(self.store)
+        properties["model_store"] = str(self.store.resolve())
         properties["load_models"] = ",".join(f"{model}={model}.mar" for model in self.models)
         return properties
 
@@ -242,7 +235,7 @@ class Server:
         command = [sys.executable, "-m", "ts.model_server", "--start", "--ncs", "--ts-config"]
         with self.log.open("ab") as log:
             subprocess.run(
-                [*command, str(config), "--log-config", str(self.log_config)],
+                [*command, str(config), "--log-config", str(self.log_config.resolve())],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -269,7 +262,8 @@ class Server:
                 raise ServerError(
                     f"{names} not ready after {self.timeout_s:.0f} s: {self._log_end()}"
                 )
-            self._on_wait(f"waiting for {names} ({seconds:.0f} s)")
+            if self.on_wait is not None:
+                self.on_wait(f"waiting for {names} ({seconds:.0f} s)")
             waiting = [model for model in waiting if not self._is_ready_yet(model)]
             if waiting:
                 time.sleep(POLL_S)
@@ -294,13 +288,6 @@ class Server:
         text = self.log.read_text("utf-8", "replace") if self.log.is_file() else ""
         lines = [line for line in text.splitlines() if re.search("ERROR|Exception|Error", line)]
         return " | ".join((lines or text.splitlines())[-5:]) or "no output"
-
-
-def _read_properties(path: Path) -> Iterator[tuple[str, str]]:
-    for line in path.read_text("utf-8").splitlines():
-        name, separator, value = line.partition("=")
-        if separator and not name.lstrip().startswith("#"):
-            yield name.strip(), value.strip()
 
 
 def _bind(host: str, wanted: int, bound: contextlib.ExitStack) -> int:

@@ -60,14 +60,8 @@ class Explainer:
     ) -> dict[str, Any]:
         """Explain the clips that have no finished result, and return the summary.
 
-        Args:
-            clips: the clips of a folder.
-            results: the folder of the results.
-            run: how the folder is run.
-            formats: pictures to make of each clip.
-
         Raises:
-            MissingExtra: such pictures can't be made here.
+            MissingExtra: the pictures of `formats` can't be made here.
         """
         for name in formats:
             for clip in clips:
@@ -127,12 +121,7 @@ def explain_folder(
     run: RunOptions,
     formats: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Explain a folder of clips by each method; one summary per method.
-
-    Args:
-        place, clips, model, methods, options, run, formats: as of `Explainer`.
-        results: the results go to RESULTS/METHOD/MODEL.
-    """
+    """Explain a folder of clips by each method, into RESULTS/METHOD/MODEL; one summary each."""
     with place.open() as client:
         explainers = [
             Explainer(client, model, [name], of_methods([name], methods, options))

@@ -41,13 +41,7 @@ def run(
 ) -> dict[str, Any]:
     """Run the clips that have no finished result, and write and return the summary of all.
 
-    Args:
-        clips: the clips of the folder.
-        batch: where the results go.
-        send: sends the request of one clip; called in threads.
-        title: of the progress bar.
-        run: how many at once, and whether finished ones too.
-        stop: called when the run ends early.
+    Calls `send` in threads, and `stop` when the run ends early.
 
     Raises:
         VideoVisualError: an error that all clips would meet; finished results are kept.

@@ -18,11 +18,7 @@ SETTINGS = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.command()
 @click.argument(
-    "models",
-    nargs=-1,
-    required=True,
-    envvar="VIDEOVISUAL_MODELS",
-    shell_complete=complete_models,
+    "models", nargs=-1, required=True, envvar="VIDEOVISUAL_MODELS", shell_complete=complete_models
 )
 @store_option
 @click.option("--port", type=click.IntRange(1, 65533), help="Inference port; the next two follow.")

@@ -24,8 +24,7 @@ def serve(
     """Serve until Ctrl-C.
 
     Args:
-        client: sends the requests.
-        models: the models that the page offers.
+        client, models: what the page offers.
         place: where the models run, in words.
         port: 0 for any free one.
         ready: called with the address once it accepts connections.

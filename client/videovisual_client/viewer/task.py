@@ -19,13 +19,7 @@ Event = dict[str, Any]
 
 
 class Task:
-    """An explanation in a thread of its own, with all its events.
-
-    Args:
-        client: sends the request.
-        clip: the clip's file.
-        model, method, target, options: as of `BaseClient.submit`.
-    """
+    """An explanation in a thread of its own, with all its events."""
 
     def __init__(
         self,
