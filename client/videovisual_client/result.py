@@ -170,15 +170,11 @@ class Explained(Classification):
         elif suffix == "npz":
             data = to_npz(self.answer)
         else:
-            data = self._draw(suffix)
+            panels = self.panels()
+            from videovisual import render  # noqa: PLC0415
+
+            draw = {"png": render.to_png, "gif": render.to_gif, "mp4": render.to_mp4}
+            data = draw[suffix](panels) if suffix in draw else render.to_html(self.answer, panels)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         return target
-
-    def _draw(self, suffix: str) -> bytes:
-        from videovisual import render  # noqa: PLC0415
-
-        if suffix == "html":
-            return render.to_html(self.answer, self.panels())
-        draw = {"png": render.to_png, "gif": render.to_gif, "mp4": render.to_mp4}
-        return draw[suffix](self.panels())

@@ -1,4 +1,4 @@
-"""A real Chromium, watched: what it logs, what it asks for."""
+"""A real Chromium, with its console messages and network requests."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ POLL_MS = 30
 
 @dataclass
 class Watched:
-    """A page, and what should stay empty: its complaints, and what it asked the network for."""
+    """A page with its console messages and network requests, both of which should stay empty."""
 
     page: Page
-    complaints: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     def failed(self, url: str, why: str | None) -> None:
-        """Note a failed request; Chromium says so of streamed answers, even if read to the end."""
+        """Record a failed request. Chromium aborts even streams that were read to the end."""
         if why != "net::ERR_ABORTED":
-            self.complaints.append(f"{why}: {url}")
+            self.messages.append(f"{why}: {url}")
 
     def until(self, condition: Callable[[], Any], what: str) -> Any:
-        """Wait for a condition. The page's policy forbids Playwright's own way, which is eval."""
+        """Wait for a condition. Playwright's own wait needs eval, which the policy forbids."""
         deadline = time.monotonic() + WAIT_S
         while not (met := condition()):
-            assert time.monotonic() < deadline, f"waited in vain for {what}: {self.complaints}"
+            assert time.monotonic() < deadline, f"timed out waiting for {what}: {self.messages}"
             self.page.wait_for_timeout(POLL_MS)
         return met
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    # No longer than its module: Playwright holds an event loop open, in which no other can run.
+    # Per module, because Playwright keeps an event loop running, which blocks any other.
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
@@ -82,10 +82,10 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Watched]]:
         watched = Watched(context.new_page())
         page = watched.page
         page.set_default_timeout(1000 * WAIT_S)
-        page.on("console", lambda said: watched.complaints.append(f"{said.type}: {said.text}"))
-        page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+        page.on("console", lambda entry: watched.messages.append(f"{entry.type}: {entry.text}"))
+        page.on("pageerror", lambda error: watched.messages.append(str(error)))
         page.on("requestfailed", lambda request: watched.failed(request.url, request.failure))
-        page.on("dialog", lambda dialog: watched.complaints.append(f"dialog: {dialog.message}"))
+        page.on("dialog", lambda dialog: watched.messages.append(f"dialog: {dialog.message}"))
         page.on("request", lambda request: watched.requests.append(request.url))
         page.goto(address)
         return watched

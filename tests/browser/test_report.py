@@ -93,7 +93,9 @@ def opened(open_page: Open, folder: Path, **how: Any) -> Any:
     return watched
 
 
-def test_it_opens_at_the_strongest_moment_and_asks_nobody(open_page: Open, tmp_path: Path) -> None:
+def test_it_opens_at_the_strongest_frame_without_the_network(
+    open_page: Open, tmp_path: Path
+) -> None:
     watched = opened(open_page, tmp_path, offline=True)
     assert clock(watched.page).startswith("0.40 s, frame 2")
     assert watched.page.locator("h1").inner_text() == "waving, 75%"
@@ -101,7 +103,7 @@ def test_it_opens_at_the_strongest_moment_and_asks_nobody(open_page: Open, tmp_p
     watched.until(lambda: "frame 5" in clock(watched.page), "the last frame")
     outside = [url for url in watched.requests if not url.startswith("data:")]
     assert outside == [(tmp_path / "report.html").as_uri()]
-    assert watched.complaints == []
+    assert watched.messages == []
 
 
 def test_it_plays_loops_and_stops(open_page: Open, tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_it_plays_loops_and_stops(open_page: Open, tmp_path: Path) -> None:
     assert clock(page) == stopped
 
 
-def test_it_is_scrubbed_by_frame_and_by_the_curve(open_page: Open, tmp_path: Path) -> None:
+def test_the_frame_follows_the_slider_and_the_curve(open_page: Open, tmp_path: Path) -> None:
     watched = opened(open_page, tmp_path)
     page = watched.page
     page.get_by_label("Frame", exact=True).fill("4")
@@ -144,7 +146,7 @@ def test_strength_and_threshold_change_the_picture(open_page: Open, tmp_path: Pa
     watched.until(lambda: min(colour(page, HOT)[:2]) > 200, "the full colour")
 
 
-def test_another_method_brings_its_own_colours_legend_and_doubts(
+def test_another_method_has_its_own_colours_legend_and_caveats(
     open_page: Open, tmp_path: Path
 ) -> None:
     watched = opened(open_page, tmp_path)
@@ -165,7 +167,7 @@ def test_another_method_brings_its_own_colours_legend_and_doubts(
     )
 
 
-def test_it_is_worked_by_keys_alone(open_page: Open, tmp_path: Path) -> None:
+def test_the_keyboard_suffices(open_page: Open, tmp_path: Path) -> None:
     watched = opened(open_page, tmp_path)
     page = watched.page
     for key, index in (("ArrowRight", 3), ("ArrowLeft", 2), ("End", 5), ("Home", 0)):
@@ -201,17 +203,17 @@ def test_a_picture_can_be_saved(open_page: Open, tmp_path: Path) -> None:
         assert picture.size == (480, 480)
 
 
-def test_what_users_wrote_never_runs(open_page: Open, tmp_path: Path) -> None:
+def test_text_of_users_is_never_executed(open_page: Open, tmp_path: Path) -> None:
     watched = open_page(report(tmp_path, label=EVIL))
     watched.until(lambda: is_grey(watched.page, 2), "the first picture")
     assert watched.page.locator("h1").inner_text() == f"{EVIL}, 75%"
     assert watched.page.locator("img").count() == 0
-    assert watched.complaints == []
+    assert watched.messages == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_it_fits_the_width_and_can_be_read(
+def test_it_fits_the_width_and_is_legible(
     open_page: Open, tmp_path: Path, width: int, scheme: str
 ) -> None:
     watched = open_page(report(tmp_path), width=width, scheme=scheme)
@@ -232,7 +234,7 @@ def test_it_fits_the_width_and_can_be_read(
             }"""
         )
         assert contrast(ink[:3], paper[:3]) >= 4.5, f"{text}: {ink} on {paper}"
-    assert watched.complaints == []
+    assert watched.messages == []
 
 
 def contrast(one: list[float], other: list[float]) -> float:

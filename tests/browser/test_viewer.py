@@ -80,7 +80,7 @@ def test_upload_progress_result_change(open_page: Open, address: str, clip: Path
     page.get_by_label("Strength").fill("20")
     page.get_by_role("button", name="Play").click()
     watched.until(lambda: "frame 7," in page.locator(".clock").inner_text(), "playing")
-    assert watched.complaints == []
+    assert watched.messages == []
 
 
 def test_results_are_compared_and_kept(
@@ -104,7 +104,7 @@ def test_results_are_compared_and_kept(
         assert Path(saving.value.path()).read_bytes().startswith(begins)
     page.get_by_role("button", name="Beside: grad_cam").click()
     assert clocks.count() == 1
-    assert watched.complaints == []
+    assert watched.messages == []
 
 
 def test_cancelling_leaves_the_viewer_ready(open_page: Open, address: str, clip: Path) -> None:
@@ -120,10 +120,10 @@ def test_cancelling_leaves_the_viewer_ready(open_page: Open, address: str, clip:
     assert not page.get_by_role("button", name="Cancel").is_visible()
     assert page.locator("#list li").count() == 0
     explain(watched, "gradient", 1)
-    assert watched.complaints == []
+    assert watched.messages == []
 
 
-def test_a_clip_is_dropped_in_and_errors_are_told(
+def test_a_clip_is_dropped_in_and_errors_are_shown(
     open_page: Open, address: str, clip: Path, tmp_path: Path
 ) -> None:
     watched = open_page(address)
@@ -156,4 +156,4 @@ def test_it_fits_the_width(open_page: Open, address: str, clip: Path, width: int
     page.get_by_text("Parameters").click()
     explain(watched, "gradient", 1)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert watched.complaints == []
+    assert watched.messages == []

@@ -41,15 +41,13 @@ def test_a_folder_of_frames_and_an_array_are_the_same_clip(client: Client, tmp_p
     assert folder.predictions == array.predictions
 
 
-def test_explain_tells_its_progress_and_gives_the_same_as_without(
-    client: Client, video: Path
-) -> None:
-    told: list[Progress] = []
+def test_progress_does_not_change_the_answer(client: Client, video: Path) -> None:
+    steps: list[Progress] = []
     streamed = client.explain(
-        video, model=QUICK, method="integrated_gradients", steps=2, on_progress=told.append
+        video, model=QUICK, method="integrated_gradients", steps=2, on_progress=steps.append
     )
     plain = client.explain(video, model=QUICK, method="integrated_gradients", steps=2)
-    assert {progress.of for progress in told} == {2}
+    assert {progress.of for progress in steps} == {2}
     assert streamed.answer == plain.answer
     assert streamed.saliency.map.dtype == np.float32
     assert streamed.saliency.map.shape == (16, 64, 64)
@@ -105,9 +103,7 @@ def test_both_clients_get_the_same(client: Client, server: Server, video: Path) 
     assert asyncio.run(main()).answer == plain.answer
 
 
-def test_a_cancelled_job_ends_at_once_and_leaves_the_server_well(
-    client: Client, video: Path
-) -> None:
+def test_a_cancelled_job_ends_at_once(client: Client, video: Path) -> None:
     with client.submit(video, model=QUICK, method="rise", masks=5000) as job:
         first = next(job)
         assert isinstance(first, Progress)
@@ -120,7 +116,7 @@ def test_a_cancelled_job_ends_at_once_and_leaves_the_server_well(
     assert client.classify(video, model=QUICK).predictions
 
 
-def test_the_best_map_so_far_comes_while_the_search_goes_on(client: Client, video: Path) -> None:
+def test_partial_maps_arrive_during_a_search(client: Client, video: Path) -> None:
     maps: list[Partial] = []
     result = client.explain(
         video,
@@ -143,18 +139,18 @@ def test_many_clips_keep_their_order(client: Client) -> None:
     assert [result.answer.clip for result in together] == alone
 
 
-def test_a_token_that_expired_is_renewed(server: Server, video: Path) -> None:
+def test_an_expired_token_is_renewed(server: Server, video: Path) -> None:
     with Client(server.url, key_file=server.key_file) as client:
         assert client.classify(video, model=QUICK).predictions
         keys = json.loads(server.key_file.read_text())
         renew = f"{server.management_url}/token?type=inference"
         with httpx.Client(headers={"Authorization": f"Bearer {keys['API']['key']}"}) as operator:
             assert operator.get(renew).status_code == 200
-        # What the client holds is refused now, and the file has what isn't.
+        # The client's token is refused now; the key file has the new one.
         assert client.classify(video, model=QUICK).predictions
     keys["inference"]["key"] = "expired"
     server.key_file.write_text(json.dumps(keys))
-    # No file has the right one any more, so that TorchServe itself is asked.
+    # No file has a valid token now, so the client has TorchServe renew it.
     with Client(server.url, key_file=server.key_file) as client:
         assert client.classify(video, model=QUICK).predictions
     assert server.keys().inference != "expired"

@@ -46,9 +46,7 @@ def test_classify(where: dict[str, str], video: Path) -> None:
     assert json.loads(as_json.stdout)["model"] == QUICK
 
 
-def test_explain_writes_what_was_asked_for(
-    where: dict[str, str], video: Path, tmp_path: Path
-) -> None:
+def test_explain_writes_its_outputs(where: dict[str, str], video: Path, tmp_path: Path) -> None:
     outputs = [tmp_path / "overlay.mp4", tmp_path / "map.npz"]
     done = run(
         *("explain", str(video), "--method", "integrated_gradients", "--steps", "2"),
@@ -67,7 +65,7 @@ def test_an_error_is_one_line_and_exit_status_1(where: dict[str, str], video: Pa
     assert "Traceback" not in done.stderr
 
 
-def test_a_server_that_is_not_there_is_exit_status_3(video: Path) -> None:
+def test_no_server_is_exit_status_3(video: Path) -> None:
     done = run("classify", str(video), "--json", url="http://127.0.0.1:9", model=QUICK)
     assert done.returncode == 3
     assert json.loads(done.stdout)["error"]["code"] == "connection_failed"
@@ -82,8 +80,8 @@ def test_a_folder_of_clips(where: dict[str, str], video: Path, tmp_path: Path) -
     arguments = ("explain", str(folder), "--method", "gradient", "--json")
     done = run(*arguments, **where, output=output)
     assert done.returncode == 4, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["clips"], told["failed"], told["labelled"]) == (2, 1, 1)
+    summary = json.loads(done.stdout)
+    assert (summary["clips"], summary["failed"], summary["labelled"]) == (2, 1, 1)
     results = tmp_path / "out" / "gradient" / QUICK
     names = {path.name for path in results.iterdir()}
     assert names == {
@@ -91,7 +89,7 @@ def test_a_folder_of_clips(where: dict[str, str], video: Path, tmp_path: Path) -
     }
 
 
-def test_doctor_finds_the_server_well(where: dict[str, str]) -> None:
+def test_doctor_finds_the_server_healthy(where: dict[str, str]) -> None:
     done = run("doctor", "--json", url=where["url"], key_file=where["key_file"], store=str(STORE))
     found = {finding["name"]: finding for finding in json.loads(done.stdout)}
     assert found["server"]["level"] == "ok", found
@@ -110,9 +108,9 @@ def test_serve_until_ctrl_c_leaves_no_process(tmp_path: Path, server: Server) ->
     )
     try:
         assert process.stdout is not None
-        said = process.stdout.readline()
-        assert f"Serving {QUICK} at http://127.0.0.1:" in said
-        assert server.url not in said
+        line = process.stdout.readline()
+        assert f"Serving {QUICK} at http://127.0.0.1:" in line
+        assert server.url not in line
         family = psutil.Process(process.pid).children(recursive=True)
         java = int((tmp_path / "tmp" / ".model_server.pid").read_text())
         family += [psutil.Process(java), *psutil.Process(java).children(recursive=True)]

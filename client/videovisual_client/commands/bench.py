@@ -53,11 +53,7 @@ class Timing:
     with_method,
     click.option("--requests", type=click.IntRange(1), default=20, show_default=True),
     click.option(
-        "--warm-up",
-        type=click.IntRange(0),
-        default=2,
-        show_default=True,
-        help="Untimed requests before.",
+        "--warm-up", type=click.IntRange(0), default=2, show_default=True, help="Untimed."
     ),
     click.option(
         "--concurrency",

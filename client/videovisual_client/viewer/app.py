@@ -190,11 +190,8 @@ class Viewer:
 def build(session: Session, models: Sequence[str], place: str, hosts: Collection[str]) -> Starlette:
     """The viewer as an ASGI application.
 
-    Args:
-        session: keeps clips and tasks.
-        models: the models that the page offers.
-        place: where the models run, in words.
-        hosts: the allowed `Host` headers, with port.
+    The page offers `models`, which run at `place`, in words. `hosts` are the allowed `Host`
+    headers, with port.
     """
     return Starlette(
         routes=Viewer(session, models, place).routes(),

@@ -97,20 +97,12 @@ class Session:
     def start(
         self, clip: str, model: str, method: str, target: str, options: Mapping[str, Any]
     ) -> str:
-        """Start an explanation, and return the task's id.
-
-        Raises:
-            InvalidRequest: the clip's id is unknown, or the clip was dropped.
-        """
+        """Start an explanation, and return the task's id."""
         task = Task(self._client, self._clips.get(clip), model, method, target, options)
         key = self._tasks.add(task)
         task.start()
         return key
 
     def task(self, key: str) -> Task:
-        """The task of an id.
-
-        Raises:
-            InvalidRequest: the id is unknown, or the task was dropped.
-        """
+        """The task of an id."""
         return self._tasks.get(key)

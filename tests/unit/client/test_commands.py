@@ -156,6 +156,6 @@ def test_models_and_methods_are_completed() -> None:
     assert done.stdout.split() == ["plain,i3d-kinetics400", "plain,i3d-motion"]
 
 
-def test_without_a_model_nothing_is_shown() -> None:
+def test_serve_needs_a_model() -> None:
     assert isinstance(main, click.Group)
     assert CliRunner().invoke(main, ["serve"]).exit_code == 2

@@ -22,7 +22,7 @@ def only(findings: Any) -> Finding:
     return finding  # type: ignore[no-any-return]
 
 
-def test_a_machine_in_order(fake: FakeServer, tmp_path: Path) -> None:
+def test_a_healthy_machine(fake: FakeServer, tmp_path: Path) -> None:
     fake.reply_with(Reply({"status": "Healthy"}))
     arguments = ["doctor", "--store", str(tmp_path), "--url", fake.url, "--token", "t", "--json"]
     done = CliRunner().invoke(main, arguments)

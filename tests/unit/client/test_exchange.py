@@ -27,7 +27,7 @@ FINE = Reply(answer().model_dump(mode="json"))
 
 @pytest.fixture(params=["Client", "AsyncClient"])
 def ask(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """One question, by either client."""
+    """`explain` of either client."""
     monkeypatch.setattr(exchange, "FIRST_PAUSE_S", 0.001)
 
     def blocking(url: str, clip: Frames, given: dict[str, Any], **options: Any) -> Any:
@@ -44,7 +44,7 @@ def ask(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ask:
     return blocking if request.param == "Client" else awaited
 
 
-def test_the_question_arrives_whole(fake: FakeServer, ask: Ask, clip: Frames) -> None:
+def test_all_fields_arrive(fake: FakeServer, ask: Ask, clip: Frames) -> None:
     result = ask(
         fake.url, clip, {"token": "secret"}, method=["gradient", "rise"], evaluate=True, seed=None
     )
@@ -79,20 +79,18 @@ def test_the_question_arrives_whole(fake: FakeServer, ask: Ask, clip: Frames) ->
         (200, {"status": "Healthy"}, errors.ConnectionFailed),
     ],
 )
-def test_every_failure_is_of_its_class_and_said_once(
+def test_every_failure_has_its_class_and_is_not_retried(
     fake: FakeServer, ask: Ask, clip: Frames, status: int, body: Any, kind: type[Exception]
 ) -> None:
     fake.reply_with(Reply(body, status))
     with pytest.raises(kind) as raised:
         ask(fake.url, clip, {"token": ""})
     assert type(raised.value) is kind
-    # What may have been begun is never sent twice.
+    # A request that may have begun is never sent twice.
     assert len(fake.received) == 1
 
 
-def test_a_full_server_is_asked_again_when_it_says_so(
-    fake: FakeServer, ask: Ask, clip: Frames
-) -> None:
+def test_a_full_server_is_retried_after_its_delay(fake: FakeServer, ask: Ask, clip: Frames) -> None:
     fake.reply_with(Reply(FULL, 503), Reply(FULL, 503), FINE)
     assert ask(fake.url, clip, {"token": ""}).predictions
     bodies = [request.body.partition(b"\r\n\r\n")[2][:60] for request in fake.received]
@@ -108,9 +106,7 @@ def test_a_server_that_stays_full(fake: FakeServer, ask: Ask, clip: Frames) -> N
     assert refused.value.retry_after == 0
 
 
-def test_nobody_waits_beyond_the_deadline_or_a_minute(
-    fake: FakeServer, ask: Ask, clip: Frames
-) -> None:
+def test_retries_end_at_the_deadline_or_a_minute(fake: FakeServer, ask: Ask, clip: Frames) -> None:
     fake.reply_with(Reply(FULL, 503, {"Retry-After": "30"}))
     with pytest.raises(errors.Overloaded) as refused:
         ask(fake.url, clip, {"token": ""}, timeout_s=5)
@@ -121,7 +117,7 @@ def test_nobody_waits_beyond_the_deadline_or_a_minute(
     assert len(fake.received) == 2
 
 
-def test_a_server_that_is_not_there_is_tried_again(
+def test_a_refused_connection_is_retried(
     ask: Ask, clip: Frames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
@@ -138,7 +134,7 @@ def test_a_server_that_is_not_there_is_tried_again(
     assert pauses[0] < pauses[1] < pauses[2]
 
 
-def test_silence_is_a_timeout_of_its_phase_and_not_repeated(ask: Ask, clip: Frames) -> None:
+def test_a_read_timeout_is_not_retried(ask: Ask, clip: Frames) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(errors.TimedOut, match=r"read timeout of 0\.05 s") as late:
@@ -151,7 +147,7 @@ def test_silence_is_a_timeout_of_its_phase_and_not_repeated(ask: Ask, clip: Fram
             silent.accept()
 
 
-def test_a_late_deadline_prolongs_the_patience() -> None:
+def test_a_late_deadline_raises_the_read_timeout() -> None:
     assert Timeouts(read=10).for_request(600)["read"] == 610
     assert Timeouts(read=900).for_request(600)["read"] == 900
     assert Timeouts(read=None).for_request(600)["read"] is None
@@ -167,7 +163,7 @@ def wants(token: str) -> Callable[[Received], Reply]:
     return lambda request: FINE if request.token == token else Reply(REFUSED, 400)
 
 
-def test_a_key_file_that_was_written_anew_is_read_anew(
+def test_a_rewritten_key_file_is_read_again(
     fake: FakeServer, ask: Ask, clip: Frames, tmp_path: Path
 ) -> None:
     path = key_file(tmp_path, "old")
@@ -190,7 +186,7 @@ def test_an_expired_token_is_renewed_with_the_api_key(
     def handler(request: Received) -> Reply:
         if request.path != "/token?type=inference":
             return wants("fresh")(request)
-        # As TorchServe does: the new token is in its file, and nothing in its answer.
+        # Like TorchServe: the new token is in the key file, and the response is empty.
         key_file(tmp_path, "fresh", API={"key": "master"})
         return Reply(b"\n")
 
@@ -206,7 +202,7 @@ def test_an_expired_token_is_renewed_with_the_api_key(
 
 
 @pytest.mark.parametrize("given", ["token", "key_file"])
-def test_a_token_that_cannot_be_renewed_is_refused_at_once(
+def test_a_token_that_cannot_be_renewed_fails_at_once(
     fake: FakeServer, ask: Ask, clip: Frames, tmp_path: Path, given: str
 ) -> None:
     fake.handler = wants("right")
@@ -216,7 +212,7 @@ def test_a_token_that_cannot_be_renewed_is_refused_at_once(
     assert len(fake.received) == 1
 
 
-def test_a_server_that_takes_no_new_token_either_is_not_asked_for_ever(
+def test_renewals_end_when_new_tokens_are_refused_too(
     fake: FakeServer, ask: Ask, clip: Frames, tmp_path: Path
 ) -> None:
     path = key_file(tmp_path, "expired", API={"key": "master"})

@@ -79,7 +79,7 @@ def await_files(folder: Path, pattern: str) -> None:
         time.sleep(0.01)
 
 
-def test_ctrl_c_cancels_what_runs_and_keeps_what_is_finished(
+def test_ctrl_c_cancels_running_jobs_and_keeps_results(
     fake: FakeServer, clips: Path, tmp_path: Path
 ) -> None:
     begun, cancelled = threading.Event(), threading.Event()

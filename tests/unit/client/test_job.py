@@ -41,7 +41,7 @@ CANCELLED = {
 DEADLINE_S = 20
 
 
-def test_progress_and_partial_maps_are_told(fake: FakeServer, client: Client, clip: Frames) -> None:
+def test_progress_and_partial_maps(fake: FakeServer, client: Client, clip: Frames) -> None:
     lines = [ACCEPTED, STEP, RICH_STEP, PARTIAL, RESULT, DONE]
     fake.handler = lambda _: Reply(lines=iter(lines))
     steps: list[Progress] = []
@@ -58,17 +58,13 @@ def test_progress_and_partial_maps_are_told(fake: FakeServer, client: Client, cl
     assert fake.received[0].field("partial_every_s") == "2.0"
 
 
-def test_partial_maps_come_only_when_asked_for(
-    fake: FakeServer, client: Client, clip: Frames
-) -> None:
+def test_partial_maps_are_opt_in(fake: FakeServer, client: Client, clip: Frames) -> None:
     fake.handler = lambda _: Reply(lines=iter([ACCEPTED, RESULT, DONE]))
     client.explain(clip, model="m", on_progress=print)
     assert fake.received[0].field("partial_every_s") is None
 
 
-def test_a_server_that_gives_no_job_id_or_place(
-    fake: FakeServer, client: Client, clip: Frames
-) -> None:
+def test_a_server_without_job_ids_and_queue(fake: FakeServer, client: Client, clip: Frames) -> None:
     fake.handler = lambda _: Reply(lines=iter([{"event": "accepted"}, STEP, RESULT, DONE]))
     with client.submit(clip, model="m") as job:
         assert (job.id, job.queue) == ("", 0)
@@ -84,7 +80,7 @@ def test_a_server_that_gives_no_job_id_or_place(
         ([], errors.ConnectionFailed),
     ],
 )
-def test_a_job_that_ends_badly(
+def test_a_job_that_fails(
     fake: FakeServer, client: Client, clip: Frames, lines: list[Any], kind: type[Exception]
 ) -> None:
     fake.handler = lambda _: Reply(lines=iter(lines))
@@ -95,7 +91,7 @@ def test_a_job_that_ends_badly(
         client.explain(clip, model="m", on_progress=print)
 
 
-def test_a_connection_that_breaks_in_the_middle(
+def test_a_connection_that_breaks_during_a_job(
     client: Client, fake: FakeServer, clip: Frames
 ) -> None:
     def lines() -> Iterator[Any]:
@@ -165,9 +161,7 @@ def test_cancel_from_another_thread(fake: FakeServer, client: Client, clip: Fram
             job.result()
 
 
-def test_cancel_where_the_server_knows_no_ids(
-    fake: FakeServer, client: Client, clip: Frames
-) -> None:
+def test_cancel_on_a_server_without_ids(fake: FakeServer, client: Client, clip: Frames) -> None:
     fake.handler = handler = Cancellable(knows_ids=False)
     with client.submit(clip, model="m") as job:
         assert not job.cancel()
@@ -176,7 +170,7 @@ def test_cancel_where_the_server_knows_no_ids(
     assert handler.left.wait(DEADLINE_S)
 
 
-def test_leaving_the_block_gives_the_job_up(fake: FakeServer, client: Client, clip: Frames) -> None:
+def test_leaving_the_block_cancels_the_job(fake: FakeServer, client: Client, clip: Frames) -> None:
     fake.handler = handler = Cancellable()
     with client.submit(clip, model="m"):
         pass
@@ -290,7 +284,7 @@ def test_many_clips_keep_their_order_and_the_limit(fake: FakeServer, awaited: bo
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_an_error_among_many_is_given_in_its_place(fake: FakeServer, awaited: bool) -> None:
+def test_an_error_among_many_is_yielded_in_order(fake: FakeServer, awaited: bool) -> None:
     fake.handler = Numbered(Many(bad=4))
     results = collect(fake, awaited, return_errors=True)
     assert [type(result).__name__ for result in results] == (
@@ -306,7 +300,7 @@ def test_an_error_among_many_ends_the_rest(fake: FakeServer, awaited: bool) -> N
     assert len(fake.received) < 10
 
 
-def test_leaving_the_loop_cancels_what_is_under_way(fake: FakeServer, clip: Frames) -> None:
+def test_leaving_the_loop_cancels_running_jobs(fake: FakeServer, clip: Frames) -> None:
     handler = Cancellable()
     first = Reply(lines=iter([ACCEPTED, RESULT, DONE]))
     fake.handler = lambda request: first if len(fake.received) == 1 else handler(request)

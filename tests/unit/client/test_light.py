@@ -1,4 +1,4 @@
-"""What the base install can do, without arrays, pictures, videos and torch."""
+"""The base install, without arrays, pictures, videos and torch."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def test_every_command_has_its_help() -> None:
         assert "Usage" in done.stdout
 
 
-def test_both_clients_ask_and_save_and_refuse_arrays(fake: FakeServer, folder: Path) -> None:
+def test_both_clients_send_save_and_refuse_arrays(fake: FakeServer, folder: Path) -> None:
     assert json.loads(light.python(SCRIPT, fake.url, str(folder))) == [PICTURES]
     saved = Saliency.from_npz(Path("map.npz").read_bytes())
     np.testing.assert_array_equal(saved.map, MAP)
     assert json.loads(Path("answer.json").read_text())["model"] == "i3d-motion"
 
 
-def test_commands_ask_and_print(fake: FakeServer, folder: Path) -> None:
+def test_commands_send_and_print(fake: FakeServer, folder: Path) -> None:
     commands = [
         ["classify"],
         ["explain", "-o", "map.npz", "-o", "answer.json"],
@@ -147,7 +147,7 @@ def test_a_folder_of_clips(fake: FakeServer, folder: Path) -> None:
     assert Path("results/grad_cam/m/frames.npz").is_file()
 
 
-def test_pictures_are_refused_before_anything_is_asked(fake: FakeServer, folder: Path) -> None:
+def test_pictures_are_refused_before_any_request(fake: FakeServer, folder: Path) -> None:
     clip, clips = str(folder), str(folder.parent)
     for done in light.videovisual(
         ["explain", clip, "--model", "m", "-o", "strip.png"],
@@ -162,7 +162,7 @@ def test_pictures_are_refused_before_anything_is_asked(fake: FakeServer, folder:
     assert fake.received == []
 
 
-def test_pictures_over_a_video_are_refused_before_anything_is_asked(
+def test_pictures_over_a_video_are_refused_before_any_request(
     fake: FakeServer, video: Path
 ) -> None:
     clip, clips = str(video), str(video.parent)
@@ -178,7 +178,7 @@ def test_pictures_over_a_video_are_refused_before_anything_is_asked(
     assert fake.received == []
 
 
-def test_without_pyav_numbers_of_a_video_and_pictures_over_frames(
+def test_without_pyav_a_video_gives_numbers_and_frames_give_pictures(
     fake: FakeServer, video: Path, folder: Path
 ) -> None:
     commands = {"numbers.json": "explain", "map.npz": "explain", "overlap.json": "compare"}
@@ -205,7 +205,7 @@ def test_other_commands_name_their_extra(fake: FakeServer) -> None:
         assert f"pip install 'videovisual[{extra}]'" in done.stderr
 
 
-def test_models_are_known_by_name_and_doctor_looks(fake: FakeServer) -> None:
+def test_models_and_doctor(fake: FakeServer) -> None:
     fake.reply_with(Reply({"status": "Healthy"}))
     models, doctor = light.videovisual(["models", "--json"], ["doctor", "--json"])
     assert "i3d-motion" in [model["name"] for model in json.loads(models.stdout)]

@@ -1,4 +1,4 @@
-"""Asking without a server gives what a server's own service gives."""
+"""`Local` answers as a server does."""
 
 from __future__ import annotations
 

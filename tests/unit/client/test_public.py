@@ -1,4 +1,4 @@
-"""What the client promises by name."""
+"""The public names of the client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_exported_names() -> None:
         assert hasattr(videovisual_client, name)
 
 
-def test_both_clients_ask_the_same_questions() -> None:
+def test_both_clients_have_the_same_methods() -> None:
     import inspect
 
     for name in ("__init__", "classify", "explain", "submit", "explain_many"):
@@ -34,7 +34,7 @@ def test_both_clients_ask_the_same_questions() -> None:
 
 
 def drawn(text: str) -> dict[str, int]:
-    """The classes of a drawn tree and how deep each stands."""
+    """The classes of a drawn tree, with their depths."""
     found = {}
     for line in text.splitlines():
         match = re.match(r"    ([│├└─ ]*)([A-Z]\w+)", line)
@@ -43,7 +43,7 @@ def drawn(text: str) -> dict[str, int]:
     return found
 
 
-def test_the_tree_is_drawn_as_it_is() -> None:
+def test_the_documented_tree_of_errors_is_true() -> None:
     tree = drawn(errors.__doc__ or "")
     assert set(tree) == set(errors.__all__)
     for name, depth in tree.items():

@@ -1,4 +1,4 @@
-"""Results: decoded when they are looked at, kept, compared, pickled."""
+"""Results: decoded on access, compared, pickled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def broken(array: Array) -> Array:
     return array.model_copy(update={"base64": array.base64[:-8]})
 
 
-def test_a_saliency_is_decoded_once_and_travels_along() -> None:
+def test_a_saliency_is_decoded_once_and_pickled() -> None:
     result, other = Explained(answer(), "clip.mp4"), Explained(answer(), "clip.mp4")
     np.testing.assert_array_equal(result.saliency.map, MAP)
     assert result.saliency is result.saliency
@@ -28,7 +28,7 @@ def test_a_saliency_is_decoded_once_and_travels_along() -> None:
         np.testing.assert_array_equal(same.saliency.map, MAP)
 
 
-def test_a_partial_map_is_decoded_once_and_travels_along() -> None:
+def test_a_partial_map_is_decoded_once_and_pickled() -> None:
     partial = Partial("step", "ironing", Array.of(MAP), 3)
     np.testing.assert_array_equal(partial.map, MAP)
     assert partial.map is partial.map
@@ -38,7 +38,7 @@ def test_a_partial_map_is_decoded_once_and_travels_along() -> None:
     assert "base64" not in repr(partial)
 
 
-def test_a_broken_map_is_found_when_it_is_looked_at() -> None:
+def test_a_broken_map_fails_when_it_is_decoded() -> None:
     changed = answer()
     changed.explanations[0].map = broken(changed.explanations[0].map)
     result = Explained(changed, "clip.mp4")

@@ -19,7 +19,7 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_order_of_the_places(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_of_the_tokens_sources(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_token() == ""
     (key_file.parent / "key_file.json").write_text('{"inference": {"key": "from folder"}}')
     assert find_token() == "from folder"

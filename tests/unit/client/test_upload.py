@@ -35,9 +35,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
-def test_a_large_file_goes_through_little_memory(
-    fake: FakeServer, tmp_path: Path, kind: str
-) -> None:
+def test_a_large_file_is_streamed(fake: FakeServer, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "large.mp4"
     with path.open("wb") as file:
         file.truncate(200 * MB)
@@ -81,7 +79,7 @@ def test_a_file_reads_as_files_do(tmp_path: Path) -> None:
         assert late.read() == b""
 
 
-def test_what_cannot_be_read_is_refused_before_anything_is_sent(
+def test_an_unreadable_clip_is_refused_before_any_request(
     fake: FakeServer, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()

@@ -1,4 +1,4 @@
-"""`videovisual ui --open`, with a browser that is waited for until it has the page."""
+"""`videovisual ui --open`, with a browser that blocks until it has the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ os.kill(os.getppid(), 2)
 """
 
 
-def test_the_browser_finds_the_page_there(tmp_path: Path) -> None:
+def test_the_browser_opens_the_page(tmp_path: Path) -> None:
     script = tmp_path / "browser.py"
     script.write_text(BROWSER)
     command = [sys.executable, "-m", "videovisual_client", "ui", "--open", "--port", "0"]
@@ -28,7 +28,7 @@ def test_the_browser_finds_the_page_there(tmp_path: Path) -> None:
         text=True,
         check=False,
         timeout=DEADLINE_S,
-        # Those that are started in the background ignore Ctrl-C.
+        # Background processes start with SIGINT ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert done.returncode == 0, done.stderr
