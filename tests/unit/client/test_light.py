@@ -15,10 +15,11 @@ from tests.unit.clips.makers import encode
 from videovisual.protocol import Answer
 from videovisual.protocol.npz import to_npz
 from videovisual.saliency import Saliency
+from videovisual.utils.extras import install_command
 from videovisual_client.cli import main
 
-PICTURES = "Arrays and pictures need numpy and Pillow: pip install 'videovisual[pictures]'."
-VIDEO = "Videos need PyAV: pip install 'videovisual[video]'. Without it, ask for npz or json,"
+PICTURES = f"Arrays and pictures need numpy and Pillow: {install_command('pictures')}."
+VIDEO = f"Videos need PyAV: {install_command('video')}. Without it, ask for npz or json,"
 DRAWN = ("png", "gif", "mp4", "html")
 
 SCRIPT = """
@@ -202,7 +203,7 @@ def test_other_commands_name_their_extra(fake: FakeServer) -> None:
     }
     for done, extra in zip(light.videovisual(*extras), extras.values(), strict=True):
         assert done.status == 1
-        assert f"pip install 'videovisual[{extra}]'" in done.stderr
+        assert install_command(extra) in done.stderr
 
 
 def test_models_and_doctor(fake: FakeServer) -> None:
@@ -217,4 +218,5 @@ def test_models_and_doctor(fake: FakeServer) -> None:
 @pytest.mark.parametrize("name", ["motion", "Saliency", "load", "explain", "classify"])
 def test_the_library_names_its_extra(name: str) -> None:
     code = f"import videovisual\ntry: videovisual.{name}\nexcept Exception as error: print(error)"
-    assert "pip install 'videovisual[" in light.python(code)
+    stdout = light.python(code)
+    assert install_command("server") in stdout or install_command("pictures") in stdout
