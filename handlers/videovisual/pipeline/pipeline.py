@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -101,8 +101,14 @@ def _explain(
         saliency = executor.best()
     else:
         if options.evaluate:
-            measure = faithfulness.evaluate(here.case(result.prepared, index), saliency)
-            scores = executor.run(measure, device=device, subject=subject).to_json()
+            try:
+                measure = faithfulness.evaluate(here.case(result.prepared, index), saliency)
+                scores = executor.run(measure, device=device, subject=subject).to_json()
+            except DeadlineExceeded:
+                if not options.partial:
+                    raise
+                facts = {**saliency.diagnostics, "evaluated": False}
+                saliency = replace(saliency, diagnostics=facts)
     result.saliencies.append(saliency)
     shown = prediction(card, logits, index)
     result.answer.explanations.append(Explanation.of(saliency, explainer.entry.name, shown, scores))

@@ -178,6 +178,22 @@ def test_a_partial_map_has_the_provenance_of_a_whole_one(
     assert partial.provenance == whole.provenance
 
 
+def test_a_deadline_in_the_evaluation_keeps_the_map(
+    small: Classifier, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object) -> Work[None]:
+        raise DeadlineExceeded("late")
+        yield
+
+    monkeypatch.setattr("videovisual.pipeline.pipeline.faithfulness.evaluate", late)
+    asked = plan(small, method="gradient", evaluate=True, partial=True)
+    (explanation,) = run_plan(asked, lambda: frames, Executor(small)).answer.explanations
+    assert explanation.faithfulness is None
+    assert explanation.diagnostics["evaluated"] is False
+    with pytest.raises(DeadlineExceeded):
+        run_plan(plan(small, method="gradient", evaluate=True), lambda: frames, Executor(small))
+
+
 def test_without_partial_the_deadline_is_an_error(small: Classifier, frames: np.ndarray) -> None:
     asked = plan(small, method="ep_3d", iterations=20)
     with pytest.raises(DeadlineExceeded):
