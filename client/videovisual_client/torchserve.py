@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
-import requests
 
 from videovisual.errors import VideoVisualError
 
@@ -203,7 +203,7 @@ class Server:
         """Process ids of the model's workers.
 
         Raises:
-            requests.RequestException: the management address doesn't answer.
+            httpx.HTTPError: the management address doesn't answer.
         """
         return [int(worker["pid"]) for worker in self._workers(model)]
 
@@ -216,7 +216,7 @@ class Server:
         # Settings that ask for no tokens make no key file.
         named = self.key_file.is_file()
         headers = {"Authorization": f"Bearer {self.keys().management}"} if named else {}
-        answer = requests.get(f"{self.management_url}/models/{model}", headers=headers, timeout=10)
+        answer = httpx.get(f"{self.management_url}/models/{model}", headers=headers, timeout=10)
         answer.raise_for_status()
         workers: list[dict[str, str]] = answer.json()[0]["workers"]
         return workers
@@ -284,7 +284,7 @@ class Server:
     def _ready_yet(self, model: str) -> bool:
         try:
             return self.is_ready(model)
-        except (OSError, ValueError, KeyError):
+        except (httpx.HTTPError, OSError, ValueError, KeyError):
             return False
 
     def _is_zombie(self) -> bool:

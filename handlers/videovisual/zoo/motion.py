@@ -1,7 +1,8 @@
-"""The five architectures at a small width, trained on the project's own world, `Motion`.
+"""Small versions of the five architectures, trained on the synthetic data set Motion.
 
-They are quick on a processor, and their evidence is known: for tests, for measuring explanations,
-and for a first look. `videovisual train-motion` makes them; they ship with the package.
+They are fast on a CPU, and Motion's evidence masks are known, so they serve for tests, for
+measuring explanations and for a first try. They ship with the package; `videovisual train-motion`
+trains them.
 """
 
 from __future__ import annotations

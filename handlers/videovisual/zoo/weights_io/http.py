@@ -1,4 +1,4 @@
-"""One file over HTTP, taken up again where a connection broke off."""
+"""Download one file over HTTP; an interrupted download resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -8,33 +8,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
+import httpx
 
 from videovisual.errors import DownloadError
 
 Progress = Callable[[int, int | None], None]
-"""(bytes here, bytes in all or None where the server doesn't say)"""
+"""Called with the bytes that are here, and the total (None where the server doesn't give it)."""
 
 ATTEMPTS = 5
 BACKOFF_S = 0.5
-TIMEOUT_S = (10, 60)
-CHUNK = 1 << 16
+TIMEOUT = httpx.Timeout(60, connect=10)
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 
 
-class _CutOffError(Exception):
-    """An attempt that failed in a way that another may not."""
+class _AttemptFailed(Exception):
+    """An attempt failed, and the next one may succeed."""
 
 
 @dataclass(frozen=True)
 class _Partial:
-    """What is here of a file: its first bytes, and which edition of the file they are of."""
+    """The first bytes of a file in `part`, and the server's validator for their edition."""
 
     part: Path
 
     @property
     def edition_file(self) -> Path:
-        """Where the validator is kept."""
+        """File that holds the validator."""
         return self.part.with_name(f"{self.part.name}.edition")
 
     @property
@@ -45,30 +44,25 @@ class _Partial:
 
     @property
     def size(self) -> int:
-        """Bytes here."""
+        """Bytes that are here."""
         return self.part.stat().st_size if self.part.exists() else 0
 
     def restart(self, validator: str | None) -> None:
-        """Forget what is here; the bytes to come are of the edition `validator`."""
-        self.discard()
+        """Begin an empty file for the edition that `validator` names."""
+        discard(self.part)
         self.part.touch()
         if validator:
             self.edition_file.write_text(validator, "utf-8")
 
-    def discard(self) -> None:
-        """Remove all traces."""
-        self.part.unlink(missing_ok=True)
-        self.edition_file.unlink(missing_ok=True)
-
 
 def download(url: str, part: Path, progress: Progress) -> None:
-    """Fetch `url` into the file `part`, whole, going on from what is there of the same edition.
+    """Download `url` to the file `part`, resuming from the bytes there of the same edition.
 
-    A connection that is cut, or a server that is busy, is tried again `ATTEMPTS` times in all.
+    A broken connection and a busy server are retried, `ATTEMPTS` attempts in all.
 
     Raises:
-        DownloadError: the server refuses the file, or all attempts were cut off; what has come
-            is kept for the next call.
+        DownloadError: the server refuses the file, or every attempt failed. The bytes that came
+            stay in `part` for the next call.
     """
     partial = _Partial(part)
     reason = ""
@@ -77,22 +71,24 @@ def download(url: str, part: Path, progress: Progress) -> None:
             time.sleep(BACKOFF_S * 2 ** (attempt - 1))
         try:
             _attempt(url, partial, progress)
-        except _CutOffError as cut:
-            reason = str(cut)
+        except _AttemptFailed as failed:
+            reason = str(failed)
         else:
             partial.edition_file.unlink(missing_ok=True)
             return
     raise DownloadError(
-        f"{url} was tried {ATTEMPTS} times without success, at last: {reason}. {partial.size} "
-        "bytes are kept; try again to go on from there, or fetch the file otherwise and give it.",
+        f"{url} could not be downloaded: all {ATTEMPTS} attempts failed, the last because "
+        f"{reason}. {partial.size} bytes are kept. Try again to resume, or download the file by "
+        "other means and give its path.",
         url=url,
         bytes=partial.size,
     )
 
 
 def discard(part: Path) -> None:
-    """Remove what `download` has left at `part`."""
-    _Partial(part).discard()
+    """Remove what `download` left at `part`."""
+    part.unlink(missing_ok=True)
+    _Partial(part).edition_file.unlink(missing_ok=True)
 
 
 def _attempt(url: str, partial: _Partial, progress: Progress) -> None:
@@ -100,62 +96,74 @@ def _attempt(url: str, partial: _Partial, progress: Progress) -> None:
     if validator := partial.validator:
         headers |= {"Range": f"bytes={partial.size}-", "If-Range": validator}
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
+        with httpx.stream(
+            "GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True
+        ) as response:
             total = _begin(url, response, partial)
             if total is not None and partial.size == total:
                 return
             _write(response, partial, total, progress)
-    except requests.exceptions.InvalidURL as error:
-        raise DownloadError(f"{url} is no address: {error}.", url=url) from error
-    except requests.RequestException as error:
-        raise _CutOffError(str(error)) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise DownloadError(
+            f"{url} is not a valid http(s) address: {error}. Check it.", url=url
+        ) from error
+    except httpx.HTTPError as error:
+        raise _AttemptFailed(str(error) or type(error).__name__) from error
     if total is not None and partial.size != total:
-        raise _CutOffError(f"{partial.size} of {total} bytes came")
+        raise _AttemptFailed(f"{partial.size} of {total} bytes came")
 
 
-def _begin(url: str, response: requests.Response, partial: _Partial) -> int | None:
-    """Take the answer's head: where its bytes go, and how many there are in all."""
+def _begin(url: str, response: httpx.Response, partial: _Partial) -> int | None:
+    """Prepare the file for the response's body; returns the size of the whole file in bytes."""
     status = response.status_code
     content_range = response.headers.get("Content-Range", "")
     if status == 206 and content_range.startswith(f"bytes {partial.size}-"):
         return _number(r"/(\d+)$", content_range)
     if status == 416 and partial.size == _number(r"/(\d+)$", content_range):
         return partial.size
+    told = f"the server answered {status} {response.reason_phrase}"
     if status in (206, 416):
-        partial.discard()
-        raise _CutOffError(f"the server answered {status} for bytes from {partial.size} on")
+        discard(partial.part)
+        raise _AttemptFailed(f"{told} to a request for the missing bytes")
     if status in RETRIED:
-        raise _CutOffError(f"the server answered {status} {response.reason}")
+        raise _AttemptFailed(told)
     if status != 200:
         raise DownloadError(
-            f"{url}: the server answered {status} {response.reason}. Check the address, or fetch "
-            "the file otherwise and give it.",
+            f"{url}: {told}. Check the address, or download the file by other means and give its "
+            "path.",
             url=url,
             http_status=status,
         )
-    partial.restart(_validator(response))
-    if response.headers.get("Content-Encoding", "identity") != "identity":
+    if _is_encoded(response):
+        # Offsets and sizes would count the encoded bytes, so this download can't be resumed.
+        partial.restart(None)
         return None
+    partial.restart(_validator(response))
     return _number(r"^(\d+)$", response.headers.get("Content-Length", ""))
 
 
 def _write(
-    response: requests.Response, partial: _Partial, total: int | None, progress: Progress
+    response: httpx.Response, partial: _Partial, total: int | None, progress: Progress
 ) -> None:
     here = partial.size
     progress(here, total)
     with partial.part.open("ab") as file:
-        for chunk in response.iter_content(CHUNK):
+        for chunk in response.iter_bytes() if _is_encoded(response) else response.iter_raw():
             file.write(chunk)
             here += len(chunk)
             progress(here, total)
 
 
-def _validator(response: requests.Response) -> str | None:
-    # A weak ETag says that two editions mean the same, not that their bytes are the same.
+def _is_encoded(response: httpx.Response) -> bool:
+    """Whether the server compressed the body although `identity` was requested."""
+    return bool(response.headers.get("Content-Encoding", "identity") != "identity")
+
+
+def _validator(response: httpx.Response) -> str | None:
+    # A weak ETag promises the same meaning, not the same bytes.
     etag = response.headers.get("ETag", "")
     if etag and not etag.startswith("W/"):
-        return etag
+        return str(etag)
     return response.headers.get("Last-Modified")
 
 

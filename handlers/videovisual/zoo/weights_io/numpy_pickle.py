@@ -1,8 +1,8 @@
-"""A pickle of nested dictionaries of numpy arrays, read without numpy's or anybody's code.
+"""Reads a pickle of nested dictionaries of numpy arrays without running any code it names.
 
-An array is pickled as a call of numpy's `_reconstruct` and a state: version, shape, dtype, order,
-bytes. The names that such a pickle may hold lead to the inert classes of this file, which keep
-that state; every other name is refused.
+A pickled array is a call of numpy's `_reconstruct` and a state: version, shape, dtype, order and
+bytes. The unpickler replaces the four names that such a pickle needs by classes of this file,
+which only store that state, and refuses every other name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_NODES = 100_000
 
 
 class _DType:
-    """What a pickled dtype says of itself."""
+    """The fields of a pickled dtype."""
 
     def __init__(self, code: object, *_flags: object) -> None:
         self.code = code
@@ -33,7 +33,7 @@ class _DType:
 
 
 class _Array:
-    """What a pickled array says of itself."""
+    """The state of a pickled array."""
 
     def __init__(self, *_arguments: object) -> None:
         self.state: tuple[object, ...] = ()
@@ -43,7 +43,7 @@ class _Array:
 
 
 class _NdArray:
-    """Stands for the class that `_reconstruct` is called with; makes nothing."""
+    """Placeholder for the class that `_reconstruct` is called with."""
 
 
 ALLOWED: dict[tuple[str, str], type] = {
@@ -62,11 +62,11 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a pickle of nested dictionaries, by their keys joined with `/`.
+    """The arrays of a pickle of nested dictionaries, by their nested keys joined with `/`.
 
     Raises:
-        WeightsError: the pickle is damaged, or holds something other than dictionaries of arrays
-            of numbers. Nothing that it names is run.
+        WeightsError: the pickle is damaged, or holds anything but dictionaries of numeric arrays.
+            No code that it names is run.
     """
     try:
         with path.open("rb") as file:
@@ -77,7 +77,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         reason = str(error).rstrip(".") or type(error).__name__
         raise WeightsError(
             f"{path.name} is not a pickle of numpy arrays alone: {reason}. "
-            "It was not run. Give one of nested dictionaries of arrays of numbers.",
+            "It was not run. Give a pickle of nested dictionaries of numeric arrays.",
             path=str(path),
         ) from error
     return arrays
@@ -86,10 +86,10 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _flatten(
     node: object, path: tuple[str, ...], into: dict[str, npt.NDArray[Any]], budget: list[int]
 ) -> None:
-    # A pickle can name one dictionary many times, even inside itself.
+    # A pickle can reference one dictionary many times, even inside itself.
     budget[0] -= 1
     if budget[0] < 0 or len(path) > MAX_DEPTH:
-        raise ValueError("its dictionaries are nested without end")
+        raise ValueError("its dictionaries are nested too deep or refer to themselves")
     if isinstance(node, dict):
         for key, value in node.items():
             _flatten(value, (*path, str(key)), into, budget)
@@ -102,7 +102,7 @@ def _flatten(
 def _array(pickled: _Array) -> npt.NDArray[Any]:
     _version, shape, dtype, fortran, raw = pickled.state
     if not isinstance(dtype, _DType) or dtype.code not in DTYPES or not isinstance(raw, bytes):
-        raise ValueError("it holds an array of something other than numbers")
+        raise ValueError("it holds an array that is not numeric")
     order = ">" if dtype.order == ">" else "<"
     flat = np.frombuffer(raw, np.dtype(f"{order}{dtype.code}"))
     array = flat.reshape(shape, order="F" if fortran else "C")  # type: ignore[call-overload]
