@@ -132,7 +132,7 @@ class ModelCard:
         """The inverse of `to_json`."""
         spec = {
             key: tuple(value) if isinstance(value, list | tuple) else value
-            for key, value in data["input"].items()
+            for key, value in dict(data["input"]).items()
         }
         parsed = {
             "input": InputSpec(**spec),

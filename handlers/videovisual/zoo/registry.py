@@ -63,7 +63,7 @@ def card(name: str) -> ModelCard:
 
 
 def build(card: ModelCard) -> nn.Module:
-    """The card's network, with random weights."""
+    """The card's network with random weights."""
     network: nn.Module = FAMILIES[card.family].build(card)
     return network
 

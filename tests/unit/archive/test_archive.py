@@ -114,7 +114,7 @@ def test_a_wrong_checksum_never_makes_an_archive(make, published, tmp_path):
 
 def test_a_download_that_stays_cut_never_makes_an_archive(make, published, site, tmp_path):
     site.cuts = [len(site.files["/verbs.csv"]), *[1000] * 10]
-    with pytest.raises(DownloadError, match="without success"):
+    with pytest.raises(DownloadError, match="attempts failed"):
         make(published)
     assert not list(tmp_path.glob("store/*"))
 

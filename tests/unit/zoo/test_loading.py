@@ -174,7 +174,7 @@ def test_the_epic_kitchens_dictionary_and_class_names(tmp_path, epic):
 def test_weights_out_of_reach_say_how_to_give_them(epic, tmp_path, monkeypatch):
     monkeypatch.setenv("VIDEOVISUAL_CACHE", str(tmp_path))
     monkeypatch.setattr("videovisual.zoo.weights_io.http.BACKOFF_S", 0)
-    advice = r"The weights of tsm-epic55-verb cannot be had\. .*pass it: `load\('tsm.*weights=…\)`"
+    advice = r"tsm-epic55-verb cannot be downloaded\. .*pass it: `load\('tsm.*weights=FILE\)`"
     with pytest.raises(DownloadError, match=advice):
         zoo.load(epic.name)
 
@@ -233,10 +233,10 @@ def test_a_folder_that_lacks_or_damages_a_file(unpacked):
     with pytest.raises(WeightsError, match="is damaged"):
         load_folder(folder)
     weights.unlink()
-    with pytest.raises(WeightsError, match="no unpacked archive"):
+    with pytest.raises(WeightsError, match="not an unpacked archive"):
         load_folder(folder)
     shutil.rmtree(folder)
-    with pytest.raises(WeightsError, match="no unpacked archive"):
+    with pytest.raises(WeightsError, match="not an unpacked archive"):
         load_folder(folder)
 
 

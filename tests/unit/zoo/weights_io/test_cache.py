@@ -12,6 +12,7 @@ from videovisual.zoo.weights_io.cache import default_cache, fetch
 CONTENT = random.Random(0).randbytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 PATH = "/models/net.pth"
+CHUNK = 1 << 16
 
 
 @pytest.fixture
@@ -58,11 +59,11 @@ def test_the_first_digits_of_a_checksum_are_enough(net, tmp_path):
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(net, tmp_path):
-    net.cuts = [4 * http.CHUNK, 3 * http.CHUNK]
+    net.cuts = [4 * CHUNK, 3 * CHUNK]
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
     asked = [asked for _, asked, _ in net.requests]
     assert asked[0] is None
-    assert asked[1:] == [f"bytes={4 * http.CHUNK}-", f"bytes={7 * http.CHUNK}-"]
+    assert asked[1:] == [f"bytes={4 * CHUNK}-", f"bytes={7 * CHUNK}-"]
     assert statuses(net) == [200, 206, 206]
 
 
@@ -93,8 +94,8 @@ def test_bytes_of_an_unknown_edition_are_not_gone_on_with(net, tmp_path, etag):
 
 def test_a_file_that_changed_meanwhile_is_fetched_from_the_start(net, tmp_path, monkeypatch):
     monkeypatch.setattr(http, "ATTEMPTS", 1)
-    net.cuts = [4 * http.CHUNK]
-    with pytest.raises(DownloadError, match=f"{4 * http.CHUNK} bytes are kept"):
+    net.cuts = [4 * CHUNK]
+    with pytest.raises(DownloadError, match=f"{4 * CHUNK} bytes are kept"):
         fetch(net.url + PATH, None, tmp_path)
     net.files[PATH], net.etag = CONTENT[::-1], '"two"'
     assert fetch(net.url + PATH, None, tmp_path).read_bytes() == CONTENT[::-1]
@@ -114,7 +115,7 @@ def test_a_whole_part_needs_no_more_bytes(net, tmp_path):
 
 def test_a_server_that_always_cuts_is_given_up(net, tmp_path):
     net.cuts = [10] * 100
-    with pytest.raises(DownloadError, match=f"tried {http.ATTEMPTS} times"):
+    with pytest.raises(DownloadError, match=f"all {http.ATTEMPTS} attempts failed"):
         fetch(net.url + PATH, SHA256, tmp_path)
     assert len(net.requests) == http.ATTEMPTS
     assert "net.pth" not in files_in(tmp_path)
@@ -124,6 +125,25 @@ def test_a_busy_server_is_asked_again(net, tmp_path):
     net.busy = 2
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
     assert statuses(net) == [503, 503, 200]
+
+
+def test_a_redirect_is_followed(net, tmp_path):
+    net.moved = {"/old.pth": PATH}
+    net.cuts = [4 * CHUNK]
+    assert fetch(f"{net.url}/old.pth", SHA256, tmp_path).read_bytes() == CONTENT
+    assert statuses(net) == [302, 200, 302, 206]
+
+
+def test_a_compressed_response_is_decoded_and_never_resumed(net, tmp_path):
+    net.gzip, net.cuts = True, [300_000]
+    assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
+    assert [asked for _, asked, _ in net.requests] == [None, None]
+
+
+@pytest.mark.parametrize("address", ["http://", "https://:80/net.pth"])
+def test_an_address_without_a_host_is_refused(address, tmp_path):
+    with pytest.raises(DownloadError, match="not a valid"):
+        fetch(address, None, tmp_path)
 
 
 def test_a_missing_file_is_not_asked_for_again(net, tmp_path):
@@ -177,7 +197,7 @@ def test_several_at_once_fetch_once(net, tmp_path):
 
 
 def test_a_server_that_is_not_there_is_told(tmp_path, site):
-    with pytest.raises(DownloadError, match="5 times without success"):
+    with pytest.raises(DownloadError, match="all 5 attempts failed"):
         fetch("http://127.0.0.1:9/net.pth", SHA256, tmp_path)
 
 

@@ -39,5 +39,5 @@ def test_what_is_no_text_is_refused(tmp_path):
 def test_weights_of_ones_own_may_have_any_classes(labels):
     assert labels("jump\nwave\n", None) == ("jump", "wave")
     for text in ("", "jump\n\nwave\n"):
-        with pytest.raises(WeightsError, match="each class needs one"):
+        with pytest.raises(WeightsError, match="each class needs a name"):
             labels(text, None)
