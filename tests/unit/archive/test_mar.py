@@ -17,7 +17,7 @@ from videovisual_archive import mar
 
 SOURCE_SHA256 = "5" * 64
 CLASSIFY = """
-import pathlib
+import pathlib, video_handler
 from videovisual import motion, zoo
 model = zoo.load_folder(pathlib.Path.cwd())
 clip = model.prepare(motion.sample(0).frames)
