@@ -331,8 +331,7 @@ def train(
         progress: called after every update.
 
     Raises:
-        InvalidParameter: the model is not trained on Motion, or the checkpoint belongs to another
-            training.
+        InvalidParameter: the model has no recipe, or the checkpoint belongs to another training.
     """
     if name not in RECIPES:
         raise InvalidParameter(

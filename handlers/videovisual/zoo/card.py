@@ -130,7 +130,7 @@ class ModelCard:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelCard:
         """The inverse of `to_json`."""
-        spec = {
+        spec: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list | tuple) else value
             for key, value in dict(data["input"]).items()
         }

@@ -160,11 +160,10 @@ def _is_encoded(response: httpx.Response) -> bool:
 
 
 def _validator(response: httpx.Response) -> str | None:
+    etag: str = response.headers.get("ETag", "")
+    modified: str | None = response.headers.get("Last-Modified")
     # A weak ETag promises the same meaning, not the same bytes.
-    etag = response.headers.get("ETag", "")
-    if etag and not etag.startswith("W/"):
-        return str(etag)
-    return response.headers.get("Last-Modified")
+    return etag if etag and not etag.startswith("W/") else modified
 
 
 def _number(pattern: str, text: str) -> int | None:
