@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from tests.unit.zoo.layouts import tsm_authors
 
 from videovisual import zoo
 from videovisual.zoo.weights_io import http as downloading
@@ -127,11 +128,7 @@ def card(cards):
 def published(card, site, monkeypatch):
     """Address of a random checkpoint in the authors' layout; the server has the labels too."""
     torch.manual_seed(0)
-    state = {}
-    for key, tensor in zoo.build(card).state_dict().items():
-        flat = tensor.squeeze(2) if tensor.ndim == 5 else tensor
-        base = f"base_model.{key.replace('.conv1.', '.conv1.net.')}"
-        state[f"module.{key.replace('fc', 'fc_verb') if 'fc' in key else base}"] = flat
+    state = tsm_authors(zoo.build(card), heads=("fc_verb", "fc_noun"))
     state |= {"module.fc_noun.weight": torch.zeros(2, 256), "module.fc_noun.bias": torch.zeros(2)}
     content = {"state_dict": state, "segment_count": 8, "args": Namespace(arch="resnet50")}
     buffer = io.BytesIO()

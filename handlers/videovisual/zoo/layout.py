@@ -80,31 +80,25 @@ def _misfits(
     unexpected: Collection[str],
     shapes: Mapping[str, Mapping[str, list[int]]],
 ) -> str:
-    facts = []
-    if missing:
-        facts.append(f"{_count(missing, 'key')} missing: {some(missing)}")
-    if unexpected:
-        facts.append(f"{_count(unexpected, 'key')} not known: {some(unexpected)}")
-    if shapes:
-        differing = [
+    problems = {
+        "missing": missing,
+        "not known": unexpected,
+        "of another shape": [
             f"{key} is {shape['found']} and must be {shape['expected']}"
             for key, shape in shapes.items()
-        ]
-        facts.append(f"{_count(shapes, 'shape')} differing: {some(differing)}")
+        ],
+    }
+    facts = [f"{len(keys)} {what}: {some(keys)}" for what, keys in problems.items() if keys]
     advice = "Give a checkpoint of this model in one of its published layouts."
     if not (missing or unexpected):
         advice += (
             " If it was trained on other classes, give their names, one per line: `labels=FILE`, "
             "`--labels FILE`."
         )
-    return f"{'; '.join(facts)}. {advice}"
+    return f"Of its keys {'; '.join(facts)}. {advice}"
 
 
 def some(names: Collection[str]) -> str:
     """The first few names, and how many more there are."""
     shown = ", ".join(list(names)[:SHOWN])
     return f"{shown}, and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
-
-
-def _count(items: Collection[str], noun: str) -> str:
-    return f"{len(items)} {noun}" if len(items) == 1 else f"{len(items)} {noun}s"

@@ -56,7 +56,7 @@ def test_archives_that_are_not_ours(built, tmp_path):
         archive.writestr("MAR-INF/MANIFEST.json", "{}")
     (tmp_path / "cut.mar").write_bytes((tmp_path / "other.mar").read_bytes()[:-100])
     (tmp_path / ".unfinished.mar").touch()
-    (tmp_path / "notes.txt").touch()
+    (tmp_path / "README.md").touch()
     assert {stored.name: stored.state for stored in contents(tmp_path)} == {
         "cut": State.DAMAGED,
         "other": State.FOREIGN,

@@ -44,8 +44,8 @@ def test_every_misfit_is_named():
     state["1.weight"] = torch.zeros(5, 3)
     with pytest.raises(WeightsError) as refused:
         fit(network(), state)
-    assert "1 key missing: 0.bias" in refused.value.message
-    assert "1 key not known: 2.weight" in refused.value.message
+    assert "1 missing: 0.bias" in refused.value.message
+    assert "1 not known: 2.weight" in refused.value.message
     assert "1.weight is [5, 3] and must be [4, 3]" in refused.value.message
     assert refused.value.detail["shapes"] == {"1.weight": {"expected": [4, 3], "found": [5, 3]}}
 
@@ -68,7 +68,7 @@ def test_each_misfit_alone_is_refused(misfit):
 
 def test_many_misfits_are_counted_and_the_first_named():
     deep = nn.Sequential(*(nn.Linear(1, 1, bias=False) for _ in range(8)))
-    with pytest.raises(WeightsError, match=r"8 keys missing: 0\.weight, .*, and 3 more"):
+    with pytest.raises(WeightsError, match=r"8 missing: 0\.weight, .*, and 3 more"):
         fit(deep, {})
 
 

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tests.unit.zoo.layouts import with_statistics
 from torch import nn
 
 from videovisual.zoo import layout, resnet3d, transform
@@ -27,15 +28,10 @@ def family(request):
 
 @pytest.fixture
 def theirs(torchvision, family):
-    """torchvision's network of the family, its norms as if trained."""
+    """torchvision's network with random weights and random batch-norm statistics."""
     torch.manual_seed(0)
     builder = {"r3d": "r3d_18", "mc3": "mc3_18", "r2plus1d": "r2plus1d_18"}[family]
-    network = getattr(torchvision.models.video, builder)().eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm3d):
-            nn.init.normal_(module.running_mean, 0, 0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-    return network
+    return with_statistics(getattr(torchvision.models.video, builder)())
 
 
 @torch.inference_mode()
@@ -83,10 +79,6 @@ def test_mc3_alone_keeps_its_frames(family, shape):
 def test_activations_survive_the_layers_above(family):
     """Hooks read them after the forward pass, so no layer may overwrite its input."""
     assert not any(getattr(module, "inplace", False) for module in small(family).modules())
-
-
-def test_the_cam_layer_exists(family):
-    assert small(family).get_submodule(card_of(family).cam_layer)
 
 
 def test_a_data_parallel_checkpoint_fits(family):

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from tests.unit.zoo.layouts import tsm_authors
 
 from videovisual.errors import WeightsError
 from videovisual.zoo import layout, tsm
@@ -24,19 +25,6 @@ def small_card(**changes):
 def small():
     torch.manual_seed(0)
     return tsm.build(small_card()).eval()
-
-
-def published_layout(network, heads=("new_fc",), prefix=""):
-    """The network's entries as its authors' code would have saved them."""
-    state = {}
-    for key, tensor in network.state_dict().items():
-        if key.startswith("fc."):
-            state |= {f"{prefix}{head}.{key[3:]}": tensor for head in heads}
-            continue
-        flat = tensor.squeeze(2) if tensor.ndim == 5 else tensor
-        theirs = key.replace(".conv1.", ".conv1.net.")
-        state[f"{prefix}base_model.{theirs}"] = flat
-    return state
 
 
 @torch.inference_mode()
@@ -102,22 +90,9 @@ def test_the_activations_of_a_layer_are_a_video():
     assert shapes == [(2, 256, 5, 2, 3)]
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_the_published_layout_fits(prefix):
-    network = small()
-    state = published_layout(network, prefix=prefix)
-    fitted = layout.fit(small(), tsm.adapt(small_card(), state))
-    torch.testing.assert_close(fitted.state_dict(), network.state_dict(), rtol=0, atol=0)
-
-
-def test_our_own_layout_fits():
-    network = small()
-    layout.fit(small(), tsm.adapt(small_card(), network.state_dict()))
-
-
 def test_the_card_chooses_the_head():
-    state = published_layout(small(), heads=("fc_verb", "fc_noun"))
-    state["fc_noun.bias"] = torch.tensor([5.0, 7.0])
+    state = tsm_authors(small(), heads=("fc_verb", "fc_noun"))
+    state["module.fc_noun.bias"] = torch.tensor([5.0, 7.0])
     card = small_card()
     card = dataclasses.replace(card, options={**card.options, "head": "fc_noun"})
     assert tsm.adapt(card, state)["fc.bias"].tolist() == [5, 7]
@@ -125,15 +100,15 @@ def test_the_card_chooses_the_head():
 
 
 def test_another_models_head_is_named():
-    state = published_layout(small(), heads=("fc_verb", "fc_noun"))
+    state = tsm_authors(small(), heads=("fc_verb", "fc_noun"))
     with pytest.raises(WeightsError, match=r"no head 'new_fc'.*it has: fc_verb, fc_noun"):
         tsm.adapt(small_card(), state)
 
 
 def test_a_missing_layer_is_named():
-    state = published_layout(small())
-    del state["base_model.layer2.0.conv1.net.weight"]
-    with pytest.raises(WeightsError, match=r"1 key missing: layer2\.0\.conv1\.weight"):
+    state = tsm_authors(small())
+    del state["module.base_model.layer2.0.conv1.net.weight"]
+    with pytest.raises(WeightsError, match=r"1 missing: layer2\.0\.conv1\.weight"):
         layout.fit(small(), tsm.adapt(small_card(), state))
 
 

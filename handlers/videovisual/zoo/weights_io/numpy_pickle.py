@@ -21,35 +21,29 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 
 
-class _DType:
-    """The fields of a pickled dtype."""
+class _Inert:
+    """Stores the arguments and the state of a pickled object."""
 
-    def __init__(self, code: object, *_flags: object) -> None:
-        self.code = code
-        self.order: object = "|"
+    def __init__(self, *arguments: object) -> None:
+        self.arguments = arguments
+        self.state: tuple[Any, ...] = ()
 
-    def __setstate__(self, state: tuple[object, ...]) -> None:
-        self.order = state[1]
-
-
-class _Array:
-    """The state of a pickled array."""
-
-    def __init__(self, *_arguments: object) -> None:
-        self.state: tuple[object, ...] = ()
-
-    def __setstate__(self, state: tuple[object, ...]) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.state = state
 
 
-class _NdArray:
-    """Placeholder for the class that `_reconstruct` is called with."""
+class _Array(_Inert):
+    """State: version, shape, dtype, Fortran order, bytes."""
+
+
+class _DType(_Inert):
+    """First argument: the type's code, such as `f4`. Second item of the state: the byte order."""
 
 
 ALLOWED: dict[tuple[str, str], type] = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("numpy", "ndarray"): _NdArray,
+    ("numpy", "ndarray"): _Inert,
     ("numpy", "dtype"): _DType,
 }
 
@@ -101,9 +95,10 @@ def _flatten(
 
 def _array(pickled: _Array) -> npt.NDArray[Any]:
     _version, shape, dtype, fortran, raw = pickled.state
-    if not isinstance(dtype, _DType) or dtype.code not in DTYPES or not isinstance(raw, bytes):
+    numeric = isinstance(dtype, _DType) and dtype.arguments[0] in DTYPES and isinstance(raw, bytes)
+    if not numeric:
         raise ValueError("it holds an array that is not numeric")
-    order = ">" if dtype.order == ">" else "<"
-    flat = np.frombuffer(raw, np.dtype(f"{order}{dtype.code}"))
+    order = ">" if dtype.state[1:2] == (">",) else "<"
+    flat = np.frombuffer(raw, np.dtype(f"{order}{dtype.arguments[0]}"))
     array = flat.reshape(shape, order="F" if fortran else "C")  # type: ignore[call-overload]
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
