@@ -95,7 +95,7 @@ def test_the_same_content_is_the_same_bytes(build):
     assert build(force=True).read_bytes() == first
 
 
-def test_a_current_archive_is_left_as_it_is(build):
+def test_a_current_archive_is_kept(build):
     archive = build()
     before = archive.stat().st_mtime_ns
     assert build().stat().st_mtime_ns == before
@@ -127,7 +127,7 @@ def test_a_damaged_archive_is_built_anew(build, damage):
     assert build().read_bytes() == whole
 
 
-def test_a_failure_leaves_the_old_archive_and_nothing_else(build, tmp_path, monkeypatch):
+def test_a_failure_keeps_the_old_archive(build, tmp_path, monkeypatch):
     archive = build()
     before = archive.read_bytes()
     monkeypatch.setattr(mar.zipfile.ZipFile, "open", lambda *_arguments: 1 / 0)
@@ -137,12 +137,12 @@ def test_a_failure_leaves_the_old_archive_and_nothing_else(build, tmp_path, monk
     assert archive.read_bytes() == before
 
 
-def test_the_archivers_refusal_is_told(build):
+def test_the_archiver_s_error_is_reported(build):
     with pytest.raises(WeightsError, match=r"cannot archive a b: .*regular expression"):
         build(name="a b")
 
 
-def test_a_missing_archiver_is_told(build, monkeypatch, tmp_path):
+def test_a_missing_archiver_is_reported(build, monkeypatch, tmp_path):
     (tmp_path / "model_archiver.py").write_text("raise ModuleNotFoundError('No module named x')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(MissingExtra, match=r"videovisual\[server\]"):

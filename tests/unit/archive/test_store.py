@@ -19,7 +19,7 @@ def card(monkeypatch):
 
 @pytest.fixture
 def built(card, tmp_path):
-    """Builds the card's archive and says what the store makes of it."""
+    """Builds the card's archive and returns its entry in the store."""
 
     def run(**changes):
         state = zoo.build(card).state_dict()
@@ -49,7 +49,7 @@ def test_own_class_names_do_not_make_an_archive_stale(built, card):
     assert built(labels=names).state is State.CURRENT
 
 
-def test_archives_that_are_not_ours(built, tmp_path):
+def test_foreign_and_damaged_archives(built, tmp_path):
     built()
     (tmp_path / "r3d-motion.mar").rename(tmp_path / "other.mar")
     with zipfile.ZipFile(tmp_path / "theirs.mar", "w") as archive:
@@ -64,5 +64,5 @@ def test_archives_that_are_not_ours(built, tmp_path):
     }
 
 
-def test_there_may_be_no_store(tmp_path):
+def test_a_missing_store_is_empty(tmp_path):
     assert contents(tmp_path / "none") == []

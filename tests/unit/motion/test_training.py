@@ -31,7 +31,7 @@ def interrupt_after(step: int) -> Callable[[Progress], None]:
     return show
 
 
-def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing() -> None:
+def test_the_learning_rate_warms_up_and_decays_to_zero() -> None:
     recipe = Recipe(steps=100, learning_rate=1.0)
     rates = [recipe.rate(step) for step in range(100)]
     assert max(rates) == rates[10] == pytest.approx(1.0, abs=0.01)
@@ -46,7 +46,7 @@ def test_the_curriculum_rises_between_calm_and_restless() -> None:
     assert unrest == pytest.approx([0, 0, 0.5, 1, 1])
 
 
-def test_an_interrupted_training_ends_like_one_in_one_go(tmp_path: Path) -> None:
+def test_a_resumed_training_gives_the_same_weights(tmp_path: Path) -> None:
     whole = train("tsm-motion", out=tmp_path / "whole", recipe=SHORT, held_out=range(4))
     with pytest.raises(Interruption):
         train(

@@ -1,4 +1,4 @@
-"""Checkpoints in every published layout, as files, become the classifiers they came from."""
+"""Checkpoints in every published layout load as the same classifier."""
 
 import dataclasses
 import json
@@ -57,7 +57,7 @@ def test_entries_and_safetensors_of_our_own(tmp_path, name):
     assert_same_answers(zoo.load(name, network.state_dict()), network)
 
 
-def test_the_entries_given_are_not_shared():
+def test_given_entries_are_copied():
     network = trained(zoo.card("r3d-motion"))
     loaded = zoo.load("r3d-motion", network.state_dict())
     before = loaded.network.fc.bias.clone()
@@ -68,7 +68,7 @@ def test_the_entries_given_are_not_shared():
 
 @pytest.fixture
 def epic(monkeypatch):
-    """The EPIC-Kitchens verbs at a small size, published nowhere."""
+    """A small EPIC-Kitchens model whose weights can't be downloaded."""
     card = zoo.card("tsm-epic55-verb")
     card = dataclasses.replace(
         card,
@@ -92,7 +92,7 @@ def test_the_epic_kitchens_dictionary_and_class_names(tmp_path, epic):
     assert zoo.load(epic.name, path, labels=tmp_path / "names.txt").card.labels == ("take", "put")
 
 
-def test_weights_out_of_reach_say_how_to_give_them(epic, tmp_path, monkeypatch):
+def test_a_failed_download_says_how_to_give_the_weights(epic, tmp_path, monkeypatch):
     monkeypatch.setenv("VIDEOVISUAL_CACHE", str(tmp_path))
     monkeypatch.setattr("videovisual.zoo.weights_io.http.BACKOFF_S", 0)
     advice = r"tsm-epic55-verb cannot be downloaded\. .*pass it: `load\('tsm.*weights=FILE\)`"
@@ -100,7 +100,7 @@ def test_weights_out_of_reach_say_how_to_give_them(epic, tmp_path, monkeypatch):
         zoo.load(epic.name)
 
 
-def test_files_that_are_none(tmp_path):
+def test_missing_and_damaged_files_are_refused(tmp_path):
     with pytest.raises(WeightsError, match="There is no checkpoint"):
         zoo.load("r3d-motion", tmp_path / "absent.pth")
     with pytest.raises(WeightsError, match="There is no checkpoint"):
@@ -112,7 +112,7 @@ def test_files_that_are_none(tmp_path):
 
 @pytest.fixture
 def unpacked(tmp_path):
-    """A folder as TorchServe unpacks an archive, and its network."""
+    """An unpacked archive and its network."""
     card = zoo.card("i3d-motion")
     network = trained(card)
     folder = tmp_path / "model"
@@ -131,8 +131,7 @@ def test_an_unpacked_archive(unpacked):
 
 
 @pytest.mark.skipif(not MAPS.exists(), reason="needs /proc")
-def test_an_unpacked_archive_holds_its_weights_once(unpacked):
-    """On a processor the file's own pages are the weights, so nothing is copied."""
+def test_an_unpacked_archive_is_memory_mapped(unpacked):
     loaded = load_folder(unpacked[0])
     lines = MAPS.read_text("utf-8").splitlines()
     mapped = [line.split()[0] for line in lines if "weights.safetensors" in line]
@@ -141,7 +140,7 @@ def test_an_unpacked_archive_holds_its_weights_once(unpacked):
         assert any(low <= parameter.data_ptr() < high for low, high in ranges)
 
 
-def test_a_folder_that_lacks_or_damages_a_file(unpacked):
+def test_a_folder_with_a_missing_or_damaged_file(unpacked):
     folder, _ = unpacked
     weights = folder / "weights.safetensors"
     whole = weights.read_bytes()
@@ -156,7 +155,7 @@ def test_a_folder_that_lacks_or_damages_a_file(unpacked):
         load_folder(folder)
 
 
-def test_another_models_checkpoint_names_what_does_not_fit(tmp_path):
+def test_another_models_checkpoint_is_refused(tmp_path):
     torch.save(trained(zoo.card("mc3-motion")).state_dict(), tmp_path / "mc3.pth")
     with pytest.raises(WeightsError, match=r"of another shape: layer2\.0\.conv1\.0\.weight is"):
         zoo.load("r3d-motion", tmp_path / "mc3.pth")

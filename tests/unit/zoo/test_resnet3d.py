@@ -54,7 +54,7 @@ def test_torchvision_gives_the_same_logits_from_the_same_frames(torchvision, the
 
 @torch.inference_mode()
 @pytest.mark.parametrize("shape", [(1, 64, 64), (5, 48, 80), (16, 112, 112)])
-def test_any_sensible_size_is_classified(family, shape):
+def test_any_clip_size_is_classified(family, shape):
     assert small(family)(torch.randn(2, 3, *shape)).shape == (2, 3)
 
 
@@ -69,14 +69,14 @@ def test_mid_planes_keep_the_parameters_of_the_full_convolution():
 @pytest.mark.parametrize(
     ("family", "shape"), [("mc3", (1, 64, 8, 2, 2)), ("r3d", (1, 64, 1, 2, 2))]
 )
-def test_mc3_alone_keeps_its_frames(family, shape):
+def test_only_mc3_keeps_the_number_of_frames(family, shape):
     network, shapes = small(family), []
     network.layer4.register_forward_hook(lambda _m, _i, output: shapes.append(output.shape))
     network(torch.randn(1, 3, 8, 32, 32))
     assert shapes == [shape]
 
 
-def test_activations_survive_the_layers_above(family):
+def test_no_layer_overwrites_its_input(family):
     """Hooks read them after the forward pass, so no layer may overwrite its input."""
     assert not any(getattr(module, "inplace", False) for module in small(family).modules())
 
