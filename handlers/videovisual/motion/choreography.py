@@ -49,20 +49,14 @@ class Choreography(NamedTuple):
     active: npt.NDArray[np.bool_]
 
 
-def _ascending(values: Integers, rng: np.random.Generator) -> Integers:
-    return values
+def _along(step: int) -> Order:
+    """In ascending order (step 1) or descending order (step -1)."""
+    return lambda values, _rng: values[::step]
 
 
-def _descending(values: Integers, rng: np.random.Generator) -> Integers:
-    return values[::-1]
-
-
-def _clockwise(values: Integers, rng: np.random.Generator) -> Integers:
-    return np.roll(values, rng.integers(len(values)))
-
-
-def _counter_clockwise(values: Integers, rng: np.random.Generator) -> Integers:
-    return _clockwise(values, rng)[::-1]
+def _around(step: int) -> Order:
+    """Clockwise (step 1) or counter-clockwise (step -1) from a random state."""
+    return lambda values, rng: np.roll(values, rng.integers(len(values)))[::step]
 
 
 def _towards(axis: int, sign: int) -> Order:
@@ -81,12 +75,12 @@ _CLASSES: Mapping[str, tuple[int, Order]] = {
     "moves right": (MOVER, _towards(0, 1)),
     "moves up": (MOVER, _towards(1, -1)),
     "moves down": (MOVER, _towards(1, 1)),
-    "circles clockwise": (MOVER, _clockwise),
-    "circles counter-clockwise": (MOVER, _counter_clockwise),
-    "spins clockwise": (SPINNER, _ascending),
-    "spins counter-clockwise": (SPINNER, _descending),
-    "grows": (SCALER, _ascending),
-    "shrinks": (SCALER, _descending),
+    "circles clockwise": (MOVER, _around(1)),
+    "circles counter-clockwise": (MOVER, _around(-1)),
+    "spins clockwise": (SPINNER, _along(1)),
+    "spins counter-clockwise": (SPINNER, _along(-1)),
+    "grows": (SCALER, _along(1)),
+    "shrinks": (SCALER, _along(-1)),
 }
 
 LABELS = tuple(_CLASSES)

@@ -84,7 +84,7 @@ def _name_in_cache(source: str) -> str | None:
     if source.startswith(("http://", "https://")):
         path = urlsplit(source).path
     elif source.startswith("pypi-"):
-        path = pypi.PackageFile.parse(source).member
+        path = pypi.parse(source)[2]
     else:
         return None
     # The address decides the file's name, never its folder.

@@ -100,5 +100,5 @@ def _array(pickled: _Array) -> npt.NDArray[Any]:
         raise ValueError("it holds an array that is not numeric")
     order = ">" if dtype.state[1:2] == (">",) else "<"
     flat = np.frombuffer(raw, np.dtype(f"{order}{dtype.arguments[0]}"))
-    array = flat.reshape(shape, order="F" if fortran else "C")  # type: ignore[call-overload]
+    array = flat.reshape(shape, order="F" if fortran else "C")
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")

@@ -9,7 +9,6 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from videovisual.errors import DownloadError
@@ -24,36 +23,21 @@ TIMEOUT_S = 1800
 GRAMMAR = re.compile(r"pypi-(?P<kind>sdist|wheel):(?P<package>[\w.-]+==[\w.]+):(?P<member>.+)")
 
 
-@dataclass(frozen=True)
-class PackageFile:
-    """The parts of `pypi-sdist:NAME==VERSION:MEMBER` or `pypi-wheel:…`.
+def parse(source: str) -> tuple[str, str, str]:
+    """Split `pypi-sdist:NAME==VERSION:MEMBER`, or `pypi-wheel:…`, into kind, package and member.
 
-    Attributes:
-        kind: `sdist` or `wheel`.
-        package: `NAME==VERSION`, one of `PINNED`.
-        member: the file's path in the package, exactly as the package has it.
+    Raises:
+        DownloadError: `source` has another form, or the package is not pinned.
     """
-
-    kind: str
-    package: str
-    member: str
-
-    @classmethod
-    def parse(cls, source: str) -> PackageFile:
-        """The file that `source` names.
-
-        Raises:
-            DownloadError: `source` is not of that form, or the package is not pinned.
-        """
-        found = GRAMMAR.fullmatch(source)
-        if not found or found["package"] not in PINNED:
-            raise DownloadError(
-                f"{source!r} is not a file of an allowed package. Give "
-                "`pypi-sdist:NAME==VERSION:MEMBER` or `pypi-wheel:…` with one of "
-                f"{', '.join(PINNED)}.",
-                source=source,
-            )
-        return cls(**found.groupdict())
+    found = GRAMMAR.fullmatch(source)
+    if not found or found["package"] not in PINNED:
+        raise DownloadError(
+            f"{source!r} is not a file of an allowed package. Give "
+            "`pypi-sdist:NAME==VERSION:MEMBER` or `pypi-wheel:…` with one of "
+            f"{', '.join(PINNED)}.",
+            source=source,
+        )
+    return found["kind"], found["package"], found["member"]
 
 
 def fetch_member(source: str, target: Path) -> None:
@@ -66,24 +50,24 @@ def fetch_member(source: str, target: Path) -> None:
         DownloadError: pip cannot download the package, or the package fails its checksum or has
             no such file.
     """
-    wanted = PackageFile.parse(source)
+    kind, name, member = parse(source)
     with tempfile.TemporaryDirectory(prefix="videovisual-") as folder:
-        package = _download(wanted, Path(folder))
+        package = _download(kind, name, Path(folder))
         try:
-            target.write_bytes(_read(package, wanted.member))
+            target.write_bytes(_read(package, member))
         except KeyError:
             raise DownloadError(
-                f"{package.name} has no file {wanted.member!r}. Give the path of one that it has.",
+                f"{package.name} has no file {member!r}. Give the path of one that it has.",
                 source=source,
             ) from None
 
 
-def _download(wanted: PackageFile, folder: Path) -> Path:
+def _download(kind: str, name: str, folder: Path) -> Path:
     requirements = folder / "requirements.txt"
-    requirements.write_text(f"{wanted.package} --hash=sha256:{PINNED[wanted.package]}\n")
+    requirements.write_text(f"{name} --hash=sha256:{PINNED[name]}\n")
     packages = folder / "packages"
     # For this package only: the tools that build an sdist may be wheels.
-    of_kind = (KINDS[wanted.kind], wanted.package.partition("==")[0])
+    of_kind = (KINDS[kind], name.partition("==")[0])
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
         *("--disable-pip-version-check", "--no-input", *of_kind),
@@ -95,14 +79,14 @@ def _download(wanted: PackageFile, folder: Path) -> Path:
         )
     except subprocess.TimeoutExpired:
         raise DownloadError(
-            f"pip did not download {wanted.package} within {TIMEOUT_S} s. Try again.",
-            package=wanted.package,
+            f"pip did not download {name} within {TIMEOUT_S} s. Try again.",
+            package=name,
         ) from None
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr]
         raise DownloadError(
-            f"pip cannot download {wanted.package}: {' '.join(lines[-3:]).strip()}",
-            package=wanted.package,
+            f"pip cannot download {name}: {' '.join(lines[-3:]).strip()}",
+            package=name,
         )
     (package,) = packages.iterdir()
     return package
