@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from videovisual import zoo
-from videovisual_archive import archive, build_archive
+from videovisual_archive import build_archive
 
 OVERHEAD = 600 * 2**20
 """Bytes for Python, torch, this package and the system's libraries."""
@@ -57,15 +57,7 @@ def peak(mar, folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-@pytest.mark.parametrize("name", ["r3d-kinetics400", "tsm-kinetics400"])
+@pytest.mark.parametrize("name", ["i3d-kinetics400", "r3d-kinetics400", "tsm-kinetics400"])
 def test_loading_needs_at_most_twice_the_weights(stand_in, tmp_path, name):
     used, weights = peak(stand_in(name), tmp_path / "model")
-    assert used <= 2 * weights + OVERHEAD
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-def test_loading_the_published_i3d_needs_at_most_twice_its_weights(tmp_path):
-    mar = archive("i3d-kinetics400", store=tmp_path / "store")
-    used, weights = peak(mar, tmp_path / "model")
     assert used <= 2 * weights + OVERHEAD

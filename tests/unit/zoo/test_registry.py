@@ -26,6 +26,8 @@ def test_every_card_is_complete():
     for card in zoo.cards().values():
         network = zoo.build(card)
         assert network.get_submodule(card.cam_layer)
+        # Hooks read activations after the forward pass, so no layer may overwrite its input.
+        assert not any(getattr(module, "inplace", False) for module in network.modules())
         assert card.weights.source
         assert card.weights.licence
         assert card.accuracy
