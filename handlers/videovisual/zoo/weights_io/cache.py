@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -12,9 +13,9 @@ from urllib.request import url2pathname
 from filelock import FileLock
 
 from videovisual.errors import DownloadError, WeightsError
+from videovisual.utils.digest import file_sha256
 from videovisual.zoo.weights_io import http, pypi
 from videovisual.zoo.weights_io.http import Progress
-from videovisual.zoo.weights_io.verify import check_form, verify
 
 
 def default_cache() -> Path:
@@ -56,11 +57,11 @@ def fetch(
         DownloadError: the source doesn't exist, refuses the download, or keeps failing.
         WeightsError: the file fails its checksum or size; a downloaded file is removed.
     """
-    check_form(sha256)
+    _check_form(sha256)
     name = _name_in_cache(source)
     if name is None:
         path = _local(source)
-        verify(path, sha256, size)
+        _verify(path, sha256, size)
         return path
     # Two addresses may end in the same name.
     folder = (cache or default_cache()) / hashlib.sha256(source.encode()).hexdigest()[:16]
@@ -109,7 +110,7 @@ def _local(source: str) -> Path:
 
 def _is_intact(path: Path, sha256: str | None, size: int | None) -> bool:
     try:
-        verify(path, sha256, size)
+        _verify(path, sha256, size)
     except (FileNotFoundError, WeightsError):
         return False
     return True
@@ -126,10 +127,41 @@ def _download(
     else:
         http.download(source, part, progress)
     try:
-        verify(part, sha256, size)
+        _verify(part, sha256, size)
     except WeightsError as error:
         http.discard(part)
         raise WeightsError(
             f"{source}: {error.message} The downloaded file was removed.", **error.detail
         ) from None
     part.replace(target)
+
+
+def _check_form(sha256: str | None) -> None:
+    """Raise WeightsError where `sha256` is neither None nor at least 8 hexadecimal digits."""
+    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{8,64}", sha256):
+        raise WeightsError(
+            f"{sha256!r} is not a SHA-256. Give 64 hexadecimal digits, or at least the first 8.",
+            sha256=sha256,
+        )
+
+
+def _verify(path: Path, sha256: str | None, size: int | None) -> None:
+    """Raise WeightsError where the file has another size or checksum; None skips a check."""
+    actual_size = path.stat().st_size
+    if size is not None and actual_size != size:
+        raise WeightsError(
+            f"{path.name} has {actual_size} bytes, but the published file has {size}. "
+            "It is damaged or another file. Download it again.",
+            expected=size,
+            actual=actual_size,
+        )
+    if sha256 is None:
+        return
+    actual = file_sha256(path)
+    if not actual.startswith(sha256.lower()):
+        raise WeightsError(
+            f"{path.name} fails its checksum: expected SHA-256 {sha256.lower()}, "
+            f"actual {actual}. It is damaged or another file. Download it again.",
+            expected=sha256.lower(),
+            actual=actual,
+        )
