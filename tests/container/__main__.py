@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -237,27 +236,26 @@ def main() -> int:
         [str(Path(sys.executable).with_name("hadolint")), ROOT / "Dockerfile"], check=True
     )
     log("hadolint finds nothing")
-    work = given.work or Path(tempfile.mkdtemp(prefix=f"{IMAGE}-"))
-    work.mkdir(parents=True, exist_ok=True)
     try:
-        with engine(work.resolve()) as docker:
+        with ExitStack() as stack:
+            work = given.work
+            if work is None:
+                folder = tempfile.TemporaryDirectory(prefix=IMAGE, ignore_cleanup_errors=True)
+                work = Path(stack.enter_context(folder))
+            work.mkdir(parents=True, exist_ok=True)
+            docker = stack.enter_context(engine(work.resolve()))
+            if given.work is None:
+                stack.callback(docker.run, "image", "rm", "--force", IMAGE, check=False)
             log("an engine of its own" if docker.own else "the engine of this machine")
             arguments = list(given.build_arg)
             # The host's wheels replace torch's index.
             if docker.own and os.environ.get("PIP_FIND_LINKS"):
                 arguments.insert(0, "TORCH_INDEX=")
             options = [part for argument in arguments for part in ("--build-arg", argument)]
-            try:
-                figures = check_all(docker, options)
-            finally:
-                if not given.work:
-                    docker.run("image", "rm", "--force", IMAGE, check=False)
+            figures = check_all(docker, options)
     except (NoEngine, Failed) as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        if not given.work:
-            shutil.rmtree(work, ignore_errors=True)
     print(json.dumps({name: round(value, 1) for name, value in figures.items()}))
     return 0
 

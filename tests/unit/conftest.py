@@ -53,7 +53,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         super().__init__(*arguments)
 
     def do_GET(self):
-        site, asked = self.site, self.headers.get("Range")
+        site, range_ = self.site, self.headers.get("Range")
         content = site.files.get(self.path)
         if content is None:
             address = site.moved.get(self.path)
@@ -64,8 +64,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(503, b"", {})
         head = {"ETag": site.etag} if site.etag else {}
         same = self.headers.get("If-Range") in (None, site.etag)
-        if asked and site.ranges and same:
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+        if range_ and site.ranges and same:
+            start = int(re.fullmatch(r"bytes=(\d+)-", range_)[1])
             if start >= len(content):
                 return self.answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
             head["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"

@@ -38,14 +38,14 @@ def test_published_weights_become_an_archive(make, published, site):
 
 def test_a_current_archive_is_not_rebuilt(make, published, site, tmp_path):
     made = make(published)
-    before, asked = made.stat().st_mtime_ns, len(site.requests)
+    before, requests = made.stat().st_mtime_ns, len(site.requests)
     assert make(published).stat().st_mtime_ns == before
-    assert len(site.requests) == asked
+    assert len(site.requests) == requests
     digest = hashlib.sha256(site.files["/tsm.pth.tar"]).hexdigest()
     for kept in tmp_path.glob("cache/*/tsm.pth.tar"):
         kept.unlink()
     assert make(published, sha256=digest).stat().st_mtime_ns == before
-    assert len(site.requests) == asked
+    assert len(site.requests) == requests
 
 
 def test_labels_can_be_given(make, published, tmp_path):

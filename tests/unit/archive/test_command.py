@@ -118,7 +118,7 @@ def test_force_builds_again(command, both, tmp_path):
 def test_the_list(command, both, tmp_path, site):
     assert "No archives in" in command("--list").stdout
     command("--all")
-    asked = len(site.requests)
+    before = len(site.requests)
     both["tsm-epic55-noun"] = dataclasses.replace(both["tsm-epic55-noun"], accuracy="better")
     done = command("--list")
     rows = {row[0]: row[1:] for row in map(str.split, done.stdout.splitlines()[1:])}
@@ -128,4 +128,4 @@ def test_the_list(command, both, tmp_path, site):
     assert rows["tsm-epic55-verb"][1] == f"{size / 1e6:.1f}"
     assert done.stderr.strip() == "Build anew: videovisual archive tsm-epic55-noun"
     assert "tsm-epic55-noun" not in command("--list", "tsm-epic55-verb").stdout
-    assert len(site.requests) == asked
+    assert len(site.requests) == before

@@ -108,16 +108,16 @@ class _Download:
             return _number(r"/(\d+)$", content_range)
         if status == 416 and self.size == _number(r"/(\d+)$", content_range):
             return self.size
-        told = f"the server answered {status} {response.reason_phrase}"
+        problem = f"the server answered {status} {response.reason_phrase}"
         if status in (206, 416):
             discard(self.part)
-            raise _AttemptFailed(f"{told} to a request for the missing bytes")
+            raise _AttemptFailed(f"{problem} to a request for the missing bytes")
         if status in RETRIED:
-            raise _AttemptFailed(told)
+            raise _AttemptFailed(problem)
         if status != 200:
             raise DownloadError(
-                f"{self.url}: {told}. Check the address, or download the file by other means and "
-                "give its path.",
+                f"{self.url}: {problem}. Check the address, or download the file by other means "
+                "and give its path.",
                 url=self.url,
                 http_status=status,
             )

