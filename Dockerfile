@@ -1,12 +1,12 @@
-# docs/operating.md says how the image is built, run and asked.
+# docs/operating.md describes how to build and run the image, and how to send it requests.
 #   docker build -t videovisual .
 #   docker build -t videovisual:cuda --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .
 ARG BASE_IMAGE=python:3.11-slim-bookworm
-# Archives that the image brings along, and serves when none is named.
+# Archives in the image, which it serves by default.
 ARG MODELS="i3d-kinetics400"
 
 FROM ${BASE_IMAGE} AS build
-# Where torch, and torch alone, comes from; empty for the Python registry.
+# Index from which torch alone is installed; empty for PyPI.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ARG MODELS
 ENV PATH=/opt/videovisual/bin:$PATH \
@@ -16,7 +16,7 @@ WORKDIR /requirements
 RUN python3 -m venv /opt/videovisual
 COPY constraints.txt ./
 RUN pip install --no-deps -c constraints.txt ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch
-# An empty shell of the package brings its requirements: a change of the code leaves them alone.
+# An empty package installs the requirements in a layer that code changes don't invalidate.
 COPY pyproject.toml ./
 COPY handlers/videovisual/version.py handlers/videovisual/
 RUN mkdir archive_scripts client \
@@ -48,7 +48,7 @@ ENV PATH=/opt/videovisual/bin:$PATH \
     VIDEOVISUAL_MODELS=${MODELS} \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
-# Weights that are downloaded; those of the archives above are not among them.
+# Downloaded weights; the archives above bring their own.
 VOLUME /var/cache/videovisual
 USER 10001
 WORKDIR /tmp

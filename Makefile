@@ -50,10 +50,10 @@ bench: $(VENV)/dev-installed
 bench-load: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks.load $(ARGS)
 
-# Minutes: builds and runs the image, with the Docker engine that runs here or, as root on a Debian,
-# with one of its own.
+# Takes minutes. Builds and runs the image with the machine's Docker engine or, as root on Debian,
+# with one that it starts.
 container-test: $(VENV)/dev-installed
 	$(BIN)/python -m tests.container $(ARGS)
 
 clean:
-	rm -rf $(VENV) model_store demo_output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) model_store/*.mar demo_output .mypy_cache .ruff_cache .pytest_cache

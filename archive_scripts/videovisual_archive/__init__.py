@@ -1,4 +1,4 @@
-"""Published weights → verified → the `.mar` that TorchServe loads."""
+"""Builds `.mar` archives, which TorchServe loads, from published and verified weights."""
 
 from __future__ import annotations
 
@@ -43,32 +43,34 @@ def archive(
     force: bool = False,
     progress: Progress = silent,
 ) -> Path:
-    """Make `store/NAME.mar`; an interrupted or corrupted download never yields one.
+    """Build `store/NAME.mar`, unless an archive with the same content is there.
+
+    An interrupted or corrupted download never yields an archive.
 
     Args:
-        name: the model's.
-        weights: file or address of a checkpoint, instead of the card's.
-        labels: file or address of the class names, instead of the card's: one a line, or CSV
-            with a column `class_key`. The EPIC-Kitchens models' are fetched unless given. Beside
-            `weights` they also say how many classes there are.
-        sha256: of the checkpoint, whole or its first digits (at least 8); the card's unless
-            given, where the card's own file is fetched.
-        served_as: a name of its own for weights of your own, the archive's too; letters, digits,
-            `.`, `_`, `-`.
+        name: of the model.
+        weights: file or address of a checkpoint, instead of the published one.
+        labels: file or address of the class names, instead of the card's: one per line, or CSV
+            with a column `class_key`. Those of the EPIC-Kitchens models are downloaded by
+            default. With `weights`, their number is the number of classes.
+        sha256: of the checkpoint, whole or its first digits (at least 8). By default the
+            published checkpoint's is checked.
+        served_as: new name of the model and its archive, for weights of your own: letters,
+            digits, `.`, `_`, `-`.
         store: folder of the archives.
-        cache: folder for what is downloaded, `default_cache()` unless given.
-        force: build even where the archive there has the same content.
-        progress: called with the bytes here and in all while the checkpoint is downloaded.
+        cache: folder for downloads, `default_cache()` unless given.
+        force: rebuild an archive that has the same content.
+        progress: called with the checkpoint's bytes downloaded so far and the total.
 
     Returns:
-        Path of the archive. One that is there and has the same content is left as it is.
+        Path of the archive.
 
     Raises:
-        UnknownModel: no such model.
-        DownloadError: the weights or labels cannot be fetched.
-        WeightsError: the checkpoint fails its checksum, holds more than tensors, or doesn't fit;
-            or the labels don't.
-        InvalidParameter: `served_as` is no name for a model, or another model's.
+        UnknownModel: there is no such model.
+        DownloadError: the weights or labels cannot be downloaded.
+        WeightsError: the checkpoint fails its checksum or holds other objects than tensors, or
+            the weights or labels don't fit.
+        InvalidParameter: `served_as` is not a valid name, or another model has it.
         MissingExtra: torch-model-archiver is not installed.
     """
     card = labelled(zoo.card(name), labels, cache, own=weights is not None)
@@ -99,8 +101,8 @@ def archive(
 def _renamed(card: ModelCard, name: str) -> ModelCard:
     if not NAME.fullmatch(name) or (name in zoo.cards() and name != card.name):
         raise InvalidParameter(
-            f"A model cannot be served as {name!r}. Give letters, digits, '.', '_' and '-', "
-            "beginning with a letter or digit, and not the name of another model.",
+            f"A model cannot be served as {name!r}. Give a name of letters, digits, '.', '_' and "
+            "'-' that starts with a letter or digit and that no other model has.",
             parameter="served_as",
             given=name,
         )

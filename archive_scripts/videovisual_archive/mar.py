@@ -1,7 +1,7 @@
-"""A card and its weights → the `.mar` that TorchServe loads, the same bytes every time.
+"""Builds a reproducible `.mar`, TorchServe's archive, from a card and its weights.
 
-torch-model-archiver lays the archive out. It would stamp it with the time and the disk's order of
-files, so the zip is written here.
+torch-model-archiver lays out the archive's folder. The zip is written here, because the archiver's
+own depends on the time and on the file system's order.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ SERVING: Mapping[str, Any] = {
     "responseTimeout": 120,
     "startupTimeout": 120,
 }
-"""One worker that is handed every active request again and again: the engine does the batching."""
+"""One worker, which gets all active requests in every round: the engine does the batching."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 LEFT_OUT = ("motion/training.py", "zoo/weights_io")
-"""What makes weights and archives: nothing that is served needs it."""
+"""Parts of the package that produce weights and archives, which no server needs."""
 LAYOUT_VERSION = "1"
 
 
 def package_folder() -> Path:
-    """The folder of the package `videovisual`, which travels inside every archive."""
+    """Folder of the package `videovisual`, which every archive contains."""
     return Path(errors.__file__).parent
 
 
 def handler_file() -> Path:
-    """TorchServe's entry point, `video_handler.py` beside the package."""
+    """TorchServe's entry point, `video_handler.py` next to the package."""
     return package_folder().parent / "video_handler.py"
 
 
 def fingerprint(card: ModelCard, source_sha256: str, handler: Path | None = None) -> str:
-    """SHA-256 of all that decides an archive's content.
+    """SHA-256 of everything that determines an archive's content.
 
     Args:
-        card: with the labels that the archive is to have.
+        card: the model's card, with its final labels.
         source_sha256: of the published checkpoint.
         handler: the entry point, `handler_file()` unless given.
     """
@@ -76,11 +76,11 @@ def fingerprint(card: ModelCard, source_sha256: str, handler: Path | None = None
     return digest.hexdigest()
 
 
-def is_current(archive: Path, mark: str) -> bool:
-    """Whether the archive is there and was built with the fingerprint `mark`."""
+def is_current(archive: Path, wanted: str) -> bool:
+    """Whether the archive exists and has the fingerprint `wanted`."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            return bool(json.loads(opened.read(BUILD))["fingerprint"] == mark)
+            return bool(json.loads(opened.read(BUILD))["fingerprint"] == wanted)
     except (OSError, zipfile.BadZipFile, KeyError, ValueError):
         return False
 
@@ -94,32 +94,32 @@ def build_archive(
     handler: Path | None = None,
     force: bool = False,
 ) -> Path:
-    """Write `store/NAME.mar`, whole or not at all.
+    """Write `store/NAME.mar` atomically.
 
     Args:
-        card: what the archive is of.
-        state: the network's entries, as its `state_dict()` gives them.
-        store: folder of the archives; made if need be.
+        card: the model's card.
+        state: the network's `state_dict()`.
+        store: folder of the archives, created where it doesn't exist.
         source_sha256: of the checkpoint that `state` was read from.
         handler: the entry point, `handler_file()` unless given.
-        force: build even where the archive there has the same content.
+        force: rebuild an archive that has the same content.
 
     Returns:
         Path of the archive.
 
     Raises:
         MissingExtra: torch-model-archiver is not installed.
-        WeightsError: torch-model-archiver failed; the message has its last words.
+        WeightsError: torch-model-archiver failed; the message ends with its last line of output.
     """
     handler = handler or handler_file()
     target = store / f"{card.name}.mar"
-    mark = fingerprint(card, source_sha256, handler)
-    if not force and is_current(target, mark):
+    wanted = fingerprint(card, source_sha256, handler)
+    if not force and is_current(target, wanted):
         return target
     store.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="videovisual-") as name:
         folder = Path(name)
-        build = {"fingerprint": mark, "source_sha256": source_sha256}
+        build = {"fingerprint": wanted, "source_sha256": source_sha256}
         _write_parts(folder, card, state, build)
         _zip(_lay_out(folder, card.name, handler), target)
     return target
@@ -136,14 +136,14 @@ def _write_parts(
     (files / CARD).write_text(_json(card.to_json()), "utf-8")
     (files / BUILD).write_text(_json(build), "utf-8")
     (folder / CONFIG).write_text(yaml.safe_dump(dict(SERVING), sort_keys=False), "utf-8")
-    # One metadata entry: safetensors writes several in no fixed order.
+    # A single metadata entry, because safetensors writes several in a random order.
     about = {"model": card.name, "source_sha256": build["source_sha256"]}
     tensors = {key: tensor.contiguous() for key, tensor in state.items()}
     save_file(tensors, folder / WEIGHTS, metadata={"videovisual": _json(about)})
 
 
 def _lay_out(folder: Path, name: str, handler: Path) -> Path:
-    # The archiver removes $TMPDIR/NAME.
+    # The archiver removes $TMPDIR/NAME, so it gets a temporary folder of its own.
     private, out = folder / "tmp", folder / "out"
     private.mkdir()
     out.mkdir()
@@ -189,7 +189,7 @@ def _zip(folder: Path, target: Path) -> None:
 
 
 def _package_files() -> Iterator[Path]:
-    """The files of the package that an archive holds, in a fixed order."""
+    """The package's files that an archive contains, in a fixed order."""
     root = package_folder()
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)

@@ -1,4 +1,4 @@
-"""What lies in a model store."""
+"""The archives of a model store, and whether they are up to date."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from videovisual_archive.mar import BUILD, CARD, fingerprint
 
 
 class State(str, Enum):
-    """What an archive is worth."""
+    """Whether an archive can be used as it is."""
 
     CURRENT = "current"
-    """It is what `videovisual archive` would build from the same weights."""
+    """`videovisual archive` would build the same archive from the same weights."""
     STALE = "stale"
-    """The card or the code has changed since."""
+    """The card or the code has changed since it was built."""
     FOREIGN = "foreign"
     """Renamed, or not built by `videovisual archive`."""
     DAMAGED = "damaged"
-    """Not a whole zip."""
+    """Not a complete zip file."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Stored:
     """One archive.
 
     Attributes:
-        name: of the model, by the file's name.
-        path: where it lies.
-        state: what it is worth.
-        size: bytes.
-        built: when it was written, UTC.
+        name: of the model, from the file's name.
+        path: of the file.
+        state: whether it is up to date.
+        size: in bytes.
+        built: modification time, UTC.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Stored:
 
 
 def contents(store: Path) -> list[Stored]:
-    """The archives of a store, by name; none where there is no such folder."""
-    return [_look(path) for path in sorted(store.glob("[!.]*.mar"))]
+    """The archives of a store, sorted by name; none where the folder doesn't exist."""
+    return [_stored(path) for path in sorted(store.glob("[!.]*.mar"))]
 
 
-def _look(path: Path) -> Stored:
+def _stored(path: Path) -> Stored:
     about = path.stat()
     return Stored(
         name=path.stem,
@@ -70,8 +70,8 @@ def _state(path: Path) -> State:
             held = ModelCard.from_json(json.loads(archive.read(CARD)))
         if held.name != path.stem:
             return State.FOREIGN
-        # Labels can be the user's own, and the whole card where the weights are, so they don't
-        # make an archive stale.
+        # An archive may have labels of the user's own, or a card of its own for own weights;
+        # neither makes it stale.
         card = zoo.cards().get(held.name, held)
         card = dataclasses.replace(card, labels=held.labels)
         same = build["fingerprint"] == fingerprint(card, build["source_sha256"])

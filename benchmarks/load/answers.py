@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import httpx
 import numpy as np
 import numpy.typing as npt
-import requests
 from PIL import Image
 
 from videovisual.protocol import Answer
@@ -23,7 +23,7 @@ PICTURE_TOLERANCE = 1 / 255
 """By which the mean value of a picture, in [0, 1], may differ."""
 
 
-def differs(alone: requests.Response, loaded: requests.Response) -> str | None:
+def differs(alone: httpx.Response, loaded: httpx.Response) -> str | None:
     """What is wrong with an answer under load; None if it is the one given alone."""
     if loaded.status_code != alone.status_code:
         return f"{loaded.status_code} instead of {alone.status_code}"
@@ -37,7 +37,7 @@ def differs(alone: requests.Response, loaded: requests.Response) -> str | None:
     return None if found <= TOLERANCE else f"numbers differ by {found:.0e}"
 
 
-def json_difference(alone: requests.Response, loaded: requests.Response) -> float:
+def json_difference(alone: httpx.Response, loaded: httpx.Response) -> float:
     """The largest difference of logits and maps, relative to the largest value of each."""
     one, other = (Answer.model_validate(response.json()) for response in (alone, loaded))
     logits = [np.array([found.logit for found in answer.predictions]) for answer in (one, other)]
@@ -49,7 +49,7 @@ def json_difference(alone: requests.Response, loaded: requests.Response) -> floa
     return max(_relative(*pair) for pair in pairs)
 
 
-def _npz_difference(alone: requests.Response, loaded: requests.Response) -> float:
+def _npz_difference(alone: httpx.Response, loaded: httpx.Response) -> float:
     return _relative(*(Saliency.from_npz(response.content).map for response in (alone, loaded)))
 
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
-import requests
 
 from videovisual_client.torchserve import Server
 
@@ -26,21 +26,16 @@ class Endpoint:
         self.server = server
         self.model = model
         self.headers = {"Authorization": f"Bearer {server.keys().inference}"}
-        self._own = threading.local()
+        self._client = httpx.Client(timeout=PATIENCE_S)
 
-    def post(self, *, stream: bool = False, **body: Any) -> requests.Response:
-        if not hasattr(self._own, "session"):
-            self._own.session = requests.Session()
-        response: requests.Response = self._own.session.post(
-            f"{self.server.url}/predictions/{self.model}",
-            headers=self.headers,
-            timeout=PATIENCE_S,
-            stream=stream,
-            **body,
-        )
-        return response
+    @property
+    def url(self) -> str:
+        return f"{self.server.url}/predictions/{self.model}"
 
-    def ask(self, video: bytes, **options: object) -> requests.Response:
+    def post(self, **body: Any) -> httpx.Response:
+        return self._client.post(self.url, headers=self.headers, **body)
+
+    def ask(self, video: bytes, **options: object) -> httpx.Response:
         fields = {name: str(value) for name, value in options.items()}
         return self.post(files={"video": video}, data=fields)
 
@@ -55,13 +50,8 @@ class Endpoint:
     def events(self, video: bytes, **options: object) -> Iterator[dict[str, Any]]:
         """A streamed request's events; closing the iterator leaves."""
         fields = {name: str(value) for name, value in options.items()} | {"stream": "true"}
-        with requests.post(
-            f"{self.server.url}/predictions/{self.model}",
-            headers=self.headers,
-            files={"video": video},
-            data=fields,
-            timeout=PATIENCE_S,
-            stream=True,
+        with self._client.stream(
+            "POST", self.url, headers=self.headers, files={"video": video}, data=fields
         ) as response:
             for line in response.iter_lines():
                 yield json.loads(line)
@@ -76,7 +66,7 @@ class Endpoint:
 
     def level(self, name: str) -> float:
         """A gauge or counter of this model, summed over its other labels."""
-        text = requests.get(f"{self.server.metrics_url}/metrics", timeout=30).text
+        text = self._client.get(f"{self.server.metrics_url}/metrics").text
         found = re.findall(rf'^videovisual_{name}{{model="{self.model}".*}} (\S+)$', text, re.M)
         return sum(map(float, found))
 

@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import requests
+import httpx
 
 from benchmarks.load.answers import differs
 from benchmarks.load.endpoint import Endpoint, eventually
@@ -34,14 +34,14 @@ def leavers(endpoint: Endpoint, clip: bytes, *, count: int) -> Row:
                     return
         else:
             try:
-                requests.post(
-                    f"{endpoint.server.url}/predictions/{endpoint.model}",
+                httpx.post(
+                    endpoint.url,
                     headers=endpoint.headers,
                     files={"video": clip},
                     data={name: str(value) for name, value in LONG.items()},
-                    timeout=(10, seconds),
+                    timeout=httpx.Timeout(seconds, connect=10),
                 )
-            except requests.RequestException:
+            except httpx.HTTPError:
                 return
 
     def crowd(some: list[tuple[bool, float]]) -> float | None:
@@ -106,7 +106,7 @@ def crash(endpoint: Endpoint, clip: bytes, film: bytes, *, in_flight: int = 30) 
             else:
                 # One window is classified too quickly to be caught at it.
                 outcome = str(endpoint.ask(film, views=30).status_code)
-        except (requests.RequestException, ValueError) as error:
+        except (httpx.HTTPError, ValueError) as error:
             outcome = type(error).__name__
         outcomes.append((outcome, time.monotonic() - at[0]))
 

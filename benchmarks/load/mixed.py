@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import psutil
-import requests
 
 from benchmarks.load.answers import differs
 from benchmarks.load.endpoint import Endpoint
@@ -75,7 +75,7 @@ def mixed(endpoint: Endpoint, clips: list[bytes], *, minutes: float) -> Row:
         while not over.is_set():
             try:
                 act(rng)
-            except requests.RequestException as error:
+            except httpx.HTTPError as error:
                 with tally.lock:
                     tally.lost.append(f"{name}: {type(error).__name__}")
 

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import requests
+import httpx
 
 from benchmarks.load.answers import TOLERANCE, json_difference
 from benchmarks.load.endpoint import Endpoint
@@ -22,7 +22,7 @@ def together(endpoint: Endpoint, clips: list[bytes], *, rounds: int, **options: 
     times = []
     difference = 0.0
 
-    def explain(clip: bytes) -> requests.Response:
+    def explain(clip: bytes) -> httpx.Response:
         response = endpoint.ask(clip, **options)
         response.raise_for_status()
         return response

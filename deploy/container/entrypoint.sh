@@ -1,8 +1,8 @@
 #!/bin/sh
-# `videovisual serve` with the container's folders and settings; the arguments are its own.
+# Runs `videovisual serve` with the container's folders and settings; it gets all arguments.
 set -eu
 run=${VIDEOVISUAL_RUN_FOLDER:-/tmp/videovisual}
-# An earlier start of this container may have been killed: its process ids mean others by now.
+# Remove what a killed earlier start of this container left: its process ids are no longer valid.
 rm -rf "$run/tmp" "$run/store"
 mkdir -p "$run/store"
 # The image's archives, then those that are mounted.
@@ -11,7 +11,7 @@ for archive in /opt/videovisual/store/*.mar /models/*.mar; do
         ln -sf "$archive" "$run/store/"
     fi
 done
-# What TorchServe prints belongs into the container's log.
+# TorchServe's output goes to the container's log.
 ln -sf /dev/stderr "$run/torchserve.log"
 exec videovisual serve --store "$run/store" --run-folder "$run" \
     --config /opt/videovisual/config.properties --log-config /opt/videovisual/log4j2.xml "$@"

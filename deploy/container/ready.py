@@ -1,7 +1,7 @@
-"""Whether the container's server is ready: all workers of all its models.
+"""The container's health check: are all workers of all models ready?
 
-Exit status 0 when it is; 1 when it isn't, and a line that says why. Docker runs it every few
-seconds, so it imports the standard library alone.
+Prints a line, and exits with status 0 if they are and 1 if not. Docker runs it every few seconds,
+so it imports only the standard library.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ TIMEOUT_S = 4
 
 
 def why_not_ready(run_folder: Path) -> str:
-    """What is still missing, in words; empty when the server is ready.
+    """The first model that is not ready, and its workers' states; empty if all are ready.
 
     Args:
-        run_folder: that of `videovisual serve`, where TorchServe's settings and keys lie.
+        run_folder: the run folder of `videovisual serve`, with TorchServe's settings and keys.
 
     Raises:
-        OSError: the server isn't there, or refuses the key.
-        KeyError, ValueError: what lies there, or what the server says, is not TorchServe's.
+        OSError: the server doesn't answer, or refuses the key.
+        KeyError, ValueError: the files or the response are not TorchServe's.
     """
     lines = (run_folder / "config.properties").read_text("utf-8").splitlines()
     settings = dict(line.split("=", 1) for line in lines if "=" in line)
@@ -34,11 +34,11 @@ def why_not_ready(run_folder: Path) -> str:
         headers["Authorization"] = f"Bearer {key}"
     for entry in settings["load_models"].split(","):
         model = entry.partition("=")[0]
-        question = urllib.request.Request(
+        request = urllib.request.Request(
             f"{settings['management_address']}/models/{model}", headers=headers
         )
-        with urllib.request.urlopen(question, timeout=TIMEOUT_S) as answer:
-            workers = json.load(answer)[0]["workers"]
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            workers = json.load(response)[0]["workers"]
         states = [worker["status"] for worker in workers]
         if not states or set(states) != {"READY"}:
             return f"{model}: {', '.join(states) or 'no worker yet'}"
@@ -46,7 +46,7 @@ def why_not_ready(run_folder: Path) -> str:
 
 
 def main() -> int:
-    """The exit status."""
+    """Print the result and return the exit status."""
     folder = Path(os.environ.get("VIDEOVISUAL_RUN_FOLDER") or "/tmp/videovisual")
     try:
         reason = why_not_ready(folder)

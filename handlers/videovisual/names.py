@@ -1,4 +1,4 @@
-"""The models by name; importing this loads no torch, so that a client can use it too."""
+"""The models' names, importable without torch, so the client can use them."""
 
 MODELS = (
     "i3d-kinetics400",

@@ -1,7 +1,7 @@
-"""The container, for real: built, run as strictly as it may be, asked from outside, stopped.
+"""Builds the image, runs it under the strictest options, sends it requests and stops it.
 
-Run by `make container-test`, with the Docker engine that runs here or, as root on a Debian, with
-one of its own (`engine.py`). It leaves nothing behind but Debian's packages.
+`make container-test` runs this, with the Docker engine of this machine or, as root on Debian, with
+one that it starts itself (`engine.py`). It leaves nothing behind except Debian packages.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,24 +44,24 @@ STRICT = (
 began = time.monotonic()
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Print a line with the seconds since the start."""
     print(f"{time.monotonic() - began:6.1f} s  {text}", flush=True)
 
 
 class Failed(Exception):
-    """The container doesn't do what it should."""
+    """The container failed a check."""
 
 
-def expect(condition: bool, text: str) -> None:
-    """Say that `text` holds, or fail with it."""
+def check(condition: bool, text: str) -> None:
+    """Log the fact `text`, or raise Failed where the condition is false."""
     if not condition:
-        raise Failed(f"NOT SO: {text}")
-    say(text)
+        raise Failed(f"Not true: {text}")
+    log(text)
 
 
 def build(docker: Engine, options: list[str]) -> float:
-    """Build the image; the seconds that it took."""
+    """Build the image and return the seconds it took."""
     start = time.monotonic()
     base = ["--build-arg", f"BASE_IMAGE={docker.base_image}"] if docker.base_image else []
     network = ["--network", "host"] if docker.own else []
@@ -71,22 +70,22 @@ def build(docker: Engine, options: list[str]) -> float:
 
 
 def free_port() -> int:
-    """A port of which the two after it are free too."""
+    """The first of three consecutive free ports."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            port: int = bound.getsockname()[1]
         if port < 65000 and all(_is_free(port + step) for step in (1, 2)):
             return port
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) != 0
 
 
 class Container:
-    """One container of the image, and what is asked of it from outside."""
+    """A running container of the image."""
 
     def __init__(self, docker: Engine, models: list[str]) -> None:
         self.docker = docker
@@ -99,44 +98,44 @@ class Container:
         docker.run("run", "--detach", "--name", NAME, *network, *STRICT, IMAGE, *inside, *models)
 
     def state(self) -> dict[str, Any]:
-        """What the engine says of it."""
-        told: dict[str, Any] = json.loads(self.docker.run("inspect", NAME))[0]["State"]
-        return told
+        """The engine's description of the container's state."""
+        state: dict[str, Any] = json.loads(self.docker.run("inspect", NAME))[0]["State"]
+        return state
 
     def wait_healthy(self) -> float:
-        """Wait until the engine finds it healthy; the seconds since it was started."""
+        """Wait until the container is healthy and return the seconds it took."""
         start = time.monotonic()
         while (state := self.state())["Health"]["Status"] != "healthy":
             dead = not state["Running"] or state["Health"]["Status"] == "unhealthy"
             if dead or time.monotonic() - start > HEALTHY_S:
-                raise Failed(f"It does not become healthy: {state}")
+                raise Failed(f"The container doesn't become healthy: {state}")
             time.sleep(0.2)
         return time.monotonic() - start
 
     def token(self) -> str:
-        """The inference key, fetched as docs/operating.md says."""
+        """The inference key, read as docs/operating.md says."""
         keys = self.docker.run("exec", NAME, "cat", f"{RUN_FOLDER}/key_file.json")
         return str(json.loads(keys)["inference"]["key"])
 
     def send(self, number: signal.Signals) -> float:
-        """Send it a signal; the seconds until it has ended."""
+        """Send a signal and return the seconds until the container has ended."""
         start = time.monotonic()
         self.docker.run("kill", "--signal", number.name, NAME)
         while self.state()["Running"]:
             if time.monotonic() - start > HEALTHY_S:
-                raise Failed(f"It runs on after {number.name}.")
+                raise Failed(f"The container still runs after {number.name}.")
             time.sleep(0.05)
         return time.monotonic() - start
 
     def start(self) -> float:
-        """Start it again; the seconds until it is healthy."""
+        """Start the container again and return the seconds until it is healthy."""
         self.docker.run("start", NAME)
         return self.wait_healthy()
 
 
 @contextmanager
 def running(docker: Engine, *models: str) -> Iterator[Container]:
-    """A container, removed at the end; its log is printed where something goes wrong."""
+    """Start a container, and remove it at the end. An error prints its log first."""
     try:
         yield Container(docker, list(models))
     except BaseException:
@@ -147,85 +146,87 @@ def running(docker: Engine, *models: str) -> Iterator[Container]:
 
 
 def check_image(docker: Engine) -> int:
-    """Its size, its user, and that it has no build tools; the size in bytes."""
+    """Check the image's size, user and lack of build tools; returns the size in bytes."""
     about = json.loads(docker.run("image", "inspect", IMAGE))[0]
     size: int = about["Size"]
-    expect(size <= MOST_BYTES, f"the image has {size / 10**9:.2f} GB, 2 at most")
-    expect(about["Config"]["User"] not in ("", "0", "root"), "its user is not root")
+    check(size <= MOST_BYTES, f"the image has {size / 10**9:.2f} GB, 2 at most")
+    check(about["Config"]["User"] not in ("", "0", "root"), "its user is not root")
     look = f"command -v {' '.join(BUILD_TOOLS)} || true"
     network = ["--network", "none"]
     found = docker.run("run", "--rm", *network, "--entrypoint", "sh", IMAGE, "-c", look)
-    expect(not found.strip(), f"no build tools in it{': ' if found else ''}{found.strip()}")
+    check(not found.strip(), f"no build tools in it{': ' if found else ''}{found.strip()}")
     return size
 
 
-def ask(container: Container) -> None:
-    """Classify and explain from outside."""
+def check_answers(container: Container) -> None:
+    """Send classifications and explanations."""
     sample = motion.sample(SAMPLE)
     label = motion.LABELS[sample.label]
     with Client(container.url, token=container.token()) as client:
         best = client.classify(sample.frames, model=SMALL).predictions[0]
-        expect(best.label == label, f"{SMALL} sees what the clip shows: {best.label}")
+        check(best.label == label, f"{SMALL} classifies the clip correctly: {best.label}")
         maps = client.explain(sample.frames, model=SMALL, method="integrated_gradients", steps=4)
         map_ = maps.saliency.map
         fits = map_.shape == sample.frames.shape[:3] and bool(np.isfinite(map_).all())
-        expect(fits and bool(map_.any()), f"its explanation is a map {map_.shape}")
+        check(fits and bool(map_.any()), f"its explanation is a map {map_.shape}")
         large = client.explain(sample.frames, model=LARGE, method="grad_cam")
-        expect(len(large.predictions) > 0, f"{LARGE} explains too: {large.predictions[0].label}")
+        check(len(large.predictions) > 0, f"{LARGE} explains as well: {large.predictions[0].label}")
 
 
 def check_token(container: Container) -> None:
-    """It takes no request without its key."""
+    """Check that a request without the key is refused."""
     try:
         with Client(container.url, token="wrong") as client:
             client.classify(motion.sample(SAMPLE).frames, model=SMALL)
     except AuthenticationFailed:
-        say("a wrong key is refused")
+        log("a wrong key is refused")
         return
-    raise Failed("A wrong key is taken.")
+    raise Failed("A wrong key is accepted.")
 
 
 def check_stop(container: Container) -> float:
-    """SIGTERM ends it in time, in the midst of an explanation; the seconds that it took."""
+    """Check that SIGTERM ends it in time during an explanation; returns the seconds it took."""
     with Client(container.url, token=container.token()) as client:
         client.submit(motion.sample(SAMPLE).frames, model=LARGE, method="rise")
         seconds = container.send(signal.SIGTERM)
     status = container.state()["ExitCode"]
-    expect(seconds <= STOP_S, f"SIGTERM ended it after {seconds:.1f} s, {STOP_S} at most")
-    expect(status == 0, f"its exit status is {status}")
+    check(seconds <= STOP_S, f"SIGTERM ended it after {seconds:.1f} s, {STOP_S} at most")
+    check(status == 0, f"its exit status is {status}")
     return seconds
 
 
-def test(docker: Engine, options: list[str]) -> dict[str, float]:
-    """Everything; the figures."""
+def check_all(docker: Engine, options: list[str]) -> dict[str, float]:
+    """Run all checks and return the measurements."""
     figures = {"build_s": build(docker, options)}
-    say(f"built in {figures['build_s']:.0f} s")
+    log(f"built in {figures['build_s']:.0f} s")
     figures["rebuild_s"] = build(docker, options)
-    say(f"built again in {figures['rebuild_s']:.1f} s")
+    log(f"built again in {figures['rebuild_s']:.1f} s")
     figures["size_bytes"] = check_image(docker)
     with running(docker, LARGE, SMALL) as container:
         figures["healthy_s"] = container.wait_healthy()
-        say(f"healthy after {figures['healthy_s']:.1f} s")
-        ask(container)
+        log(f"healthy after {figures['healthy_s']:.1f} s")
+        check_answers(container)
         check_token(container)
         figures["sigterm_s"] = check_stop(container)
         figures["restart_s"] = container.start()
-        say(f"started again, healthy after {figures['restart_s']:.1f} s")
-        ask(container)
+        log(f"started again, healthy after {figures['restart_s']:.1f} s")
+        check_answers(container)
         container.send(signal.SIGKILL)
-        say(f"killed and started again, healthy after {container.start():.1f} s")
-        ask(container)
+        log(f"killed and started again, healthy after {container.start():.1f} s")
+        check_answers(container)
     with running(docker) as container:
         container.wait_healthy()
         served = container.docker.run("logs", NAME)
-        expect(f"Serving {LARGE} at" in served, f"without arguments it serves {LARGE}")
+        check(f"Serving {LARGE} at" in served, f"without arguments it serves {LARGE}")
     return figures
 
 
 def main() -> int:
-    """The exit status."""
+    """Parse the arguments, run the checks and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=Path, help="keep the engine's files here, for another run")
+    parser.add_argument(
+        "--work", type=Path, help="folder in which to keep the engine's files for the next run"
+    )
     parser.add_argument(
         "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="for docker build"
     )
@@ -234,28 +235,27 @@ def main() -> int:
     subprocess.run(
         [str(Path(sys.executable).with_name("hadolint")), ROOT / "Dockerfile"], check=True
     )
-    say("hadolint finds nothing")
-    work = given.work or Path(tempfile.mkdtemp(prefix=f"{IMAGE}-"))
-    work.mkdir(parents=True, exist_ok=True)
+    log("hadolint finds nothing")
     try:
-        with engine(work.resolve()) as docker:
-            say("an engine of our own" if docker.own else "the engine that runs here")
+        with ExitStack() as stack:
+            work = given.work
+            if work is None:
+                folder = tempfile.TemporaryDirectory(prefix=IMAGE, ignore_cleanup_errors=True)
+                work = Path(stack.enter_context(folder))
+            work.mkdir(parents=True, exist_ok=True)
+            docker = stack.enter_context(engine(work.resolve()))
+            if given.work is None:
+                stack.callback(docker.run, "image", "rm", "--force", IMAGE, check=False)
+            log("an engine of its own" if docker.own else "the engine of this machine")
             arguments = list(given.build_arg)
-            # The wheels that the host's pip finds stand in for torch's index.
+            # The host's wheels replace torch's index.
             if docker.own and os.environ.get("PIP_FIND_LINKS"):
                 arguments.insert(0, "TORCH_INDEX=")
             options = [part for argument in arguments for part in ("--build-arg", argument)]
-            try:
-                figures = test(docker, options)
-            finally:
-                if not given.work:
-                    docker.run("image", "rm", "--force", IMAGE, check=False)
+            figures = check_all(docker, options)
     except (NoEngine, Failed) as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        if not given.work:
-            shutil.rmtree(work, ignore_errors=True)
     print(json.dumps({name: round(value, 1) for name, value in figures.items()}))
     return 0
 

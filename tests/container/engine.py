@@ -1,8 +1,8 @@
-"""A Docker engine for the container's test: the one that runs, or one of our own.
+"""A Docker engine for the container test: the machine's own, or one that is started here.
 
-Where none runs, and we are root on a Debian, Debian's own is installed and started in a folder of
-its own, without a bridge and without a registry: its containers have the host's network, and their
-base image is made by debootstrap.
+Without a running engine, and as root on Debian, Debian's engine is installed and started in a
+folder of its own. It needs neither a bridge nor a registry: its containers use the host's network,
+and debootstrap makes their base image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STOP_S = 30
 
 
 class NoEngine(Exception):
-    """There is no engine, and none of our own can be had."""
+    """No engine runs, and none can be started."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Engine:
     """A running engine.
 
     Attributes:
-        command: the client's command, with what makes it speak to this engine.
+        command: the client's command, with the options that select this engine.
         base_image: a base for the Dockerfile; None for the Dockerfile's own.
-        own: whether it is ours: its containers have the host's network then.
+        own: whether the engine was started here; its containers use the host's network.
     """
 
     command: tuple[str, ...]
@@ -46,10 +46,10 @@ class Engine:
     own: bool = False
 
     def run(self, *arguments: str, check: bool = True) -> str:
-        """Run a command of the client and return what it printed.
+        """Run a command of the client and return its standard output.
 
         Raises:
-            subprocess.CalledProcessError: it failed; what it said goes to standard error.
+            subprocess.CalledProcessError: the command failed; its output is printed.
         """
         done = subprocess.run(
             [*self.command, *arguments], capture_output=True, text=True, check=False
@@ -62,13 +62,13 @@ class Engine:
 
 @contextmanager
 def engine(work: Path) -> Iterator[Engine]:
-    """The engine that runs; else one of our own, which ends with the context.
+    """The running engine, or else a new one, which the end of the context stops.
 
     Args:
-        work: an empty folder for the engine's files, or one that such a context has left.
+        work: folder for the new engine's files, empty or left by an earlier run.
 
     Raises:
-        NoEngine: neither is possible here; the message says why.
+        NoEngine: no engine runs, and none can be started; the message says why.
     """
     running = Engine(("docker",))
     if shutil.which("docker") and _answers(running):
@@ -76,7 +76,7 @@ def engine(work: Path) -> Iterator[Engine]:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise NoEngine(
-            "No Docker engine answers, and one of our own needs root on a Debian. Start one, or "
+            "No Docker engine answers, and starting one needs root on Debian. Start an engine, or "
             "run this as root."
         )
     _install()
@@ -90,22 +90,19 @@ def _install() -> None:
     needed = {"dockerd": "docker.io", "debootstrap": "debootstrap"}
     missing = [package for program, package in needed.items() if not shutil.which(program)]
     if missing:
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        _call("apt-get", "update", "-qq", environment=environment)
-        _call(
-            *("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing),
-            environment=environment,
-        )
+        _call("apt-get", "update", "-qq")
+        _call("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
 
 
-def _call(*command: str, environment: dict[str, str] | None = None) -> None:
+def _call(*command: str) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
 @contextmanager
 def _daemon(work: Path) -> Iterator[Engine]:
     socket = work / "docker.sock"
-    # Another client may be first on the path, and too new for this engine.
+    # Another client on the path may be too new for this engine.
     own = Engine(("/usr/bin/docker", "--host", f"unix://{socket}"), BASE_IMAGE, own=True)
     with (work / "dockerd.log").open("wb") as log:
         process = subprocess.Popen(
@@ -122,7 +119,7 @@ def _daemon(work: Path) -> Iterator[Engine]:
         deadline = time.monotonic() + START_S
         while not _answers(own):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise NoEngine(f"dockerd did not start: {(work / 'dockerd.log').read_text()}")
+                raise NoEngine(f"dockerd didn't start: {(work / 'dockerd.log').read_text()}")
             time.sleep(0.2)
         yield own
     finally:
@@ -138,12 +135,12 @@ def _daemon(work: Path) -> Iterator[Engine]:
 
 
 def _answers(engine: Engine) -> bool:
-    asked = subprocess.run([*engine.command, "info"], capture_output=True, check=False)
-    return asked.returncode == 0
+    done = subprocess.run([*engine.command, "info"], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def _import_base(engine: Engine, work: Path, stack: ExitStack) -> None:
-    """Make `BASE_IMAGE`, with the host's ways to the package registries."""
+    """Make `BASE_IMAGE`, with the host's settings for the package registries."""
     settings = [f"ENV PATH={os.defpath.lstrip(':')}:/usr/sbin:/sbin"]
     wheels = os.environ.get("PIP_FIND_LINKS", "")
     if Path(wheels).is_dir():
@@ -169,7 +166,7 @@ def _adapt(root: Path) -> None:
     _call("chroot", str(root), "update-ca-certificates")
     if Path("/etc/pip.conf").is_file():
         shutil.copy("/etc/pip.conf", root / "etc")
-    # A layer of the base cannot be made smaller by those above it.
+    # Removing files in a later layer would not make the image smaller.
     for package in (root / "var/cache/apt/archives").glob("*.deb"):
         package.unlink()
     shutil.rmtree(root / "var/lib/apt/lists", ignore_errors=True)
@@ -177,11 +174,11 @@ def _adapt(root: Path) -> None:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[str]:
-    """The address at which the folder's files can be had on loopback."""
+    """Serve the folder on loopback; yields its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     handler = functools.partial(Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)

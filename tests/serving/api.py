@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import requests
+import httpx
 
 from videovisual_client.torchserve import Server
 
@@ -27,7 +27,7 @@ class Api:
         return {"Authorization": f"Bearer {self.server.keys().inference}"}
 
     def post(self, path: str, *, headers: dict[str, str] | None = None, **body: Any) -> Any:
-        return requests.post(
+        return httpx.post(
             f"{self.server.url}{path}",
             headers=self.headers | (headers or {}),
             timeout=TIMEOUT_S,
@@ -42,11 +42,11 @@ class Api:
 
     def events(self, **body: Any) -> Iterator[dict[str, Any]]:
         """A streamed answer's events; closing the iterator leaves."""
-        with requests.post(
+        with httpx.stream(
+            "POST",
             f"{self.server.url}/predictions/{self.model}",
             headers=self.headers,
             timeout=TIMEOUT_S,
-            stream=True,
             **body,
         ) as response:
             for line in response.iter_lines():
@@ -57,7 +57,7 @@ class Api:
 
     def level(self, name: str) -> float:
         """A gauge or counter of the model, summed over its other labels."""
-        text = requests.get(f"{self.server.metrics_url}/metrics", timeout=TIMEOUT_S).text
+        text = httpx.get(f"{self.server.metrics_url}/metrics", timeout=TIMEOUT_S).text
         found = re.findall(rf'^videovisual_{name}{{model="{self.model}".*}} (\S+)$', text, re.M)
         return sum(map(float, found))
 

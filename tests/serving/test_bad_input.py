@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
-import requests
 from tests.serving import clips
 from tests.serving.api import TIMEOUT_S, Api
 
@@ -27,10 +27,11 @@ def video(data: bytes) -> dict[str, Any]:
 
 GOOD = clips.npz(clips.frames(16))
 MP4 = clips.bikes_like_mp4()
+JSON = {"Content-Type": "application/json"}
 
 CASES = {
     "truncated file": (video(MP4[: len(MP4) // 2]), 400, "malformed_clip"),
-    "empty body": ({"data": b""}, 400, "invalid_request"),
+    "empty body": ({"content": b""}, 400, "invalid_request"),
     "empty part": (video(b""), 400, "invalid_request"),
     "no clip": ({"data": {"method": "gradient"}}, 400, "invalid_request"),
     "text as video": (video(b"this is no video at all\n" * 50), 415, "unsupported_media"),
@@ -52,12 +53,12 @@ CASES = {
     ),
     "one frame": (video(clips.npz(clips.frames(1))), 422, "clip_too_short"),
     "broken JSON": (
-        {"data": b'{"video": ', "headers": {"Content-Type": "application/json"}},
+        {"content": b'{"video": ', "headers": JSON},
         400,
         "invalid_request",
     ),
     "deeply nested JSON": (
-        {"data": b'{"video": ' + b"[" * 100_000, "headers": {"Content-Type": "application/json"}},
+        {"content": b'{"video": ' + b"[" * 100_000, "headers": JSON},
         400,
         "invalid_request",
     ),
@@ -155,7 +156,7 @@ def test_the_message_names_near_classes(api: Api) -> None:
 
 
 def test_a_wrong_token(api: Api) -> None:
-    response = requests.post(
+    response = httpx.post(
         f"{api.server.url}/predictions/{api.model}",
         headers={"Authorization": "Bearer wrong"},
         files={"video": GOOD},
@@ -173,8 +174,8 @@ def test_the_deadline(api: Api) -> None:
 
 
 def test_a_client_that_leaves(api: Api) -> None:
-    with pytest.raises(requests.Timeout):
-        requests.post(
+    with pytest.raises(httpx.TimeoutException):
+        httpx.post(
             f"{api.server.url}/predictions/{api.model}",
             headers=api.headers,
             files={"video": GOOD},

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
-import requests
 from tests.serving.conftest import QUICK
 
 from videovisual_archive import archive
@@ -47,7 +47,7 @@ def test_a_server_without_keys_is_found_ready_and_takes_requests(tmp_path: Path)
         )
         assert ready.returncode == 0
         url = served.split()[-1].replace("0.0.0.0", "127.0.0.1")
-        answer = requests.post(f"{url}/predictions/{QUICK}", data=b"no video", timeout=DEADLINE_S)
+        answer = httpx.post(f"{url}/predictions/{QUICK}", content=b"no video", timeout=DEADLINE_S)
         assert answer.status_code == 415
         # All that is said goes to the one log, and nothing is kept in files.
         assert '{"event"' in (run_folder / "torchserve.log").read_text("utf-8")

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
-import requests
 from tests.serving import clips
 from tests.serving.api import TIMEOUT_S, Api, eventually
 from tests.serving.conftest import QUICK
@@ -33,7 +33,7 @@ def test_a_dead_worker_costs_only_what_was_under_way(small_api: Api) -> None:
                 outcomes.append("result" if last == ["done"] else "broken off")
             else:
                 outcomes.append(str(small_api.predict(files=GOOD, data=fields).status_code))
-        except (requests.RequestException, ValueError):
+        except (httpx.HTTPError, ValueError):
             outcomes.append("broken off")
 
     asking = [
@@ -109,6 +109,6 @@ def test_only_the_operator_can_ask_for_a_description(small_api: Api) -> None:
     path = f"/models/{QUICK}?customized=true"
     for address in (small_api.server.management_url, small_api.server.url):
         for headers in ({}, small_api.headers):
-            response = requests.get(f"{address}{path}", headers=headers, timeout=TIMEOUT_S)
+            response = httpx.get(f"{address}{path}", headers=headers, timeout=TIMEOUT_S)
             assert response.status_code in {400, 404, 405}, (address, response.text)
     assert small_api.predict(files=GOOD).status_code == 200

@@ -54,7 +54,8 @@ def test_parts(api: Api, expected: list[str]) -> None:
 
 
 def test_raw_body_with_options_in_headers(api: Api, expected: list[str]) -> None:
-    response = api.predict(data=clips.npz(clips.frames(16)), headers={"X-VideoVisual-Top-K": "2"})
+    headers = {"X-VideoVisual-Top-K": "2"}
+    response = api.predict(content=clips.npz(clips.frames(16)), headers=headers)
     assert labels(response) == expected[:2]
 
 

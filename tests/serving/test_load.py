@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
-import requests
 from tests.serving import clips
 from tests.serving.api import TIMEOUT_S, Api, eventually
 
@@ -123,7 +123,7 @@ def test_every_metric_is_shown_and_the_dashboard_asks_for_no_other(small_api: Ap
     expected = {metric.name for metric in METRICS} | set(queries) - {"videovisual_refused_total"}
 
     def shown() -> set[str]:
-        text = requests.get(f"{small_api.server.metrics_url}/metrics", timeout=TIMEOUT_S).text
+        text = httpx.get(f"{small_api.server.metrics_url}/metrics", timeout=TIMEOUT_S).text
         series = set(re.findall(r"^(videovisual_\w+){", text, re.M))
         histograms = {metric.name for metric in METRICS if metric.form is Form.HISTOGRAM}
         return series | {name for name in histograms if f"{name}_bucket" in series}

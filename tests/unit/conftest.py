@@ -1,7 +1,8 @@
-"""A web server on loopback that can do what web servers do to a download."""
+"""A web server on loopback that interrupts, redirects and refuses downloads."""
 
 import dataclasses
 import functools
+import gzip
 import http.server
 import io
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from tests.unit.zoo.layouts import tsm_authors
 
 from videovisual import zoo
 from videovisual.zoo.weights_io import http as downloading
@@ -21,20 +23,24 @@ NOUNS = "noun_id,class_key,nouns\n0,pan,\"['pan', 'wok']\"\n1,tap,['tap']\n"
 
 @dataclass
 class Site:
-    """What the server serves, and how badly.
+    """The server's files, and its faults.
 
     Attributes:
         files: content by path.
-        etag: edition that it names; None names none.
-        ranges: whether it heeds `Range`.
-        cuts: after so many bytes of the body the connection is closed, one entry an answer.
-        busy: this many answers are `503` first.
-        requests: `(path, Range header or None, status)` of each answer.
+        etag: `ETag` header of every file; None sends none.
+        ranges: whether the server supports `Range`.
+        gzip: whether it compresses bodies, even if the request accepts `identity` alone.
+        moved: new address by path; such a request is redirected.
+        cuts: number of body bytes before the connection is closed, one entry per response.
+        busy: number of responses that are `503`, before all others.
+        requests: `(path, Range header or None, status)` of each response.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     etag: str | None = '"one"'
     ranges: bool = True
+    gzip: bool = False
+    moved: dict[str, str] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)
     busy: int = 0
     requests: list[tuple[str, str | None, int]] = field(default_factory=list)
@@ -47,21 +53,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         super().__init__(*arguments)
 
     def do_GET(self):
-        site, asked = self.site, self.headers.get("Range")
+        site, range_ = self.site, self.headers.get("Range")
         content = site.files.get(self.path)
         if content is None:
-            return self.answer(404, b"", {})
+            address = site.moved.get(self.path)
+            status, head = (302, {"Location": address}) if address else (404, {})
+            return self.answer(status, b"", head)
         if site.busy:
             site.busy -= 1
             return self.answer(503, b"", {})
         head = {"ETag": site.etag} if site.etag else {}
         same = self.headers.get("If-Range") in (None, site.etag)
-        if asked and site.ranges and same:
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+        if range_ and site.ranges and same:
+            start = int(re.fullmatch(r"bytes=(\d+)-", range_)[1])
             if start >= len(content):
                 return self.answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
             head["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             return self.answer(206, content[start:], head)
+        if site.gzip:
+            return self.answer(200, gzip.compress(content), head | {"Content-Encoding": "gzip"})
         return self.answer(200, content, head)
 
     def answer(self, status, body, head):
@@ -74,7 +84,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body[:cut])
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Keep the output of the tests clean."""
 
 
 @pytest.fixture
@@ -93,7 +103,7 @@ def site(monkeypatch):
 
 @pytest.fixture
 def cards(monkeypatch):
-    """The EPIC-Kitchens cards at a small size, and no others."""
+    """Replaces all cards by small EPIC-Kitchens cards."""
 
     def small(kind, count):
         return dataclasses.replace(
@@ -110,19 +120,15 @@ def cards(monkeypatch):
 
 @pytest.fixture
 def card(cards):
-    """The verbs'."""
+    """The card of the verbs."""
     return cards["tsm-epic55-verb"]
 
 
 @pytest.fixture
 def published(card, site, monkeypatch):
-    """A stand-in checkpoint as the authors publish theirs, and the labels, on a web server."""
+    """Address of a random checkpoint in the authors' layout; the server has the labels too."""
     torch.manual_seed(0)
-    state = {}
-    for key, tensor in zoo.build(card).state_dict().items():
-        flat = tensor.squeeze(2) if tensor.ndim == 5 else tensor
-        base = f"base_model.{key.replace('.conv1.', '.conv1.net.')}"
-        state[f"module.{key.replace('fc', 'fc_verb') if 'fc' in key else base}"] = flat
+    state = tsm_authors(zoo.build(card), heads=("fc_verb", "fc_noun"))
     state |= {"module.fc_noun.weight": torch.zeros(2, 256), "module.fc_noun.bias": torch.zeros(2)}
     content = {"state_dict": state, "segment_count": 8, "args": Namespace(arch="resnet50")}
     buffer = io.BytesIO()

@@ -1,20 +1,20 @@
-"""Motion: a made-up world of clips whose class is a motion, and which say where that motion is.
+"""Motion: a synthetic data set of clips classified by motion, with evidence masks.
 
-A clip shows three objects of one shape and colour over a drifting texture. Each of them varies in
-one way only: the *mover* in its place on a circle, the *spinner* in its heading, the *scaler* in
-its size. They jump between their states in no order, but for one, the target, in a part of the
-clip: there it goes through its states in an order, and that order is the class.
+A clip shows three objects of the same shape and colour over a drifting texture. Each object
+varies one property: the *mover* its position on a circle, the *spinner* its heading, the *scaler*
+its size. The objects jump between their states in random order, except for one of them, the
+target: in a part of the clip it passes through its states in the order that defines the class.
 
-    mover     moves left, right, up, down: twice, along one half of the circle, then the other;
+    mover     moves left, right, up, down: along one half of the circle, then along the other;
               circles clockwise, counter-clockwise
     spinner   spins clockwise, counter-clockwise
     scaler    grows, shrinks
 
-A clip of one class is so a clip of any other with its states in another order. Neither a single
-frame, nor a shuffled clip, nor place, nor appearance tells anything about the class.
+Clips of different classes therefore differ only in the order of states. A single frame, a
+shuffled clip, a position or an appearance carries no information about the class.
 
-A sample is the same, bit for bit, on every machine: what is drawn are integers, and pixels come
-from them by additions, products and square roots, which IEEE 754 rounds in one way only.
+Samples are bit-identical on every machine: random numbers are integers, and pixels follow from
+them by additions, products and square roots, which IEEE 754 rounds in one way.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ __all__ = [
 SPLITS = ("train", "validation", "test")
 
 MOTION_ONLY = tuple(range(len(LABELS)))
-"""The classes of which a single frame or a shuffled clip tells nothing: all of them."""
+"""The classes that need the order of frames: all of them."""
 
 
 class Sample(NamedTuple):
-    """A clip of the world.
+    """A labelled clip.
 
     Attributes:
         frames: uint8 [16, 64, 64, 3], RGB.
@@ -65,7 +65,7 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Samples, stacked: uint8 [N, 16, 64, 64, 3], int64 [N], bool [N, 16, 64, 64]."""
+    """Stacked samples: uint8 [N, 16, 64, 64, 3], int64 [N], bool [N, 16, 64, 64]."""
 
     frames: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
@@ -73,16 +73,16 @@ class Batch(NamedTuple):
 
 
 def sample(index: int, split: str = "test", unrest: float = 1.0) -> Sample:
-    """The clip of that number, made alone and always the same.
+    """The clip with the number `index`; it doesn't depend on other clips.
 
     Args:
         index: from 0; the label is `index` modulo the number of classes.
-        split: `train`, `validation` or `test`; no clip is in two of them.
-        unrest: 1 for the world as it is; less makes the objects that are not the target jump
-            less far, down to 0, where they stand still and give the target away.
+        split: `train`, `validation` or `test`; the splits have no clip in common.
+        unrest: in [0, 1], scales how far the other objects than the target jump. 1 is the data
+            set itself; at 0 they stand still, so the target is easy to find.
 
     Raises:
-        InvalidParameter: a negative index, or no such split.
+        InvalidParameter: `index` is negative, or there is no such split.
     """
     if split not in SPLITS:
         raise InvalidParameter(
@@ -91,16 +91,20 @@ def sample(index: int, split: str = "test", unrest: float = 1.0) -> Sample:
             allowed=list(SPLITS),
         )
     if index < 0:
-        raise InvalidParameter(f"A clip's index counts from 0, not {index}.", index=index)
+        raise InvalidParameter(
+            f"A clip's index counts from 0; {index} is not allowed.", index=index
+        )
     label = index % len(LABELS)
     states, order, look = np.random.SeedSequence((SPLITS.index(split), index)).spawn(3)
-    dance = choreograph(label, np.random.default_rng(states), np.random.default_rng(order), unrest)
-    frames, masks = paint(dance.values, np.random.default_rng(look))
-    return Sample(frames, label, masks[target(label)] & dance.active[:, None, None])
+    values, active = choreograph(
+        label, np.random.default_rng(states), np.random.default_rng(order), unrest
+    )
+    frames, masks = paint(values, np.random.default_rng(look))
+    return Sample(frames, label, masks[target(label)] & active[:, None, None])
 
 
 def batch(indices: Iterable[int], split: str = "test", unrest: float = 1.0) -> Batch:
-    """The clips of those numbers, stacked; see `sample`."""
+    """The clips with the numbers `indices`, stacked; see `sample`."""
     frames, labels, evidence = zip(
         *(sample(index, split, unrest) for index in indices), strict=True
     )
@@ -108,10 +112,10 @@ def batch(indices: Iterable[int], split: str = "test", unrest: float = 1.0) -> B
 
 
 def shuffled(frames: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
-    """The same frames in a random order, [T, H, W, 3]: what is left of a clip without its time."""
+    """The frames [T, H, W, 3] in a random order."""
     return frames[np.random.default_rng(seed).permutation(len(frames))]
 
 
 def frozen(frames: npt.NDArray[np.uint8], index: int) -> npt.NDArray[np.uint8]:
-    """One frame repeated for the length of the clip, [T, H, W, 3]."""
+    """The frame `index` repeated for the length of the clip, [T, H, W, 3]."""
     return np.broadcast_to(frames[index], frames.shape).copy()

@@ -1,4 +1,4 @@
-"""Who does what when: the states of a clip's three objects, and the order of the target's."""
+"""The states of a clip's three objects in every frame."""
 
 from __future__ import annotations
 
@@ -15,58 +15,52 @@ FRAMES = 16
 MOVER, SPINNER, SCALER = ACTORS = range(3)
 
 TURN = 240
-"""Steps of a full turn, in which angles are counted, clockwise from the right."""
+"""Angles are integers: steps of 1 / `TURN` of a full turn, clockwise from the right."""
 
 FIXED = 2**14
-"""What a coordinate of `DIRECTION` is a multiple of."""
+"""Denominator of the coordinates in `DIRECTION`."""
 
 ATTEMPTS = 24
-"""Random orders of which an object that is not the target takes the least orderly."""
+"""Number of random orders drawn for an object other than the target; the least orderly is used."""
 
 
 def _directions() -> Integers:
     angle = np.arange(TURN) * (2 * np.pi / TURN)
-    # Rounding removes the last bits, in which the sines of two machines may differ.
+    # Rounding removes the last bits, which may differ between machines.
     exact = np.stack([np.cos(angle), np.sin(angle)], axis=1) * FIXED
     directions: Integers = np.rint(exact).astype(np.int64)
     return directions
 
 
 DIRECTION = _directions()
-"""Unit vectors (x, y), y downwards, of every angle, in 1 / `FIXED`: int64 [TURN, 2]."""
+"""Unit vectors (x, y) of all angles, y downwards, times `FIXED`: int64 [TURN, 2]."""
 
 
 class Choreography(NamedTuple):
-    """What every object does.
+    """The objects' states in every frame.
 
     Attributes:
-        values: int64 [3, T]: the mover's place on its circle and the spinner's heading, in angles;
-            the scaler's radius, in sixteenths of a pixel.
-        active: bool [T], when the target shows the motion of the class.
+        values: int64 [3, T]: the mover's position on its circle and the spinner's heading, as
+            angles; the scaler's radius, in sixteenths of a pixel.
+        active: bool [T], the frames in which the target shows the motion of the class.
     """
 
     values: Integers
     active: npt.NDArray[np.bool_]
 
 
-def _ascending(values: Integers, rng: np.random.Generator) -> Integers:
-    return values
+def _along(step: int) -> Order:
+    """In ascending order (step 1) or descending order (step -1)."""
+    return lambda values, _rng: values[::step]
 
 
-def _descending(values: Integers, rng: np.random.Generator) -> Integers:
-    return values[::-1]
-
-
-def _clockwise(values: Integers, rng: np.random.Generator) -> Integers:
-    return np.roll(values, rng.integers(len(values)))
-
-
-def _counter_clockwise(values: Integers, rng: np.random.Generator) -> Integers:
-    return _clockwise(values, rng)[::-1]
+def _around(step: int) -> Order:
+    """Clockwise (step 1) or counter-clockwise (step -1) from a random state."""
+    return lambda values, rng: np.roll(values, rng.integers(len(values)))[::step]
 
 
 def _towards(axis: int, sign: int) -> Order:
-    """Along one half of the circle, then along the other, both in the same direction."""
+    """Order along one half of the circle, then along the other, in the same direction."""
 
     def order(values: Integers, rng: np.random.Generator) -> Integers:
         place = DIRECTION[values % TURN]
@@ -81,29 +75,29 @@ _CLASSES: Mapping[str, tuple[int, Order]] = {
     "moves right": (MOVER, _towards(0, 1)),
     "moves up": (MOVER, _towards(1, -1)),
     "moves down": (MOVER, _towards(1, 1)),
-    "circles clockwise": (MOVER, _clockwise),
-    "circles counter-clockwise": (MOVER, _counter_clockwise),
-    "spins clockwise": (SPINNER, _ascending),
-    "spins counter-clockwise": (SPINNER, _descending),
-    "grows": (SCALER, _ascending),
-    "shrinks": (SCALER, _descending),
+    "circles clockwise": (MOVER, _around(1)),
+    "circles counter-clockwise": (MOVER, _around(-1)),
+    "spins clockwise": (SPINNER, _along(1)),
+    "spins counter-clockwise": (SPINNER, _along(-1)),
+    "grows": (SCALER, _along(1)),
+    "shrinks": (SCALER, _along(-1)),
 }
 
 LABELS = tuple(_CLASSES)
 
 OPPOSITE = (1, 0, 3, 2, 5, 4, 7, 6, 9, 8)
-"""Of each class the one that its clips show when they run backwards."""
+"""For each class, the class that its clips show when played backwards."""
 
 _ORDERS = tuple(_CLASSES.values())
 
 
 def target(label: int) -> int:
-    """Which of the three objects shows the motion of the class."""
+    """Index of the object that shows the motion of the class."""
     return _ORDERS[label][0]
 
 
 def _states(actor: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
-    """The states that an object's motion goes through, and those of its other frames."""
+    """The states of an object's motion in order, and the states of its other frames."""
     count = int(rng.choice((10, 12)))
     first = rng.integers(TURN)
     if actor == MOVER:
@@ -117,7 +111,7 @@ def _states(actor: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
 
 
 def _steps(actor: int, values: Integers) -> list[Integers]:
-    """The directions in which `values` [..., T] go from frame to frame, as anyone may see them."""
+    """Signs of the visible changes of `values` [..., T] from frame to frame."""
     if actor == SCALER:
         return [np.sign(np.diff(values))]
     turned = np.sign((np.diff(values) + TURN // 2) % TURN - TURN // 2)
@@ -127,7 +121,7 @@ def _steps(actor: int, values: Integers) -> list[Integers]:
 
 
 def _orderliness(actor: int, values: Integers) -> Integers:
-    """How often three steps in a row go the same way, at full and at half the frame rate."""
+    """How often three steps in a row have the same sign, at the full and half frame rate."""
     found = np.zeros(len(values), np.int64)
     for view in (values, values[:, ::2], values[:, 1::2]):
         for step in _steps(actor, view):
@@ -141,34 +135,34 @@ def _disorder(actor: int, values: Integers, rng: np.random.Generator) -> Integer
     return least
 
 
-def _calmed(values: Integers, unrest: float) -> Integers:
+def _contract(values: Integers, scale: float) -> Integers:
     middle = (values.min() + values.max()) // 2
-    calmed: Integers = middle + np.rint((values - middle) * unrest).astype(np.int64)
-    return calmed
+    contracted: Integers = middle + np.rint((values - middle) * scale).astype(np.int64)
+    return contracted
 
 
 def choreograph(
     label: int, states: np.random.Generator, order: np.random.Generator, unrest: float = 1.0
 ) -> Choreography:
-    """The objects' states in a clip of that class.
+    """Draw the objects' states in a clip of the class `label`.
 
     Args:
         label: index into `LABELS`.
-        states: draws the states, in the same way for every label.
-        order: draws their order in time.
-        unrest: how far the objects that are not the target stray from the middle of their states.
+        states: generator of the states, which don't depend on the label.
+        order: generator of their order in time.
+        unrest: in [0, 1], scales the distance of the other objects' states from their middle.
     """
-    lead, ordered = _ORDERS[label]
+    target_object, ordered = _ORDERS[label]
     values = np.empty((len(ACTORS), FRAMES), np.int64)
     active = np.zeros(FRAMES, np.bool_)
     for actor in ACTORS:
         motion, rest = _states(actor, states)
-        if actor == lead:
+        if actor == target_object:
             start = order.integers(len(rest) + 1)
             active[start : start + len(motion)] = True
             values[actor, active] = ordered(motion, order)
             values[actor, ~active] = rest
         else:
             jumps = _disorder(actor, np.concatenate([motion, rest]), order)
-            values[actor] = _calmed(jumps, unrest)
+            values[actor] = _contract(jumps, unrest)
     return Choreography(values, active)

@@ -1,4 +1,4 @@
-"""What a clip looks like: objects of one shape and colour over a drifting texture."""
+"""Draws a clip: objects of the same shape and colour over a drifting texture."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Masks = npt.NDArray[np.bool_]
 SIDE = 64
 
 PIXELS = np.arange(SIDE, dtype=np.float32) + np.float32(0.5)
-"""Centres of the pixels of a row."""
+"""Coordinates of the pixel centres of a row."""
 
 LARGEST = 9.5
-"""Radius in pixels that the scaler doesn't exceed."""
+"""Upper bound of the scaler's radius, in pixels."""
 
 
 def _drop(u: Floats, v: Floats) -> Floats:
@@ -53,7 +53,7 @@ def _crescent(u: Floats, v: Floats) -> Floats:
 
 Shape = Callable[[Floats, Floats], Floats]
 SHAPES: tuple[Shape, ...] = (_drop, _wedge, _crescent)
-"""Distance from the outline, negative inside, of a shape that heads along u and has radius 1."""
+"""Signed distance from the outline, negative inside, of a shape of radius 1 that heads along u."""
 
 
 class Pose(NamedTuple):
@@ -65,7 +65,7 @@ class Pose(NamedTuple):
 
 
 def _fits(corners: Integers, sides: Integers) -> Masks:
-    """Whether no two of the squares at `corners` [N, 3, 2] overlap: bool [N]."""
+    """Whether the three squares at `corners` [N, 3, 2] are disjoint: bool [N]."""
     fits = np.ones(len(corners), np.bool_)
     for one, other in ((0, 1), (0, 2), (1, 2)):
         apart = corners[:, one] - corners[:, other]
@@ -74,7 +74,7 @@ def _fits(corners: Integers, sides: Integers) -> Masks:
 
 
 def _slots(sides: Integers, rng: np.random.Generator) -> Integers:
-    """Upper left corners (x, y) of squares that don't overlap: int64 [3, 2]."""
+    """Upper left corners (x, y) of disjoint squares: int64 [3, 2]."""
     while True:
         corners = rng.integers(0, (SIDE - sides + 1)[:, None], (64, len(sides), 2))
         fits = _fits(corners, sides)
@@ -84,7 +84,7 @@ def _slots(sides: Integers, rng: np.random.Generator) -> Integers:
 
 
 def _poses(values: Integers, rng: np.random.Generator) -> list[Pose]:
-    """Where the three objects are, with `values` as in `Choreography`."""
+    """The three objects' poses; `values` as in `Choreography`."""
     frames = values.shape[1]
     circle, mover, spinner = rng.integers((8, 5, 6), (11, 7, 9))
     reach = np.array([circle + mover, spinner, LARGEST])
@@ -100,7 +100,7 @@ def _poses(values: Integers, rng: np.random.Generator) -> list[Pose]:
 
 
 def _texture(frames: int, rng: np.random.Generator) -> Frames:
-    """A smooth random texture that drifts up to 1.5 pixels a frame: [T, SIDE, SIDE, 3]."""
+    """A smooth random texture that drifts by up to 1.5 pixels per frame: [T, SIDE, SIDE, 3]."""
     period = 2 * SIDE
     noise = np.zeros((period, period, 3), np.float32)
     for cells, contrast in ((4, 24), (8, 20), (16, 12)):
@@ -115,7 +115,7 @@ def _texture(frames: int, rng: np.random.Generator) -> Frames:
 
 
 def _smooth(knots: Floats, length: int) -> Floats:
-    """Interpolates along the first axis, periodically, without a kink at the knots."""
+    """Smooth periodic interpolation along the first axis."""
     spacing = length // len(knots)
     ramp = np.arange(spacing, dtype=np.float32) / np.float32(spacing)
     weight: Floats = (ramp * ramp * (3 - 2 * ramp))[:, None, None]
@@ -125,7 +125,7 @@ def _smooth(knots: Floats, length: int) -> Floats:
 
 
 def _tones(rng: np.random.Generator) -> Floats:
-    """The colours of an object's front and back, one light and one dark: [2, 3]."""
+    """Colours of the objects' front and back, one light and one dark: [2, 3]."""
     tones = rng.integers([[190], [0]], [[256], [61]], (2, 3))
     return tones[:: rng.choice((-1, 1))].astype(np.float32)
 
@@ -155,10 +155,10 @@ def paint(values: Integers, rng: np.random.Generator) -> tuple[Frames, Masks]:
 
     Args:
         values: int64 [3, T], as in `Choreography`.
-        rng: draws texture, drift, shape, colours, places and sizes.
+        rng: draws texture, drift, shape, colours, positions and sizes.
 
     Returns:
-        uint8 [T, SIDE, SIDE, 3], and the pixels of each object: bool [3, T, SIDE, SIDE].
+        Frames uint8 [T, SIDE, SIDE, 3], and each object's mask: bool [3, T, SIDE, SIDE].
     """
     frames = values.shape[1]
     clip = _texture(frames, rng)

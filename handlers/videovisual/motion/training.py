@@ -1,10 +1,10 @@
-"""Training the small classifiers on Motion: seeded, resumable, minutes on two cores.
+"""Seeded and resumable training of the small classifiers on Motion, minutes on two cores.
 
     videovisual train-motion r3d-motion
 
-A network learns nothing from the world as it is, where three objects jump about and the order in
-one of them is the only clue. So all objects but the target stand still at first, and jump further
-and further as the training goes on.
+A network that is trained on Motion alone learns nothing, because the order of one object's jumps
+is the only clue. The training is therefore a curriculum: the other objects stand still at first,
+and jump further and further as the training proceeds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,32 +33,31 @@ from videovisual.zoo.motion import CARDS
 
 Frames = npt.NDArray[np.uint8]
 Change = Callable[[Frames, int], Frames]
-"""A clip's frames [T, H, W, 3] and its index → the frames that a network is given instead."""
+"""Maps a clip's frames [T, H, W, 3] and its index to the frames to classify instead."""
 
 HELD_OUT = range(500)
-"""The test clips on which a trained network is measured."""
+"""Indices of the test clips that measure a trained network."""
 
-EVALUATED_AT_ONCE = 25
+EVALUATION_BATCH = 25
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained, with AdamW.
+    """Hyperparameters of a training with AdamW.
 
     Attributes:
-        steps: updates.
-        batch: clips an update.
-        learning_rate: at its peak; it rises over the first tenth of the updates and falls to 0
-            as a cosine.
-        weight_decay: as in AdamW.
-        smoothing: of the labels.
-        calm, restless: the shares of the updates until which all objects but the target stand
-            still, and from which on the world is as it is; in between they jump further and
-            further.
-        backwards: whether half of the clips of an update are the other half run backwards, so
-            that only the direction of time tells them apart.
-        local: weight of a second loss, the same at the places of the target alone; for networks
-            whose last layers are `avgpool`, over place and time at once, and `fc`.
+        steps: number of updates.
+        batch: clips per update.
+        learning_rate: peak value, after a linear warm-up of a tenth of the updates; then it
+            decays to 0 as a cosine.
+        weight_decay: of AdamW.
+        smoothing: label smoothing.
+        calm, restless: the curriculum, as fractions of the updates: up to `calm` the other
+            objects stand still, from `restless` on they jump as in Motion.
+        backwards: whether half of a batch is the other half played backwards, so that only the
+            direction of time distinguishes them.
+        local: weight of a second cross-entropy, at the target's cells of the last feature map;
+            for networks that end in `avgpool`, over space and time, and `fc`.
     """
 
     steps: int = 1600
@@ -73,13 +71,13 @@ class Recipe:
     local: float = 0.0
 
     def rate(self, step: int) -> float:
-        """The learning rate of an update, counted from 0."""
+        """The learning rate of the update `step`, counted from 0."""
         done = (step + 0.5) / self.steps
         falling = (1 + math.cos(math.pi * (done - 0.1) / 0.9)) / 2
         return self.learning_rate * (done / 0.1 if done < 0.1 else falling)
 
     def unrest(self, step: int) -> float:
-        """How far the objects that are not the target jump in an update; see `motion.sample`."""
+        """The parameter `unrest` of `motion.sample` in the update `step`."""
         risen = (step / self.steps - self.calm) / (self.restless - self.calm)
         return min(max(risen, 0.0), 1.0)
 
@@ -89,26 +87,17 @@ RECIPES: Mapping[str, Recipe] = {card.name: Recipe() for card in CARDS} | {
     "mc3-motion": Recipe(steps=2700, local=1.0),
     "tsm-motion": Recipe(steps=2000, batch=24, learning_rate=4e-3),
 }
-"""What the classifiers that ship were trained by."""
+"""Recipes of the classifiers that ship with the package."""
 
 
-class Batch(NamedTuple):
-    """What an update learns from.
-
-    Attributes:
-        clips: float32 [N, 3, T, H, W], as the network is fed them.
-        labels: int64 [N].
-        evidence: bool [N, T', H', W'], of all frames of the clips as they were drawn.
-    """
-
-    clips: torch.Tensor
-    labels: torch.Tensor
-    evidence: torch.Tensor
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""The network's input float32 [N, 3, T, H, W], labels int64 [N], and evidence bool
+[N, T', H', W'] at the size of the source clips."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come: updates done and in all, and their mean loss of late."""
+    """Progress of a training: updates done, their total, and the running mean of the loss."""
 
     step: int
     of: int
@@ -117,14 +106,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Report:
-    """A training's result.
+    """Result of a training.
 
     Attributes:
-        weights: the safetensors file.
+        weights: path of the safetensors file.
         size, sha256: of that file, for the card.
         accuracy: top-1 on held-out clips, in [0, 1].
-        shuffled, frozen: the same where their frames are shuffled, or all are the middle one.
-        wall_s, cpu_s: what the updates took, in seconds, and in those of all threads together.
+        shuffled, frozen: top-1 on the clips with shuffled frames, and with the middle frame only.
+        wall_s, cpu_s: wall and CPU time of the updates, in seconds.
     """
 
     weights: Path
@@ -138,13 +127,13 @@ class Report:
 
 
 def prepare(spec: zoo.InputSpec, clips: Frames, phase: float = 0.5) -> torch.Tensor:
-    """Clips as a network of `spec` is fed them.
+    """Transform clips into a network's input.
 
     Args:
-        spec: what the network is fed.
+        spec: the network's input.
         clips: uint8 [N, T, H, W, 3].
-        phase: which frame of each of the `spec.frames` equal segments of a clip is taken, in
-            [0, 1); 0.5 is the one in the middle, as in serving.
+        phase: in [0, 1), the position of the sampled frame in each of the `spec.frames` equal
+            segments of a clip; 0.5 is the middle, as in serving.
 
     Returns:
         float32 [N, 3, spec.frames, crop, crop].
@@ -156,7 +145,7 @@ def prepare(spec: zoo.InputSpec, clips: Frames, phase: float = 0.5) -> torch.Ten
 
 
 def both_ways(drawn: motion.Batch) -> motion.Batch:
-    """The samples, and after them the same run backwards, each with the class that it then has."""
+    """The samples, followed by the same samples played backwards with their opposite class."""
     return motion.Batch(
         np.concatenate([drawn.frames, drawn.frames[:, ::-1]]),
         np.concatenate([drawn.labels, np.array(motion.OPPOSITE)[drawn.labels]]),
@@ -165,7 +154,7 @@ def both_ways(drawn: motion.Batch) -> motion.Batch:
 
 
 def middle(frames: Frames, _index: int) -> Frames:
-    """The clip's middle frame, repeated."""
+    """The middle frame, repeated."""
     return motion.frozen(frames, len(frames) // 2)
 
 
@@ -177,29 +166,29 @@ def accuracy(
     split: str = "test",
     change: Change | None = None,
 ) -> float:
-    """Top-1 on clips of Motion, in [0, 1].
+    """Top-1 accuracy on clips of Motion, in [0, 1].
 
     Args:
         network: in evaluation mode.
-        spec: what it is fed.
+        spec: the network's input.
         indices: of the clips.
         split: of the clips.
-        change: what to do to the clips first, such as `motion.shuffled` and `middle`.
+        change: applied to each clip first, such as `motion.shuffled` or `middle`.
     """
-    right = 0
-    for start in range(0, len(indices), EVALUATED_AT_ONCE):
-        numbers = indices[start : start + EVALUATED_AT_ONCE]
+    correct = 0
+    for start in range(0, len(indices), EVALUATION_BATCH):
+        numbers = indices[start : start + EVALUATION_BATCH]
         clips, labels, _ = motion.batch(numbers, split)
         if change is not None:
             clips = np.stack([change(clip, n) for clip, n in zip(clips, numbers, strict=True)])
         with torch.inference_mode():
-            answers = network(prepare(spec, clips)).argmax(dim=1).numpy()
-        right += int((answers == labels).sum())
-    return right / len(indices)
+            predicted = network(prepare(spec, clips)).argmax(dim=1).numpy()
+        correct += int((predicted == labels).sum())
+    return correct / len(indices)
 
 
-class _Run:
-    """A network in training, and its checkpoint."""
+class _Training:
+    """A network in training, with its checkpoint."""
 
     def __init__(self, card: zoo.ModelCard, recipe: Recipe, seed: int, out: Path) -> None:
         self.card, self.recipe, self.seed = card, recipe, seed
@@ -217,7 +206,7 @@ class _Run:
         self.loss = self.wall_s = self.cpu_s = 0.0
 
     def batches(self) -> Iterator[Batch]:
-        """The coming updates, each made while the one before is learnt."""
+        """The remaining batches, each made in a thread during the update before."""
         size = self.recipe.batch // (2 if self.recipe.backwards else 1)
 
         def make(step: int) -> Batch:
@@ -226,32 +215,39 @@ class _Run:
             if self.recipe.backwards:
                 drawn = both_ways(drawn)
             phase = float(np.random.default_rng((self.seed, step)).random())
-            return Batch(
-                prepare(self.card.input, drawn.frames, phase),
-                torch.from_numpy(drawn.labels),
-                torch.from_numpy(drawn.evidence),
-            )
+            clips = prepare(self.card.input, drawn.frames, phase)
+            return clips, torch.from_numpy(drawn.labels), torch.from_numpy(drawn.evidence)
 
         with ThreadPoolExecutor(1) as maker:
-            coming = maker.submit(make, self.step)
+            following = maker.submit(make, self.step)
             for step in range(self.step + 1, self.recipe.steps + 1):
-                now, coming = coming, maker.submit(make, step)
-                yield now.result()
+                current, following = following, maker.submit(make, step)
+                yield current.result()
 
-    def learn(self, batch: Batch) -> None:
-        """One update."""
+    def update(self, batch: Batch) -> None:
+        """Update the network with one batch."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        clips = batch.clips.contiguous(memory_format=torch.channels_last_3d)
-        loss = self._loss(self.network(clips), batch.labels)
-        objective = loss
+        clips, labels, evidence = batch
+        clips = clips.contiguous(memory_format=torch.channels_last_3d)
+        loss = total = self._loss(self.network(clips), labels)
         if self.recipe.local:
-            objective = loss + self.recipe.local * self._local_loss(self._features, batch)
+            total = loss + self.recipe.local * self._local_loss(labels, evidence)
         self.optimizer.zero_grad()
-        torch.autograd.backward(objective)
+        torch.autograd.backward(total)
         self.optimizer.step()
         self.step += 1
         self.loss += (loss.item() - self.loss) * max(0.02, 1 / self.step)
+
+    def run(self, checkpoint_every: int, progress: Callable[[Progress], None]) -> None:
+        """Do the remaining updates."""
+        wall_s, cpu_s = time.perf_counter() - self.wall_s, time.process_time() - self.cpu_s
+        for batch in self.batches():
+            self.update(batch)
+            self.wall_s, self.cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+            if self.step % checkpoint_every == 0 or self.step == self.recipe.steps:
+                self.save()
+            progress(Progress(self.step, self.recipe.steps, self.loss))
 
     def _keep(self, _layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
         self._features = inputs[0]
@@ -259,18 +255,18 @@ class _Run:
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
 
-    def _local_loss(self, features: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Of the places of `features` [N, C, T, H, W] that see the target in its motion."""
-        evidence = batch.evidence[:, None].float()
-        seen = F.adaptive_max_pool3d(evidence, features.shape[2:])[:, 0] > 0
-        logits = self.network.get_submodule("fc")(features.movedim(1, -1)[seen])
-        return self._loss(logits, batch.labels.view(-1, 1, 1, 1).expand(seen.shape)[seen])
+    def _local_loss(self, labels: torch.Tensor, evidence: torch.Tensor) -> torch.Tensor:
+        """The loss at the cells of the features [N, C, T, H, W] that show the evidence."""
+        size = self._features.shape[2:]
+        seen = F.adaptive_max_pool3d(evidence[:, None].float(), size)[:, 0] > 0
+        logits = self.network.get_submodule("fc")(self._features.movedim(1, -1)[seen])
+        return self._loss(logits, labels.view(-1, 1, 1, 1).expand(seen.shape)[seen])
 
     def _identity(self) -> dict[str, str | int | float]:
         return {"model": self.card.name, "seed": self.seed, **dataclasses.asdict(self.recipe)}
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint atomically."""
         state = {
             "of": self._identity(),
             "progress": {name: getattr(self, name) for name in ("step", "loss", "wall_s", "cpu_s")},
@@ -282,12 +278,12 @@ class _Run:
         os.replace(unfinished, self.checkpoint)
 
     def restore(self) -> None:
-        """Go on where the checkpoint was written."""
+        """Resume from the checkpoint."""
         state = torch.load(self.checkpoint, weights_only=True)
         if state["of"] != self._identity():
             raise InvalidParameter(
-                f"{self.checkpoint} is of another training, {state['of']}. Give another folder, or "
-                "begin anew with resume=False.",
+                f"{self.checkpoint} belongs to another training, {state['of']}. Give another "
+                "folder, or start again with resume=False.",
                 found=state["of"],
                 wanted=self._identity(),
             )
@@ -296,7 +292,7 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
 
     def report(self, weights: Path, held_out: Sequence[int]) -> Report:
-        """Measure the trained network, whose weights lie in that file."""
+        """Measure the trained network, whose weights are in the file `weights`."""
         network, spec = self.network.eval(), self.card.input
         return Report(
             weights=weights,
@@ -321,21 +317,21 @@ def train(
     held_out: Sequence[int] = HELD_OUT,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Train one of the small classifiers and write its weights to `out/NAME.safetensors`.
+    """Train a small classifier and write its weights to `out/NAME.safetensors`.
 
     Args:
         name: a model of `zoo.motion`.
-        out: folder of the weights and of the checkpoint, `NAME.checkpoint`.
-        seed: of the network's first weights. The same seed and number of threads give the same
-            weights, interrupted or not.
-        recipe: how, instead of `RECIPES[name]`.
-        resume: whether to go on from the checkpoint, where there is one.
-        checkpoint_every: updates between two checkpoints.
-        held_out: the test clips to measure the result on.
+        out: folder of the weights and of the checkpoint `NAME.checkpoint`.
+        seed: of the initial weights. The same seed and number of threads give the same weights,
+            whether the training was interrupted or not.
+        recipe: hyperparameters, `RECIPES[name]` unless given.
+        resume: whether to resume from the checkpoint, if there is one.
+        checkpoint_every: number of updates between two checkpoints.
+        held_out: indices of the test clips that measure the result.
         progress: called after every update.
 
     Raises:
-        InvalidParameter: the model is not one of these, or the checkpoint is of another training.
+        InvalidParameter: the model has no recipe, or the checkpoint belongs to another training.
     """
     if name not in RECIPES:
         raise InvalidParameter(
@@ -344,18 +340,11 @@ def train(
             allowed=list(RECIPES),
         )
     out.mkdir(parents=True, exist_ok=True)
-    run = _Run(zoo.card(name), recipe or RECIPES[name], seed, out)
-    if resume and run.checkpoint.exists():
-        run.restore()
-    wall_s, cpu_s = time.perf_counter() - run.wall_s, time.process_time() - run.cpu_s
-    for batch in run.batches():
-        run.learn(batch)
-        run.wall_s, run.cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-        if run.step % checkpoint_every == 0 or run.step == run.recipe.steps:
-            run.save()
-        if progress is not None:
-            progress(Progress(run.step, run.recipe.steps, run.loss))
+    training = _Training(zoo.card(name), recipe or RECIPES[name], seed, out)
+    if resume and training.checkpoint.exists():
+        training.restore()
+    training.run(checkpoint_every, progress or (lambda _progress: None))
     weights = out / f"{name}.safetensors"
-    state = run.network.state_dict()
+    state = training.network.state_dict()
     save_file({key: tensor.contiguous() for key, tensor in state.items()}, weights)
-    return run.report(weights, held_out)
+    return training.report(weights, held_out)

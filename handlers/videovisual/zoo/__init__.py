@@ -1,4 +1,4 @@
-"""Every classifier that VideoVisual knows: a family file each, found by name."""
+"""The pretrained classifiers: one module per family of networks, and a registry by name."""
 
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard
 from videovisual.zoo.classifier import Classifier

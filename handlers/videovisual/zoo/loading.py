@@ -1,4 +1,4 @@
-"""A name, a file or an unpacked archive → a classifier."""
+"""Loads a classifier from its name, a checkpoint or an unpacked archive."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from videovisual.errors import DownloadError, WeightsError
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.classifier import Classifier
-from videovisual.zoo.layout import fit
+from videovisual.zoo.layout import fit, read_safetensors
 from videovisual.zoo.registry import adapt, build
 from videovisual.zoo.registry import card as find_card
 
@@ -34,23 +33,23 @@ def load(
     labels: str | os.PathLike[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> Classifier:
-    """A pretrained classifier by name, without a server.
+    """Load a pretrained classifier by name.
 
     Args:
         name: one of `videovisual.zoo.cards()`.
-        weights: a checkpoint file in any layout that the family is published in, or its entries;
-            None takes the published weights, downloading and verifying them at the first use.
-        labels: file or address of the class names instead of the card's, as `videovisual archive`
-            takes them; beside weights of your own they also say how many classes there are. The
-            EPIC-Kitchens models' are fetched together with their weights; beside weights of your
-            own they are `verb 0`, `verb 1`, … unless given.
-        device: where to put it.
+        weights: a checkpoint file in any published layout of the family, or its entries. None
+            takes the published weights, which the first use downloads and verifies.
+        labels: file or address of the class names, instead of the card's: one per line, or CSV
+            with a column `class_key`. With weights of your own, their number is the number of
+            classes. The published EPIC-Kitchens weights come with downloaded names; with weights
+            of your own the default names are `verb 0`, `verb 1`, ….
+        device: of the weights.
 
     Raises:
-        UnknownModel: no such name; the message lists the near ones.
-        WeightsError: the weights fail their checksum or don't fit, or the labels don't.
-        DownloadError: the published weights or labels cannot be fetched.
-        MissingExtra: they must be fetched or read by the archive tools, which are not installed.
+        UnknownModel: there is no such model; the message lists the nearest names.
+        WeightsError: the weights fail their checksum, or the weights or labels don't fit.
+        DownloadError: the published weights or labels cannot be downloaded.
+        MissingExtra: downloading or converting them needs the extra `server`.
     """
     card = find_card(name)
     if isinstance(weights, Mapping):
@@ -68,10 +67,10 @@ def load(
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
-    """The classifier of an unpacked archive: its `card.json` and its one safetensors file.
+    """Load the classifier of an unpacked archive: `card.json` and one safetensors file.
 
-    The file must stay as it is for as long as the classifier lives: on a processor its pages are
-    the weights.
+    On the CPU the weights are memory-mapped, so the file must not change while the classifier is
+    in use.
 
     Raises:
         WeightsError: a file is missing or damaged, or the weights don't fit the card.
@@ -79,13 +78,13 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     files = list(folder.glob("*.safetensors"))
     if len(files) != 1 or not (folder / CARD_FILE).is_file():
         raise WeightsError(
-            f"{folder.name} is no unpacked archive: it needs {CARD_FILE} and one safetensors "
-            "file. Build it anew with `videovisual archive`."
+            f"{folder.name} is not an unpacked archive, which has {CARD_FILE} and one safetensors "
+            "file. Build it again with `videovisual archive`."
         )
     card = ModelCard.from_json(json.loads((folder / CARD_FILE).read_text("utf-8")))
     with torch.device("meta"):
         network = build(card)
-    fit(network, _read_safetensors(files[0]))
+    fit(network, read_safetensors(files[0]))
     return Classifier(card, network, file_sha256(files[0])).to(device)
 
 
@@ -102,32 +101,22 @@ def _published(card: ModelCard) -> Path:
         return fetch(card.weights.source, card.weights.sha256, size=card.weights.size)
     except DownloadError as error:
         raise DownloadError(
-            f"The weights of {card.name} cannot be had. {error.message} If you have the file, pass "
-            f"it: `load({card.name!r}, weights=…)`, or `videovisual archive {card.name} "
-            "--weights FILE`.",
+            f"The weights of {card.name} cannot be downloaded. {error.message} If you have the "
+            f"file, pass it: `load({card.name!r}, weights=FILE)`, or "
+            f"`videovisual archive {card.name} --weights FILE`.",
             **error.detail,
         ) from error
 
 
 def _weights_io(card: ModelCard) -> AbstractContextManager[None]:
-    """Put around imports from `weights_io`, which is left out of archives."""
-    return needs("server", f"{card.name} has weights or labels to be fetched or converted.")
+    """Wraps imports from `weights_io`, which needs the extra and is left out of archives."""
+    return needs("server", f"{card.name} has weights or labels to download or convert.")
 
 
 def _read(card: ModelCard, path: Path) -> dict[str, torch.Tensor]:
-    # Weights that ship with the package load without the archive tools.
+    # Weights that ship with the package load without the extra `server`.
     if path.suffix == ".safetensors" and path.is_file():
-        return _read_safetensors(path)
+        return read_safetensors(path)
     with _weights_io(card):
         from videovisual.zoo.weights_io.checkpoint import read_checkpoint  # noqa: PLC0415
     return read_checkpoint(path)
-
-
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise WeightsError(
-            f"{path.name} is damaged: {error}. Download it or build its archive again.",
-            path=str(path),
-        ) from error

@@ -1,32 +1,38 @@
-"""The five architectures at a small width, trained on the project's own world, `Motion`.
+"""Small versions of the five architectures, trained on the synthetic data set Motion.
 
-They are quick on a processor, and their evidence is known: for tests, for measuring explanations,
-and for a first look. `videovisual train-motion` makes them; they ship with the package.
+They are fast on a CPU, and Motion's evidence masks are known, so they serve for tests, for
+measuring explanations and for a first try. They ship with the package; `videovisual train-motion`
+trains them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from videovisual.motion import FRAMES, LABELS, SIDE
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard
 
+SHA256 = {
+    "i3d": "3b533f763f7a6a4373bd47fa6dc60200e9052bcd17e1e38ae3316590d94ee830",
+    "r2plus1d": "191da50588c8ac53203076fe79951f8cf71960acdd4b7fb364e20a376965adf1",
+    "r3d": "824d69969a899769e3e483af34de8e6a18288eab37d31a022459ea455995b643",
+    "mc3": "4a88b279ab7d125b268e851072c72c89af3314c281271a4ff67a68789379aeff",
+    "tsm": "c5e9389c9e7cf092f8a220dbc8e7f127fd159e7219779d9369e205dc9ea31621",
+}
+
 
 def _card(
     family: str,
     title: str,
-    options: Mapping[str, Any],
-    *,
-    cam_layer: str,
     accuracy: float,
     size: int,
-    sha256: str,
+    *,
+    cam_layer: str = "layer4",
     frames: int = FRAMES,
+    **options: Any,
 ) -> ModelCard:
-    name = f"{family}-motion"
     return ModelCard(
-        name=name,
+        name=f"{family}-motion",
         family=family,
         title=f"{title}, small, Motion",
         labels=LABELS,
@@ -44,9 +50,9 @@ def _card(
         cam_layer=cam_layer,
         blur_sigma=8.0,
         weights=WeightsCard(
-            source=f"package:{name}.safetensors",
+            source=f"package:{family}-motion.safetensors",
             size=size,
-            sha256=sha256,
+            sha256=SHA256[family],
             licence="Apache-2.0",
             origin="this project, videovisual.motion.training",
         ),
@@ -56,50 +62,18 @@ def _card(
 
 
 CARDS = (
-    _card(
-        "i3d",
-        "I3D",
-        {"width": 0.25},
-        cam_layer="mixed_4f",
-        accuracy=97.8,
-        size=3_191_040,
-        sha256="3b533f763f7a6a4373bd47fa6dc60200e9052bcd17e1e38ae3316590d94ee830",
-    ),
-    _card(
-        "r2plus1d",
-        "R(2+1)D-18",
-        {"width": 8},
-        cam_layer="layer4",
-        accuracy=99.2,
-        size=2_002_684,
-        sha256="191da50588c8ac53203076fe79951f8cf71960acdd4b7fb364e20a376965adf1",
-    ),
-    _card(
-        "r3d",
-        "R3D-18",
-        {"width": 8},
-        cam_layer="layer4",
-        accuracy=100.0,
-        size=2_107_864,
-        sha256="824d69969a899769e3e483af34de8e6a18288eab37d31a022459ea455995b643",
-    ),
-    _card(
-        "mc3",
-        "MC3-18",
-        {"width": 8},
-        cam_layer="layer4",
-        accuracy=97.0,
-        size=753_032,
-        sha256="4a88b279ab7d125b268e851072c72c89af3314c281271a4ff67a68789379aeff",
-    ),
+    _card("i3d", "I3D", 97.8, 3_191_040, cam_layer="mixed_4f", width=0.25),
+    _card("r2plus1d", "R(2+1)D-18", 99.2, 2_002_684, width=8),
+    _card("r3d", "R3D-18", 100.0, 2_107_864, width=8),
+    _card("mc3", "MC3-18", 97.0, 753_032, width=8),
     _card(
         "tsm",
         "TSM ResNet",
-        {"width": 16, "blocks": (1, 2, 2, 0)},
+        99.0,
+        894_848,
         cam_layer="layer3",
-        accuracy=99.0,
-        size=894_848,
-        sha256="c5e9389c9e7cf092f8a220dbc8e7f127fd159e7219779d9369e205dc9ea31621",
         frames=8,
+        width=16,
+        blocks=(1, 2, 2, 0),
     ),
 )

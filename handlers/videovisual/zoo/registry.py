@@ -1,4 +1,4 @@
-"""Which classifiers there are, and the family file that builds each."""
+"""The classifiers by name, and the module that builds each family."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FAMILIES: Mapping[str, ModuleType] = {
     "r2plus1d": resnet3d,
     "tsm": tsm,
 }
-"""A family module has `build(card) -> nn.Module` and `adapt(card, state) -> state`, which takes a
-checkpoint's entries in any layout that the family is published in to those of `build`'s network."""
+"""A family module has `build(card) -> nn.Module`, and `adapt(card, state) -> state`, which converts
+a checkpoint's entries from any published layout to the layout of that network."""
 
 _TRAN = "Tran et al., CVPR 2018, [1711.11248](https://arxiv.org/abs/1711.11248)"
 PAPERS: Mapping[str, str] = {
@@ -34,7 +34,7 @@ PAPERS: Mapping[str, str] = {
     "r2plus1d": _TRAN,
     "tsm": "Lin et al., ICCV 2019, [1811.08383](https://arxiv.org/abs/1811.08383)",
 }
-"""Where each family's network comes from, as Markdown."""
+"""The paper of each family's network, as Markdown."""
 
 
 @cache
@@ -45,10 +45,10 @@ def cards() -> Mapping[str, ModelCard]:
 
 
 def card(name: str) -> ModelCard:
-    """The card of that name.
+    """The card of the model `name`.
 
     Raises:
-        UnknownModel: no such model; the message lists the near names.
+        UnknownModel: there is no such model; the message lists the nearest names.
     """
     if name not in cards():
         near = nearest(name, cards())
@@ -63,16 +63,16 @@ def card(name: str) -> ModelCard:
 
 
 def build(card: ModelCard) -> nn.Module:
-    """The card's network, with random weights."""
+    """The card's network with random weights."""
     network: nn.Module = FAMILIES[card.family].build(card)
     return network
 
 
 def adapt(card: ModelCard, state: StateDict) -> dict[str, torch.Tensor]:
-    """A published checkpoint's entries as entries of the card's network.
+    """Convert a published checkpoint's entries to those of the card's network.
 
     Raises:
-        WeightsError: the keys are of no layout that the family is published in.
+        WeightsError: the keys are in no published layout of the family.
     """
     adapted: dict[str, torch.Tensor] = FAMILIES[card.family].adapt(card, state)
     return adapted

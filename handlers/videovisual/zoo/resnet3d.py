@@ -1,8 +1,8 @@
-"""The video ResNets of 18 layers: R3D, MC3 and R(2+1)D.
+"""The 18-layer video ResNets R3D, MC3 and R(2+1)D.
 
 Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action Recognition", CVPR 2018,
-https://arxiv.org/abs/1711.11248. The networks have the state-dict keys of torchvision's
-`VideoResNet`, so that its published files load as they are.
+https://arxiv.org/abs/1711.11248. The state-dict keys are those of torchvision's `VideoResNet`, so
+torchvision's published files load unchanged.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ WIDTH = 64
 STEM_MID = 45
 
 Convolution = Callable[[int, int, int, int], nn.Module]
-"""(channels in, channels out, mid-plane channels, stride) → a 3 × 3 × 3 convolution's stand-in."""
+"""(channels in, channels out, mid-plane channels, stride) → a convolution over 3 × 3 × 3 cells."""
 
 
 def full(channels_in: int, channels_out: int, _mid: int, stride: int) -> nn.Module:
-    """Space and time at once."""
+    """A convolution over space and time."""
     return nn.Conv3d(channels_in, channels_out, 3, stride, padding=1, bias=False)
 
 
 def spatial(channels_in: int, channels_out: int, _mid: int, stride: int) -> nn.Module:
-    """Space alone: frames are kept, and kept apart."""
+    """A convolution over space; it keeps the number of frames and doesn't mix them."""
     return nn.Conv3d(
         channels_in, channels_out, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False
     )
 
 
 def factored(channels_in: int, channels_out: int, mid: int, stride: int) -> nn.Module:
-    """Space, then time: the (2+1)D convolution."""
+    """The (2+1)D convolution: space, then time."""
     return nn.Sequential(
-        nn.Conv3d(channels_in, mid, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False),
+        spatial(channels_in, mid, 0, stride),
         nn.BatchNorm3d(mid),
         nn.ReLU(),
         nn.Conv3d(mid, channels_out, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False),
@@ -52,7 +52,7 @@ LAYERS: Mapping[str, tuple[Convolution, Convolution, Convolution, Convolution]] 
 
 
 def mid_planes(channels_in: int, channels_out: int) -> int:
-    """The mid-plane channels that give a (2+1)D convolution the parameters of a 3-D one."""
+    """Mid-plane channels for which a (2+1)D convolution has as many parameters as a 3-D one."""
     return (channels_in * channels_out * 27) // (channels_in * 9 + channels_out * 3)
 
 
@@ -94,7 +94,7 @@ class VideoResNet(nn.Module):
     Args:
         family: `r3d`, `mc3` or `r2plus1d`.
         classes: number of logits.
-        width: channels of the first layer, 64 as published; the others follow.
+        width: channels of the first layer (published: 64); the other layers scale with it.
     """
 
     def __init__(self, family: str, classes: int, width: int = WIDTH) -> None:
@@ -137,12 +137,12 @@ def _stem(family: str, width: int) -> nn.Sequential:
 
 
 def build(card: ModelCard) -> nn.Module:
-    """The card's network, with random weights; `card.options` may hold `width`."""
+    """The card's network with random weights; `card.options` may hold `width`."""
     return VideoResNet(card.family, len(card.labels), **card.options)
 
 
 def adapt(card: ModelCard, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """torchvision's entries, which are the network's own, with or without `module.`."""
+    """torchvision's entries, which are the network's own, without a prefix `module.`."""
     return strip_prefix(state, "module.")
 
 
@@ -173,7 +173,7 @@ def _kinetics_card(family: str, title: str, file: str, accuracy: str) -> ModelCa
             origin="torchvision, KINETICS400_V1",
         ),
         accuracy=accuracy,
-        # As torchvision's own evaluation, whose weights these are.
+        # As in torchvision's evaluation of these weights.
         view_average="probabilities",
     )
 

@@ -1,4 +1,4 @@
-"""Source frames → the tensor that a network was trained on, and the way back."""
+"""The transform from source frames to a network's input, and its geometry."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CHUNK = 16
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the network's square crop lies in the source frame, in source pixels.
+    """The network's square crop as a box in the source frame, in source pixels.
 
     Attributes:
         source_height, source_width: size of the source frames.
-        top, left, height, width: the crop's box; fractions of a pixel are kept.
+        top, left, height, width: the box, with fractions of a pixel.
     """
 
     source_height: int
@@ -41,12 +41,17 @@ def resized_size(spec: InputSpec, height: int, width: int) -> tuple[int, int]:
     return int(spec.resize * height / width), spec.resize
 
 
+def _corner(spec: InputSpec, size: tuple[int, int]) -> tuple[int, int]:
+    """Top and left of the centred crop in a resized frame of `size` (height, width)."""
+    top, left = (round((side - spec.crop) / 2) for side in size)
+    return top, left
+
+
 def geometry(spec: InputSpec, height: int, width: int) -> Geometry:
-    """Where the crop of a `height` × `width` source frame lies."""
-    resized_height, resized_width = resized_size(spec, height, width)
-    top = round((resized_height - spec.crop) / 2)
-    left = round((resized_width - spec.crop) / 2)
-    vertical, horizontal = height / resized_height, width / resized_width
+    """The crop's box in a source frame of `height` × `width` pixels."""
+    size = resized_size(spec, height, width)
+    top, left = _corner(spec, size)
+    vertical, horizontal = height / size[0], width / size[1]
     return Geometry(
         source_height=height,
         source_width=width,
@@ -58,17 +63,17 @@ def geometry(spec: InputSpec, height: int, width: int) -> Geometry:
 
 
 def prepare(spec: InputSpec, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """Resize, centre-crop and normalise.
+    """Resize, centre-crop and normalise frames.
 
     Args:
-        spec: what the network is fed.
+        spec: the network's input.
         frames: uint8 [T, H, W, 3], RGB.
 
     Returns:
-        float32 [3, T, crop, crop] in the model's space.
+        float32 [3, T, crop, crop], normalised.
 
     Raises:
-        InvalidParameter: `frames` is not uint8 of that shape.
+        InvalidParameter: `frames` has another type or shape.
     """
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
         raise InvalidParameter(
@@ -78,8 +83,7 @@ def prepare(spec: InputSpec, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
         )
     height, width = frames.shape[1:3]
     size = resized_size(spec, height, width)
-    top = round((size[0] - spec.crop) / 2)
-    left = round((size[1] - spec.crop) / 2)
+    top, left = _corner(spec, size)
     chunks = []
     for start in range(0, len(frames), CHUNK):
         pixels = torch.from_numpy(np.ascontiguousarray(frames[start : start + CHUNK]))
@@ -88,7 +92,7 @@ def prepare(spec: InputSpec, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
             pixels = F.interpolate(
                 pixels, size, mode="bilinear", align_corners=False, antialias=spec.antialias
             )
-            # The published pipelines resize 8-bit pictures to 8-bit pictures.
+            # The published pipelines resize to 8-bit images.
             pixels = pixels.round_().clamp_(0, 255)
         chunks.append(pixels[..., top : top + spec.crop, left : left + spec.crop])
     clip = torch.cat(chunks).transpose(0, 1).div_(255)

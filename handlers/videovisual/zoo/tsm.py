@@ -1,9 +1,9 @@
-"""TSM ResNet: a ResNet whose residual branches look one frame ahead and one behind.
+"""TSM ResNet: a ResNet whose residual branches also see the next and the previous frame.
 
 Lin, Gan, Han, "TSM: Temporal Shift Module for Efficient Video Understanding", ICCV 2019,
 https://arxiv.org/abs/1811.08383; the ResNet of He et al., https://arxiv.org/abs/1512.03385.
-Every module takes and gives [N, C, T, H, W], although its kernels are one frame deep, so that
-any of them can be hooked as a video's.
+Kernels are one frame deep, but every module maps [N, C, T, H, W] to [N, C', T, H', W'], so hooks
+read video features at every layer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHIFT_DIV = 8
 
 
 class TemporalShift(nn.Module):
-    """Moves an eighth of the channels one frame back, an eighth one frame on; zeros come in."""
+    """Shifts an eighth of the channels a frame back and an eighth forward, padding with zeros."""
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """[N, C, T, H, W] → the same shape."""
@@ -43,7 +43,7 @@ def _convolution(channels_in: int, channels_out: int, size: int, stride: int = 1
 
 
 class Bottleneck(nn.Module):
-    """1 × 1, 3 × 3, 1 × 1 and a residual connection, which alone is not shifted."""
+    """1 × 1, 3 × 3 and 1 × 1 convolutions of shifted features, and an unshifted residual."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -78,8 +78,8 @@ class TemporalShiftResNet(nn.Module):
 
     Args:
         classes: number of logits.
-        width: channels of the first convolution, 64 as published; the others follow.
-        blocks: blocks of the four layers.
+        width: channels of the first convolution (published: 64); the others scale with it.
+        blocks: number of blocks in each of the four layers.
     """
 
     def __init__(self, classes: int, width: int = WIDTH, blocks: Sequence[int] = RESNET50) -> None:
@@ -101,7 +101,7 @@ class TemporalShiftResNet(nn.Module):
         initialise(self)
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """float32 [N, 3, T, H, W] → logits float32 [N, classes], the mean of the frames'."""
+        """float32 [N, 3, T, H, W] → logits float32 [N, classes], averaged over the frames."""
         features = self.maxpool(self.relu(self.bn1(self.conv1(clips))))
         for name in ("layer1", "layer2", "layer3", "layer4"):
             features = self.get_submodule(name)(features)
@@ -111,16 +111,18 @@ class TemporalShiftResNet(nn.Module):
 
 
 def build(card: ModelCard) -> nn.Module:
-    """The card's network, with random weights; `card.options` may hold `width` and `blocks`."""
+    """The card's network with random weights; `card.options` may hold `width` and `blocks`."""
     options = {key: value for key, value in card.options.items() if key != "head"}
     return TemporalShiftResNet(len(card.labels), **options)
 
 
 def adapt(card: ModelCard, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The authors' entries, of 2-D kernels, or the network's own; with or without `module.`.
+    """Convert the authors' entries, which have 2-D kernels, or the network's own.
+
+    Keys may have the prefix `module.`.
 
     Raises:
-        WeightsError: the checkpoint has not the card's head (`card.options["head"]`).
+        WeightsError: the checkpoint lacks the card's head (`card.options["head"]`).
     """
     stripped = strip_prefix(state, "module.")
     if not any(key.startswith("base_model.") for key in stripped):
@@ -130,7 +132,7 @@ def adapt(card: ModelCard, state: Mapping[str, torch.Tensor]) -> dict[str, torch
     if head not in heads:
         raise WeightsError(
             f"The checkpoint has no head {head!r}, which {card.name} needs; it has: {some(heads)}. "
-            "Give the checkpoint of this very model.",
+            "Give a checkpoint of this model.",
             head=head,
             heads=heads,
         )

@@ -36,16 +36,16 @@ def test_published_weights_become_an_archive(make, published, site):
     assert build["source_sha256"] == hashlib.sha256(site.files["/tsm.pth.tar"]).hexdigest()
 
 
-def test_the_second_time_nothing_is_done(make, published, site, tmp_path):
+def test_a_current_archive_is_not_rebuilt(make, published, site, tmp_path):
     made = make(published)
-    before, asked = made.stat().st_mtime_ns, len(site.requests)
+    before, requests = made.stat().st_mtime_ns, len(site.requests)
     assert make(published).stat().st_mtime_ns == before
-    assert len(site.requests) == asked
+    assert len(site.requests) == requests
     digest = hashlib.sha256(site.files["/tsm.pth.tar"]).hexdigest()
     for kept in tmp_path.glob("cache/*/tsm.pth.tar"):
         kept.unlink()
     assert make(published, sha256=digest).stat().st_mtime_ns == before
-    assert len(site.requests) == asked
+    assert len(site.requests) == requests
 
 
 def test_labels_can_be_given(make, published, tmp_path):
@@ -55,7 +55,7 @@ def test_labels_can_be_given(make, published, tmp_path):
 
 
 def test_nouns_have_their_own_head_and_names(make, published, card, cards, site):
-    """Both models are in one file, as published."""
+    """As published, one file holds both models."""
     (noun,) = (card for card in cards.values() if card.name == "tsm-epic55-noun")
     with zipfile.ZipFile(make(published, name=noun.name)) as opened:
         assert json.loads(opened.read("card.json"))["labels"] == ["pan", "tap"]
@@ -63,7 +63,7 @@ def test_nouns_have_their_own_head_and_names(make, published, card, cards, site)
     assert [path for path, *_ in site.requests] == ["/nouns.csv", "/tsm.pth.tar"]
 
 
-def test_labels_that_cannot_be_had_are_told(make, published, site):
+def test_missing_labels_are_refused(make, published, site):
     del site.files["/verbs.csv"]
     with pytest.raises(DownloadError, match="Or give them as a file: `--labels FILE`"):
         make(published)
@@ -71,7 +71,7 @@ def test_labels_that_cannot_be_had_are_told(make, published, site):
 
 @pytest.fixture
 def own(card, tmp_path):
-    """A checkpoint of the card's network with two classes of its own, and their names."""
+    """A checkpoint with two classes of its own, and a file of their names."""
     torch.manual_seed(0)
     network = zoo.build(dataclasses.replace(card, labels=("jump", "wave")))
     torch.save(network.state_dict(), tmp_path / "own.pth")
@@ -79,7 +79,7 @@ def own(card, tmp_path):
     return tmp_path / "own.pth", tmp_path / "own.txt"
 
 
-def test_weights_of_ones_own_bring_their_own_classes_and_name(make, own, tmp_path):
+def test_own_weights_have_their_own_classes_and_name(make, own, tmp_path):
     weights, labels = own
     made = make(weights, labels=labels, served_as="gestures")
     assert made == tmp_path / "store" / "gestures.mar"
@@ -92,14 +92,14 @@ def test_weights_of_ones_own_bring_their_own_classes_and_name(make, own, tmp_pat
     assert (stored.name, stored.state) == ("gestures", State.CURRENT)
 
 
-def test_own_classes_without_their_names_are_told(make, own, published):
+def test_own_classes_need_their_names(make, own, published):
     weights, _ = own
     with pytest.raises(WeightsError, match=r"is \[2, 256\] and must be \[3, 256\].*--labels FILE"):
         make(weights)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../up", "-x", "tsm-epic55-noun"])
-def test_a_name_that_cannot_be_served_is_refused(make, own, name, tmp_path):
+def test_an_invalid_name_is_refused(make, own, name, tmp_path):
     weights, labels = own
     with pytest.raises(InvalidParameter, match="cannot be served as"):
         make(weights, labels=labels, served_as=name)
@@ -112,21 +112,21 @@ def test_a_wrong_checksum_never_makes_an_archive(make, published, tmp_path):
     assert not list(tmp_path.glob("store/*"))
 
 
-def test_a_download_that_stays_cut_never_makes_an_archive(make, published, site, tmp_path):
+def test_a_broken_download_never_makes_an_archive(make, published, site, tmp_path):
     site.cuts = [len(site.files["/verbs.csv"]), *[1000] * 10]
-    with pytest.raises(DownloadError, match="without success"):
+    with pytest.raises(DownloadError, match="attempts failed"):
         make(published)
     assert not list(tmp_path.glob("store/*"))
 
 
-def test_another_networks_checkpoint_is_told(make, published, tmp_path):
+def test_another_networks_checkpoint_is_refused(make, published, tmp_path):
     other = tmp_path / "other.pth"
     torch.save({"conv1.weight": torch.zeros(1)}, other)
-    with pytest.raises(WeightsError, match=r"doesn't fit the network.*keys missing"):
+    with pytest.raises(WeightsError, match=r"doesn't fit the network.* missing"):
         make(other)
     assert not list(tmp_path.glob("store/*"))
 
 
-def test_an_unknown_model_is_told(tmp_path, card):
+def test_an_unknown_model_is_refused(tmp_path, card):
     with pytest.raises(UnknownModel, match="tsm-epic55-verb"):
         archive("tsm-epic55-verbs", store=tmp_path)

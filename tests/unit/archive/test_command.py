@@ -29,7 +29,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def both(cards, published, site):
-    """Both cards with the published checkpoint as their own."""
+    """Both cards, with the checkpoint of the web server."""
     for name, card in cards.items():
         weights = dataclasses.replace(card.weights, source=published, sha256=None)
         cards[name] = dataclasses.replace(card, weights=weights)
@@ -49,7 +49,7 @@ def test_all(command, both, store):
     assert store() == dict.fromkeys(both, State.CURRENT)
 
 
-def test_all_goes_on_after_a_failure_and_tells_it_at_the_end(command, both, store, site):
+def test_all_continues_after_a_failure_and_reports_it_at_the_end(command, both, store, site):
     del site.files["/verbs.csv"]
     done = command("--all")
     assert done.exit_code == 1
@@ -60,7 +60,7 @@ def test_all_goes_on_after_a_failure_and_tells_it_at_the_end(command, both, stor
     assert "404" in line
 
 
-def test_one_that_fails_alone_is_told_as_any_error(command, both, site, store):
+def test_the_failure_of_a_single_model_is_an_ordinary_error(command, both, site, store):
     del site.files["/tsm.pth.tar"]
     done = command("tsm-epic55-verb")
     assert done.exit_code == 1
@@ -82,7 +82,7 @@ def test_class_names_from_a_file(command, published, tmp_path, site):
     assert "/verbs.csv" not in [path for path, *_ in site.requests]
 
 
-def test_an_unknown_name_is_told_before_anything_is_fetched(command, both, site, store):
+def test_an_unknown_name_is_refused_before_any_download(command, both, site, store):
     done = command("tsm-epic55-verb", "tsm-epic-nouns")
     assert done.exit_code == 1
     assert "Nearest: tsm-epic55-noun" in done.stderr
@@ -101,7 +101,7 @@ def test_an_unknown_name_is_told_before_anything_is_fetched(command, both, site,
     ],
     ids=["nothing", "all and a name", "weights of all", "labels of two", "a name without weights"],
 )
-def test_what_makes_no_sense_together(command, cards, arguments):
+def test_contradicting_arguments_are_refused(command, cards, arguments):
     assert command(*arguments).exit_code == 2
 
 
@@ -118,7 +118,7 @@ def test_force_builds_again(command, both, tmp_path):
 def test_the_list(command, both, tmp_path, site):
     assert "No archives in" in command("--list").stdout
     command("--all")
-    asked = len(site.requests)
+    before = len(site.requests)
     both["tsm-epic55-noun"] = dataclasses.replace(both["tsm-epic55-noun"], accuracy="better")
     done = command("--list")
     rows = {row[0]: row[1:] for row in map(str.split, done.stdout.splitlines()[1:])}
@@ -128,4 +128,4 @@ def test_the_list(command, both, tmp_path, site):
     assert rows["tsm-epic55-verb"][1] == f"{size / 1e6:.1f}"
     assert done.stderr.strip() == "Build again: videovisual archive tsm-epic55-noun"
     assert "tsm-epic55-noun" not in command("--list", "tsm-epic55-verb").stdout
-    assert len(site.requests) == asked
+    assert len(site.requests) == before

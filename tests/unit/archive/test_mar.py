@@ -16,6 +16,14 @@ from videovisual.zoo.card import ModelCard
 from videovisual_archive import mar
 
 SOURCE_SHA256 = "5" * 64
+CLASSIFY = """
+import pathlib, video_handler
+from videovisual import motion, zoo
+model = zoo.load_folder(pathlib.Path.cwd())
+clip = model.prepare(motion.sample(0).frames)
+print(zoo.__file__)
+print(tuple(model.logits(clip[None]).shape))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,23 +69,25 @@ def test_an_archive_is_what_torchserve_loads(build, card, state, tmp_path):
     torch.testing.assert_close(read, dict(state), rtol=0, atol=0)
 
 
-def test_the_package_inside_imports_alone(build, tmp_path):
+def test_the_package_inside_classifies_without_what_is_left_out(build, tmp_path):
     with zipfile.ZipFile(build()) as opened:
         opened.extractall(tmp_path / "model")
         names = opened.namelist()
     assert "videovisual/zoo/labels/kinetics400.txt" in names
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
     assert [name for name in names if name.endswith(".safetensors")] == ["weights.safetensors"]
-    code = "import videovisual.zoo as zoo; print(zoo.__file__)"
+    assert not [name for name in names if "weights_io" in name or "training" in name]
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", CLASSIFY],
         cwd=tmp_path / "model",
         env={"PYTHONPATH": str(tmp_path / "model")},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.startswith(str(tmp_path / "model"))
+    place, shape = done.stdout.splitlines()
+    assert place.startswith(str(tmp_path / "model"))
+    assert shape == "(1, 10)"
 
 
 def test_the_same_content_is_the_same_bytes(build):
@@ -85,7 +95,7 @@ def test_the_same_content_is_the_same_bytes(build):
     assert build(force=True).read_bytes() == first
 
 
-def test_a_current_archive_is_left_as_it_is(build):
+def test_a_current_archive_is_kept(build):
     archive = build()
     before = archive.stat().st_mtime_ns
     assert build().stat().st_mtime_ns == before
@@ -117,7 +127,7 @@ def test_a_damaged_archive_is_built_anew(build, damage):
     assert build().read_bytes() == whole
 
 
-def test_a_failure_leaves_the_old_archive_and_nothing_else(build, tmp_path, monkeypatch):
+def test_a_failure_keeps_the_old_archive(build, tmp_path, monkeypatch):
     archive = build()
     before = archive.read_bytes()
     monkeypatch.setattr(mar.zipfile.ZipFile, "open", lambda *_arguments: 1 / 0)
@@ -127,12 +137,12 @@ def test_a_failure_leaves_the_old_archive_and_nothing_else(build, tmp_path, monk
     assert archive.read_bytes() == before
 
 
-def test_the_archivers_refusal_is_told(build):
+def test_the_archiver_s_error_is_reported(build):
     with pytest.raises(WeightsError, match=r"cannot archive a b: .*regular expression"):
         build(name="a b")
 
 
-def test_a_missing_archiver_is_told(build, monkeypatch, tmp_path):
+def test_a_missing_archiver_is_reported(build, monkeypatch, tmp_path):
     (tmp_path / "model_archiver.py").write_text("raise ModuleNotFoundError('No module named x')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(MissingExtra, match=r"videovisual\[server\]"):

@@ -19,7 +19,7 @@ def card(monkeypatch):
 
 @pytest.fixture
 def built(card, tmp_path):
-    """Builds the card's archive and says what the store makes of it."""
+    """Builds the card's archive and returns its entry in the store."""
 
     def run(**changes):
         state = zoo.build(card).state_dict()
@@ -49,14 +49,14 @@ def test_own_class_names_do_not_make_an_archive_stale(built, card):
     assert built(labels=names).state is State.CURRENT
 
 
-def test_archives_that_are_not_ours(built, tmp_path):
+def test_foreign_and_damaged_archives(built, tmp_path):
     built()
     (tmp_path / "r3d-motion.mar").rename(tmp_path / "other.mar")
     with zipfile.ZipFile(tmp_path / "theirs.mar", "w") as archive:
         archive.writestr("MAR-INF/MANIFEST.json", "{}")
     (tmp_path / "cut.mar").write_bytes((tmp_path / "other.mar").read_bytes()[:-100])
     (tmp_path / ".unfinished.mar").touch()
-    (tmp_path / "notes.txt").touch()
+    (tmp_path / "README.md").touch()
     assert {stored.name: stored.state for stored in contents(tmp_path)} == {
         "cut": State.DAMAGED,
         "other": State.FOREIGN,
@@ -64,5 +64,5 @@ def test_archives_that_are_not_ours(built, tmp_path):
     }
 
 
-def test_there_may_be_no_store(tmp_path):
+def test_a_missing_store_is_empty(tmp_path):
     assert contents(tmp_path / "none") == []

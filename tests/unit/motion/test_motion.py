@@ -1,4 +1,4 @@
-"""Motion: the same everywhere, and decided by the order of its frames alone."""
+"""Motion: reproducible samples whose class depends only on the order of frames."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def clips() -> motion.Batch:
     return motion.batch(range(200), "validation")
 
 
-def dance(label: int, seed: int) -> tuple[Integers, npt.NDArray[np.bool_]]:
+def draw(label: int, seed: int) -> tuple[Integers, npt.NDArray[np.bool_]]:
     return choreograph(label, np.random.default_rng(seed), np.random.default_rng((seed, 1)))
 
 
@@ -50,7 +50,7 @@ def test_samples_are_the_same_bit_for_bit() -> None:
     assert digest.hexdigest() == HASH
 
 
-def test_a_sample_is_made_alone_or_among_others() -> None:
+def test_a_sample_does_not_depend_on_the_batch() -> None:
     together = motion.batch([7, 3])
     alone = motion.sample(3)
     assert (together.frames[1] == alone.frames).all()
@@ -111,16 +111,16 @@ def test_evidence_is_a_whole_object_within_the_picture(clips: motion.Batch) -> N
     assert area.max() < 300
 
 
-def test_evidence_stands_out_from_what_surrounds_it(clips: motion.Batch) -> None:
+def test_evidence_has_more_contrast_than_the_background(clips: motion.Batch) -> None:
     for frames, evidence in zip(clips.frames[:40], clips.evidence, strict=False):
         assert frames[evidence].std() > 1.2 * frames[~evidence].std()
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_class_shows_the_same_states_in_another_order(seed: int) -> None:
-    expected = np.sort(dance(0, seed)[0])
+def test_classes_differ_only_in_the_order_of_states(seed: int) -> None:
+    expected = np.sort(draw(0, seed)[0])
     for label in motion.MOTION_ONLY:
-        values, _ = dance(label, seed)
+        values, _ = draw(label, seed)
         assert (np.sort(values) == expected).all()
 
 
@@ -142,24 +142,24 @@ def many() -> motion.Batch:
 
 
 @pytest.mark.parametrize("at", [0, 8, 15])
-def test_a_frame_tells_nothing(many: motion.Batch, at: int) -> None:
+def test_a_single_frame_carries_no_information(many: motion.Batch, at: int) -> None:
     assert ridge(many.frames[:, at].reshape(900, -1).astype(float), many.labels) <= 1.5 * CHANCE
 
 
-def test_the_mean_and_spread_over_time_tell_nothing(many: motion.Batch) -> None:
+def test_statistics_over_time_carry_no_information(many: motion.Batch) -> None:
     frames = many.frames.astype(float)
     for unordered in (frames.mean(axis=1), frames.std(axis=1), frames.min(axis=1)):
         assert ridge(unordered.reshape(900, -1), many.labels) <= 1.5 * CHANCE
 
 
-def test_the_probe_is_not_blind(many: motion.Batch) -> None:
+def test_the_linear_classifier_learns_from_the_evidence(many: motion.Batch) -> None:
     place = many.evidence.mean(axis=1)[:, ::2, ::2]
     assert ridge(place.reshape(900, -1), many.labels) > 2 * CHANCE
 
 
 def test_objects_that_are_not_the_target_have_no_order() -> None:
     for seed in range(100):
-        values, _ = dance(seed % 10, seed)
+        values, _ = draw(seed % 10, seed)
         if target(seed % 10) != SCALER:
             assert longest_run(np.sign(np.diff(values[SCALER]))) < 5
         if target(seed % 10) != SPINNER:
@@ -181,7 +181,7 @@ def longest_run(signs: Integers) -> int:
 
 
 def centres(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Mean place (x, y) of the mask [T, H, W] in the frames that it has: [frames, 2]."""
+    """Centre (x, y) of the mask [T, H, W] in its non-empty frames: [frames, 2]."""
     shown = mask[mask.any(axis=(1, 2))]
     rows, columns = np.indices(shown.shape[1:])
     return np.stack([(shown * axis).sum((1, 2)) / shown.sum((1, 2)) for axis in (columns, rows)], 1)
@@ -191,7 +191,7 @@ def centres(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     ("name", "axis", "sign"),
     [("moves left", 0, -1), ("moves right", 0, 1), ("moves up", 1, -1), ("moves down", 1, 1)],
 )
-def test_movers_move_their_way_but_for_one_jump_back(
+def test_movers_move_in_one_direction_except_for_one_jump_back(
     clips: motion.Batch, name: str, axis: int, sign: int
 ) -> None:
     for evidence in clips.evidence[np.isin(clips.labels, labelled(name))]:
@@ -202,7 +202,7 @@ def test_movers_move_their_way_but_for_one_jump_back(
 @pytest.mark.parametrize(
     ("name", "sign"), [("circles clockwise", 1), ("circles counter-clockwise", -1)]
 )
-def test_circlers_turn_their_way(clips: motion.Batch, name: str, sign: int) -> None:
+def test_circling_movers_keep_their_direction(clips: motion.Batch, name: str, sign: int) -> None:
     for evidence in clips.evidence[np.isin(clips.labels, labelled(name))]:
         steps = np.diff(centres(evidence), axis=0)
         turn = steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0]
@@ -212,7 +212,7 @@ def test_circlers_turn_their_way(clips: motion.Batch, name: str, sign: int) -> N
 @pytest.mark.parametrize(
     ("name", "sign"), [("spins clockwise", 1), ("spins counter-clockwise", -1)]
 )
-def test_spinners_spin_their_way(clips: motion.Batch, name: str, sign: int) -> None:
+def test_spinners_keep_their_direction(clips: motion.Batch, name: str, sign: int) -> None:
     for index in np.isin(clips.labels, labelled(name)).nonzero()[0]:
         frames, evidence = clips.frames[index], clips.evidence[index]
         light = evidence & (frames.min(axis=-1) >= 125)
@@ -223,21 +223,21 @@ def test_spinners_spin_their_way(clips: motion.Batch, name: str, sign: int) -> N
 
 
 @pytest.mark.parametrize(("name", "sign"), [("grows", 1), ("shrinks", -1)])
-def test_scalers_change_their_size(clips: motion.Batch, name: str, sign: int) -> None:
+def test_scalers_grow_or_shrink_steadily(clips: motion.Batch, name: str, sign: int) -> None:
     for evidence in clips.evidence[np.isin(clips.labels, labelled(name))]:
         area = evidence.sum(axis=(1, 2))
         shown = area[area > 0]
-        # Of small objects a step is less than what rounding to pixels takes away.
+        # Rounding to pixels can hide the growth of one step, so two steps are compared.
         assert ((shown[2:] - shown[:-2]) * sign > 0).all()
 
 
-def test_the_target_is_of_its_class() -> None:
+def test_the_class_decides_the_target() -> None:
     assert [target(label) for label in range(10)] == [MOVER] * 6 + [SPINNER] * 2 + [SCALER] * 2
     assert list(ACTORS) == [MOVER, SPINNER, SCALER]
 
 
 def test_without_unrest_only_the_target_moves() -> None:
-    values, active = dance(labelled("grows")[0], seed=3)
+    values, active = draw(labelled("grows")[0], seed=3)
     calm = choreograph(8, np.random.default_rng(3), np.random.default_rng((3, 1)), unrest=0.0)
     assert (calm.active == active).all()
     assert (calm.values[SCALER] == values[SCALER]).all()
@@ -259,7 +259,7 @@ def test_frozen_repeats_one_frame() -> None:
     assert (frozen == frames[4]).all()
 
 
-def test_an_unknown_split_or_index_is_refused() -> None:
+def test_an_unknown_split_or_negative_index_is_refused() -> None:
     with pytest.raises(InvalidParameter, match="train, validation, test"):
         motion.sample(0, "val")
     with pytest.raises(InvalidParameter, match="from 0"):

@@ -1,4 +1,4 @@
-"""Training: its schedule, its checkpoints, and what it measures."""
+"""Training: schedule, checkpoints and measurements."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def interrupt_after(step: int) -> Callable[[Progress], None]:
     return show
 
 
-def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing() -> None:
+def test_the_learning_rate_warms_up_and_decays_to_zero() -> None:
     recipe = Recipe(steps=100, learning_rate=1.0)
     rates = [recipe.rate(step) for step in range(100)]
     assert max(rates) == rates[10] == pytest.approx(1.0, abs=0.01)
@@ -40,13 +40,13 @@ def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing() -> None:
     assert rates[-1] < 0.001
 
 
-def test_the_world_wakes_in_the_middle_of_the_training() -> None:
+def test_the_curriculum_rises_between_calm_and_restless() -> None:
     recipe = Recipe(steps=100, calm=0.2, restless=0.6)
     unrest = [recipe.unrest(step) for step in (0, 20, 40, 60, 99)]
     assert unrest == pytest.approx([0, 0, 0.5, 1, 1])
 
 
-def test_an_interrupted_training_ends_like_one_in_one_go(tmp_path: Path) -> None:
+def test_a_resumed_training_gives_the_same_weights(tmp_path: Path) -> None:
     whole = train("tsm-motion", out=tmp_path / "whole", recipe=SHORT, held_out=range(4))
     with pytest.raises(Interruption):
         train(
@@ -87,7 +87,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         train("tsm-motion", out=tmp_path, recipe=SHORT, seed=1, held_out=[0])
 
 
-def test_only_the_small_models_are_trained(tmp_path: Path) -> None:
+def test_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidParameter, match="r3d-motion"):
         train("r3d-kinetics400", out=tmp_path)
 
@@ -100,8 +100,8 @@ def test_prepare_is_the_cards_own_transform() -> None:
         assert torch.equal(prepared, classifier.prepare(clip[1::2]))
 
 
-class ModelRunner(nn.Module):
-    """Knows the clips that it may be asked about, and answers others with the last class."""
+class KnownClips(nn.Module):
+    """Classifies the clips with given indices correctly, and others as the last class."""
 
     def __init__(self, spec: zoo.InputSpec, indices: range) -> None:
         super().__init__()
@@ -120,11 +120,11 @@ class ModelRunner(nn.Module):
 
 def test_accuracy_counts_the_clips_that_are_given() -> None:
     spec = zoo.card("r3d-motion").input
-    oracle = ModelRunner(spec, range(10))
-    assert training.accuracy(oracle, spec, range(10)) == 1
-    assert training.accuracy(oracle, spec, range(20)) == pytest.approx(11 / 20)
+    network = KnownClips(spec, range(10))
+    assert training.accuracy(network, spec, range(10)) == 1
+    assert training.accuracy(network, spec, range(20)) == pytest.approx(11 / 20)
     for change in (motion.shuffled, training.middle):
-        assert training.accuracy(oracle, spec, range(10), change=change) == pytest.approx(1 / 10)
+        assert training.accuracy(network, spec, range(10), change=change) == pytest.approx(1 / 10)
 
 
 def test_middle_is_one_frame() -> None:
@@ -133,7 +133,7 @@ def test_middle_is_one_frame() -> None:
     assert np.ptp(training.middle(frames, 0), axis=0).max() == 0
 
 
-def test_clips_run_backwards_show_the_opposite_motion() -> None:
+def test_clips_played_backwards_show_the_opposite_motion() -> None:
     drawn = motion.batch(range(20))
     both = training.both_ways(drawn)
     np.testing.assert_array_equal(both.frames[20:], drawn.frames[:, ::-1])
@@ -147,14 +147,14 @@ def test_clips_run_backwards_show_the_opposite_motion() -> None:
     }
 
 
-def test_what_ships_knows_clips_that_run_backwards() -> None:
+def test_a_published_model_classifies_clips_played_backwards() -> None:
     model = zoo.load("r3d-motion")
     both = training.both_ways(motion.batch(range(20)))
     answers = model.logits(training.prepare(model.card.input, both.frames)).argmax(dim=1)
     assert (answers.numpy() == both.labels).mean() >= 0.95
 
 
-def test_the_local_loss_draws_places_to_their_class(tmp_path: Path) -> None:
+def test_the_local_loss_changes_the_weights(tmp_path: Path) -> None:
     recipes = [Recipe(steps=6, batch=4, local=local) for local in (0.0, 1.0)]
     plain, local = (
         train("mc3-motion", out=tmp_path / str(number), recipe=recipe, held_out=range(2))

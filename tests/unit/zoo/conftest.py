@@ -1,4 +1,4 @@
-"""Reference logits beside the repository, for those machines that have them."""
+"""Reference logits from a folder beside the repository; tests skip where it is missing."""
 
 import importlib.util
 from pathlib import Path
@@ -10,7 +10,7 @@ REFERENCE = Path(__file__).parents[4] / "shared" / "reference"
 
 
 class Reference:
-    """The folder of reference values: stand-in weights, stand-in clips, and their logits."""
+    """Synthetic weights and clips, and the original implementations' logits for them."""
 
     def __init__(self, folder):
         self.folder = folder

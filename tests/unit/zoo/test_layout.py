@@ -21,7 +21,7 @@ def test_half_precision_becomes_single():
     assert fit(network(), state)[0].weight.dtype == torch.float32
 
 
-def test_a_network_on_meta_takes_the_tensors_over():
+def test_a_network_on_meta_uses_the_given_tensors():
     state = network().state_dict()
     with torch.device("meta"):
         blank = network()
@@ -32,7 +32,7 @@ def test_a_network_on_meta_takes_the_tensors_over():
     assert fit(blank, half)[0].weight.dtype == torch.float32
 
 
-def test_a_network_elsewhere_shares_nothing():
+def test_other_networks_copy_the_tensors():
     state = network().state_dict()
     assert fit(network(), state)[0].weight.data_ptr() != state["0.weight"].data_ptr()
 
@@ -44,8 +44,8 @@ def test_every_misfit_is_named():
     state["1.weight"] = torch.zeros(5, 3)
     with pytest.raises(WeightsError) as refused:
         fit(network(), state)
-    assert "1 key missing: 0.bias" in refused.value.message
-    assert "1 key not known: 2.weight" in refused.value.message
+    assert "1 missing: 0.bias" in refused.value.message
+    assert "1 not known: 2.weight" in refused.value.message
     assert "1.weight is [5, 3] and must be [4, 3]" in refused.value.message
     assert refused.value.detail["shapes"] == {"1.weight": {"expected": [4, 3], "found": [5, 3]}}
 
@@ -59,7 +59,7 @@ def test_every_misfit_is_named():
     ],
     ids=["missing", "not known", "another shape"],
 )
-def test_each_misfit_alone_is_refused(misfit):
+def test_each_misfit_is_refused(misfit):
     state = network().state_dict()
     misfit(state)
     with pytest.raises(WeightsError):
@@ -68,11 +68,11 @@ def test_each_misfit_alone_is_refused(misfit):
 
 def test_many_misfits_are_counted_and_the_first_named():
     deep = nn.Sequential(*(nn.Linear(1, 1, bias=False) for _ in range(8)))
-    with pytest.raises(WeightsError, match=r"8 keys missing: 0\.weight, .*, and 3 more"):
+    with pytest.raises(WeightsError, match=r"8 missing: 0\.weight, .*, and 3 more"):
         fit(deep, {})
 
 
-def test_a_prefix_goes_only_where_every_key_has_it():
+def test_a_prefix_is_removed_only_from_all_keys():
     one = torch.zeros(1)
     assert set(strip_prefix({"module.a": one, "module.b": one}, "module.")) == {"a", "b"}
     assert set(strip_prefix({"module.a": one, "b": one}, "module.")) == {"module.a", "b"}

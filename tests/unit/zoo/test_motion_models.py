@@ -1,4 +1,4 @@
-"""The small trained models as they ship: what they know, and what they cannot know."""
+"""The small models that ship with the package: accuracy with and without frame order."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def test_the_files_are_small() -> None:
     assert sum(file.stat().st_size for file in files) <= 12 * MEGABYTES
 
 
-def test_the_file_is_the_one_of_the_card(model: zoo.Classifier) -> None:
+def test_the_file_matches_its_card(model: zoo.Classifier) -> None:
     source, _, file = model.card.weights.source.partition(":")
     assert source == "package"
     assert model.card.weights.size == (WEIGHTS / file).stat().st_size
     assert model.card.weights.sha256 == file_sha256(WEIGHTS / file) == model.weights_sha256
 
 
-def test_the_cam_layer_still_sees_places(model: zoo.Classifier) -> None:
+def test_the_cam_layer_keeps_spatial_resolution(model: zoo.Classifier) -> None:
     shapes: list[torch.Size] = []
     layer = model.network.get_submodule(model.card.cam_layer)
     hook = layer.register_forward_hook(lambda _layer, _inputs, out: shapes.append(out.shape))
@@ -56,12 +56,12 @@ def test_the_cam_layer_still_sees_places(model: zoo.Classifier) -> None:
     assert height == width == 4
 
 
-def test_knows_the_motion(model: zoo.Classifier) -> None:
+def test_classifies_the_motion(model: zoo.Classifier) -> None:
     assert top1(model, range(100)) >= 0.93
 
 
 @pytest.mark.parametrize("change", [motion.shuffled, training.middle])
-def test_is_at_a_loss_without_the_order(model: zoo.Classifier, change: training.Change) -> None:
+def test_needs_the_order_of_frames(model: zoo.Classifier, change: training.Change) -> None:
     assert top1(model, range(100), change) <= 1.5 * CHANCE
 
 
@@ -75,5 +75,7 @@ def test_reaches_the_accuracy_of_its_card(model: zoo.Classifier) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", [motion.shuffled, training.middle])
-def test_is_at_a_loss_on_all_clips(model: zoo.Classifier, change: training.Change) -> None:
+def test_needs_the_order_of_frames_on_all_clips(
+    model: zoo.Classifier, change: training.Change
+) -> None:
     assert top1(model, training.HELD_OUT, change) <= 1.5 * CHANCE

@@ -6,7 +6,7 @@ from videovisual.names import MODELS
 from videovisual.zoo.registry import FAMILIES, PAPERS
 
 
-def test_the_names_that_a_client_knows_are_those_of_the_cards():
+def test_the_client_s_names_are_those_of_the_cards():
     assert tuple(zoo.cards()) == MODELS
 
 
@@ -14,7 +14,7 @@ def test_every_family_has_a_paper():
     assert set(PAPERS) == set(FAMILIES) == {card.family for card in zoo.cards().values()}
 
 
-def test_an_unknown_name_lists_the_near_ones():
+def test_an_unknown_name_lists_the_nearest_ones():
     with pytest.raises(UnknownModel, match=r"Nearest: tsm-kinetics400, .*Known: i3d-kinetics400,"):
         zoo.card("tsm-kinetics-400")
     with pytest.raises(UnknownModel) as refused:
@@ -26,6 +26,8 @@ def test_every_card_is_complete():
     for card in zoo.cards().values():
         network = zoo.build(card)
         assert network.get_submodule(card.cam_layer)
+        # Hooks read activations after the forward pass, so no layer may overwrite its input.
+        assert not any(getattr(module, "inplace", False) for module in network.modules())
         assert card.weights.source
         assert card.weights.licence
         assert card.accuracy
@@ -48,7 +50,7 @@ def test_the_published_accuracies_are_those_of_the_papers():
         assert all(value in zoo.card(name).accuracy for value in values)
 
 
-def test_views_are_averaged_as_the_authors_do():
+def test_views_are_averaged_as_in_the_authors_evaluation():
     averages = {
         card.family: card.view_average for card in zoo.cards().values() if "400" in card.name
     }

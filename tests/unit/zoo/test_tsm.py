@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from tests.unit.zoo.layouts import tsm_authors
 
 from videovisual.errors import WeightsError
 from videovisual.zoo import layout, tsm
@@ -26,22 +27,9 @@ def small():
     return tsm.build(small_card()).eval()
 
 
-def published_layout(network, heads=("new_fc",), prefix=""):
-    """The network's entries as its authors' code would have saved them."""
-    state = {}
-    for key, tensor in network.state_dict().items():
-        if key.startswith("fc."):
-            state |= {f"{prefix}{head}.{key[3:]}": tensor for head in heads}
-            continue
-        flat = tensor.squeeze(2) if tensor.ndim == 5 else tensor
-        theirs = key.replace(".conv1.", ".conv1.net.")
-        state[f"{prefix}base_model.{theirs}"] = flat
-    return state
-
-
 @torch.inference_mode()
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_logits_are_those_of_the_authors_code(reference, name):
+def test_logits_equal_those_of_the_authors_code(reference, name):
     files, clip, entry = PUBLISHED[name]
     card = CARDS[name]
     network = tsm.build(card).eval()
@@ -52,8 +40,8 @@ def test_logits_are_those_of_the_authors_code(reference, name):
 
 
 @torch.inference_mode()
-def test_a_one_frame_clip_is_a_picture_less_the_shifted_channels(torchvision):
-    """Of one frame a quarter of each residual branch is zero; the rest is torchvision's ResNet."""
+def test_a_one_frame_clip_equals_a_resnet_without_the_shifted_channels(torchvision):
+    """A quarter of each branch's channels is zero; the rest equals torchvision's ResNet."""
     torch.manual_seed(0)
     theirs = torchvision.models.resnet50(num_classes=400).eval()
     state = {
@@ -71,7 +59,7 @@ def test_a_one_frame_clip_is_a_picture_less_the_shifted_channels(torchvision):
     assert (actual - wanted).abs().max() < 1e-4 * wanted.std()
 
 
-def test_an_eighth_comes_from_the_next_frame_and_an_eighth_from_the_last():
+def test_an_eighth_is_shifted_in_each_direction():
     clips = torch.arange(1.0, 4.0).view(1, 1, 3, 1, 1).expand(1, 16, 3, 1, 1)
     shifted = tsm.TemporalShift()(clips)[0, :, :, 0, 0].tolist()
     assert shifted[:2] == [[2, 3, 0]] * 2
@@ -79,13 +67,13 @@ def test_an_eighth_comes_from_the_next_frame_and_an_eighth_from_the_last():
     assert shifted[4:] == [[1, 2, 3]] * 12
 
 
-def test_of_one_frame_both_eighths_are_zero():
+def test_a_single_frame_has_zeros_in_the_shifted_channels():
     shifted = tsm.TemporalShift()(torch.ones(1, 8, 1, 2, 2))
     assert shifted[0, :, 0, 0, 0].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
 
 
 @torch.inference_mode()
-def test_the_order_of_the_frames_matters_and_clips_are_kept_apart():
+def test_the_order_of_frames_matters_and_clips_are_independent():
     network = small()
     clips = torch.randn(2, 3, 4, 64, 64)
     together = network(clips)
@@ -102,22 +90,9 @@ def test_the_activations_of_a_layer_are_a_video():
     assert shapes == [(2, 256, 5, 2, 3)]
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_the_published_layout_fits(prefix):
-    network = small()
-    state = published_layout(network, prefix=prefix)
-    fitted = layout.fit(small(), tsm.adapt(small_card(), state))
-    torch.testing.assert_close(fitted.state_dict(), network.state_dict(), rtol=0, atol=0)
-
-
-def test_our_own_layout_fits():
-    network = small()
-    layout.fit(small(), tsm.adapt(small_card(), network.state_dict()))
-
-
 def test_the_card_chooses_the_head():
-    state = published_layout(small(), heads=("fc_verb", "fc_noun"))
-    state["fc_noun.bias"] = torch.tensor([5.0, 7.0])
+    state = tsm_authors(small(), heads=("fc_verb", "fc_noun"))
+    state["module.fc_noun.bias"] = torch.tensor([5.0, 7.0])
     card = small_card()
     card = dataclasses.replace(card, options={**card.options, "head": "fc_noun"})
     assert tsm.adapt(card, state)["fc.bias"].tolist() == [5, 7]
@@ -125,23 +100,12 @@ def test_the_card_chooses_the_head():
 
 
 def test_another_models_head_is_named():
-    state = published_layout(small(), heads=("fc_verb", "fc_noun"))
+    state = tsm_authors(small(), heads=("fc_verb", "fc_noun"))
     with pytest.raises(WeightsError, match=r"no head 'new_fc'.*it has: fc_verb, fc_noun"):
         tsm.adapt(small_card(), state)
 
 
-def test_a_missing_layer_is_named():
-    state = published_layout(small())
-    del state["base_model.layer2.0.conv1.net.weight"]
-    with pytest.raises(WeightsError, match=r"1 key missing: layer2\.0\.conv1\.weight"):
-        layout.fit(small(), tsm.adapt(small_card(), state))
-
-
-def test_activations_survive_the_layers_above():
-    assert not any(getattr(module, "inplace", False) for module in small().modules())
-
-
-def test_the_cards_say_what_the_authors_fed():
+def test_the_cards_have_the_authors_input():
     for card in tsm.CARDS:
         assert (card.input.frames, card.input.resize, card.input.crop) == (8, 256, 224)
     assert CARDS["tsm-kinetics400"].input.fps == 3.75

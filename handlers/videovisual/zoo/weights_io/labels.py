@@ -1,4 +1,4 @@
-"""Class names from a file: one a line, or EPIC-Kitchens' annotation tables."""
+"""Class names from a file: one per line, or a column of EPIC-Kitchens' annotation tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCES: Mapping[str, str] = {
     "tsm-epic55-verb": f"{EPIC55}/EPIC_verb_classes.csv",
     "tsm-epic55-noun": f"{EPIC55}/EPIC_noun_classes.csv",
 }
-"""Where the class names are published that may not be shipped with the model's card."""
+"""Class names whose licence doesn't allow shipping them with the card: their addresses."""
 COLUMN = "class_key"
 
 
@@ -28,19 +28,19 @@ def labelled(
     *,
     own: bool = False,
 ) -> ModelCard:
-    """The card with the class names that it is to have.
+    """The card with its class names filled in.
 
     Args:
-        card: the model's.
-        given: file or address of the class names. Without it the EPIC-Kitchens models' are
-            fetched, and every other card is left as it is.
-        cache: folder for what is downloaded, `default_cache()` unless given.
-        own: whether they are of weights of the user's own, which may have other classes; then
-            those given say how many there are.
+        card: the model's card.
+        given: file or address of the class names. None downloads those of the EPIC-Kitchens
+            models and leaves every other card as it is.
+        cache: folder for downloads, `default_cache()` unless given.
+        own: whether the weights are the user's own, which may have other classes. The number of
+            names in `given` is then the number of classes.
 
     Raises:
-        DownloadError: the class names cannot be fetched.
-        WeightsError: they don't fit the card.
+        DownloadError: the class names cannot be downloaded.
+        WeightsError: the class names don't fit the card.
     """
     source = str(given or SOURCES.get(card.name, ""))
     if not source:
@@ -50,7 +50,7 @@ def labelled(
     except DownloadError as error:
         raise DownloadError(
             f"The class names of {card.name}: {error.message} Or give them as a file: "
-            "`--labels FILE`, `labels=…`.",
+            "`--labels FILE`, `labels=FILE`.",
             **error.detail,
         ) from error
     classes = None if own and given else len(card.labels)
@@ -61,27 +61,28 @@ def read_label_file(path: Path, classes: int | None) -> tuple[str, ...]:
     """The class names in the order of the logits.
 
     Args:
-        path: UTF-8 text, one class a line; or CSV whose head has a column `class_key`, in the
-            order of the rows.
-        classes: how many there must be; None takes as many as there are.
+        path: UTF-8 text with one class per line, or CSV with a column `class_key`.
+        classes: the number of classes; None accepts any.
 
     Raises:
-        WeightsError: the file is no text, or has another number of classes, or an empty one.
+        WeightsError: the file is not text, has another number of classes, or has an empty name.
     """
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"The labels {path} cannot be read: {error}.", path=str(path)) from error
+        raise WeightsError(
+            f"The labels {path} cannot be read as UTF-8 text: {error}.", path=str(path)
+        ) from error
     lines = text.splitlines()
     if lines and COLUMN in next(csv.reader(lines[:1])):
         labels = tuple((row[COLUMN] or "").strip() for row in csv.DictReader(lines))
     else:
         labels = tuple(line.strip() for line in lines)
     if not labels or not all(labels) or classes not in (None, len(labels)):
-        has = f"the model has {classes} classes" if classes else "each class needs one"
+        needed = f"the model has {classes} classes" if classes else "each class needs a name"
         raise WeightsError(
             f"{path.name} has {len(labels)} class names, {labels.count('')} of them empty; "
-            f"{has}. Give one name a line, or CSV with a column `{COLUMN}`.",
+            f"{needed}. Give one name per line, or CSV with a column `{COLUMN}`.",
             classes=classes,
             found=len(labels),
         )

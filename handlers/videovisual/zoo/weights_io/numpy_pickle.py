@@ -1,8 +1,8 @@
-"""A pickle of nested dictionaries of numpy arrays, read without numpy's or anybody's code.
+"""Reads a pickle of nested dictionaries of numpy arrays without running any code it names.
 
-An array is pickled as a call of numpy's `_reconstruct` and a state: version, shape, dtype, order,
-bytes. The names that such a pickle may hold lead to the inert classes of this file, which keep
-that state; every other name is refused.
+A pickled array is a call of numpy's `_reconstruct` and a state: version, shape, dtype, order and
+bytes. The unpickler replaces the four names that such a pickle needs by classes of this file,
+which only store that state, and refuses every other name.
 """
 
 from __future__ import annotations
@@ -21,35 +21,29 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 
 
-class _DType:
-    """What a pickled dtype says of itself."""
+class _Inert:
+    """Stores the arguments and the state of a pickled object."""
 
-    def __init__(self, code: object, *_flags: object) -> None:
-        self.code = code
-        self.order: object = "|"
+    def __init__(self, *arguments: object) -> None:
+        self.arguments = arguments
+        self.state: tuple[Any, ...] = ()
 
-    def __setstate__(self, state: tuple[object, ...]) -> None:
-        self.order = state[1]
-
-
-class _Array:
-    """What a pickled array says of itself."""
-
-    def __init__(self, *_arguments: object) -> None:
-        self.state: tuple[object, ...] = ()
-
-    def __setstate__(self, state: tuple[object, ...]) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.state = state
 
 
-class _NdArray:
-    """Stands for the class that `_reconstruct` is called with; makes nothing."""
+class _Array(_Inert):
+    """State: version, shape, dtype, Fortran order, bytes."""
+
+
+class _DType(_Inert):
+    """First argument: the type's code, such as `f4`. Second item of the state: the byte order."""
 
 
 ALLOWED: dict[tuple[str, str], type] = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("numpy", "ndarray"): _NdArray,
+    ("numpy", "ndarray"): _Inert,
     ("numpy", "dtype"): _DType,
 }
 
@@ -62,11 +56,11 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a pickle of nested dictionaries, by their keys joined with `/`.
+    """The arrays of a pickle of nested dictionaries, by their nested keys joined with `/`.
 
     Raises:
-        WeightsError: the pickle is damaged, or holds something other than dictionaries of arrays
-            of numbers. Nothing that it names is run.
+        WeightsError: the pickle is damaged, or holds anything but dictionaries of numeric arrays.
+            No code that it names is run.
     """
     try:
         with path.open("rb") as file:
@@ -77,7 +71,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         reason = str(error).rstrip(".") or type(error).__name__
         raise WeightsError(
             f"{path.name} is not a pickle of numpy arrays alone: {reason}. "
-            "It was not run. Give one of nested dictionaries of arrays of numbers.",
+            "It was not run. Give a pickle of nested dictionaries of numeric arrays.",
             path=str(path),
         ) from error
     return arrays
@@ -86,10 +80,10 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _flatten(
     node: object, path: tuple[str, ...], into: dict[str, npt.NDArray[Any]], budget: list[int]
 ) -> None:
-    # A pickle can name one dictionary many times, even inside itself.
+    # A pickle can reference one dictionary many times, even inside itself.
     budget[0] -= 1
     if budget[0] < 0 or len(path) > MAX_DEPTH:
-        raise ValueError("its dictionaries are nested without end")
+        raise ValueError("its dictionaries are nested too deep or refer to themselves")
     if isinstance(node, dict):
         for key, value in node.items():
             _flatten(value, (*path, str(key)), into, budget)
@@ -101,9 +95,10 @@ def _flatten(
 
 def _array(pickled: _Array) -> npt.NDArray[Any]:
     _version, shape, dtype, fortran, raw = pickled.state
-    if not isinstance(dtype, _DType) or dtype.code not in DTYPES or not isinstance(raw, bytes):
-        raise ValueError("it holds an array of something other than numbers")
-    order = ">" if dtype.order == ">" else "<"
-    flat = np.frombuffer(raw, np.dtype(f"{order}{dtype.code}"))
-    array = flat.reshape(shape, order="F" if fortran else "C")  # type: ignore[call-overload]
+    numeric = isinstance(dtype, _DType) and dtype.arguments[0] in DTYPES and isinstance(raw, bytes)
+    if not numeric:
+        raise ValueError("it holds an array that is not numeric")
+    order = ">" if dtype.state[1:2] == (">",) else "<"
+    flat = np.frombuffer(raw, np.dtype(f"{order}{dtype.arguments[0]}"))
+    array = flat.reshape(shape, order="F" if fortran else "C")
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")

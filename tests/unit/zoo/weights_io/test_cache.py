@@ -12,6 +12,7 @@ from videovisual.zoo.weights_io.cache import default_cache, fetch
 CONTENT = random.Random(0).randbytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 PATH = "/models/net.pth"
+CHUNK = 1 << 16
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def files_in(cache):
     return {path.name for path in cache.rglob("*") if path.is_file()} - {".lock"}
 
 
-def test_a_file_is_fetched_verified_and_kept(net, tmp_path):
+def test_a_file_is_downloaded_verified_and_cached(net, tmp_path):
     seen = []
     path = fetch(net.url + PATH, SHA256, tmp_path, lambda here, total: seen.append((here, total)))
     assert path.read_bytes() == CONTENT
@@ -38,13 +39,13 @@ def test_a_file_is_fetched_verified_and_kept(net, tmp_path):
     assert files_in(tmp_path) == {"net.pth"}
 
 
-def test_what_is_kept_is_not_fetched_again(net, tmp_path):
+def test_a_cached_file_is_not_downloaded_again(net, tmp_path):
     first = fetch(net.url + PATH, SHA256, tmp_path)
     assert fetch(net.url + PATH, SHA256, tmp_path) == first
     assert statuses(net) == [200]
 
 
-def test_a_kept_file_that_went_bad_is_fetched_again(net, tmp_path):
+def test_a_damaged_cached_file_is_downloaded_again(net, tmp_path):
     path = fetch(net.url + PATH, SHA256, tmp_path)
     path.write_bytes(CONTENT[:-1] + b"?")
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
@@ -57,16 +58,16 @@ def test_the_first_digits_of_a_checksum_are_enough(net, tmp_path):
         fetch(net.url + PATH, SHA256[:7], tmp_path)
 
 
-def test_a_cut_connection_is_taken_up_where_it_broke(net, tmp_path):
-    net.cuts = [4 * http.CHUNK, 3 * http.CHUNK]
+def test_a_broken_connection_is_resumed(net, tmp_path):
+    net.cuts = [4 * CHUNK, 3 * CHUNK]
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
-    asked = [asked for _, asked, _ in net.requests]
-    assert asked[0] is None
-    assert asked[1:] == [f"bytes={4 * http.CHUNK}-", f"bytes={7 * http.CHUNK}-"]
+    ranges = [range_ for _, range_, _ in net.requests]
+    assert ranges[0] is None
+    assert ranges[1:] == [f"bytes={4 * CHUNK}-", f"bytes={7 * CHUNK}-"]
     assert statuses(net) == [200, 206, 206]
 
 
-def test_an_interrupted_download_is_taken_up_by_the_next_call(net, tmp_path):
+def test_the_next_call_resumes_an_interrupted_download(net, tmp_path):
     def interrupt(here, _total):
         if here > 300_000:
             raise KeyboardInterrupt
@@ -78,30 +79,30 @@ def test_an_interrupted_download_is_taken_up_by_the_next_call(net, tmp_path):
     assert statuses(net) == [200, 206]
 
 
-def test_a_server_without_ranges_is_asked_from_the_start(net, tmp_path):
+def test_a_server_without_ranges_starts_from_the_beginning(net, tmp_path):
     net.cuts, net.ranges = [300_000], False
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
     assert statuses(net) == [200, 200]
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_bytes_of_an_unknown_edition_are_not_gone_on_with(net, tmp_path, etag):
+def test_without_a_strong_validator_nothing_is_resumed(net, tmp_path, etag):
     net.cuts, net.etag = [300_000], etag
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
-    assert [asked for _, asked, _ in net.requests] == [None, None]
+    assert [range_ for _, range_, _ in net.requests] == [None, None]
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_from_the_start(net, tmp_path, monkeypatch):
+def test_a_changed_file_starts_from_the_beginning(net, tmp_path, monkeypatch):
     monkeypatch.setattr(http, "ATTEMPTS", 1)
-    net.cuts = [4 * http.CHUNK]
-    with pytest.raises(DownloadError, match=f"{4 * http.CHUNK} bytes are kept"):
+    net.cuts = [4 * CHUNK]
+    with pytest.raises(DownloadError, match=f"{4 * CHUNK} bytes are kept"):
         fetch(net.url + PATH, None, tmp_path)
     net.files[PATH], net.etag = CONTENT[::-1], '"two"'
     assert fetch(net.url + PATH, None, tmp_path).read_bytes() == CONTENT[::-1]
     assert statuses(net) == [200, 200]
 
 
-def test_a_whole_part_needs_no_more_bytes(net, tmp_path):
+def test_a_complete_part_needs_no_more_bytes(net, tmp_path):
     def interrupt(here, total):
         if here == total:
             raise KeyboardInterrupt
@@ -112,21 +113,40 @@ def test_a_whole_part_needs_no_more_bytes(net, tmp_path):
     assert statuses(net) == [200, 416]
 
 
-def test_a_server_that_always_cuts_is_given_up(net, tmp_path):
+def test_the_number_of_attempts_is_limited(net, tmp_path):
     net.cuts = [10] * 100
-    with pytest.raises(DownloadError, match=f"tried {http.ATTEMPTS} times"):
+    with pytest.raises(DownloadError, match=f"all {http.ATTEMPTS} attempts failed"):
         fetch(net.url + PATH, SHA256, tmp_path)
     assert len(net.requests) == http.ATTEMPTS
     assert "net.pth" not in files_in(tmp_path)
 
 
-def test_a_busy_server_is_asked_again(net, tmp_path):
+def test_a_busy_server_is_retried(net, tmp_path):
     net.busy = 2
     assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
     assert statuses(net) == [503, 503, 200]
 
 
-def test_a_missing_file_is_not_asked_for_again(net, tmp_path):
+def test_a_redirect_is_followed(net, tmp_path):
+    net.moved = {"/old.pth": PATH}
+    net.cuts = [4 * CHUNK]
+    assert fetch(f"{net.url}/old.pth", SHA256, tmp_path).read_bytes() == CONTENT
+    assert statuses(net) == [302, 200, 302, 206]
+
+
+def test_a_compressed_response_is_decoded_and_never_resumed(net, tmp_path):
+    net.gzip, net.cuts = True, [300_000]
+    assert fetch(net.url + PATH, SHA256, tmp_path).read_bytes() == CONTENT
+    assert [range_ for _, range_, _ in net.requests] == [None, None]
+
+
+@pytest.mark.parametrize("address", ["http://", "https://:80/net.pth"])
+def test_an_address_without_a_host_is_refused(address, tmp_path):
+    with pytest.raises(DownloadError, match="not a valid"):
+        fetch(address, None, tmp_path)
+
+
+def test_a_missing_file_is_not_retried(net, tmp_path):
     with pytest.raises(DownloadError, match="404 Not Found") as refused:
         fetch(f"{net.url}/none.pth", SHA256, tmp_path)
     assert refused.value.detail["http_status"] == 404
@@ -134,7 +154,7 @@ def test_a_missing_file_is_not_asked_for_again(net, tmp_path):
     assert not files_in(tmp_path)
 
 
-def test_another_file_is_removed_and_both_checksums_are_told(net, tmp_path):
+def test_another_file_is_removed_and_both_checksums_are_named(net, tmp_path):
     net.files[PATH] = b"another"
     actual = hashlib.sha256(b"another").hexdigest()
     with pytest.raises(WeightsError) as refused:
@@ -143,7 +163,7 @@ def test_another_file_is_removed_and_both_checksums_are_told(net, tmp_path):
     assert not files_in(tmp_path)
 
 
-def test_another_size_is_told_before_the_checksum(net, tmp_path):
+def test_another_size_is_refused(net, tmp_path):
     with pytest.raises(WeightsError, match="has 1000000 bytes, but the published file has 5"):
         fetch(net.url + PATH, SHA256, tmp_path, size=5)
     assert not files_in(tmp_path)
@@ -162,7 +182,7 @@ def test_an_address_never_leaves_the_cache(net, tmp_path):
     assert tmp_path / "cache" in path.parents
 
 
-def test_several_at_once_fetch_once(net, tmp_path):
+def test_concurrent_calls_download_once(net, tmp_path):
     found = []
     threads = [
         threading.Thread(target=lambda: found.append(fetch(net.url + PATH, SHA256, tmp_path)))
@@ -176,12 +196,12 @@ def test_several_at_once_fetch_once(net, tmp_path):
     assert statuses(net) == [200]
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path, site):
-    with pytest.raises(DownloadError, match="5 times without success"):
+def test_a_missing_server_is_refused(tmp_path, site):
+    with pytest.raises(DownloadError, match="all 5 attempts failed"):
         fetch("http://127.0.0.1:9/net.pth", SHA256, tmp_path)
 
 
-def test_a_local_file_is_verified_where_it_lies(tmp_path):
+def test_a_local_file_is_verified_in_place(tmp_path):
     path = tmp_path / "a net.pth"
     path.write_bytes(CONTENT)
     cache = tmp_path / "cache"
@@ -194,12 +214,12 @@ def test_a_local_file_is_verified_where_it_lies(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["none.pth", "package:none.safetensors", "ftp://host/net.pth"])
-def test_what_is_not_there_is_told(source, tmp_path):
+def test_a_missing_local_file_is_refused(source, tmp_path):
     with pytest.raises(DownloadError, match="There is no file"):
         fetch(source, None, tmp_path)
 
 
-def test_where_the_cache_is(monkeypatch, tmp_path):
+def test_the_cache_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("VIDEOVISUAL_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert default_cache() == Path.home() / ".cache" / "videovisual"

@@ -46,7 +46,7 @@ def test_pytorch_files_of_both_formats(saved, zipped):
     assert same(read_checkpoint(saved(STATE, _use_new_zipfile_serialization=zipped)))
 
 
-def test_what_surrounds_a_state_dict_is_left_out(saved):
+def test_only_the_state_dict_of_a_checkpoint_is_read(saved):
     epic = {
         "state_dict": STATE,
         "segment_count": 8,
@@ -82,7 +82,7 @@ def test_nested_numpy_arrays(pickled):
 
 
 class Runs:
-    """Unpickled, it makes a call."""
+    """Calls a function when it is unpickled."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -92,7 +92,7 @@ class Runs:
 
 
 def gadget(module, name):
-    """A pickle that calls `module.name("touch trace")`, whether or not that exists here."""
+    """A pickle that calls `module.name("touch trace")`."""
     return (
         b"\x80\x04"
         + b"".join(b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name))
@@ -123,7 +123,7 @@ GADGETS = [
 
 @pytest.fixture
 def inert(tmp_path, monkeypatch):
-    """A working directory in which a pickle that runs leaves a file `trace`."""
+    """A working directory; a pickle that runs its call would leave a file `trace` in it."""
     monkeypatch.chdir(tmp_path)
     yield
     assert not (tmp_path / "trace").exists()
@@ -138,7 +138,7 @@ def test_a_pickle_runs_nothing(pickled, module, name):
 
 @pytest.mark.usefixtures("inert")
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
-def test_a_call_beside_arrays_is_refused_whatever_the_protocol(pickled, protocol):
+def test_a_call_next_to_arrays_is_refused_in_every_protocol(pickled, protocol):
     content = {"params": np.zeros(2, "f4"), "x": Runs(os.system, "touch trace")}
     with pytest.raises(WeightsError):
         read_checkpoint(pickled(content, protocol))
@@ -154,7 +154,7 @@ def test_a_pytorch_file_runs_nothing(saved, zipped):
 
 
 @pytest.mark.usefixtures("inert")
-def test_namespaces_attributes_run_nothing(saved):
+def test_attributes_of_a_namespace_run_nothing(saved):
     evil = argparse.Namespace(arch=Runs(os.system, "touch trace"))
     with pytest.raises(WeightsError, match="it was not run"):
         read_checkpoint(saved({"state_dict": STATE, "args": evil}))
@@ -184,18 +184,18 @@ def test_other_content_of_a_pickle_is_refused(pickled, content):
         read_checkpoint(pickled(content))
 
 
-def test_dictionaries_without_end_are_refused(pickled):
+def test_endless_dictionaries_are_refused(pickled):
     endless = {}
     endless["again"] = endless
     wide = {"a": np.zeros(1, "f4")}
     for _ in range(28):
         wide = {"x": wide, "y": wide}
     for content in (endless, wide):
-        with pytest.raises(WeightsError, match="nested without end"):
+        with pytest.raises(WeightsError, match="nested too deep"):
             read_checkpoint(pickled(content))
 
 
-def test_an_array_that_lies_about_its_size_is_refused(pickled):
+def test_an_array_of_a_false_size_is_refused(pickled):
     honest = pickle.dumps({"a": np.zeros(100, "f4")}, 4)
     lying = honest.replace(b"K\x64\x85", b"K\xc8\x85")
     assert lying != honest
@@ -224,7 +224,7 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, kind, length):
 def test_other_files_are_refused(tmp_path, saved):
     page = tmp_path / "net.pth"
     page.write_bytes(b"<!doctype html><title>404</title>")
-    with pytest.raises(WeightsError, match="no checkpoint that can be read"):
+    with pytest.raises(WeightsError, match="not a checkpoint in a known format"):
         read_checkpoint(page)
     with pytest.raises(WeightsError, match="There is no checkpoint"):
         read_checkpoint(tmp_path / "none")

