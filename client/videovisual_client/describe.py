@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from videovisual.protocol import Explanation
-from videovisual.protocol.caveats import doubts
+from videovisual.protocol.caveats import caveats
 
 SHORT = 4
 """So many numbers are shown one by one; of more, the first and the last."""
@@ -26,7 +26,7 @@ def describe(explanation: Explanation) -> Iterator[str]:
         f"  strongest point: {instant(explanation, frame)}, {100 * column / width:.0f}% from the "
         f"left and {100 * row / height:.0f}% from the top of the model's crop"
     )
-    for doubt in doubts(explanation):
+    for doubt in caveats(explanation):
         yield f"  caution! {doubt}"
     for name, value in explanation.diagnostics.items():
         yield f"  {name}: {_shown(value)}"

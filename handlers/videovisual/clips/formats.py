@@ -1,4 +1,4 @@
-"""Which format some bytes are of, by their first few; names and content types are not believed."""
+"""Format detection by the first bytes; file names and content types are ignored."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _HEAD_BYTES = 64
 
 
 def sniff(data: bytes) -> str:
-    """The format's name: one of `VIDEO`, one of `STILL`, or `zip`.
+    """Detect the format: one of `VIDEO`, one of `STILL`, or `zip`.
 
     Raises:
         InvalidRequest: there are no bytes.
-        UnsupportedMedia: the bytes are of none of these; the message lists them.
+        UnsupportedMedia: another format; the message lists the allowed ones.
     """
     if not data:
         raise InvalidRequest(f"The clip is empty. Send {ACCEPTED}.")
@@ -40,7 +40,7 @@ def sniff(data: bytes) -> str:
 
 
 def is_video(path: Path) -> bool:
-    """Whether that is a file of one of `VIDEO`, by its content; not if it can't be read."""
+    """Whether the file's content is one of `VIDEO`; False if it can't be read."""
     try:
         with path.open("rb") as file:
             return _video(file.read(_HEAD_BYTES)) is not None

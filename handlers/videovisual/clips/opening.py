@@ -1,4 +1,4 @@
-"""The four ways in: bytes, a path, parts of a request, an array."""
+"""Opening of clips: from bytes, a path, parts of a request, or an array."""
 
 from __future__ import annotations
 
@@ -26,14 +26,25 @@ _PART_NAME = re.compile(r"frame_(\d{1,9})", re.ASCII)
 
 
 def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open a video, a zip of pictures, an npz, or a single picture, told apart by content.
+    """Open a video, a zip of pictures, an npz, or a single picture.
+
+    The format is detected by content. Opening decodes at most one frame.
+
+    Args:
+        data: the whole file. Videos are mp4, mov, webm, mkv, avi or gif; pictures are PNG, JPEG,
+            WebP or BMP, in a zip in natural order of their names; an npz has uint8 `frames`
+            [T, H, W, 3], and may have `fps` (one number) or `timestamps` (seconds [T]).
+        limits: what the clip may cost.
+
+    Returns:
+        A source of at least one frame.
 
     Raises:
         InvalidRequest: there are no bytes.
-        UnsupportedMedia: not a clip, or a codec that isn't read; the message lists what is.
-        MalformedClip: a clip, but damaged or unsafe.
+        UnsupportedMedia: another format or codec; the message lists the allowed ones.
+        MalformedClip: the clip is damaged or unsafe, or its frames differ in size.
         TooLarge: over one of the limits.
-        MissingExtra: a video, and PyAV is not installed.
+        MissingExtra: the clip is a video, and PyAV is not installed.
     """
     limits.check_bytes(len(data) if not isinstance(data, memoryview) else data.nbytes)
     data = bytes(data)
@@ -47,12 +58,15 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
 
 
 def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open a file as `open_bytes` does, or a folder of pictures, its `frame_files`.
+    """Open a file as `open_bytes` does, or a folder of pictures in natural order of their names.
+
+    Args:
+        path: a file, whose name does not matter, or a folder; see `frame_files`.
+        limits: what the clip may cost. Sizes are checked before anything is read.
 
     Raises:
-        InvalidRequest: there is no such file or folder, or it can't be read.
-        UnsupportedMedia, MalformedClip, TooLarge, MissingExtra: as `open_bytes`; sizes are
-            checked before anything is read.
+        InvalidRequest: there is no such file or folder, it can't be read, or the file is empty.
+        UnsupportedMedia, MalformedClip, TooLarge, MissingExtra: as `open_bytes`.
     """
     path = Path(path)
     try:
@@ -71,12 +85,16 @@ def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
 
 
 def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open the picture parts `frame_000`, `frame_001`, … of a request, in order of their numbers.
+    """Open the pictures of a multipart request, in order of their numbers.
+
+    Args:
+        parts: PNG, JPEG, WebP or BMP files by name: `frame_000`, `frame_001`, …, numbered one by
+            one from 0 or 1.
+        limits: what the clip may cost; `max_bytes` is that of all parts together.
 
     Raises:
-        InvalidRequest: no parts, a name that isn't `frame_` and a number, or numbers that don't
-            count up one by one from 0 or 1; the message says which.
-        MalformedClip: a part isn't a picture, is damaged, or has another size.
+        InvalidRequest: no parts, another name, or a number that is missing or repeated.
+        MalformedClip: a part is not a picture, is damaged, or differs in size.
         TooLarge: over one of the limits.
     """
     limits.check_frames(len(parts))
@@ -104,7 +122,12 @@ def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> S
 def open_frames(
     frames: npt.NDArray[Any], fps: float | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Source:
-    """Open frames that are already in memory: uint8 [T, H, W, 3], RGB, `fps` frames a second.
+    """Open frames in memory. They are copied only when they are read.
+
+    Args:
+        frames: uint8 [T, H, W, 3], RGB.
+        fps: frames a second; None for frames without timestamps.
+        limits: what the clip may cost; `max_bytes` does not apply.
 
     Raises:
         InvalidParameter: another dtype or shape, or an `fps` that is not a positive number.

@@ -1,11 +1,8 @@
-"""Clips that come as pictures: a zip, a folder, parts of a request, or a single picture."""
+"""Clips made of pictures: a zip, a folder, parts of a request, or a single picture."""
 
 from __future__ import annotations
 
 import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from videovisual.clips.alpha import over_black
+from videovisual.clips.archive import DAMAGE
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Frames, Source, SourceInfo
 from videovisual.errors import MalformedClip, TooLarge
@@ -22,32 +20,19 @@ from videovisual.errors import MalformedClip, TooLarge
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
 _TURNED = ("JPEG", "MPO")
-"""Formats whose EXIF orientation is honoured: cameras write it, and it precedes the pixels."""
+"""Formats whose EXIF orientation is applied: cameras write it, and it precedes the pixels."""
 
 _ORIENTATION_TAG = 0x0112
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-_DAMAGE = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-)
-"""What Pillow and zipfile raise on damaged bytes."""
 
 
 @dataclass(frozen=True)
 class Still:
-    """One picture, not read yet.
+    """One picture that was not read yet.
 
     Attributes:
-        name: for messages.
-        open: gives its bytes as a stream, anew at each call.
+        name: its name in messages.
+        open: opens a new stream of its bytes.
     """
 
     name: str
@@ -55,18 +40,19 @@ class Still:
 
 
 def in_memory(name: str, data: bytes) -> Still:
-    """A picture whose bytes are at hand."""
+    """A picture whose bytes are in memory."""
     return Still(name, lambda: io.BytesIO(data))
 
 
 class StillsSource(Source):
-    """Pictures of one size, in order; they carry no time.
+    """Pictures of one size, without timestamps.
 
-    Sizes are read from the headers at once, pixels when they are asked for. EXIF orientation is
-    honoured, transparent pixels lie over black, 16-bit grey keeps its upper 8 bits.
+    Opening reads all headers; pixels are decoded on demand. EXIF orientation is applied,
+    transparent pixels are laid over black, 16-bit grey keeps its upper 8 bits.
 
     Raises:
-        MalformedClip: not a picture, damaged, or not of the first one's size; it says which.
+        MalformedClip: no pictures; or one is not a picture, is damaged, or differs in size from
+            the first.
         TooLarge: over one of the limits.
     """
 
@@ -100,7 +86,7 @@ def _opened(still: Still) -> Iterator[Image.Image]:
             yield image
     except _BOMB as error:
         raise TooLarge(f"{still.name}: {error} Scale it down.", member=still.name) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise MalformedClip(
             f"{still.name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}",
             member=still.name,

@@ -1,4 +1,4 @@
-"""The filmstrip: frames, the same with the heat over them, and the temporal curve under both."""
+"""The filmstrip: frames, the same frames with the map over them, and the temporal curve."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from videovisual.render import legend
-from videovisual.render.compose import Brush
+from videovisual.render.compose import Box, Brush
 from videovisual.render.curve import draw_axis, draw_curve
 from videovisual.render.heat import Heat
 from videovisual.render.panel import Panel
@@ -29,39 +29,51 @@ AXIS_HEIGHT = SMALL + 10
 
 
 def strip(panels: Sequence[Panel], count: int = STRIP_FRAMES) -> Image.Image:
-    """A filmstrip: for each panel the source frames, the same with the heat over them, the
-    legend, and each frame's share of the saliency over time.
+    """Draw a filmstrip.
+
+    Each panel shows source frames, the same frames with the map over them, the legend, and each
+    frame's share of the saliency over time.
 
     Args:
-        panels: drawn one under the other.
-        count: at most so many frames; see `choose`.
+        panels: at least one, drawn one below the other; see `panels`.
+        count: the most frames shown of each panel; see `choose`.
+
+    Returns:
+        A picture of mode RGB.
     """
     rows = [_row(panel, count) for panel in panels]
     width = max(row.width for row in rows)
     sheet = Image.new("RGB", (width, sum(row.height for row in rows)), PAPER)
-    at = 0
+    top = 0
     for row in rows:
-        sheet.paste(row, (0, at))
-        at += row.height
+        sheet.paste(row, (0, top))
+        top += row.height
     return sheet
 
 
 def to_png(panels: Sequence[Panel]) -> bytes:
-    """The filmstrip as PNG."""
+    """Draw the filmstrip, as `strip` does, with 8 frames of each panel.
+
+    Returns:
+        A PNG file.
+    """
     buffer = io.BytesIO()
     strip(panels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def choose(curve: Map, count: int) -> npt.NDArray[np.int64]:
-    """Frames evenly chosen, of which the inner one nearest to the strongest frame makes way for it.
+    """Choose frames at even steps, one of which is moved to the strongest frame.
 
-    Methods that follow a network's strides often mark every second frame; even steps alone could
-    pass over all of those.
+    Methods that follow a network's strides often mark every second frame only, and even steps
+    alone could miss all of those. The first and the last frame stay.
 
     Args:
         curve: shares [T], as of `Saliency.curve`.
-        count: how many frames, at most T.
+        count: number of frames, at most T.
+
+    Returns:
+        int64 [count], increasing.
     """
     chosen = np.unique(np.linspace(0, len(curve) - 1, count).round().astype(np.int64))
     strongest = int(curve.argmax())
@@ -75,13 +87,13 @@ def _row(panel: Panel, count: int) -> Image.Image:
     chosen = choose(panel.saliency.curve(), min(count, total))
     tile = max(1, round(TILE_HEIGHT * wide / high))
     inner = max(len(chosen) * (tile + 2) - 2, MIN_WIDTH)
-    doubts = [line for text in panel.doubts for line in wrapped(text, inner, TEXT)]
-    head = TITLE + TEXT + 2 * GAP + len(doubts) * (TEXT + 4)
+    warnings = [line for text in panel.doubts for line in wrapped(text, inner, TEXT)]
+    head = TITLE + TEXT + 2 * GAP + len(warnings) * (TEXT + 4)
     tiles_end = MARGIN + head + GAP + 2 * (TILE_HEIGHT + 2) + LABEL_HEIGHT
     height = tiles_end + CURVE_HEIGHT + AXIS_HEIGHT + MARGIN
     row = Image.new("RGB", (inner + 2 * MARGIN, height), PAPER)
     heat = Heat.of(panel.saliency)
-    _head(row, panel, heat, doubts, inner)
+    _head(row, panel, heat, warnings, inner)
     places = _spread(len(chosen), tile, inner)
     _tiles(row, panel, heat, [*zip(chosen.tolist(), places, strict=True)], tile, MARGIN + head)
     middles = [MARGIN + place + tile // 2 for place in places]
@@ -91,13 +103,13 @@ def _row(panel: Panel, count: int) -> Image.Image:
 
 
 def _spread(count: int, tile: int, inner: int) -> list[int]:
-    """Where tiles begin, so that they fill the width."""
+    """The left edge of each tile, so that the tiles fill the width."""
     if count == 1:
         return [0]
     return [round(place * (inner - tile) / (count - 1)) for place in range(count)]
 
 
-def _head(row: Image.Image, panel: Panel, heat: Heat, doubts: Sequence[str], inner: int) -> None:
+def _head(row: Image.Image, panel: Panel, heat: Heat, warnings: Sequence[str], inner: int) -> None:
     pen = ImageDraw.Draw(row)
     room = inner - LEGEND_WIDTH - 3 * GAP
     title = fitted(panel.caption, room, TITLE)
@@ -105,7 +117,7 @@ def _head(row: Image.Image, panel: Panel, heat: Heat, doubts: Sequence[str], inn
     below = MARGIN + TITLE + GAP
     write(pen, (MARGIN, below), fitted(panel.detail, room, TEXT), size=TEXT, fill=MUTED)
     legend.draw_legend(row, (MARGIN + inner - LEGEND_WIDTH, MARGIN), LEGEND_WIDTH, heat)
-    for number, line in enumerate(doubts):
+    for number, line in enumerate(warnings):
         place = (MARGIN, below + TEXT + GAP + number * (TEXT + 4))
         write(pen, place, line, size=TEXT, fill=WARNING)
 
@@ -135,11 +147,11 @@ def _tiles(
 
 
 def _filter(height: int) -> Image.Resampling:
-    """Few pixels are shown as the squares that they are."""
+    """Enlarged pixels stay sharp squares."""
     return Image.Resampling.NEAREST if height < TILE_HEIGHT else Image.Resampling.LANCZOS
 
 
-def _timeline(row: Image.Image, panel: Panel, box: tuple[int, int, int, int]) -> None:
+def _timeline(row: Image.Image, panel: Panel, box: Box) -> None:
     curve = panel.saliency.curve()
     times = panel.saliency.provenance.get("timestamps")
     clock = list(times) if times else [float(place) for place in range(len(curve))]
