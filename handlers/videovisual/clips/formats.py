@@ -16,6 +16,7 @@ ACCEPTED = (
 
 _MP4_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+_STILL_FIRST_BYTES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "bmp": b"BM"}
 _HEAD_BYTES = 64
 
 
@@ -61,12 +62,6 @@ def _video(data: bytes) -> str | None:
 
 
 def _still(data: bytes) -> str | None:
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
-    if data.startswith(b"BM"):
-        return "bmp"
-    return None
+    return next((name for name, head in _STILL_FIRST_BYTES.items() if data.startswith(head)), None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from videovisual.clips.archive import Archive
 from videovisual.clips.arrays import FRAMES, ArraySource, NpzSource
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Source
-from videovisual.clips.stills import Still, StillsSource, in_memory
+from videovisual.clips.stills import StillsSource
 from videovisual.errors import InvalidRequest, MalformedClip
 from videovisual.utils.extras import needs
 from videovisual.utils.folder import frame_files, natural
@@ -53,7 +55,7 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
     if name in formats.VIDEO:
         return _open_video(data, name, sha256, limits)
     if name in formats.STILL:
-        return StillsSource([in_memory("The picture", data)], name, sha256, limits)
+        return StillsSource({"The picture": partial(BytesIO, data)}, name, sha256, limits)
     return _open_zip(data, sha256, limits)
 
 
@@ -74,7 +76,7 @@ def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
             files = frame_files(path)
             limits.check_bytes(sum(file.stat().st_size for file in files))
             return _open_pictures(
-                [(file.name, file.read_bytes()) for file in files], "folder", limits
+                {file.name: file.read_bytes() for file in files}, "folder", limits
             )
         if not path.is_file():
             raise InvalidRequest(f"{path} is neither a file nor a folder. Give a clip's path.")
@@ -115,8 +117,8 @@ def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> S
                 f"frame_{number:03} is missing between frame_{first:03} and "
                 f"{numbers[max(numbers)]}. Number the frames one by one from 0 or 1.",
             )
-    ordered = [(numbers[number], bytes(parts[numbers[number]])) for number in sorted(numbers)]
-    return _open_pictures(ordered, "parts", limits)
+    names = [numbers[number] for number in sorted(numbers)]
+    return _open_pictures({name: bytes(parts[name]) for name in names}, "parts", limits)
 
 
 def open_frames(
@@ -136,13 +138,11 @@ def open_frames(
     return ArraySource(frames, fps, limits)
 
 
-def _open_pictures(
-    pictures: Sequence[tuple[str, bytes]], name: str, limits: Limits
-) -> StillsSource:
+def _open_pictures(pictures: Mapping[str, bytes], name: str, limits: Limits) -> StillsSource:
     digest = hashlib.sha256()
-    for _, data in pictures:
+    for data in pictures.values():
         digest.update(data)
-    stills = [in_memory(title, data) for title, data in pictures]
+    stills = {member: partial(BytesIO, data) for member, data in pictures.items()}
     return StillsSource(stills, name, digest.hexdigest(), limits)
 
 
@@ -156,8 +156,7 @@ def _open_zip(data: bytes, sha256: str, limits: Limits) -> Source:
             "numpy.savez(file, frames=…, fps=…).",
         )
     archive.refuse_bombs()
-    names = sorted(archive.members, key=natural)
-    stills = [Still(name, archive.opener(name)) for name in names]
+    stills = {name: archive.opener(name) for name in sorted(archive.members, key=natural)}
     return StillsSource(stills, "zip", sha256, limits)
 
 

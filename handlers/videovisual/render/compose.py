@@ -24,13 +24,10 @@ class Brush:
     Args:
         saliency: the map; its provenance gives the crop.
         width, height: of the frames, in pixels.
-        heat: `Heat.of(saliency)`, if it exists already.
+        heat: `Heat.of(saliency)`.
     """
 
-    def __init__(
-        self, saliency: Saliency, width: int, height: int, heat: Heat | None = None
-    ) -> None:
-        heat = heat or Heat.of(saliency)
+    def __init__(self, saliency: Saliency, width: int, height: int, heat: Heat) -> None:
         self.box = crop_box(saliency, width, height)
         self._colour = heat.colour()
         self._opacity = STRENGTH * heat.strength()
@@ -81,7 +78,7 @@ def overlay(saliency: Saliency, frames: Frames) -> Frames:
     Returns:
         uint8 [T, H, W, 3], RGB.
     """
-    brush = Brush(saliency, frames.shape[2], frames.shape[1])
+    brush = Brush(saliency, frames.shape[2], frames.shape[1], Heat.of(saliency))
     return np.stack([brush.over(frame, place) for place, frame in enumerate(frames)])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw
 from videovisual.render import legend
 from videovisual.render.compose import Box, Brush
 from videovisual.render.curve import draw_axis, draw_curve
-from videovisual.render.heat import Heat
 from videovisual.render.panel import Panel
 from videovisual.render.style import GAP, INK, MUTED, PAPER, SMALL, TEXT, TITLE, WARNING
 from videovisual.render.text import fitted, wrapped, write
@@ -92,63 +91,49 @@ def _row(panel: Panel, count: int) -> Image.Image:
     tiles_end = MARGIN + head + GAP + 2 * (TILE_HEIGHT + 2) + LABEL_HEIGHT
     height = tiles_end + CURVE_HEIGHT + AXIS_HEIGHT + MARGIN
     row = Image.new("RGB", (inner + 2 * MARGIN, height), PAPER)
-    heat = Heat.of(panel.saliency)
-    _head(row, panel, heat, warnings, inner)
-    places = _spread(len(chosen), tile, inner)
-    _tiles(row, panel, heat, [*zip(chosen.tolist(), places, strict=True)], tile, MARGIN + head)
+    _head(row, panel, warnings, inner)
+    # The tiles fill the width.
+    gaps = max(len(chosen) - 1, 1)
+    places = [round(number * (inner - tile) / gaps) for number in range(len(chosen))]
+    _tiles(row, panel, dict(zip(chosen.tolist(), places, strict=True)), tile, MARGIN + head)
     middles = [MARGIN + place + tile // 2 for place in places]
     box = (middles[0], tiles_end, max(middles[-1], middles[0] + 1), tiles_end + CURVE_HEIGHT)
     _timeline(row, panel, box)
     return row
 
 
-def _spread(count: int, tile: int, inner: int) -> list[int]:
-    """The left edge of each tile, so that the tiles fill the width."""
-    if count == 1:
-        return [0]
-    return [round(place * (inner - tile) / (count - 1)) for place in range(count)]
-
-
-def _head(row: Image.Image, panel: Panel, heat: Heat, warnings: Sequence[str], inner: int) -> None:
+def _head(row: Image.Image, panel: Panel, warnings: Sequence[str], inner: int) -> None:
     pen = ImageDraw.Draw(row)
     room = inner - LEGEND_WIDTH - 3 * GAP
     title = fitted(panel.caption, room, TITLE)
     write(pen, (MARGIN, MARGIN - 2), title, size=TITLE, fill=INK)
     below = MARGIN + TITLE + GAP
     write(pen, (MARGIN, below), fitted(panel.detail, room, TEXT), size=TEXT, fill=MUTED)
-    legend.draw_legend(row, (MARGIN + inner - LEGEND_WIDTH, MARGIN), LEGEND_WIDTH, heat)
+    legend.draw_legend(row, (MARGIN + inner - LEGEND_WIDTH, MARGIN), LEGEND_WIDTH, panel.heat)
     for number, line in enumerate(warnings):
         place = (MARGIN, below + TEXT + GAP + number * (TEXT + 4))
         write(pen, place, line, size=TEXT, fill=WARNING)
 
 
-def _tiles(
-    row: Image.Image,
-    panel: Panel,
-    heat: Heat,
-    chosen: Sequence[tuple[int, int]],
-    width: int,
-    top: int,
-) -> None:
+def _tiles(row: Image.Image, panel: Panel, places: Mapping[int, int], width: int, top: int) -> None:
+    """Draw each chosen frame, whose tile begins at its place, twice: bare, and under the map."""
     pen = ImageDraw.Draw(row)
-    brush = Brush(panel.saliency, panel.frames.shape[2], panel.frames.shape[1], heat)
+    brush = Brush(panel.saliency, panel.frames.shape[2], panel.frames.shape[1], panel.heat)
     times = panel.saliency.provenance.get("timestamps")
     curve = panel.saliency.curve()
-    for index, place in chosen:
+    # Enlarged pixels stay sharp squares.
+    is_small = panel.frames.shape[1] < TILE_HEIGHT
+    resampling = Image.Resampling.NEAREST if is_small else Image.Resampling.LANCZOS
+    for index, place in places.items():
         left = MARGIN + place
         frame = panel.frames[index]
         for line, picture in enumerate((frame, brush.over(frame, index))):
-            tile = Image.fromarray(picture).resize((width, TILE_HEIGHT), _filter(frame.shape[0]))
+            tile = Image.fromarray(picture).resize((width, TILE_HEIGHT), resampling)
             row.paste(tile, (left, top + GAP + line * (TILE_HEIGHT + 2)))
         label = f"{times[index]:.2f} s" if times else f"frame {index}"
         text = fitted(f"{label},  {100 * curve[index]:.0f}%", width, SMALL)
         below = top + GAP + 2 * (TILE_HEIGHT + 2) + 3
         write(pen, (left + width / 2, below), text, size=SMALL, fill=INK, anchor="ma")
-
-
-def _filter(height: int) -> Image.Resampling:
-    """Enlarged pixels stay sharp squares."""
-    return Image.Resampling.NEAREST if height < TILE_HEIGHT else Image.Resampling.LANCZOS
 
 
 def _timeline(row: Image.Image, panel: Panel, box: Box) -> None:

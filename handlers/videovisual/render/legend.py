@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from videovisual.render.heat import Heat
 from videovisual.render.style import INK, MUTED, SMALL
-from videovisual.render.text import fitted, length, number, write
+from videovisual.render.text import fitted, length, write
 
 BAR_HEIGHT = 10
 HEIGHT = BAR_HEIGHT + SMALL + 8
@@ -19,8 +19,8 @@ LINE = "#8a8a94"
 def end_labels(heat: Heat) -> tuple[str, str]:
     """The texts at the left and right end of the bar."""
     if heat.signed:
-        return f"against {number(-heat.full)}", f"{number(heat.full)} for"
-    return number(heat.low), number(heat.full)
+        return f"against {-heat.full:.3g}", f"{heat.full:.3g} for"
+    return f"{heat.low:.3g}", f"{heat.full:.3g}"
 
 
 def bar(heat: Heat, width: int, height: int) -> Image.Image:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from videovisual.clips.source import Frames, Source
 from videovisual.protocol import Answer
 from videovisual.protocol.caveats import caveats
 from videovisual.render.film import Film
+from videovisual.render.heat import Heat
 from videovisual.saliency import Saliency
 
 
@@ -31,6 +33,11 @@ class Panel:
     detail: str = ""
     film: Film | None = None
     doubts: tuple[str, ...] = ()
+
+    @cached_property
+    def heat(self) -> Heat:
+        """The map prepared for drawing."""
+        return Heat.of(self.saliency)
 
     @property
     def shown(self) -> Film:

@@ -146,7 +146,7 @@ def _film(film: Film) -> dict[str, Any]:
 
 
 def _map(panel: Panel, explanation: Explanation, film: Film, side: int) -> dict[str, Any]:
-    heat = Heat.of(panel.saliency)
+    heat = panel.heat
     width, height = film.width, film.height
     left, top, right, bottom = crop_box(panel.saliency, width, height)
     atlas, columns, tile = _atlas(heat, side)

@@ -12,7 +12,6 @@ from videovisual.render import legend
 from videovisual.render.compose import Box, Brush
 from videovisual.render.curve import draw_curve
 from videovisual.render.film import Film, Shot
-from videovisual.render.heat import Heat
 from videovisual.render.panel import Panel
 from videovisual.render.style import GAP, INK, MUTED, PAPER, SMALL, TEXT, TITLE, WARNING
 from videovisual.render.text import fitted, write
@@ -63,9 +62,8 @@ class Sheet:
         self._write(0, GAP, "source", TEXT, INK)
         self._brushes = []
         for number, panel in enumerate(panels, start=1):
-            heat = Heat.of(panel.saliency)
-            self._brushes.append(Brush(panel.saliency, *self._drawn, heat))
-            self._label(number, panel, heat)
+            self._brushes.append(Brush(panel.saliency, *self._drawn, panel.heat))
+            self._label(number, panel)
 
     def picture(self, shot: Shot, frame: Frames) -> Image.Image:
         """The sheet with one frame of the film, uint8 [H, W, 3]."""
@@ -109,7 +107,7 @@ class Sheet:
             tile = tile.resize(self._tile, Image.Resampling.NEAREST)
         sheet.paste(tile, (left, top + self._scale * HEAD))
 
-    def _label(self, number: int, panel: Panel, heat: Heat) -> None:
+    def _label(self, number: int, panel: Panel) -> None:
         """Draw what all frames share: texts, legend and curve."""
         self._write(number, GAP, panel.caption, TEXT, INK)
         warnings = ", ".join(dict.fromkeys(text.partition(":")[0] for text in panel.doubts))
@@ -117,7 +115,7 @@ class Sheet:
         self._write(number, below, warnings or panel.detail, SMALL, fill)
         left, top = self._corner(number)
         foot = top + self._scale * (HEAD + GAP) + self._tile[1]
-        legend.draw_legend(self._blank, (left, foot), self._tile[0], heat, self._scale)
+        legend.draw_legend(self._blank, (left, foot), self._tile[0], panel.heat, self._scale)
         curve = panel.saliency.curve()
         draw_curve(self._blank, self._curve_box(number), curve, _columns(self.film, len(curve)))
 

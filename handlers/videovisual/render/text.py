@@ -48,11 +48,6 @@ def wrapped(text: str, width: float, size: int) -> list[str]:
     return lines
 
 
-def number(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:.3g}"
-
-
 def write(
     pen: ImageDraw.ImageDraw,
     place: tuple[float, float],
