@@ -103,8 +103,7 @@ class Film:
         kept = [self.shots[place * len(self.shots) // most] for place in range(most)]
         ends = [*(shot.start_s for shot in kept[1:]), self.length_s]
         shots = tuple(
-            replace(shot, length_s=end - shot.start_s)
-            for shot, end in zip(kept, ends, strict=True)
+            replace(shot, length_s=end - shot.start_s) for shot, end in zip(kept, ends, strict=True)
         )
         return replace(self, shots=shots)
 
@@ -133,13 +132,13 @@ def _shots(
     gaps = np.diff(starts)
     # The last frame is shown as long as the middle one of the others.
     last = np.sort(gaps)[len(gaps) // 2] if len(gaps) else 1 / FALLBACK_FPS
+    seen_at = clock[list(seen)]
     places: dict[int, list[int]] = {}
     for place, index in enumerate(seen):
         places.setdefault(index, []).append(place)
     shots = []
     for frame, start, length in zip(shown, starts, [*gaps, last], strict=True):
-        nearest = [int(np.abs(clock[list(seen)] - start).argmin())]
-        held = places.get(frame, nearest)
+        held = places.get(frame) or [int(np.abs(seen_at - start).argmin())]
         for turn, place in enumerate(held):
             # A frame that the model was given several times has as many maps, one by one.
             begin = float(start - starts[0] + turn * length / len(held))
