@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from videovisual.protocol import Explanation
-from videovisual.protocol.caveats import doubts
+from videovisual.protocol.caveats import caveats
 
 SHORT = 4
 """Longer lists are shown by their first and last numbers."""
@@ -26,7 +26,7 @@ def describe(explanation: Explanation) -> Iterator[str]:
         f"  strongest point: {instant(explanation, frame)}, {100 * column / width:.0f}% from the "
         f"left and {100 * row / height:.0f}% from the top of the model's crop"
     )
-    for caveat in doubts(explanation):
+    for caveat in caveats(explanation):
         yield f"  caution! {caveat}"
     for name, value in explanation.diagnostics.items():
         yield f"  {name}: {_shown(value)}"

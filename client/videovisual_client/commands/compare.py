@@ -12,7 +12,7 @@ from rich.table import Table
 
 from videovisual.attribution import catalogue
 from videovisual.protocol import Explanation
-from videovisual.protocol.caveats import doubts
+from videovisual.protocol.caveats import caveats
 from videovisual.utils.extras import needs
 from videovisual_client import collection
 from videovisual_client.commands import folder
@@ -132,6 +132,6 @@ def _show(explanations: Sequence[Explanation], shared: list[list[float]]) -> Non
         )
     out.print(table)
     for explanation in explanations:
-        for caveat in doubts(explanation):
+        for caveat in caveats(explanation):
             out.print(f"caution! {explanation.method}: {caveat}", markup=False, soft_wrap=True)
     out.print("The last columns: of the strongest tenth of all points, the share that both have.")

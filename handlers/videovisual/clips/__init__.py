@@ -1,10 +1,10 @@
-"""Bytes, files, folders or arrays → frames: formats, limits, sampling.
+"""Clips: opening bytes, files, folders and arrays, limits, and sampling of frames.
 
-    source = open_bytes(upload)                    # nothing is decoded but one frame
+    source = open_bytes(upload)                    # decodes one frame
     clip, = sample(source, Sampling(frames=16))    # uint8 [16, H, W, 3], RGB
 
-`Source.info` says what the clip is; `Source.read` decodes only the frames asked for. Everything
-that a caller can get wrong is raised from `videovisual.errors`.
+`Source.info` describes the clip; `Source.read` decodes only the requested frames. Errors are those
+of `videovisual.errors`.
 """
 
 from __future__ import annotations

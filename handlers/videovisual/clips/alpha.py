@@ -1,4 +1,4 @@
-"""What is transparent shows black."""
+"""Transparent pixels over black."""
 
 from __future__ import annotations
 

@@ -1,21 +1,30 @@
-"""A zip file that is not trusted."""
+"""Zip files from untrusted clients."""
 
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import PurePosixPath, PureWindowsPath
+from tokenize import TokenError
 from typing import IO
 
 from videovisual.clips.limits import MIB, Limits
 from videovisual.errors import MalformedClip, TooLarge
 
 LARGEST_RATIO = 100
-"""A picture that inflates more than so many times is refused as a bomb…"""
+"""A picture that inflates more than this many times is refused as a zip bomb."""
 
 RATIO_FREE_BYTES = MIB
-"""… unless it inflates to no more than this many bytes."""
+"""Pictures that inflate to at most this many bytes are never bombs."""
+
+DAMAGE = (
+    *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError),
+    *(struct.error, zlib.error, zipfile.BadZipFile, TokenError),
+)
+"""What zipfile, numpy and Pillow raise on damaged bytes."""
 
 _ENTRY = b"PK\x01\x02"
 _ENTRIES_PER_FRAME = 3
@@ -25,12 +34,16 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Archive:
-    """The members of a zip file, with names, sizes and methods checked.
+    """The members of a zip file whose names, sizes and methods were checked.
 
     Folders, `__MACOSX` and names that begin with a dot are left out.
 
+    Args:
+        data: the zip file.
+        limits: on the number of members and on their inflated bytes.
+
     Attributes:
-        members: by name, in the archive's order.
+        members: the members by name, in the archive's order.
 
     Raises:
         MalformedClip: not a zip, encrypted, an unsafe name, or a method other than deflate.
@@ -38,30 +51,29 @@ class Archive:
     """
 
     def __init__(self, data: bytes, limits: Limits) -> None:
-        # zipfile makes an object of every entry, so they are counted before it sees them.
+        # zipfile makes an object of every entry, so entries are counted first.
         if data.count(_ENTRY) > _ENTRIES_PER_FRAME * limits.max_frames:
             limits.check_frames(data.count(_ENTRY))
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-            raise MalformedClip(
-                f"The zip can't be opened, it is cut or damaged: {error}"
-            ) from error
-        for info in self._zip.infolist():
+            message = f"The zip can't be opened, it is cut or damaged: {error}"
+            raise MalformedClip(message) from error
+        infos = self._zip.infolist()
+        for info in infos:
             _check_name(info.filename)
-        self.members = {
-            info.filename: info for info in self._zip.infolist() if not _is_ignored(info)
-        }
+        self.members = {info.filename: info for info in infos if not _is_ignored(info)}
         for info in self.members.values():
-            _check_member(info)
+            _check_method(info)
         limits.check_frames(len(self.members))
         limits.check_inflated(sum(info.file_size for info in self.members.values()))
 
     def refuse_bombs(self) -> None:
-        """Refuse members that inflate as no picture does.
+        """Refuse members that inflate more than any picture.
 
         Raises:
-            TooLarge: a member inflates more than `LARGEST_RATIO` times.
+            TooLarge: a member inflates more than `LARGEST_RATIO` times, and to more than
+                `RATIO_FREE_BYTES`.
         """
         for name, info in self.members.items():
             allowed = max(RATIO_FREE_BYTES, LARGEST_RATIO * info.compress_size)
@@ -74,7 +86,7 @@ class Archive:
                 )
 
     def opener(self, name: str) -> Callable[[], IO[bytes]]:
-        """Opens a member; no more than its declared size is ever inflated."""
+        """A function that opens a member; it never inflates more than the declared size."""
         return lambda: self._zip.open(self.members[name])
 
 
@@ -93,15 +105,11 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_member(info: zipfile.ZipInfo) -> None:
-    name = info.filename
+def _check_method(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & _ENCRYPTED:
-        raise MalformedClip(
-            f"The zip's member {name!r} is encrypted. Send it without a password.", member=name
-        )
-    if info.compress_type not in _METHODS or info.flag_bits & _PATCH:
-        raise MalformedClip(
-            f"The zip's member {name!r} is compressed in a way that is not read. Store it, or "
-            "deflate it.",
-            member=name,
-        )
+        fault = "is encrypted. Send it without a password."
+    elif info.compress_type not in _METHODS or info.flag_bits & _PATCH:
+        fault = "is compressed in a way that is not read. Store it, or deflate it."
+    else:
+        return
+    raise MalformedClip(f"The zip's member {info.filename!r} {fault}", member=info.filename)

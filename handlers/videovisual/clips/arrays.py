@@ -1,47 +1,32 @@
-"""Clips that are arrays: in memory, or in an npz."""
+"""Clips made of arrays: in memory, or in an npz."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import zipfile
-import zlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from videovisual.clips.archive import Archive
+from videovisual.clips.archive import DAMAGE, Archive
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Frames, Source, SourceInfo, Times
 from videovisual.errors import InvalidParameter, MalformedClip, VideoVisualError
 
 FRAMES = "frames.npy"
 
-_DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    TokenError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
-"""What zipfile and numpy raise on damaged bytes."""
-
 
 class ArraySource(Source):
-    """Frames that are in memory. They are not copied until they are read: leave them unchanged.
+    """Frames in memory. They are copied only when they are read, so do not change them before.
 
     Args:
         frames: uint8 [T, H, W, 3], RGB.
-        fps: frames a second; None for frames that carry no time.
-        limits: `max_bytes` doesn't apply, since the frames are already held.
+        fps: frames a second; None for frames without timestamps.
+        limits: `max_bytes` does not apply, because the frames are in memory already.
 
     Raises:
         InvalidParameter: another dtype or shape, or an `fps` that is not a positive number.
@@ -58,8 +43,7 @@ class ArraySource(Source):
         digest = hashlib.sha256(np.asarray(frames.shape, "<i8").tobytes())
         for frame in frames:
             digest.update(np.ascontiguousarray(frame).data)
-        times = None if fps is None else np.arange(len(frames)) / fps
-        end = None if fps is None else len(frames) / fps
+        times, end = (None, None) if fps is None else _regular(len(frames), fps)
         info = _describe("frames", frames.shape, end, digest.hexdigest(), limits)
         super().__init__(info, times, limits)
         self.frames = frames
@@ -72,8 +56,8 @@ class ArraySource(Source):
 class NpzSource(Source):
     """An npz with uint8 `frames` [T, H, W, 3], and `fps` (a number) or `timestamps` [T] (seconds).
 
-    Only the header is read at first, and a read inflates no more than one frame at a time. Other
-    arrays in the file are ignored. Nothing is ever unpickled.
+    Opening reads only headers and times, and a read inflates one frame at a time. Other arrays in
+    the file are ignored. Nothing is unpickled.
 
     Raises:
         MalformedClip: no `frames`, another dtype or shape, fewer bytes than the header says,
@@ -97,14 +81,14 @@ class NpzSource(Source):
         super().__init__(_describe("npz", shape, end, sha256, limits), times, limits)
 
     def _timing(self, count: int) -> tuple[Times | None, float | None]:
-        """When each frame begins, and when the last ends, in seconds from the first."""
+        """Start of each frame, and end of the last, in seconds from the first frame."""
         fps, stamps = self._numbers("fps"), self._numbers("timestamps")
         if fps is not None and stamps is not None:
             raise MalformedClip("The npz has both `fps` and `timestamps`. Give one of them.")
         if fps is not None:
             if fps.size != 1 or not (np.isfinite(fps).all() and (fps > 0).all()):
                 raise MalformedClip("`fps` must be one positive number of frames a second.")
-            return np.arange(count) / fps.item(), count / fps.item()
+            return _regular(count, fps.item())
         if stamps is not None:
             gaps = np.diff(stamps)
             if stamps.shape != (count,) or not (np.isfinite(stamps).all() and (gaps > 0).all()):
@@ -144,7 +128,7 @@ class NpzSource(Source):
 def _reading(member: str) -> Iterator[None]:
     try:
         yield
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise MalformedClip(
             f"The npz's {member} is damaged: {error}. Save it again with numpy.savez.",
             member=member,
@@ -152,8 +136,8 @@ def _reading(member: str) -> Iterator[None]:
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype that an npy claims; the stream is left at the first value."""
-    # Later versions differ only for headers of over 64 KiB, whose length could be any lie.
+    """Read the shape and dtype in an npy's header; leave the stream at the first value."""
+    # Later versions are for headers over 64 KiB, whose declared length could be any number.
     if npy.read_magic(stream) != (1, 0):
         raise ValueError("not an npy of version 1.0")
     shape, fortran, dtype = npy.read_array_header_1_0(stream)
@@ -173,6 +157,11 @@ def _check_layout(
             dtype=str(dtype),
             shape=list(shape),
         )
+
+
+def _regular(count: int, fps: float) -> tuple[Times, float]:
+    """Start of each of `count` frames, and end of the last, in seconds."""
+    return np.arange(count) / fps, count / fps
 
 
 def _describe(

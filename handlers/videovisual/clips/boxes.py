@@ -1,9 +1,9 @@
-"""The numbers in an mp4 or mov that FFmpeg would believe (ISO/IEC 14496-12).
+"""Checks of an mp4's or mov's index (ISO/IEC 14496-12) before FFmpeg reads it.
 
-FFmpeg's demuxer builds an index of 24 bytes and more a sample from counts in the file, and some of
-these counts take no room in the file themselves: a file of 2 KB can ask for gigabytes. So they
-are added up first. They are searched for, not walked to, since FFmpeg finds them wherever they
-are nested.
+FFmpeg's demuxer allocates at least 24 bytes for each sample that the file declares, and a
+declaration can be a single number: a file of 2 KB can make it allocate gigabytes. So the declared
+numbers are added up first. They are found by a search for their tags, because FFmpeg finds boxes at
+any depth.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _PCM_SAMPLES_PER_ENTRY = 1024
 
 
 def is_cut(data: bytes) -> bool:
-    """Whether the file ends before the coded pictures and sound that it announces do."""
+    """Whether the file ends before the media data that it declares."""
     return any(end > len(data) for _, end in _top_level(data, b"mdat"))
 
 
 def check_index(data: bytes, limits: Limits) -> None:
-    """Refuse an index that would cost far more memory than the clip's frames need.
+    """Refuse an index that takes far more memory than the clip's frames need.
 
     Raises:
         TooLarge: more than `INDEX_ENTRIES_PER_FRAME * limits.max_frames` entries.
@@ -56,7 +56,7 @@ def check_index(data: bytes, limits: Limits) -> None:
 
 
 class _Boxes:
-    """Finds boxes by type, at any depth but inside of media data."""
+    """Finds boxes by type, at any depth, but not inside media data."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -69,7 +69,7 @@ class _Boxes:
                 at = end
 
     def find(self, tag: bytes) -> list[int]:
-        """Where the content of each box of type `tag` begins."""
+        """The offset of the content of each box of type `tag`."""
         found: list[int] = []
         for start, end in self.ranges:
             at = self.data.find(tag, start, end)
@@ -85,7 +85,7 @@ class _Boxes:
         return int.from_bytes(self.data[at : at + 4], "big")
 
     def claims(self) -> Iterator[int]:
-        """Numbers of index entries that the file asks for."""
+        """Numbers of index entries that the file declares, counted in several ways."""
         samples = sum(self.number(at + 4) for at in self.find(b"trun")) + self.samples()
         yield samples
         yield samples * max((self.number(at + 4) for at in self.find(b"elst")), default=0)
@@ -97,9 +97,9 @@ class _Boxes:
         yield longest // _PCM_SAMPLES_PER_ENTRY * min(most, len(self.data) // 4)
 
     def samples(self) -> int:
-        """Samples of all size tables, less those of uncompressed sound.
+        """Samples of all size tables, except those of uncompressed sound.
 
-        Such sound has a sample an instant, but FFmpeg indexes it by chunk.
+        Such sound declares each of its samples, but FFmpeg indexes it by chunk.
         """
         tracks = self.find(b"trak")
         is_sound = [

@@ -1,4 +1,4 @@
-"""Packets → pictures."""
+"""Decoding of packets to pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AV1_THREADS = 4
 
 _WITH_ALPHA = ("vp8", "vp9")
 """Codecs whose alpha channel is a second stream, in side data of the first one's packets (WebM
-Container Guidelines). libvpx would decode both, but it allocates before any limit is checked."""
+Container Guidelines). libvpx decodes both, but it allocates before any limit is checked."""
 
 _ALPHA: Final = "matroska_block_additional"
 _ALPHA_ID_BYTES = 8
@@ -31,9 +31,9 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        frame: as FFmpeg gives it.
-        alpha: its alpha channel as the luma of another frame; None where `frame` has its own, or
-            is opaque.
+        frame: FFmpeg's frame.
+        alpha: its alpha channel, as the luma of another frame; None if `frame` is opaque or has
+            its own alpha channel.
     """
 
     frame: VideoFrame
@@ -56,8 +56,8 @@ class Decoder:
             self._alpha = cast(VideoCodecContext, CodecContext.create(codec, "r"))
         for context in filter(None, (self._colour, self._alpha)):
             context.options = {"max_pixels": str(limits.max_pixels)}
-            # FFmpeg's own threads can wait for each other for ever on a damaged stream (seen for
-            # H.265 with FFmpeg 7 and 8). The AV1 decoder brings others.
+            # FFmpeg's threads can deadlock on a damaged stream (seen for H.265 with FFmpeg 7 and
+            # 8). The AV1 decoder has threads of its own.
             context.thread_count = _AV1_THREADS if codec == "av1" else 1
 
     def run(
@@ -66,13 +66,13 @@ class Decoder:
         span: tuple[int, int],
         needed: Collection[int] | None = None,
     ) -> Iterator[Picture]:
-        """Skip to the first packet of `span`, decode to its last, and be ready for another run.
+        """Skip to the first packet of `span`, and decode to its last.
 
         Args:
-            packets: numbered from 0 in decode order; what was consumed stays consumed.
+            packets: numbered from 0 in decode order; the next run continues after `span`.
             span: first and last number.
-            needed: the packets whose pictures are wanted; other pictures are left out where none
-                is predicted from them. None decodes all.
+            needed: the packets whose pictures are wanted; other pictures are skipped if none is
+                predicted from them. None decodes all.
 
         Raises:
             MalformedClip: a packet can't be decoded.

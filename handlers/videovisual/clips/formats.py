@@ -1,4 +1,4 @@
-"""Which format some bytes are of, by their first few; names and content types are not believed."""
+"""Format detection by the first bytes; file names and content types are ignored."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ ACCEPTED = (
 
 _MP4_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+_STILL_FIRST_BYTES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "bmp": b"BM"}
 _HEAD_BYTES = 64
 
 
 def sniff(data: bytes) -> str:
-    """The format's name: one of `VIDEO`, one of `STILL`, or `zip`.
+    """Detect the format: one of `VIDEO`, one of `STILL`, or `zip`.
 
     Raises:
         InvalidRequest: there are no bytes.
-        UnsupportedMedia: the bytes are of none of these; the message lists them.
+        UnsupportedMedia: another format; the message lists the allowed ones.
     """
     if not data:
         raise InvalidRequest(f"The clip is empty. Send {ACCEPTED}.")
@@ -40,7 +41,7 @@ def sniff(data: bytes) -> str:
 
 
 def is_video(path: Path) -> bool:
-    """Whether that is a file of one of `VIDEO`, by its content; not if it can't be read."""
+    """Whether the file's content is one of `VIDEO`; False if it can't be read."""
     try:
         with path.open("rb") as file:
             return _video(file.read(_HEAD_BYTES)) is not None
@@ -61,12 +62,6 @@ def _video(data: bytes) -> str | None:
 
 
 def _still(data: bytes) -> str | None:
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
-    if data.startswith(b"BM"):
-        return "bmp"
-    return None
+    return next((name for name, head in _STILL_FIRST_BYTES.items() if data.startswith(head)), None)

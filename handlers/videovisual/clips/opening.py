@@ -1,10 +1,12 @@
-"""The four ways in: bytes, a path, parts of a request, an array."""
+"""Opening of clips: from bytes, a path, parts of a request, or an array."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from videovisual.clips.archive import Archive
 from videovisual.clips.arrays import FRAMES, ArraySource, NpzSource
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Source
-from videovisual.clips.stills import Still, StillsSource, in_memory
+from videovisual.clips.stills import StillsSource
 from videovisual.errors import InvalidRequest, MalformedClip
 from videovisual.utils.extras import needs
 from videovisual.utils.folder import frame_files, natural
@@ -26,14 +28,25 @@ _PART_NAME = re.compile(r"frame_(\d{1,9})", re.ASCII)
 
 
 def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open a video, a zip of pictures, an npz, or a single picture, told apart by content.
+    """Open a video, a zip of pictures, an npz, or a single picture.
+
+    The format is detected by content. Opening decodes at most one frame.
+
+    Args:
+        data: the whole file. Videos are mp4, mov, webm, mkv, avi or gif; pictures are PNG, JPEG,
+            WebP or BMP, in a zip in natural order of their names; an npz has uint8 `frames`
+            [T, H, W, 3], and may have `fps` (one number) or `timestamps` (seconds [T]).
+        limits: what the clip may cost.
+
+    Returns:
+        A source of at least one frame.
 
     Raises:
         InvalidRequest: there are no bytes.
-        UnsupportedMedia: not a clip, or a codec that isn't read; the message lists what is.
-        MalformedClip: a clip, but damaged or unsafe.
+        UnsupportedMedia: another format or codec; the message lists the allowed ones.
+        MalformedClip: the clip is damaged or unsafe, or its frames differ in size.
         TooLarge: over one of the limits.
-        MissingExtra: a video, and PyAV is not installed.
+        MissingExtra: the clip is a video, and PyAV is not installed.
     """
     limits.check_bytes(len(data) if not isinstance(data, memoryview) else data.nbytes)
     data = bytes(data)
@@ -42,17 +55,20 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
     if name in formats.VIDEO:
         return _open_video(data, name, sha256, limits)
     if name in formats.STILL:
-        return StillsSource([in_memory("The picture", data)], name, sha256, limits)
+        return StillsSource({"The picture": partial(BytesIO, data)}, name, sha256, limits)
     return _open_zip(data, sha256, limits)
 
 
 def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open a file as `open_bytes` does, or a folder of pictures, its `frame_files`.
+    """Open a file as `open_bytes` does, or a folder of pictures in natural order of their names.
+
+    Args:
+        path: a file, whose name does not matter, or a folder; see `frame_files`.
+        limits: what the clip may cost. Sizes are checked before anything is read.
 
     Raises:
-        InvalidRequest: there is no such file or folder, or it can't be read.
-        UnsupportedMedia, MalformedClip, TooLarge, MissingExtra: as `open_bytes`; sizes are
-            checked before anything is read.
+        InvalidRequest: there is no such file or folder, it can't be read, or the file is empty.
+        UnsupportedMedia, MalformedClip, TooLarge, MissingExtra: as `open_bytes`.
     """
     path = Path(path)
     try:
@@ -60,7 +76,7 @@ def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
             files = frame_files(path)
             limits.check_bytes(sum(file.stat().st_size for file in files))
             return _open_pictures(
-                [(file.name, file.read_bytes()) for file in files], "folder", limits
+                {file.name: file.read_bytes() for file in files}, "folder", limits
             )
         if not path.is_file():
             raise InvalidRequest(f"{path} is neither a file nor a folder. Give a clip's path.")
@@ -71,12 +87,16 @@ def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
 
 
 def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open the picture parts `frame_000`, `frame_001`, … of a request, in order of their numbers.
+    """Open the pictures of a multipart request, in order of their numbers.
+
+    Args:
+        parts: PNG, JPEG, WebP or BMP files by name: `frame_000`, `frame_001`, …, numbered one by
+            one from 0 or 1.
+        limits: what the clip may cost; `max_bytes` is that of all parts together.
 
     Raises:
-        InvalidRequest: no parts, a name that isn't `frame_` and a number, or numbers that don't
-            count up one by one from 0 or 1; the message says which.
-        MalformedClip: a part isn't a picture, is damaged, or has another size.
+        InvalidRequest: no parts, another name, or a number that is missing or repeated.
+        MalformedClip: a part is not a picture, is damaged, or differs in size.
         TooLarge: over one of the limits.
     """
     limits.check_frames(len(parts))
@@ -97,14 +117,19 @@ def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> S
                 f"frame_{number:03} is missing between frame_{first:03} and "
                 f"{numbers[max(numbers)]}. Number the frames one by one from 0 or 1.",
             )
-    ordered = [(numbers[number], bytes(parts[numbers[number]])) for number in sorted(numbers)]
-    return _open_pictures(ordered, "parts", limits)
+    names = [numbers[number] for number in sorted(numbers)]
+    return _open_pictures({name: bytes(parts[name]) for name in names}, "parts", limits)
 
 
 def open_frames(
     frames: npt.NDArray[Any], fps: float | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Source:
-    """Open frames that are already in memory: uint8 [T, H, W, 3], RGB, `fps` frames a second.
+    """Open frames in memory. They are copied only when they are read.
+
+    Args:
+        frames: uint8 [T, H, W, 3], RGB.
+        fps: frames a second; None for frames without timestamps.
+        limits: what the clip may cost; `max_bytes` does not apply.
 
     Raises:
         InvalidParameter: another dtype or shape, or an `fps` that is not a positive number.
@@ -113,13 +138,11 @@ def open_frames(
     return ArraySource(frames, fps, limits)
 
 
-def _open_pictures(
-    pictures: Sequence[tuple[str, bytes]], name: str, limits: Limits
-) -> StillsSource:
+def _open_pictures(pictures: Mapping[str, bytes], name: str, limits: Limits) -> StillsSource:
     digest = hashlib.sha256()
-    for _, data in pictures:
+    for data in pictures.values():
         digest.update(data)
-    stills = [in_memory(title, data) for title, data in pictures]
+    stills = {member: partial(BytesIO, data) for member, data in pictures.items()}
     return StillsSource(stills, name, digest.hexdigest(), limits)
 
 
@@ -133,8 +156,7 @@ def _open_zip(data: bytes, sha256: str, limits: Limits) -> Source:
             "numpy.savez(file, frames=…, fps=…).",
         )
     archive.refuse_bombs()
-    names = sorted(archive.members, key=natural)
-    stills = [Still(name, archive.opener(name)) for name in names]
+    stills = {name: archive.opener(name) for name in sorted(archive.members, key=natural)}
     return StillsSource(stills, "zip", sha256, limits)
 
 

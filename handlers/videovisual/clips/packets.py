@@ -1,4 +1,4 @@
-"""What the packets of a video say, before any is decoded."""
+"""Times and order of a video's frames, read from its packets without decoding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from videovisual.clips.source import Times
 from videovisual.errors import MalformedClip
 
 ROUNDING = 0.51
-"""Times this many ticks of the time base apart are the same but for rounding."""
+"""Times that differ by at most this many ticks of the time base are equal but for rounding."""
 
 _UNKNOWN = np.iinfo(np.int64).min
 
@@ -31,14 +31,14 @@ class PacketTable:
     Packets are numbered in decode order from 0.
 
     Attributes:
-        index_of: frame index by presentation time, in the stream's time base; None where the
-            packets' presentation times can't be trusted, and only the order of the decoded
-            frames tells which is which.
-        packet: int64 [frames], the packet that holds each frame.
-        start: int64 [frames], the packet of the keyframe from which decoding has to begin.
+        index_of: frame index by presentation time, in the stream's time base; None if the
+            packets' presentation times can't be trusted. Frames are then identified by the
+            order in which they are decoded.
+        packet: int64 [frames], the packet of each frame.
+        start: int64 [frames], the packet of the keyframe from which each frame is decoded.
         packets: number of packets.
         times: float64 [frames], seconds from the first frame.
-        end_s: when the last frame ends, in seconds from the first.
+        end_s: end of the last frame, in seconds from the first.
     """
 
     index_of: dict[int, int] | None
@@ -50,7 +50,7 @@ class PacketTable:
 
 
 def coded(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
-    """The stream's packets in decode order, less empty ones.
+    """The stream's packets in decode order, without empty ones.
 
     Raises:
         MalformedClip: the container is damaged.
@@ -69,23 +69,23 @@ def scan(
     """Read all packets of a stream without decoding them.
 
     Args:
-        container, stream: just opened.
+        container, stream: just opened, with no packet read.
         limits: on frames and seconds.
         trusts_pts: whether the container stores presentation times for this codec.
 
     Raises:
-        MalformedClip: there are no packets, or they carry no time.
+        MalformedClip: there are no packets with a time.
         TooLarge: more frames or seconds than the limits.
     """
     rows = []
     for packet in coded(container, stream):
-        stamp = packet.pts if trusts_pts else packet.dts
-        shown = stamp is not None and not packet.is_discard
-        stamp = _UNKNOWN if stamp is None else stamp
-        rows.append((stamp, packet.duration or 0, packet.is_keyframe, shown))
+        time = packet.pts if trusts_pts else packet.dts
+        is_shown = time is not None and not packet.is_discard
+        stamp = _UNKNOWN if time is None else time
+        rows.append((stamp, packet.duration or 0, packet.is_keyframe, is_shown))
         limits.check_frames(len(rows))
-    stamps, durations, is_key, is_shown = np.array(rows, np.int64).reshape(-1, 4).T
-    numbers = np.flatnonzero(is_shown)
+    stamps, durations, is_key, shown = np.array(rows, np.int64).reshape(-1, 4).T
+    numbers = np.flatnonzero(shown)
     if not len(numbers):
         raise MalformedClip("The video holds no frames that carry a time. Encode it again.")
     unique, first = np.unique(stamps[numbers], return_index=True)
@@ -106,10 +106,9 @@ def scan(
 
 
 def _regular(times: Times, last: float, rate: Fraction | None, tick: float) -> tuple[Times, float]:
-    """Undo rounding: the times of a constant frame rate, where it explains all of them.
+    """Undo rounding: return the times of a constant frame rate if all times agree with it.
 
-    Matroska rounds to milliseconds, so that a frame can seem to begin after the instant at which
-    it is looked for.
+    Matroska rounds to milliseconds, so a frame can seem to begin after an instant that shows it.
     """
     if not rate:
         return times, last
@@ -120,10 +119,10 @@ def _regular(times: Times, last: float, rate: Fraction | None, tick: float) -> t
 
 
 def _starts(stamps: npt.NDArray[np.int64], is_key: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """For each packet, the keyframe from which it can be decoded.
+    """For each packet, the keyframe from which it is decoded: the last that is not shown later.
 
-    That is the last one that is not shown later: pictures that follow a keyframe in the file but
-    are shown before it (the leading pictures of an open GOP) need the keyframe before that.
+    Pictures that follow a keyframe in the file but are shown before it (the leading pictures of
+    an open GOP) need the keyframe before.
     """
     last = before = 0
     starts = np.zeros(len(stamps), np.int64)

@@ -1,4 +1,4 @@
-"""A decoded picture → upright RGB."""
+"""Conversion of a decoded picture to upright RGB."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from videovisual.clips.source import Frames
 _BT601 = 5
 _BT2020 = 9
 _MATRICES = {1: 1, 4: 4, 7: 7, 9: _BT2020, 10: _BT2020}
-"""swscale's colour matrices by their number in ITU-T H.273. All others are BT.601, also where the
-file doesn't say, as in FFmpeg and what is built on it: classifiers were trained on such pixels."""
+"""swscale's colour matrices by their number in ITU-T H.273. Other numbers, and none, are read as
+BT.601, as FFmpeg and the libraries built on it do: classifiers were trained on such pixels."""
 
 _UNSPECIFIED = 0
 _LIMITED_RANGE = 1
 _FULL_RANGE = 2
 _FULL_BY_DEFAULT = ("yuvj", "gray", "ya")
-"""Pixel formats that swscale takes for full range where the file doesn't say."""
+"""Pixel formats that swscale treats as full range if the file does not specify the range."""
 
 
 def rgb(picture: Picture, reformatter: VideoReformatter) -> Frames:
@@ -56,7 +56,7 @@ def rgb(picture: Picture, reformatter: VideoReformatter) -> Frames:
 def upright(pixels: Frames, matrix: tuple[int, int, int, int]) -> Frames:
     """Apply a display matrix (ISO/IEC 14496-12, 6.2.2), `x' = a·x + c·y`, `y' = b·x + d·y`.
 
-    Only turns by right angles and mirrorings are made; other angles go to the nearest of these.
+    Only rotations by right angles and mirrorings are applied; other angles are rounded to these.
     """
     a, b, c, d = matrix
     if abs(a) + abs(d) < abs(b) + abs(c):

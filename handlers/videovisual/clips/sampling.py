@@ -1,8 +1,9 @@
-"""Which frames of a clip a model sees."""
+"""Sampling: which frames of a clip a model sees."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,14 @@ from videovisual.clips.source import Frames, Source, SourceInfo, Times
 from videovisual.errors import ClipTooShort, InvalidParameter
 
 MAX_SAMPLED = 10_000
-"""The most frames that one sampling may ask for, all views together."""
+"""The most frames of one sampling, all views together."""
 
 SNAP_S = 1e-6
-"""An instant this close before a frame begins, in seconds, shows that frame already, so that
-rounding doesn't decide where instants and frames coincide."""
+"""An instant up to this many seconds before a frame's start shows that frame, so that rounding
+does not decide where instants and starts coincide."""
 
 END_SLACK_S = 0.001
-"""`end_s` may be this much past the end: people copy durations rounded to milliseconds."""
+"""`end_s` may be this far past the end, because durations are often rounded to milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,14 @@ class Sampling:
     """How frames are chosen, by time.
 
     Attributes:
-        frames: frames of one view.
-        fps: frames a second; a view is then a window of `frames / fps` seconds, or the whole
-            range where that is shorter, and the windows lie evenly in the range, a single one in
-            its middle. None cuts the range into `views` equal windows. Ignored where the frames
-            carry no time.
+        frames: frames of one view, at least 1; `frames * views` is at most 10,000.
+        fps: frames a second, positive. A view is a window of `frames / fps` seconds, or the whole
+            range if that is shorter. The windows are spread evenly over the range; a single one
+            is centred. None cuts the range into `views` equal windows. Ignored for frames
+            without timestamps.
         start_s, end_s: the range, in seconds from the first frame; the whole clip by default.
-        min_frames: the fewest source frames that must be shown in the range.
-        views: number of views.
+        min_frames: the fewest source frames that the range must have, at least 1.
+        views: number of views, at least 1.
 
     Raises:
         InvalidParameter: a value out of its range.
@@ -64,14 +65,14 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Clip:
-    """The frames that a model sees of a source.
+    """The frames of a source that a model sees.
 
     Attributes:
         frames: uint8 [T, H, W, 3], RGB.
-        indices: which source frame each is, in presentation order.
-        timestamps: when each source frame begins, in seconds from the first; None where the
-            frames carry no time.
-        source: what they were taken from.
+        indices: the index of each source frame, in presentation order from 0; T values.
+        timestamps: start of each source frame, in seconds from the first; None for frames
+            without timestamps.
+        source: the clip that the frames were taken from.
     """
 
     frames: Frames
@@ -79,27 +80,35 @@ class Clip:
     timestamps: tuple[float, ...] | None
     source: SourceInfo
 
+    @classmethod
+    def of(cls, source: Source, indices: Sequence[int], frames: Frames) -> Clip:
+        """The clip of `source` whose frames, already decoded, have these indices."""
+        times = source.times
+        stamps = None if times is None else tuple(times[list(indices)].tolist())
+        return cls(frames, tuple(indices), stamps, source.info)
+
 
 def sample(source: Source, sampling: Sampling) -> list[Clip]:
-    """Choose frames of `source` and decode them, all views in one pass.
+    """Choose frames of `source`, as `plan` does, and decode them, all views in one pass.
+
+    Args:
+        source: an opened clip.
+        sampling: how frames are chosen.
+
+    Returns:
+        `sampling.views` clips of `sampling.frames` frames each.
 
     Raises:
         ClipTooShort: fewer than `sampling.min_frames` frames in the range.
-        InvalidParameter: a range that the clip doesn't have.
-        TooLarge, MalformedClip: as `Source.read`.
+        InvalidParameter: the range begins or ends past the end of the clip, or the frames have
+            no timestamps.
+        TooLarge: all views together are over `limits.max_decoded_bytes`.
+        MalformedClip: a frame can't be decoded, or differs in size.
     """
-    info, times = source.info, source.times
-    views = plan(times, info.frame_count, sampling, info.duration_s)
+    views = plan(source.times, source.info.frame_count, sampling, source.info.duration_s)
     frames = source.read([index for view in views for index in view])
-    return [
-        Clip(
-            frames=frames[number * sampling.frames : (number + 1) * sampling.frames],
-            indices=tuple(view),
-            timestamps=None if times is None else tuple(times[view].tolist()),
-            source=info,
-        )
-        for number, view in enumerate(views)
-    ]
+    parts = frames.reshape(sampling.views, sampling.frames, *frames.shape[1:])
+    return [Clip.of(source, view, part) for view, part in zip(views, parts, strict=True)]
 
 
 def plan(
@@ -108,25 +117,26 @@ def plan(
     sampling: Sampling,
     duration_s: float | None = None,
 ) -> list[list[int]]:
-    """The source frames of each view.
+    """Choose the source frames of each view, without decoding them.
 
-    Of timed frames, those are taken that are shown in the middle of each of `frames` equal
-    segments of the view's window, `(k + 0.5) / fps` seconds from its start where `fps` is given;
-    the frame shown is the last that has begun. Untimed frames are spread by number: frame
-    `floor((k + 0.5) * frame_count / frames)`.
+    With timestamps, a view's window is cut into `frames` equal segments, and the frame shown in
+    the middle of each segment is taken: the last frame that has begun at that time. Without
+    timestamps, frame `floor((k + 0.5) * frame_count / (frames * views))` is the k-th of all.
 
     Args:
-        times: float64 [frame_count], seconds from the first frame; None for untimed frames.
+        times: float64 [frame_count], seconds from the first frame; None for frames without
+            timestamps.
         frame_count: frames in the source.
-        sampling: what is wanted.
-        duration_s: when the last frame ends; by default it is shown for the median gap.
+        sampling: how frames are chosen.
+        duration_s: end of the last frame, in seconds; by default that frame lasts the median gap.
 
     Returns:
         `sampling.views` lists of `sampling.frames` indices, each in increasing order.
 
     Raises:
         ClipTooShort: fewer than `sampling.min_frames` frames in the range.
-        InvalidParameter: the range begins or ends past the end, or the frames carry no time.
+        InvalidParameter: the range begins or ends past the end of the clip; or there is a range,
+            and the frames have no timestamps.
     """
     if times is None:
         return _plan_untimed(frame_count, sampling)
@@ -138,15 +148,14 @@ def plan(
     _check_count(last - first + 1, sampling, f"{start:.3f} s to {end:.3f} s")
     begins, length = _windows(sampling, start, end)
     steps = (np.arange(sampling.frames) + 0.5) * (length / sampling.frames)
-    views = []
-    for begin in begins:
-        shown = np.searchsorted(times, begin + steps + snap, side="right") - 1
-        views.append(shown.tolist())
-    return views
+    return [
+        (np.searchsorted(times, begin + steps + snap, side="right") - 1).tolist()
+        for begin in begins
+    ]
 
 
 def _windows(sampling: Sampling, start: float, end: float) -> tuple[list[float], float]:
-    """When each view begins, and how long all of them are, in seconds."""
+    """The start of each view, and the length of every view, in seconds."""
     if sampling.fps is None:
         length = (end - start) / sampling.views
         return [start + view * length for view in range(sampling.views)], length

@@ -1,4 +1,4 @@
-"""A clip that has been opened: what it is, and its frames on demand."""
+"""Opened clips: their description, and their frames on demand."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Times = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What a clip is, as found out without decoding it.
+    """The description of a clip.
 
     Attributes:
         format: `mp4`, `mov`, `webm`, `mkv`, `avi`, `gif`; `zip`, `npz`, `parts`, `folder`,
             `frames`; `png`, `jpeg`, `webp`, `bmp` for a single picture.
-        codec: FFmpeg's name of the codec, e.g. `h264`; None where there is none.
-        width, height: of a frame in pixels, after the rotation that the file asks for.
+        codec: FFmpeg's name of the codec, e.g. `h264`; None if the clip is not a video.
+        width, height: of a frame, in pixels, after the rotation that the file specifies.
         frame_count: frames in the source.
-        duration_s: seconds from the start of the first frame to the end of the last; None where
-            the frames carry no time.
-        fps: frames a second, on average; None where the frames carry no time.
-        sha256: of the bytes as received; for parts and folders of all files' bytes in order, for
-            arrays of the shape (int64, little endian) and the pixels.
+        duration_s: seconds from the start of the first frame to the end of the last; None for
+            frames without timestamps.
+        fps: mean frames a second; None for frames without timestamps.
+        sha256: SHA-256 of the received bytes, in hexadecimal. Parts and folders: of all files'
+            bytes in order. Arrays: of the shape (int64, little endian) and the pixels.
     """
 
     format: str
@@ -45,12 +45,14 @@ class SourceInfo:
 
 
 class Source(ABC):
-    """An opened clip. It holds no file and no decoder between reads, and reads may overlap.
+    """An opened clip, as `open_bytes`, `open_path`, `open_parts` and `open_frames` return it.
+
+    It holds no open file and no decoder between reads. Threads may read at the same time.
 
     Attributes:
-        info: what the clip is.
-        times: float64 [frame_count], seconds from the first frame in presentation order, strictly
-            increasing; None where the frames carry no time.
+        info: the description of the clip.
+        times: float64 [frame_count], start of each frame in seconds from the first, in
+            presentation order, strictly increasing; None for frames without timestamps.
         limits: what a read may cost.
     """
 
@@ -63,7 +65,7 @@ class Source(ABC):
         """Decode some frames.
 
         Args:
-            indices: in presentation order from 0; they may repeat, in any order.
+            indices: frame indices from 0 in presentation order; in any order, also repeated.
 
         Returns:
             uint8 [len(indices), H, W, 3], RGB.
@@ -71,7 +73,7 @@ class Source(ABC):
         Raises:
             InvalidParameter: an index that the clip doesn't have.
             TooLarge: the frames together are over `limits.max_decoded_bytes`.
-            MalformedClip: a frame can't be decoded, or isn't of the clip's size.
+            MalformedClip: a frame can't be decoded, or differs in size from the clip.
         """
         places: dict[int, list[int]] = {}
         for place, index in enumerate(indices):
@@ -109,4 +111,4 @@ class Source(ABC):
 
     @abstractmethod
     def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
-        """Yield (index, uint8 [H, W, 3]) of the `wanted` frames, given sorted and unique."""
+        """Yield (index, uint8 [H, W, 3]) of each `wanted` frame; indices are sorted and unique."""

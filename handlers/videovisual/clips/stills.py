@@ -1,124 +1,102 @@
-"""Clips that come as pictures: a zip, a folder, parts of a request, or a single picture."""
+"""Clips made of pictures: a zip, a folder, parts of a request, or a single picture."""
 
 from __future__ import annotations
 
-import io
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from videovisual.clips.alpha import over_black
+from videovisual.clips.archive import DAMAGE
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Frames, Source, SourceInfo
 from videovisual.errors import MalformedClip, TooLarge
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
-_TURNED = ("JPEG", "MPO")
-"""Formats whose EXIF orientation is honoured: cameras write it, and it precedes the pixels."""
+_WITH_EXIF = ("JPEG", "MPO")
+"""Formats whose EXIF orientation is applied: cameras write it, and it precedes the pixels."""
 
 _ORIENTATION_TAG = 0x0112
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-_DAMAGE = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-)
-"""What Pillow and zipfile raise on damaged bytes."""
 
 
-@dataclass(frozen=True)
-class Still:
-    """One picture, not read yet.
-
-    Attributes:
-        name: for messages.
-        open: gives its bytes as a stream, anew at each call.
-    """
-
-    name: str
-    open: Callable[[], IO[bytes]]
-
-
-def in_memory(name: str, data: bytes) -> Still:
-    """A picture whose bytes are at hand."""
-    return Still(name, lambda: io.BytesIO(data))
+Opener = Callable[[], IO[bytes]]
+"""Opens a new stream of a picture's bytes."""
 
 
 class StillsSource(Source):
-    """Pictures of one size, in order; they carry no time.
+    """Pictures of one size, without timestamps.
 
-    Sizes are read from the headers at once, pixels when they are asked for. EXIF orientation is
-    honoured, transparent pixels lie over black, 16-bit grey keeps its upper 8 bits.
+    Opening reads all headers; pixels are decoded on demand. EXIF orientation is applied,
+    transparent pixels are laid over black, 16-bit grey keeps its upper 8 bits.
+
+    Args:
+        stills: the pictures in order, by the names that messages give them.
+        name: the `SourceInfo.format`.
+        sha256: the `SourceInfo.sha256`.
+        limits: what the clip may cost.
 
     Raises:
-        MalformedClip: not a picture, damaged, or not of the first one's size; it says which.
+        MalformedClip: no pictures; or one is not a picture, is damaged, or differs in size from
+            the first.
         TooLarge: over one of the limits.
     """
 
-    def __init__(self, stills: Sequence[Still], name: str, sha256: str, limits: Limits) -> None:
+    def __init__(
+        self, stills: Mapping[str, Opener], name: str, sha256: str, limits: Limits
+    ) -> None:
         limits.check_frames(len(stills))
         if not stills:
             raise MalformedClip("The clip holds no pictures. Send PNG, JPEG, WebP or BMP frames.")
-        width, height = _size(stills[0], limits)
-        for still in stills[1:]:
-            if (size := _size(still, limits)) != (width, height):
+        self.stills = list(stills.items())
+        width, height = _size(*self.stills[0], limits)
+        for member, opener in self.stills[1:]:
+            if (size := _size(member, opener, limits)) != (width, height):
                 raise MalformedClip(
-                    f"{still.name} is {size[0]}×{size[1]}, but {stills[0].name} is "
+                    f"{member} is {size[0]}×{size[1]}, but {self.stills[0][0]} is "
                     f"{width}×{height}. All frames must have one size.",
-                    member=still.name,
+                    member=member,
                 )
         info = SourceInfo(name, None, width, height, len(stills), None, None, sha256)
         super().__init__(info, None, limits)
-        self.stills = tuple(stills)
 
     def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
         for index in wanted:
-            with _opened(self.stills[index]) as image:
+            with _opened(*self.stills[index]) as image:
                 pixels = _rgb(image)
             yield index, pixels
 
 
 @contextmanager
-def _opened(still: Still) -> Iterator[Image.Image]:
+def _opened(name: str, opener: Opener) -> Iterator[Image.Image]:
     try:
-        with still.open() as stream, Image.open(stream, formats=FORMATS) as image:
+        with opener() as stream, Image.open(stream, formats=FORMATS) as image:
             yield image
     except _BOMB as error:
-        raise TooLarge(f"{still.name}: {error} Scale it down.", member=still.name) from error
-    except _DAMAGE as error:
+        raise TooLarge(f"{name}: {error} Scale it down.", member=name) from error
+    except DAMAGE as error:
         raise MalformedClip(
-            f"{still.name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}",
-            member=still.name,
+            f"{name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}",
+            member=name,
         ) from error
 
 
-def _size(still: Still, limits: Limits) -> tuple[int, int]:
-    """(width, height) as shown, from the header alone."""
-    with _opened(still) as image:
+def _size(name: str, opener: Opener, limits: Limits) -> tuple[int, int]:
+    """Width and height, after EXIF orientation, from the header alone."""
+    with _opened(name, opener) as image:
         width, height = image.size
-        if image.format in _TURNED and image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
+        if image.format in _WITH_EXIF and image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
             width, height = height, width
-    limits.check_pixels(width, height, where=still.name)
+    limits.check_pixels(width, height, where=name)
     return width, height
 
 
 def _rgb(image: Image.Image) -> Frames:
-    if image.format in _TURNED:
+    if image.format in _WITH_EXIF:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         grey = (np.asarray(image) >> 8).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Clips that FFmpeg decodes."""
+"""Videos, decoded by FFmpeg."""
 
 from __future__ import annotations
 
@@ -27,35 +27,21 @@ from videovisual.clips.source import Frames, Source, SourceInfo, Times
 from videovisual.errors import MalformedClip, UnsupportedMedia
 
 CODECS = (
-    "h264",
-    "hevc",
-    "vp8",
-    "vp9",
-    "av1",
-    "mpeg4",
-    "mjpeg",
-    "gif",
-    "ffv1",
-    "prores",
-    "rawvideo",
+    *("h264", "hevc", "vp8", "vp9", "av1", "mpeg4"),
+    *("mjpeg", "gif", "ffv1", "prores", "rawvideo"),
 )
-"""FFmpeg's names of the codecs that are decoded; the fewer, the less there is to attack."""
+"""FFmpeg's names of the codecs that are decoded. Few codecs keep the attack surface small."""
 
-_DEMUXERS = {
-    "mp4": "mp4",
-    "mov": "mov",
-    "webm": "matroska",
-    "mkv": "matroska",
-    "avi": "avi",
-    "gif": "gif",
-}
+_DEMUXERS = {"webm": "matroska", "mkv": "matroska"}
+"""FFmpeg's demuxer by format, where the names differ."""
+
 _AV1_DECODERS = ("libdav1d", "libaom-av1")
 _HOLDING = ("mpeg4", "vp8")
-"""Codecs with packets that hold no picture and mean: go on showing the last one."""
+"""Codecs with packets that hold no picture: the last picture stays."""
 
 _SELECTIVE = ("h264",)
-"""Codecs whose unreferenced pictures are marked as such, so that leaving them out is exact. It
-halves the time of sparse frames, more than threads on two cores do."""
+"""Codecs that mark pictures from which no other is predicted, so that these can be skipped. That
+halves the time of sparse reads, more than threads on two cores save."""
 
 _MP4 = ("mp4", "mov")
 
@@ -63,11 +49,11 @@ _MP4 = ("mp4", "mov")
 class VideoSource(Source):
     """A video file in memory.
 
-    Opening reads all packets, so that times and counts are the file's and not its header's, and
-    decodes one frame for the true size. A read decodes from the keyframe before each group of
-    wanted frames to the last of them, and nothing between the groups. Frames are matched by
-    presentation time, so a read is exact to the frame. Pixels are as stored: fields stay woven,
-    pixels that aren't square stay so, and high dynamic range isn't mapped to the standard one.
+    Opening reads all packets, because counts and times in headers can be wrong, and decodes one
+    frame, for its true size. A read decodes from the keyframe before each group of wanted frames
+    to the last of the group, and nothing between the groups. Frames are matched by presentation
+    time, so a read returns exactly the wanted frames. Pixels are as stored: there is no
+    deinterlacing, no correction of the pixel aspect ratio, and no tone mapping.
 
     Raises:
         UnsupportedMedia: no video stream, or a codec that is not in `CODECS`.
@@ -97,25 +83,17 @@ class VideoSource(Source):
                 height, width = first.shape[:2]
         if not width * height:
             raise MalformedClip("The video has no frame size. Encode it again.")
-        info = SourceInfo(
-            format=name,
-            codec=self.codec,
-            width=width,
-            height=height,
-            frame_count=len(times),
-            duration_s=end,
-            fps=len(times) / end if end else None,
-            sha256=sha256,
-        )
+        fps = len(times) / end if end else None
+        info = SourceInfo(name, self.codec, width, height, len(times), end, fps, sha256)
         super().__init__(info, times, limits)
 
     def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
         reformatter = VideoReformatter()
-        there = [index for index in wanted if index < len(self.table.packet)]
-        needed = {int(self.table.packet[index]) for index in there}
-        missing = set(there)
-        for index, picture in self._pictures(self._spans(there), needed):
-            self._check(index, picture, there)
+        held = [index for index in wanted if index < len(self.table.packet)]
+        needed = {int(self.table.packet[index]) for index in held}
+        missing = set(held)
+        for index, picture in self._pictures(self._spans(held), needed):
+            self._check(index, picture, held)
             if index in missing:
                 missing.discard(index)
                 yield index, rgb(picture, reformatter)
@@ -126,7 +104,7 @@ class VideoSource(Source):
                 yield index, rgb(picture, reformatter)
 
     def _check(self, index: int, picture: Picture, wanted: Sequence[int]) -> None:
-        """Refuse what is predicted from a damaged picture: the decoder doesn't tell of that."""
+        """Refuse wanted frames that are predicted from a damaged picture: the decoder does not."""
         if not picture.frame.is_corrupt:
             return
         table, packet = self.table, self.table.packet[index]
@@ -139,7 +117,7 @@ class VideoSource(Source):
                 )
 
     def _spans(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
-        """First and last packet of each run that has to be decoded, in order."""
+        """First and last packet of each run that must be decoded, in order."""
         table = self.table
         if table.index_of is None:
             return [(0, table.packets - 1)]
@@ -152,10 +130,10 @@ class VideoSource(Source):
         return spans
 
     def _from_the_start(self, missing: Sequence[int]) -> Iterator[tuple[int, Picture]]:
-        """Pictures that weren't where they were looked for.
+        """Decode the stream from its start, for frames that their own span did not give.
 
-        A keyframe can be one by name only (intra refresh) and not decode by itself, so that no
-        less than the whole stream does. And a packet can hold no picture, so that the last stays.
+        A picture marked as a keyframe may not decode by itself (intra refresh), and then only
+        the whole stream does. And a packet may hold no picture, so that the last one stays.
         """
         pending = deque(missing)
         last = max(int(self.table.packet[index]) for index in missing)
@@ -175,11 +153,11 @@ class VideoSource(Source):
     def _pictures(
         self, spans: Sequence[tuple[int, int]], needed: Collection[int] = ()
     ) -> Iterator[tuple[int, Picture]]:
-        """What the packets of `spans` decode to, with frame indices, in order within each span.
+        """Decode the packets of `spans` to pictures with frame indices, in order in each span.
 
-        Where `needed` names packets, others that no picture is predicted from may be left out.
-        Pictures are left out, too, that come before the one from which their span begins: they
-        were predicted from what was not decoded.
+        If packets are `needed`, others from which no picture is predicted may be skipped.
+        Pictures that come before the keyframe of their span are left out: they were predicted
+        from pictures that were not decoded.
         """
         count = 0
         is_selective = self.codec in _SELECTIVE and self.table.index_of is not None and needed
@@ -197,7 +175,7 @@ class VideoSource(Source):
                         yield index, picture
 
     def _entry(self, packet: int) -> int | None:
-        """The frame of a packet in midstream; None where it isn't shown."""
+        """The frame of a packet; None for the first packet, and for packets that are not shown."""
         frames = np.flatnonzero(self.table.packet == packet)
         return int(frames[0]) if packet and len(frames) else None
 
@@ -208,12 +186,12 @@ class VideoSource(Source):
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[InputContainer, VideoStream]]:
-        """The container and its best video stream, for as long as the context lasts."""
+        """Open the container, and choose its best video stream."""
         try:
             container = av.open(
                 io.BytesIO(self.data),
                 mode="r",
-                format=_DEMUXERS[self.name],
+                format=_DEMUXERS.get(self.name, self.name),
                 container_options={
                     "protocol_whitelist": "none",
                     "codec_whitelist": ",".join((*CODECS, *_AV1_DECODERS)),
@@ -227,7 +205,8 @@ class VideoSource(Source):
             ) from error
         with container:
             stream = container.streams.best("video")
-            if not isinstance(stream, VideoStream) or _is_cover(stream):
+            is_cover = stream is not None and stream.disposition & Disposition.attached_pic
+            if not isinstance(stream, VideoStream) or is_cover:
                 raise UnsupportedMedia(f"The {self.name} has no video stream. Send {ACCEPTED}.")
             yield container, stream
 
@@ -245,22 +224,18 @@ def _codec(stream: VideoStream) -> str:
 
 
 def _declared_size(stream: VideoStream, data: bytes) -> tuple[int, int]:
-    """Width and height by the headers, 0 where they don't say."""
+    """Width and height in the headers, 0 if they are missing."""
     if stream.codec_context.name == "gif":
-        # FFmpeg takes the size from the decoder, which has refused it already if it's too large.
+        # FFmpeg's decoder gives no size if it is over `max_pixels`.
         width, height = struct.unpack_from("<HH", data, 6)
         return width, height
     return stream.codec_context.width, stream.codec_context.height
 
 
-def _is_cover(stream: VideoStream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
 def _with_lost_frames(
     times: Times, end: float, declared_end: float, limits: Limits
 ) -> tuple[Times, float]:
-    """Go on at the median gap up to the declared end, for frames that a cut file announces."""
+    """Add frames at the median gap up to the end that a cut file declares."""
     gap = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     lost = round((declared_end - end) / gap) if gap else 0
     limits.check_frames(len(times) + lost)

@@ -1,6 +1,6 @@
 """Several windows of one long clip: views spread over it, or one for each of its seconds.
 
-They are decoded a piece at a time, so that a clip's length costs time but no memory.
+Windows are decoded a piece at a time, so that memory does not grow with the clip's length.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ MAX_SECONDS = 600
 """The most seconds that one timeline may have."""
 
 PIECE_BYTES = 64 * MIB
-"""Decoded frames that are held at once; a single window may be larger."""
+"""Bytes of decoded frames held at once; a single window may be larger."""
 
 UNTIMED_WINDOW_S = 1.0
-"""The window of a model that has no frame rate of its own: the second itself."""
+"""The window of a model without a frame rate: the second itself."""
 
 SLACK_S = 0.001
-"""A rest of a second that is no longer than this gets no window: durations are rounded."""
+"""A remainder of at most this many seconds gets no window, because durations are rounded."""
 
 Indices = Sequence[int]
-"""Frames of a source, by number from 0."""
+"""Indices of a source's frames, from 0."""
 
 
 @dataclass(frozen=True)
 class Second:
-    """A second of the clip, or the rest of one at its end, and what the model sees of it.
+    """A second of the clip, or the remainder at its end, and the frames that the model sees.
 
     Attributes:
         start_s, end_s: in seconds from the first frame.
@@ -45,20 +45,20 @@ class Second:
 
 
 def window_length(sampling: Sampling) -> float:
-    """How long a window of a timeline is, in seconds."""
+    """Length of a timeline's windows, in seconds."""
     return sampling.frames / sampling.fps if sampling.fps is not None else UNTIMED_WINDOW_S
 
 
 def seconds(source: Source, sampling: Sampling) -> list[Second]:
-    """One window for each second of the range, and for the rest of a second at its end.
+    """Plan one window for each second of the range, and for the remainder at its end.
 
     A window is centred on its second and as long as the model's clip, `window_length(sampling)`;
     at both ends of the range it is moved inwards, and it is never longer than the range.
 
     Raises:
         ClipTooShort: fewer than `sampling.min_frames` frames in the range.
-        InvalidParameter: the frames carry no time, the clip has no such range, or the range is
-            longer than `MAX_SECONDS`.
+        InvalidParameter: the frames have no timestamps, the clip has no such range, or the range
+            is longer than `MAX_SECONDS`.
     """
     info, times = source.info, source.times
     if times is None or info.duration_s is None:
@@ -93,34 +93,29 @@ def seconds(source: Source, sampling: Sampling) -> list[Second]:
 
 
 def read(source: Source, windows: Sequence[Indices], held: int = PIECE_BYTES) -> Iterator[Clip]:
-    """Decode windows in order, neighbours together.
+    """Decode windows in order; neighbouring windows share their decoded frames.
 
     Args:
         source: the clip.
-        windows: the source frames of each.
-        held: bytes of decoded frames that may be held at once, by more than one window.
+        windows: the indices of the source frames of each window.
+        held: bytes of decoded frames held at once, unless a single window takes more.
 
     Raises:
         TooLarge, MalformedClip: as `Source.read`.
     """
-    info, times = source.info, source.times
-    for piece in _pieces(windows, room=held // (info.width * info.height * 3)):
+    room = held // (source.info.width * source.info.height * 3)
+    for piece in _pieces(windows, room):
         wanted = sorted(set().union(*piece))
         places = {index: place for place, index in enumerate(wanted)}
         frames = source.read(wanted)
         for window in piece:
-            yield Clip(
-                frames=frames[[places[index] for index in window]],
-                indices=tuple(window),
-                timestamps=None if times is None else tuple(times[list(window)].tolist()),
-                source=info,
-            )
-        # The next piece is read before this name is given to it.
+            yield Clip.of(source, window, frames[[places[index] for index in window]])
+        # Frees this piece before the next one is read.
         del frames
 
 
 def _pieces(windows: Sequence[Indices], room: int) -> Iterator[list[Indices]]:
-    """Cut the windows into runs of at most `room` different frames, or of one window."""
+    """Split the windows into runs of at most `room` different frames, or of one window."""
     piece: list[Indices] = []
     frames: set[int] = set()
     for window in windows:

@@ -1,4 +1,4 @@
-"""Where an explanation fails its own checks: what every picture of it has to say."""
+"""Caveats: warnings about an explanation that fails its own checks. Every picture shows them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,35 @@ from typing import Any
 from videovisual.protocol import Explanation
 
 MAX_RELATIVE_DELTA = 0.05
-"""By how much of the logit's rise the points on a path may miss it."""
+"""The largest completeness error of integrated gradients, as a share of the logit's rise."""
 
 MAX_AREA_ERROR = 0.25
-"""By how much of the area asked for a mask's own may differ."""
+"""The largest error of a mask's area, as a share of the requested area."""
 
 MIN_AREA_ERROR = 0.01
-"""And below which difference, as a share of the clip, nothing is said."""
+"""Errors of a mask's area below this share of the clip give no caveat."""
 
 MIN_SCORE = 0.05
-"""Insertion and deletion both below this say nothing: the target is never likely."""
+"""Deletion scores up to this give no caveat: the target is never likely."""
 
 MIN_PROBABILITY = 0.05
-"""A target below this is not what the model sees."""
+"""Targets with a lower probability give a caveat."""
 
 KEPT_SHARE = 0.5
-"""The share of the clip's own probability that a preserving mask should keep, a deleting one
-should go below, and a hard mask should keep of its soft one's."""
+"""The share of the whole clip's probability that a preserving mask must keep and a deleting mask
+must go below; and the share of the soft mask's that the hard mask must keep."""
 
 
-def doubts(explanation: Explanation) -> Iterator[str]:
-    """Sentences, each saying what is wrong with the map and what to do; none for a sound one."""
+def caveats(explanation: Explanation) -> Iterator[str]:
+    """Find what is wrong with a map.
+
+    Args:
+        explanation: with the diagnostics of its method and, if measured, its faithfulness scores.
+
+    Yields:
+        One sentence or two for each failed check, which begin with a short name and a colon;
+        nothing if all checks pass.
+    """
     facts = explanation.diagnostics
     likely = explanation.target.probability
     if likely < MIN_PROBABILITY:
@@ -56,7 +64,7 @@ def doubts(explanation: Explanation) -> Iterator[str]:
         )
     whole = facts.get("probability_clip")
     for area in facts.get("areas") or ():
-        yield from _mask_doubts(area, whole)
+        yield from _mask_caveats(area, whole)
     scores = explanation.faithfulness or {}
     insertion, deletion = scores.get("insertion"), scores.get("deletion")
     if insertion is not None and deletion is not None and insertion <= deletion > MIN_SCORE:
@@ -66,7 +74,7 @@ def doubts(explanation: Explanation) -> Iterator[str]:
         )
 
 
-def _mask_doubts(area: Mapping[str, Any], whole: float | None) -> Iterator[str]:
+def _mask_caveats(area: Mapping[str, Any], whole: float | None) -> Iterator[str]:
     asked, achieved = area.get("area"), area.get("achieved_area")
     if asked is not None and achieved is not None:
         error = abs(achieved - asked)

@@ -1,4 +1,4 @@
-"""Saliency as pictures: a filmstrip, moving pictures, and a page to look at it. Loads no torch.
+"""Saliency as pictures: PNG filmstrip, GIF, mp4 and HTML report. Does not import torch.
 
 drawn = panels(answer, saliencies, frames, source)
 to_png(drawn), to_gif(drawn), to_mp4(drawn), to_html(answer, drawn)
@@ -6,7 +6,8 @@ to_png(drawn), to_gif(drawn), to_mp4(drawn), to_html(answer, drawn)
 
 from __future__ import annotations
 
-from videovisual.protocol.caveats import doubts
+from videovisual.protocol.caveats import caveats
+from videovisual.protocol.caveats import caveats as doubts
 from videovisual.render.compose import overlay
 from videovisual.render.film import Film
 from videovisual.render.filmstrip import strip, to_png
@@ -21,6 +22,7 @@ __all__ = [
     "Film",
     "Heat",
     "Panel",
+    "caveats",
     "doubts",
     "heat",
     "overlay",

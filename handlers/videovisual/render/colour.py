@@ -1,8 +1,8 @@
-"""Colour ramps of even steps to the eye, made in Ottosson's OKLab.
+"""Perceptually even colour ramps, made in OKLab.
 
 Björn Ottosson, "A perceptual color space for image processing", 2020,
-https://bottosson.github.io/posts/oklab/. Lightness is told apart best, by everybody and in print;
-so it alone carries the value, and hue only helps.
+https://bottosson.github.io/posts/oklab/. Lightness carries the value, because it is distinguished
+best, also by the colour-blind and in greyscale print. Hue is redundant.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _TO_LINEAR = np.array(
 )
 
 _FADES = 200
-"""Steps in which a colour that no screen shows loses its chroma until one does."""
+"""Steps in which the chroma of a colour outside of sRGB is reduced until the colour fits."""
 
 
 def to_srgb(lightness: Floats, chroma: Floats, hue: Floats) -> Colours:
-    """Colours of the given lightness and hue, with as much of the chroma as sRGB has.
+    """Convert colours to sRGB, with as much of the chroma as sRGB can show.
 
     Args:
         lightness: in [0, 1], any shape.
@@ -77,7 +77,7 @@ def _diverging() -> Colours:
 
 
 SEQUENTIAL = _sequential()
-"""uint8 [256, 3]: night violet over red to pale yellow, for strength."""
+"""uint8 [256, 3]: dark violet over red to pale yellow, for unsigned maps."""
 
 DIVERGING = _diverging()
 """uint8 [256, 3]: blue (against the target) over white to red (for it), equally light on both
@@ -95,5 +95,5 @@ def signed_colours(values: Floats) -> Colours:
 
 
 def signed_levels(values: Floats) -> Colours:
-    """Values in [-1, 1] → uint8 places in the diverging ramp: 1 to 255, 128 for zero."""
+    """Values in [-1, 1] → uint8 indices into the diverging ramp: 1 to 255, 128 for zero."""
     return (128 + 127 * np.clip(values, -1, 1)).round().astype(np.uint8)

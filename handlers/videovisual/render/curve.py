@@ -7,32 +7,33 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
+from videovisual.render.compose import Box
 from videovisual.render.style import ACCENT, INK, MUTED, RULE, SMALL
 from videovisual.render.text import length, write
 from videovisual.saliency import Map
 
-Box = tuple[int, int, int, int]
-
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
-"""Seconds, or frames, that may lie between two labels."""
+"""Allowed distances between two labels, in seconds or frames."""
 
 MIN_TICK_PX = 56
 
 
 def draw_curve(sheet: Image.Image, box: Box, curve: Map, columns: Sequence[float]) -> None:
-    """Bars of each frame's share, and a dotted line at the share that all would have alike.
+    """Draw each frame's share as a bar, and a dotted line at the mean share.
 
     Args:
-        sheet: what is drawn on.
+        sheet: the picture to draw on.
         box: left, top, right and bottom of the plot, in pixels.
         curve: shares [T], as of `Saliency.curve`.
-        columns: [T], where each frame lies between left (0) and right (1).
+        columns: the middle of each frame, from 0 (left) to 1 (right); T values.
     """
     left, top, right, bottom = box
     pen = ImageDraw.Draw(sheet)
     highest = max(float(curve.max()), 1e-9)
-    edges = _edges(columns)
-    for share, (start, end) in zip(curve, itertools.pairwise(edges), strict=True):
+    # Bars meet half-way between the frames.
+    inner = [(one + two) / 2 for one, two in itertools.pairwise(columns)]
+    edges = itertools.pairwise([0.0, *inner, 1.0])
+    for share, (start, end) in zip(curve, edges, strict=True):
         height = (bottom - top) * float(share) / highest
         first = round(left + start * (right - left))
         last = max(round(left + end * (right - left)) - 1, first)
@@ -47,14 +48,14 @@ def draw_curve(sheet: Image.Image, box: Box, curve: Map, columns: Sequence[float
 def draw_axis(
     sheet: Image.Image, box: Box, times: tuple[float, float], unit: str, *, grid: bool = False
 ) -> None:
-    """Labels under the plot, from `times[0]` at its left to `times[1]` at its right."""
+    """Draw labels under the plot, from `times[0]` at its left to `times[1]` at its right."""
     left, top, right, bottom = box
     pen = ImageDraw.Draw(sheet)
     first, last = times
     span = max(last - first, 1e-9)
     gap = tick_gap(span, max(1, (right - left) // MIN_TICK_PX), whole=not unit)
     tick = -(-first // gap) * gap
-    digits = max(0, len(f"{gap:g}".partition(".")[2]))
+    digits = len(f"{gap:g}".partition(".")[2])
     while tick <= last + 1e-9:
         column = left + (tick - first) / span * (right - left)
         pen.line((column, bottom, column, bottom + 3), fill=MUTED)
@@ -68,12 +69,9 @@ def draw_axis(
 
 
 def tick_gap(span: float, room: int, *, whole: bool) -> float:
-    """What lies between two labels, where `room` of them fit; `whole` frames aren't cut."""
+    """The smallest allowed distance of labels at which `room` labels span the axis.
+
+    With `whole`, only whole numbers are allowed, as for frames.
+    """
     allowed = [tick for tick in TICKS if tick >= 1 or not whole]
     return next((tick for tick in allowed if span / tick <= room), TICKS[-1])
-
-
-def _edges(columns: Sequence[float]) -> list[float]:
-    """Where each bar begins, and the last ends: half-way between the frames."""
-    inner = [(one + two) / 2 for one, two in itertools.pairwise(columns)]
-    return [0.0, *inner, 1.0]

@@ -1,18 +1,17 @@
-"""The filmstrip: frames, the same with the heat over them, and the temporal curve under both."""
+"""The filmstrip: frames, the same frames with the map over them, and the temporal curve."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from videovisual.render import legend
-from videovisual.render.compose import Brush
+from videovisual.render.compose import Box, Brush
 from videovisual.render.curve import draw_axis, draw_curve
-from videovisual.render.heat import Heat
 from videovisual.render.panel import Panel
 from videovisual.render.style import GAP, INK, MUTED, PAPER, SMALL, TEXT, TITLE, WARNING
 from videovisual.render.text import fitted, wrapped, write
@@ -29,39 +28,51 @@ AXIS_HEIGHT = SMALL + 10
 
 
 def strip(panels: Sequence[Panel], count: int = STRIP_FRAMES) -> Image.Image:
-    """A filmstrip: for each panel the source frames, the same with the heat over them, the
-    legend, and each frame's share of the saliency over time.
+    """Draw a filmstrip.
+
+    Each panel shows source frames, the same frames with the map over them, the legend, and each
+    frame's share of the saliency over time.
 
     Args:
-        panels: drawn one under the other.
-        count: at most so many frames; see `choose`.
+        panels: at least one, drawn one below the other; see `panels`.
+        count: the most frames shown of each panel; see `choose`.
+
+    Returns:
+        A picture of mode RGB.
     """
     rows = [_row(panel, count) for panel in panels]
     width = max(row.width for row in rows)
     sheet = Image.new("RGB", (width, sum(row.height for row in rows)), PAPER)
-    at = 0
+    top = 0
     for row in rows:
-        sheet.paste(row, (0, at))
-        at += row.height
+        sheet.paste(row, (0, top))
+        top += row.height
     return sheet
 
 
 def to_png(panels: Sequence[Panel]) -> bytes:
-    """The filmstrip as PNG."""
+    """Draw the filmstrip, as `strip` does, with 8 frames of each panel.
+
+    Returns:
+        A PNG file.
+    """
     buffer = io.BytesIO()
     strip(panels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def choose(curve: Map, count: int) -> npt.NDArray[np.int64]:
-    """Frames evenly chosen, of which the inner one nearest to the strongest frame makes way for it.
+    """Choose frames at even steps, one of which is moved to the strongest frame.
 
-    Methods that follow a network's strides often mark every second frame; even steps alone could
-    pass over all of those.
+    Methods that follow a network's strides often mark every second frame only, and even steps
+    alone could miss all of those. The first and the last frame stay.
 
     Args:
         curve: shares [T], as of `Saliency.curve`.
-        count: how many frames, at most T.
+        count: number of frames, at most T.
+
+    Returns:
+        int64 [count], increasing.
     """
     chosen = np.unique(np.linspace(0, len(curve) - 1, count).round().astype(np.int64))
     strongest = int(curve.argmax())
@@ -75,58 +86,49 @@ def _row(panel: Panel, count: int) -> Image.Image:
     chosen = choose(panel.saliency.curve(), min(count, total))
     tile = max(1, round(TILE_HEIGHT * wide / high))
     inner = max(len(chosen) * (tile + 2) - 2, MIN_WIDTH)
-    doubts = [line for text in panel.doubts for line in wrapped(text, inner, TEXT)]
-    head = TITLE + TEXT + 2 * GAP + len(doubts) * (TEXT + 4)
+    warnings = [line for text in panel.doubts for line in wrapped(text, inner, TEXT)]
+    head = TITLE + TEXT + 2 * GAP + len(warnings) * (TEXT + 4)
     tiles_end = MARGIN + head + GAP + 2 * (TILE_HEIGHT + 2) + LABEL_HEIGHT
     height = tiles_end + CURVE_HEIGHT + AXIS_HEIGHT + MARGIN
     row = Image.new("RGB", (inner + 2 * MARGIN, height), PAPER)
-    heat = Heat.of(panel.saliency)
-    _head(row, panel, heat, doubts, inner)
-    places = _spread(len(chosen), tile, inner)
-    _tiles(row, panel, heat, [*zip(chosen.tolist(), places, strict=True)], tile, MARGIN + head)
+    _head(row, panel, warnings, inner)
+    # The tiles fill the width.
+    gaps = max(len(chosen) - 1, 1)
+    places = [round(number * (inner - tile) / gaps) for number in range(len(chosen))]
+    _tiles(row, panel, dict(zip(chosen.tolist(), places, strict=True)), tile, MARGIN + head)
     middles = [MARGIN + place + tile // 2 for place in places]
     box = (middles[0], tiles_end, max(middles[-1], middles[0] + 1), tiles_end + CURVE_HEIGHT)
     _timeline(row, panel, box)
     return row
 
 
-def _spread(count: int, tile: int, inner: int) -> list[int]:
-    """Where tiles begin, so that they fill the width."""
-    if count == 1:
-        return [0]
-    return [round(place * (inner - tile) / (count - 1)) for place in range(count)]
-
-
-def _head(row: Image.Image, panel: Panel, heat: Heat, doubts: Sequence[str], inner: int) -> None:
+def _head(row: Image.Image, panel: Panel, warnings: Sequence[str], inner: int) -> None:
     pen = ImageDraw.Draw(row)
     room = inner - LEGEND_WIDTH - 3 * GAP
     title = fitted(panel.caption, room, TITLE)
     write(pen, (MARGIN, MARGIN - 2), title, size=TITLE, fill=INK)
     below = MARGIN + TITLE + GAP
     write(pen, (MARGIN, below), fitted(panel.detail, room, TEXT), size=TEXT, fill=MUTED)
-    legend.draw_legend(row, (MARGIN + inner - LEGEND_WIDTH, MARGIN), LEGEND_WIDTH, heat)
-    for number, line in enumerate(doubts):
+    legend.draw_legend(row, (MARGIN + inner - LEGEND_WIDTH, MARGIN), LEGEND_WIDTH, panel.heat)
+    for number, line in enumerate(warnings):
         place = (MARGIN, below + TEXT + GAP + number * (TEXT + 4))
         write(pen, place, line, size=TEXT, fill=WARNING)
 
 
-def _tiles(
-    row: Image.Image,
-    panel: Panel,
-    heat: Heat,
-    chosen: Sequence[tuple[int, int]],
-    width: int,
-    top: int,
-) -> None:
+def _tiles(row: Image.Image, panel: Panel, places: Mapping[int, int], width: int, top: int) -> None:
+    """Draw each chosen frame, whose tile begins at its place, twice: bare, and under the map."""
     pen = ImageDraw.Draw(row)
-    brush = Brush(panel.saliency, panel.frames.shape[2], panel.frames.shape[1], heat)
+    brush = Brush(panel.saliency, panel.frames.shape[2], panel.frames.shape[1], panel.heat)
     times = panel.saliency.provenance.get("timestamps")
     curve = panel.saliency.curve()
-    for index, place in chosen:
+    # Enlarged pixels stay sharp squares.
+    is_small = panel.frames.shape[1] < TILE_HEIGHT
+    resampling = Image.Resampling.NEAREST if is_small else Image.Resampling.LANCZOS
+    for index, place in places.items():
         left = MARGIN + place
         frame = panel.frames[index]
         for line, picture in enumerate((frame, brush.over(frame, index))):
-            tile = Image.fromarray(picture).resize((width, TILE_HEIGHT), _filter(frame.shape[0]))
+            tile = Image.fromarray(picture).resize((width, TILE_HEIGHT), resampling)
             row.paste(tile, (left, top + GAP + line * (TILE_HEIGHT + 2)))
         label = f"{times[index]:.2f} s" if times else f"frame {index}"
         text = fitted(f"{label},  {100 * curve[index]:.0f}%", width, SMALL)
@@ -134,12 +136,7 @@ def _tiles(
         write(pen, (left + width / 2, below), text, size=SMALL, fill=INK, anchor="ma")
 
 
-def _filter(height: int) -> Image.Resampling:
-    """Few pixels are shown as the squares that they are."""
-    return Image.Resampling.NEAREST if height < TILE_HEIGHT else Image.Resampling.LANCZOS
-
-
-def _timeline(row: Image.Image, panel: Panel, box: tuple[int, int, int, int]) -> None:
+def _timeline(row: Image.Image, panel: Panel, box: Box) -> None:
     curve = panel.saliency.curve()
     times = panel.saliency.provenance.get("timestamps")
     clock = list(times) if times else [float(place) for place in range(len(curve))]

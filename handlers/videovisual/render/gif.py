@@ -22,10 +22,16 @@ COLOURS = 255
 
 
 def to_gif(panels: Sequence[Panel]) -> bytes:
-    """The source and all panels side by side, in at most 100 frames and 960×720 pixels.
+    """Draw the source and all panels side by side, in at most 100 frames and 960×720 pixels.
 
-    One palette, taken from frames all over the film, serves all of them, so that nothing
-    flickers. The film's length is kept to a hundredth of a second, and so is each frame's time.
+    All frames share one palette of 255 colours, so that nothing flickers. Each frame's time, and
+    the film's length, are exact to a hundredth of a second.
+
+    Args:
+        panels: at least one, all of the same clip; see `panels`.
+
+    Returns:
+        A GIF file that loops.
 
     Raises:
         TooLarge, MalformedClip: the source's frames can't be decoded.
@@ -39,14 +45,13 @@ def to_gif(panels: Sequence[Panel]) -> bytes:
         for shot, frame in film.play()
     ]
     ends = [round(100 * shot.start_s) for shot in film.shots[1:]] + [round(100 * film.length_s)]
-    lengths = np.diff([0, *ends])
     buffer = io.BytesIO()
     pictures[0].save(
         buffer,
         "GIF",
         save_all=True,
         append_images=pictures[1:],
-        duration=[10 * int(length) for length in lengths],
+        duration=(10 * np.diff([0, *ends])).tolist(),
         loop=0,
         disposal=1,
         optimize=False,
@@ -55,10 +60,7 @@ def to_gif(panels: Sequence[Panel]) -> bytes:
 
 
 def _palette(sheet: Sheet, film: Film) -> Image.Image:
-    few = film.thinned(SAMPLED)
-    pictures = [sheet.picture(shot, frame) for shot, frame in few.play()]
-    width, height = sheet.size
-    board = Image.new("RGB", (width, height * len(pictures)))
-    for place, picture in enumerate(pictures):
-        board.paste(picture, (0, place * height))
-    return board.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
+    """The palette of up to `SAMPLED` frames, evenly chosen from the film."""
+    pictures = [sheet.picture(shot, frame) for shot, frame in film.thinned(SAMPLED).play()]
+    stacked = Image.fromarray(np.concatenate([np.asarray(picture) for picture in pictures]))
+    return stacked.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)

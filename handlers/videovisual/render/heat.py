@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from videovisual.render.colour import SEQUENTIAL, colours, signed_colours
+from videovisual.clips.source import Frames
+from videovisual.render.colour import SEQUENTIAL, Floats, colours, signed_colours
 from videovisual.saliency import Map, Saliency
-
-Frames = npt.NDArray[np.uint8]
 
 CLIPPED_SHARE = 0.005
 DRAWN_BLUR = 0.01
@@ -25,18 +23,18 @@ UNITS = {
     "ep_3d": "share shown",
     "step": "share shown",
 }
-"""What a map's numbers are, where they are more than relative."""
+"""Unit of a method's map, where its numbers are more than relative."""
 
 
 @dataclass(frozen=True)
 class Heat:
-    """A map made ready to be drawn.
+    """A map prepared for drawing.
 
     Attributes:
-        level: float32 [T, H, W]; the colour, in [0, 1], or in [-1, 1] where signed.
-        signed: whether negative levels speak against the target.
+        level: float32 [T, h, w], the colour: in [0, 1], or in [-1, 1] if signed.
+        signed: whether negative levels are evidence against the target.
         low, full: the map's values at levels 0 and 1.
-        unit: of these values; empty where they are only relative.
+        unit: unit of these values; empty if they are only relative.
     """
 
     level: Map
@@ -49,9 +47,9 @@ class Heat:
     def of(cls, saliency: Saliency) -> Heat:
         """Levels of the smoothed map.
 
-        Level 1 is the |value| that all but 0.5% of it stay below. Level 0 is zero in a signed
-        map, else the least value: a map whose values are all large would hide the picture. One
-        side of a signed map keeps that side's sign, and so its colours.
+        Level 1 is the 99.5% quantile of |value - low|; larger values are clipped. Level 0 is zero
+        in a signed map, else the least value, so that a map of large values does not hide the
+        picture. One side of a signed map keeps that side's sign and colours.
         """
         drawn = smooth(np.nan_to_num(saliency.map))
         signed = saliency.signed or saliency.signed_map is not None
@@ -66,24 +64,39 @@ class Heat:
         return cls(level, signed, low, low + span, unit)
 
     def colour(self) -> Frames:
-        """uint8 [T, H, W, 3]."""
-        return signed_colours(self.level) if self.signed else colours(self.level, SEQUENTIAL)
+        """The colour of each value: uint8 [T, h, w, 3]."""
+        return self.colours(self.level)
+
+    def colours(self, levels: Floats) -> Frames:
+        """Levels of any shape to uint8 [..., 3]."""
+        return signed_colours(levels) if self.signed else colours(levels, SEQUENTIAL)
 
     def strength(self) -> Map:
-        """How much of the colour is seen: float32 [T, H, W] in [0, 1]."""
+        """The opacity of each value: float32 [T, h, w] in [0, 1]."""
         return np.abs(self.level)
 
 
 def heat(saliency: Saliency) -> tuple[Frames, Map]:
-    """Colour uint8 [T, H, W, 3] and opacity float32 [T, H, W] in [0, 1]; see `Heat.of`."""
+    """Turn a map into colours and opacities, as `Heat.of` scales them.
+
+    Args:
+        saliency: map [T, h, w].
+
+    Returns:
+        Colour uint8 [T, h, w, 3] and opacity float32 [T, h, w] in [0, 1].
+    """
     made = Heat.of(saliency)
     return made.colour(), made.strength()
 
 
 def smooth(values: Map) -> Map:
-    """Each frame of [T, H, W] blurred by a Gaussian of 1% of its side, for the eye alone.
+    """Blur each frame by a Gaussian whose sigma is 1% of the side, so that single pixels show.
 
-    Single pixels of a gradient map cannot be seen over a picture; the numbers stay as they are.
+    Args:
+        values: float32 [T, h, w].
+
+    Returns:
+        float32 [T, h, w]; the edges are repeated outwards.
     """
     for axis in (1, 2):
         sigma = DRAWN_BLUR * values.shape[axis]

@@ -1,20 +1,17 @@
-"""One explanation to be drawn."""
+"""A panel: one explanation to be drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
-
-from videovisual.clips.source import Source
+from videovisual.clips.source import Frames, Source
 from videovisual.protocol import Answer
-from videovisual.protocol.caveats import doubts
+from videovisual.protocol.caveats import caveats
 from videovisual.render.film import Film
+from videovisual.render.heat import Heat
 from videovisual.saliency import Saliency
-
-Frames = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -22,12 +19,12 @@ class Panel:
     """One saliency to be drawn over its source frames.
 
     Attributes:
-        saliency: what is drawn.
+        saliency: the map, float32 [T, h, w].
         frames: uint8 [T, H, W, 3], the source frames that the map's frames belong to.
-        caption: what stands above it.
-        detail: what stands under the caption, smaller.
-        film: what moving pictures show; by default `frames`.
-        doubts: why the map may mislead, in sentences.
+        caption: the title.
+        detail: smaller text below the caption.
+        film: what moving pictures show; `frames` if None.
+        doubts: the caveats: sentences that say why the map may mislead.
     """
 
     saliency: Saliency
@@ -36,6 +33,11 @@ class Panel:
     detail: str = ""
     film: Film | None = None
     doubts: tuple[str, ...] = ()
+
+    @cached_property
+    def heat(self) -> Heat:
+        """The map prepared for drawing."""
+        return Heat.of(self.saliency)
 
     @property
     def shown(self) -> Film:
@@ -50,26 +52,27 @@ def panels(
     frames: Frames,
     source: Source | None = None,
 ) -> list[Panel]:
-    """One panel a saliency of the answer.
+    """Make one panel for each explanation of an answer.
 
     Args:
-        answer: with one explanation a saliency.
-        saliencies: the maps.
-        frames: uint8 [T, H, W, 3], the frames that the model saw.
-        source: where they come from, so that moving pictures show all frames between them too.
+        answer: the answer to an explain request.
+        saliencies: the maps, float32 [T, h, w], one for each of `answer.explanations`.
+        frames: uint8 [T, H, W, 3], RGB, the frames that the model saw.
+        source: the clip that the frames come from. With it moving pictures show all frames of
+            the window; without it, only `frames`.
+
+    Raises:
+        ValueError: the numbers of saliencies and explanations differ.
     """
     film = None if source is None else Film.of_source(source, answer.clip)
-    drawn = []
-    for saliency, explanation in zip(saliencies, answer.explanations, strict=True):
-        target = explanation.target
-        drawn.append(
-            Panel(
-                saliency,
-                frames,
-                f"{explanation.method}: {target.label}",
-                f"{answer.model} gives it {100 * target.probability:.1f}%",
-                film,
-                tuple(doubts(explanation)),
-            )
+    return [
+        Panel(
+            saliency,
+            frames,
+            f"{explanation.method}: {explanation.target.label}",
+            f"{answer.model} gives it {100 * explanation.target.probability:.1f}%",
+            film,
+            tuple(caveats(explanation)),
         )
-    return drawn
+        for saliency, explanation in zip(saliencies, answer.explanations, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""The report: one page, by itself, in which an explanation is looked at."""
+"""The report: a self-contained HTML page that shows an answer and its explanations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from videovisual.protocol import Answer, Explanation
-from videovisual.protocol.caveats import doubts
+from videovisual.protocol.caveats import caveats
 from videovisual.render.colour import DIVERGING, SEQUENTIAL, signed_levels
 from videovisual.render.compose import STRENGTH, crop_box
 from videovisual.render.film import Film
@@ -31,12 +31,12 @@ PAGE = resources.files("videovisual.render") / "page"
 MAX_FRAMES = 300
 MAX_SIDE = 640
 MAX_PIXELS = 40_000_000
-"""Of all frames together; a longer film is shown in smaller ones. JPEG makes about 8 MB of it."""
+"""Of all frames together, about 8 MB as JPEG; the frames of a longer film are scaled down."""
 
 JPEG_QUALITY = 82
 FINE_QUALITY = 95
 FINE_PIXELS = 200 * 200
-"""Frames so small are looked at enlarged, and cost little."""
+"""Frames up to this size get the better quality: they are shown enlarged, and cost little."""
 
 MAX_MAP_SIDE = 128
 """Maps are smoothed by 1% of their side, so finer ones show no more."""
@@ -46,14 +46,17 @@ MAX_MAP_PIXELS = 24_000_000
 
 
 def to_html(answer: Answer, panels: Sequence[Panel]) -> bytes:
-    """A page with player, curve, classes, diagnostics and provenance, that needs no network.
+    """Make a page with player, curve, classes, diagnostics and provenance.
 
-    Frames (JPEG) and maps (8-bit PNG) are in the page; it asks for nothing else, and its own
-    content security policy forbids it to.
+    The page holds the frames (JPEG, at most 300) and the maps (8-bit PNG). It loads nothing from
+    the network: its content security policy forbids that.
 
     Args:
-        answer: what is reported.
-        panels: one an explanation of the answer, in their order.
+        answer: the answer to report.
+        panels: one for each of `answer.explanations`, in the same order; see `panels`.
+
+    Returns:
+        The HTML in UTF-8.
 
     Raises:
         TooLarge, MalformedClip: the source's frames can't be decoded.
@@ -70,14 +73,17 @@ def to_html(answer: Answer, panels: Sequence[Panel]) -> bytes:
         title=html.escape(f"{answer.predictions[0].label}: {answer.model}"),
         style=style,
         script=script,
-        # Nothing that came from outside can end the script element that holds the data.
+        # Escaped, no label or parameter can end the script element that holds the data.
         data=text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
     )
     return page.encode("utf-8", "replace")
 
 
 def report_data(answer: Answer, panels: Sequence[Panel]) -> dict[str, Any]:
-    """What the page shows, as JSON; see `page/report.js`."""
+    """The data of the page, as JSON types.
+
+    Args and Raises: as `to_html`.
+    """
     film = panels[0].shown.thinned(MAX_FRAMES)
     side = _map_side([panel.saliency.map for panel in panels])
     return {
@@ -99,7 +105,7 @@ def report_data(answer: Answer, panels: Sequence[Panel]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Facts as JSON that every reader takes: numbers that aren't finite become their names."""
+    """Convert to JSON types: keys become strings, and so do numbers that are not finite."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -115,20 +121,19 @@ def _film(film: Film) -> dict[str, Any]:
     size = max(1, round(film.width * scale)), max(1, round(film.height * scale))
     fine = size[0] * size[1] <= FINE_PIXELS
     quality = {"quality": FINE_QUALITY, "subsampling": 0} if fine else {"quality": JPEG_QUALITY}
-    shots = []
-    for shot, frame in film.play():
-        picture = Image.fromarray(frame)
-        if picture.size != size:
-            picture = picture.resize(size, Image.Resampling.LANCZOS)
-        shots.append(
-            {
-                "picture": _data_url(picture, "jpeg", **quality),
-                "frame": shot.frame,
-                "held": shot.held,
-                "seen": shot.seen,
-                "start": round(shot.start_s, 6),
-            }
-        )
+    shots = [
+        {
+            # `resize` to the picture's own size returns a copy.
+            "picture": _data_url(
+                Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS), "jpeg", **quality
+            ),
+            "frame": shot.frame,
+            "held": shot.held,
+            "seen": shot.seen,
+            "start": round(shot.start_s, 6),
+        }
+        for shot, frame in film.play()
+    ]
     return {
         "width": size[0],
         "height": size[1],
@@ -141,8 +146,9 @@ def _film(film: Film) -> dict[str, Any]:
 
 
 def _map(panel: Panel, explanation: Explanation, film: Film, side: int) -> dict[str, Any]:
-    heat = Heat.of(panel.saliency)
-    left, top, right, bottom = crop_box(panel.saliency, film.width, film.height)
+    heat = panel.heat
+    width, height = film.width, film.height
+    left, top, right, bottom = crop_box(panel.saliency, width, height)
     atlas, columns, tile = _atlas(heat, side)
     return {
         "method": explanation.method,
@@ -154,14 +160,9 @@ def _map(panel: Panel, explanation: Explanation, film: Film, side: int) -> dict[
         "atlas": atlas,
         "columns": columns,
         "tile": tile,
-        "crop": [
-            left / film.width,
-            top / film.height,
-            right / film.width,
-            bottom / film.height,
-        ],
+        "crop": [left / width, top / height, right / width, bottom / height],
         "curve": explanation.curve,
-        "doubts": list(doubts(explanation)),
+        "doubts": list(caveats(explanation)),
         "diagnostics": plain(explanation.diagnostics),
         "faithfulness": plain(explanation.faithfulness or {}),
         "provenance": plain(explanation.provenance),

@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from videovisual.clips.source import Frames
 from videovisual.render import legend
-from videovisual.render.compose import Brush
+from videovisual.render.compose import Box, Brush
 from videovisual.render.curve import draw_curve
 from videovisual.render.film import Film, Shot
-from videovisual.render.heat import Heat
 from videovisual.render.panel import Panel
 from videovisual.render.style import GAP, INK, MUTED, PAPER, SMALL, TEXT, TITLE, WARNING
 from videovisual.render.text import fitted, write
 
-Frames = npt.NDArray[np.uint8]
-
 IN_A_ROW = 3
-"""Cells that stand in one row before there are several."""
+"""The most cells in one row; more are laid out in a square."""
 
 SMALL_SIDE = 180
-"""Smaller frames are enlarged by a whole number towards this, so that text fits beside them."""
+"""Smaller frames are enlarged by a whole factor towards this side, so that text fits below."""
 
 LEGIBLE_SIDE = 400
-"""With every so many pixels of a frame the text beside it grows by its own size."""
+"""Text is scaled by the frame's shorter side divided by this, rounded."""
 
 CURVE_HEIGHT = 32
 HEAD = TEXT + SMALL + 3 * GAP
@@ -35,12 +32,15 @@ FOOT = legend.HEIGHT + CURVE_HEIGHT + 3 * GAP
 
 
 class Sheet:
-    """The page on which the frames of a film are laid out.
+    """The layout of one picture of a film.
 
     Args:
-        panels: beside the source, in this order; all of one clip.
-        film: what is shown.
-        largest: width and height that the sheet may have at most, in pixels.
+        panels: drawn after the source, in this order; all of one clip.
+        film: the frames that are shown.
+        largest: the largest width and height, in pixels.
+
+    Attributes:
+        size: width and height, in pixels, both even.
     """
 
     def __init__(self, panels: Sequence[Panel], film: Film, largest: tuple[int, int]) -> None:
@@ -49,8 +49,8 @@ class Sheet:
         self._across = count if count <= IN_A_ROW else int(np.ceil(np.sqrt(count)))
         down = -(-count // self._across)
         grid = self._across, down
-        tile = _tile_size(film, largest, grid, scale=1)
-        self._scale = max(1, round(min(tile) / LEGIBLE_SIDE))
+        unscaled = _tile_size(film, largest, grid, scale=1)
+        self._scale = max(1, round(min(unscaled) / LEGIBLE_SIDE))
         self._tile = _tile_size(film, largest, grid, self._scale)
         self._drawn = min(self._tile, (film.width, film.height))
         gap = self._scale * GAP
@@ -62,16 +62,15 @@ class Sheet:
         self._write(0, GAP, "source", TEXT, INK)
         self._brushes = []
         for number, panel in enumerate(panels, start=1):
-            heat = Heat.of(panel.saliency)
-            self._brushes.append(Brush(panel.saliency, *self._drawn, heat))
-            self._label(number, panel, heat)
+            self._brushes.append(Brush(panel.saliency, *self._drawn, panel.heat))
+            self._label(number, panel)
 
     def picture(self, shot: Shot, frame: Frames) -> Image.Image:
-        """The sheet with one frame of the film, uint8 [H, W, 3], in its place."""
+        """The sheet with one frame of the film, uint8 [H, W, 3]."""
         sheet = self._blank.copy()
-        if self._drawn != (frame.shape[1], frame.shape[0]):
-            smaller = Image.fromarray(frame).resize(self._drawn, Image.Resampling.LANCZOS)
-            frame = np.asarray(smaller)
+        if self._drawn != frame.shape[1::-1]:
+            picture = Image.fromarray(frame).resize(self._drawn, Image.Resampling.LANCZOS)
+            frame = np.asarray(picture)
         self._paste(sheet, 0, frame)
         for number, brush in enumerate(self._brushes, start=1):
             self._paste(sheet, number, brush.over(frame, shot.held))
@@ -94,7 +93,7 @@ class Sheet:
         fill: str,
         sheet: Image.Image | None = None,
     ) -> None:
-        """A line of text, `below` pixels (at a scale of 1) under the top of a cell."""
+        """Write a line of text, `below` pixels (at a scale of 1) under the top of a cell."""
         left, top = self._corner(number)
         pen = ImageDraw.Draw(sheet or self._blank)
         size *= self._scale
@@ -108,20 +107,19 @@ class Sheet:
             tile = tile.resize(self._tile, Image.Resampling.NEAREST)
         sheet.paste(tile, (left, top + self._scale * HEAD))
 
-    def _label(self, number: int, panel: Panel, heat: Heat) -> None:
-        """What stays the same in a panel's cell."""
+    def _label(self, number: int, panel: Panel) -> None:
+        """Draw what all frames share: texts, legend and curve."""
         self._write(number, GAP, panel.caption, TEXT, INK)
-        heads = ", ".join(dict.fromkeys(text.partition(":")[0] for text in panel.doubts))
-        below, fill = 2 * GAP + TEXT, WARNING if heads else MUTED
-        self._write(number, below, heads or panel.detail, SMALL, fill)
+        warnings = ", ".join(dict.fromkeys(text.partition(":")[0] for text in panel.doubts))
+        below, fill = 2 * GAP + TEXT, WARNING if warnings else MUTED
+        self._write(number, below, warnings or panel.detail, SMALL, fill)
         left, top = self._corner(number)
         foot = top + self._scale * (HEAD + GAP) + self._tile[1]
-        legend.draw_legend(self._blank, (left, foot), self._tile[0], heat, self._scale)
+        legend.draw_legend(self._blank, (left, foot), self._tile[0], panel.heat, self._scale)
         curve = panel.saliency.curve()
-        columns = _columns(self.film, len(curve))
-        draw_curve(self._blank, self._curve_box(number), curve, columns)
+        draw_curve(self._blank, self._curve_box(number), curve, _columns(self.film, len(curve)))
 
-    def _curve_box(self, number: int) -> tuple[int, int, int, int]:
+    def _curve_box(self, number: int) -> Box:
         left, top = self._corner(number)
         bottom = top + self._tile[1] + self._scale * (HEAD + FOOT - GAP)
         return left, bottom - self._scale * CURVE_HEIGHT, left + self._tile[0] - 1, bottom
@@ -159,12 +157,12 @@ def _tile_size(
 
 
 def _columns(film: Film, count: int) -> list[float]:
-    """Where each of a map's frames lies in the film, between 0 and 1."""
+    """The middle of each of a map's frames in the film: from 0 (its start) to 1 (its end)."""
     middles: dict[int, list[float]] = {}
     for shot in film.shots:
         middles.setdefault(shot.held, []).append(shot.start_s + shot.length_s / 2)
     shown = sorted(middles)
     places = [sum(middles[held]) / len(middles[held]) / film.length_s for held in shown]
     # A thinned film may leave out frames of the map.
-    inner: list[float] = np.interp(np.arange(count), shown, places).tolist()
-    return inner
+    columns: list[float] = np.interp(np.arange(count), shown, places).tolist()
+    return columns

@@ -10,7 +10,7 @@ Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 ELLIPSIS = "..."
 SPACE = "  "
-"""Pillow's font has spaces so narrow that words run together."""
+"""Written for each space: the spaces of Pillow's font are so narrow that words run together."""
 
 
 @cache
@@ -20,7 +20,7 @@ def font(size: int) -> Font:
 
 
 def length(text: str, size: int) -> float:
-    """How wide `write` makes a line, in pixels."""
+    """Width of a line that `write` draws, in pixels."""
     return font(size).getlength(text.replace(" ", SPACE))
 
 
@@ -48,11 +48,6 @@ def wrapped(text: str, width: float, size: int) -> list[str]:
     return lines
 
 
-def number(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:.3g}"
-
-
 def write(
     pen: ImageDraw.ImageDraw,
     place: tuple[float, float],
@@ -62,5 +57,5 @@ def write(
     fill: str,
     anchor: str = "la",
 ) -> None:
-    """A line of text; `anchor` is Pillow's."""
+    """Draw a line of text; `anchor` is Pillow's."""
     pen.text(place, text.replace(" ", SPACE), fill=fill, font=font(size), anchor=anchor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,27 +17,32 @@ from videovisual.render.sheet import Sheet
 from videovisual.utils.extras import needs
 
 if TYPE_CHECKING:
-    from av.container import OutputContainer
-    from av.video.stream import VideoStream
+    from av import VideoFrame
 
 X264 = {"crf": "18", "x264-params": "threads=1:mbtree=0:rc-lookahead=0"}
-"""With its look-ahead, or with several threads, x264 makes other bytes of the same frames."""
+"""Options with which x264 encodes the same frames to the same bytes: with look-ahead or several
+threads it does not."""
 
 LARGEST = (4096, 2304)
-"""What players decode without trouble; larger sheets are made of smaller frames."""
+"""The largest width and height that players decode without trouble; larger sheets are scaled."""
 
 QUICK = {"preset": "veryfast", "bf": "0"}
-"""Without frames that are decoded out of order the file's length is the film's, exactly."""
+"""Without B-frames the file lasts exactly as long as the film."""
 
 CLOCK = Fraction(1, 1000)
 
 
 def to_mp4(panels: Sequence[Panel]) -> bytes:
-    """The source and all panels side by side, as H.264 that browsers play.
+    """Draw the source and all panels side by side, as an H.264 video that browsers play.
 
-    All source frames of the window are shown, at their own times and in their own size (see
-    `Film` and `Sheet` for what happens at the edges of that), one being decoded, drawn and
-    encoded after the other.
+    All source frames of the window are shown, at their own times and in their own size, up to
+    900 frames and 4096×2304 pixels. Frames are decoded, drawn and encoded one by one.
+
+    Args:
+        panels: at least one, all of the same clip; see `panels`.
+
+    Returns:
+        An mp4 file: H.264, yuv420p, timestamps in milliseconds.
 
     Raises:
         MissingExtra: PyAV is not installed.
@@ -57,29 +62,26 @@ def to_mp4(panels: Sequence[Panel]) -> bytes:
             stream.pix_fmt = "yuv420p"
             stream.codec_context.time_base = CLOCK
             stream.codec_context.flags |= av.codec.context.Flags.bitexact
-            _encode(container, stream, sheet, film)
+            instants = _instants(film)
+            lengths = {start: end - start for start, end in itertools.pairwise(instants)}
+            for frame in itertools.chain(_frames(sheet, film, instants), [None]):
+                for packet in stream.encode(frame):
+                    packet.duration = lengths[packet.pts or 0]
+                    container.mux(packet)
         return path.read_bytes()
 
 
-def _encode(container: OutputContainer, stream: VideoStream, sheet: Sheet, film: Film) -> None:
+def _frames(sheet: Sheet, film: Film, instants: Sequence[int]) -> Iterator[VideoFrame]:
     from av import VideoFrame  # noqa: PLC0415
 
-    instants = _instants(film)
-    shown = {start: end - start for start, end in itertools.pairwise(instants)}
     for instant, (shot, picture) in zip(instants, film.play(), strict=False):
         frame = VideoFrame.from_ndarray(np.asarray(sheet.picture(shot, picture)), format="rgb24")
-        frame.pts = instant
-        frame.time_base = CLOCK
-        for packet in stream.encode(frame):
-            packet.duration = shown[packet.pts or 0]
-            container.mux(packet)
-    for packet in stream.encode(None):
-        packet.duration = shown[packet.pts or 0]
-        container.mux(packet)
+        frame.pts, frame.time_base = instant, CLOCK
+        yield frame
 
 
 def _instants(film: Film) -> list[int]:
-    """When each shot begins, and the last ends, in milliseconds, no two at the same."""
+    """Start of each shot, and end of the last, in milliseconds, strictly increasing."""
     instants: list[int] = []
     for seconds in (*(shot.start_s for shot in film.shots), film.length_s):
         instants.append(max(round(1000 * seconds), instants[-1] + 1 if instants else 0))

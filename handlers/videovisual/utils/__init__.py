@@ -1,1 +1,1 @@
-"""Small helpers that more than one room needs: one function or two a file."""
+"""Small functions that several packages need, one or two a file."""

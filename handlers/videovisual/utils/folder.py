@@ -1,4 +1,4 @@
-"""Folders of frames, and the order of what lies in them."""
+"""Folders of frames, and their natural order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The files of a folder that are taken as its frames, in natural order of their names.
+    """List the files of a folder that are its frames, in natural order of their names.
 
     Subfolders and names that begin with a dot are left out.
+
+    Raises:
+        OSError: the folder can't be read.
     """
     files = [file for file in folder.iterdir() if file.is_file() and file.name[0] != "."]
     return sorted(files, key=lambda file: natural(file.name))

@@ -1,4 +1,4 @@
-"""Which side of a signed map is wanted."""
+"""The polarity of a map: positive, negative or both."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Literal
 from videovisual.errors import InvalidParameter
 
 Polarity = Literal["positive", "negative", "both"]
-"""What speaks for the target, what speaks against it, or the map as it is."""
+"""Evidence for the target, evidence against it, or the map unchanged."""
 
 
 def check_polarity(polarity: Polarity, what: str, *, signed: bool) -> None:
-    """Raises InvalidParameter where `what`, a map or its method, has no such side."""
+    """Raise InvalidParameter if `what`, a map or its method, has no such polarity."""
     allowed = ["positive", "negative", "both"] if signed else ["positive", "both"]
     if polarity not in allowed:
         reason = "" if signed else f": {what} is unsigned and has no evidence against the target"

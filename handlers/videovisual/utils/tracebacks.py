@@ -7,7 +7,7 @@ from types import TracebackType
 
 
 def frames(trace: TracebackType | None) -> list[str]:
-    """A traceback in words, outermost call first."""
+    """The frames of a traceback as `file:line function`, outermost call first."""
     return [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
     ]

@@ -1,4 +1,4 @@
-"""Makes clips whose frames say their own number, also after lossy coding."""
+"""Makes clips whose frames show their own number, also after lossy coding."""
 
 from __future__ import annotations
 
@@ -203,3 +203,8 @@ def patched(data, at, new):
     """`data` with `new` written over it at `at`, an offset or the end of a tag that occurs."""
     position = at if isinstance(at, int) else data.index(at) + len(at)
     return data[:position] + new + data[position + len(new) :]
+
+
+def named(pngs, pattern="{}.png"):
+    """Pictures with numbered names, as members of a zip or files of a folder."""
+    return [(pattern.format(number), data) for number, data in enumerate(pngs)]

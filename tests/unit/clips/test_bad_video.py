@@ -71,7 +71,7 @@ NOT_CLIPS = {
 
 
 @pytest.mark.parametrize("name", NOT_CLIPS)
-def test_what_is_not_a_clip_is_told_what_is(name):
+def test_other_bytes_are_refused_with_the_accepted_formats(name):
     with pytest.raises(UnsupportedMedia, match=r"mp4.*webm.*zip.*npz"):
         open_bytes(NOT_CLIPS[name])
 
@@ -180,7 +180,7 @@ def test_other_cut_videos_end_where_their_packets_do(codec, container):
     assert numbers_of(source.read([24, 0])) == [24, 0]
 
 
-def test_damage_is_met_by_who_reads_there(mp4):
+def test_damage_fails_only_reads_of_damaged_frames(mp4):
     source = open_bytes(patched(mp4, position_of(mp4, 14) + 4, bytes(20)))
     assert numbers_of(source.read([0, 11, 39])) == [0, 11, 39]
     with pytest.raises(MalformedClip, match="damaged"):
@@ -188,7 +188,7 @@ def test_damage_is_met_by_who_reads_there(mp4):
 
 
 @pytest.mark.parametrize(("codec", "container"), [("libx264", "mp4"), ("mpeg4", "avi")])
-def test_damage_that_is_concealed_is_not_passed_over(codec, container):
+def test_damage_that_the_decoder_conceals_is_refused(codec, container):
     """These decoders paint over it, and say so of the first such picture only."""
     video = encode(codec, container, count=36, options=(("bf", "0"),))
     packet = packets_of(video)[17]
@@ -200,7 +200,7 @@ def test_damage_that_is_concealed_is_not_passed_over(codec, container):
             source.read([index])
 
 
-def test_damaged_first_frame_does_not_bar_the_rest(mp4):
+def test_other_frames_are_read_after_a_damaged_first_frame(mp4):
     source = open_bytes(patched(mp4, position_of(mp4, 0) + 4, bytes(900)))
     assert (source.info.width, source.info.height) == (176, 96)
     assert numbers_of(source.read([30])) == [30]
@@ -250,7 +250,7 @@ def test_video_with_an_empty_container():
         (Limits(max_seconds=1.5), "max_seconds"),
     ],
 )
-def test_limits_are_named_with_what_is_allowed(mp4, limits, name):
+def test_errors_name_the_limit_and_what_is_allowed(mp4, limits, name):
     with pytest.raises(TooLarge) as raised:
         open_bytes(mp4, limits)
     assert raised.value.detail["limit"] == name

@@ -52,7 +52,7 @@ def claims(tag, skip, number, video):
     ],
     ids=["samples of one size", "samples", "chunks", "fragment", "edits"],
 )
-def test_index_that_claims_millions_of_entries(video):
+def test_index_that_declares_millions_of_entries(video):
     with pytest.raises(TooLarge, match="index claims") as raised:
         open_bytes(video())
     assert raised.value.detail["found"] >= 50_000_000
@@ -102,7 +102,7 @@ def test_index_inside_of_the_pictures_is_found():
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFF0, 1])
-def test_box_that_claims_gigabytes(size):
+def test_box_that_declares_gigabytes(size):
     video = encode()
     for tag in (b"mdat", b"moov"):
         claim = patched(video, video.index(tag) - 4, struct.pack(">I", size))
@@ -127,7 +127,7 @@ def test_long_form_of_a_size():
 
 
 @pytest.mark.parametrize("data", [b"", b"moov", b"\x00\x00\x00\x02moov", b"mdat" * 3000])
-def test_any_bytes_are_walked(data):
+def test_any_bytes_are_accepted_by_the_scan(data):
     boxes.is_cut(data)
     with pytest.raises(MalformedClip):
         boxes.check_index(data.replace(b"moov", b"free"), Limits())

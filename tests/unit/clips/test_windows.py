@@ -51,14 +51,14 @@ def test_at_both_ends_a_window_is_moved_inwards():
     assert middles(source, found) == pytest.approx([1, 1.5, 2.5, 3.5, 4.5, 5], abs=0.1)
 
 
-def test_a_rest_at_the_end_is_a_row_of_its_own():
+def test_a_remainder_at_the_end_has_its_own_window():
     found = windows.seconds(video(2.3), MODEL)
     assert [second.end_s for second in found] == pytest.approx([1, 2, 2.3])
     assert min(found[-1].indices) == 13  # as long as the others, and not past the end
     assert max(found[-1].indices) == 22
 
 
-def test_a_rest_that_rounding_made_is_none():
+def test_a_remainder_from_rounding_has_no_window():
     source = video(2)
     source.info.__dict__["duration_s"] = 2.0005
     assert len(windows.seconds(source, MODEL)) == 2
@@ -133,7 +133,7 @@ def test_reading_holds_no_more_than_it_may(monkeypatch):
     assert sum(reads) == len({index for window in chosen for index in window})
 
 
-def test_a_piece_is_let_go_before_the_next_is_read():
+def test_a_piece_is_freed_before_the_next_is_read():
     source = video(20, side=128)
     chosen = [second.indices for second in windows.seconds(source, MODEL)]
     size = source.frames[:100].nbytes

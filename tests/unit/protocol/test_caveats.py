@@ -5,25 +5,25 @@ from typing import Any
 import pytest
 from tests.unit.render.made import answer, saliency
 
-from videovisual.protocol.caveats import doubts
+from videovisual.protocol.caveats import caveats
 
 
-def found(faithfulness: dict[str, float | None] | None = None, **facts: Any) -> list[str]:
+def caveats_of(faithfulness: dict[str, float | None] | None = None, **facts: Any) -> list[str]:
     (explanation,) = answer(saliency(**facts)).explanations
-    return list(doubts(explanation.model_copy(update={"faithfulness": faithfulness})))
+    return list(caveats(explanation.model_copy(update={"faithfulness": faithfulness})))
 
 
 def mask(**facts: Any) -> dict[str, Any]:
     return {"probability_clip": 0.9, "areas": [{"area": 0.1, "achieved_area": 0.1, **facts}]}
 
 
-def test_a_sound_map_raises_no_doubt() -> None:
+def test_a_sound_map_has_no_caveats() -> None:
     kept = {"soft": 0.85, "hard": 0.8}
     lost = {"soft": 0.05, "hard": 0.1}
-    assert found() == []
-    assert found(relative_delta=0.04, partial=False, converged=True) == []
-    assert found(**mask(probability_preserve=kept, probability_delete=lost)) == []
-    assert found({"insertion": 0.6, "deletion": 0.2, "relative_delta": None}) == []
+    assert caveats_of() == []
+    assert caveats_of(relative_delta=0.04, partial=False, converged=True) == []
+    assert caveats_of(**mask(probability_preserve=kept, probability_delete=lost)) == []
+    assert caveats_of({"insertion": 0.6, "deletion": 0.2, "relative_delta": None}) == []
 
 
 @pytest.mark.parametrize(
@@ -40,19 +40,19 @@ def test_a_sound_map_raises_no_doubt() -> None:
         (mask(probability_delete={"soft": 0.1, "hard": 0.8}), "half-hidden"),
     ],
 )
-def test_each_failed_check_is_told(facts: dict[str, Any], says: str) -> None:
-    (text,) = found(**facts)
+def test_each_failed_check_gives_a_caveat(facts: dict[str, Any], says: str) -> None:
+    (text,) = caveats_of(**facts)
     assert says in text
 
 
-def test_a_class_that_the_model_does_not_see_is_told() -> None:
+def test_an_unlikely_target_gives_a_caveat() -> None:
     (explanation,) = answer(saliency()).explanations
     unlikely = explanation.target.model_copy(update={"probability": 0.003})
-    (text,) = doubts(explanation.model_copy(update={"target": unlikely}))
+    (text,) = caveats(explanation.model_copy(update={"target": unlikely}))
     assert "the model gives this class 0.3% only" in text
 
 
-def test_a_map_that_the_network_contradicts_is_told() -> None:
-    (text,) = found({"insertion": 0.3, "deletion": 0.7})
+def test_insertion_below_deletion_gives_a_caveat() -> None:
+    (text,) = caveats_of({"insertion": 0.3, "deletion": 0.7})
     assert "Not faithful" in text
-    assert found({"insertion": 0.01, "deletion": 0.02}) == []
+    assert caveats_of({"insertion": 0.01, "deletion": 0.02}) == []

@@ -57,13 +57,13 @@ def test_the_strongest_frame_is_always_shown() -> None:
     assert choose(np.ones(1, dtype=np.float32), 1).tolist() == [0]
 
 
-def test_a_doubt_is_written_in_the_strip() -> None:
+def test_a_caveat_is_written_in_the_strip() -> None:
     sound = answer(saliency())
-    doubtful = answer(saliency(converged=False, iterations=7))
-    (clean,), (doubted,) = drawn(sound), drawn(doubtful)
+    suspect = answer(saliency(converged=False, iterations=7))
+    (clean,), (warned,) = drawn(sound), drawn(suspect)
     assert ink(render.strip([clean]), WARNING) == 0
-    assert ink(render.strip([doubted]), WARNING) > 20
-    assert "7 iterations" in doubted.doubts[0]
+    assert ink(render.strip([warned]), WARNING) > 20
+    assert "7 iterations" in warned.doubts[0]
 
 
 def test_the_bars_of_the_curve_are_as_high_as_the_shares() -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.render.made import saliency
 
 from videovisual.render import Heat
-from videovisual.render.legend import Ends, bar
+from videovisual.render.legend import bar, end_labels
 
 
 def row(*, signed: bool) -> np.ndarray:
@@ -18,13 +18,13 @@ def test_a_signed_maps_legend_goes_from_blue_over_light_to_red() -> None:
     assert left[2] > left[0] + 100
     assert right[0] > right[2] + 100
     assert middle.min() > 230
-    assert Ends.of(Heat.of(saliency(signed=True))).left.startswith("against -")
+    assert end_labels(Heat.of(saliency(signed=True)))[0].startswith("against -")
 
 
 def test_an_unsigned_maps_legend_only_gets_lighter() -> None:
     light = row(signed=False) @ (0.2126, 0.7152, 0.0722)
     assert (np.diff(light) > -1).all()
     assert light[-1] > light[0] + 150
-    ends = Ends.of(Heat.of(saliency()))
-    assert float(ends.left) == 0
-    assert float(ends.right) == pytest.approx(Heat.of(saliency()).full, rel=0.01)
+    low, full = end_labels(Heat.of(saliency()))
+    assert float(low) == 0
+    assert float(full) == pytest.approx(Heat.of(saliency()).full, rel=0.01)

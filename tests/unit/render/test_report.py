@@ -66,7 +66,7 @@ def picture(url: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(body)))
 
 
-def test_the_page_refers_to_nothing_outside() -> None:
+def test_the_page_loads_nothing_from_the_network() -> None:
     parsed = Page(page())
     for tag, attributes in parsed.tags:
         assert tag not in ("link", "iframe", "object", "embed", "img", "base", "form")
@@ -95,7 +95,7 @@ def test_the_pages_own_policy_lets_only_its_own_script_run() -> None:
         assert f"{name}-src 'sha256-{digest}'" in policy
 
 
-def test_what_users_wrote_stays_text() -> None:
+def test_html_in_labels_and_facts_is_escaped() -> None:
     evil = Saliency(
         saliency().map, signed=False, diagnostics={EVIL: EVIL}, provenance={"file": EVIL}
     )
@@ -140,7 +140,7 @@ def test_the_frames_are_all_source_frames_at_their_times() -> None:
         assert np.abs(pixel.astype(int) - frames[shot["frame"], 20, 30]).max() < 12
 
 
-def test_doubts_and_numbers_that_are_not_finite_reach_the_page() -> None:
+def test_caveats_and_numbers_that_are_not_finite_are_in_the_page() -> None:
     text = page(saliency(partial=True, objective=float("nan"), course=[1.0, float("inf")]))
     (told,) = data_of(text)["maps"]
     assert told["doubts"][0].startswith("Partial")
@@ -148,7 +148,7 @@ def test_doubts_and_numbers_that_are_not_finite_reach_the_page() -> None:
     assert told["diagnostics"]["course"] == [1.0, "inf"]
 
 
-def test_the_page_travels_in_every_archive() -> None:
+def test_the_page_is_in_every_archive() -> None:
     mar = pytest.importorskip("videovisual_archive.mar", reason="needs the extra `server`")
     names = {path.relative_to(mar.package_folder()).as_posix() for path in mar._package_files()}
     assert {f"render/page/report.{kind}" for kind in ("html", "css", "js")} <= names

@@ -1,5 +1,5 @@
 "use strict";
-// Draws one report into an element. Everything that came from outside goes into the page as text.
+// Draws one report into an element. Untrusted strings are inserted as text, never as HTML.
 globalThis.VideoVisual = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
@@ -101,7 +101,7 @@ globalThis.VideoVisual = (() => {
     return shape;
   }
 
-  // One saliency map: its levels, and how a level looks.
+  // One saliency map: its levels, and their colours.
   class Heat {
     constructor(facts, ramps) {
       this.facts = facts;
@@ -327,7 +327,7 @@ globalThis.VideoVisual = (() => {
       );
     }
 
-    // The map that is looked at.
+    // The selected map.
     choose(index) {
       this.shown = index;
       this.chooser.value = index;
@@ -352,7 +352,7 @@ globalThis.VideoVisual = (() => {
       return this.heats[index].load().then(() => this.arrange());
     }
 
-    // What stands beside it: a map's place, -1 for the source, -2 for nothing.
+    // The picture beside it: the index of a map, -1 for the source, -2 for none.
     compare(index) {
       this.beside = index;
       this.other.value = index;
@@ -500,7 +500,7 @@ globalThis.VideoVisual = (() => {
       const tick = (now) => {
         if (!this.playing) return;
         const { length } = this.film;
-        // After the page has slept, go on from where it was.
+        // After the page was suspended, continue from the same time.
         const passed = Math.min(0.25, (now - last) / 1000);
         last = now;
         this.seek((this.time + passed * this.speed) % length);
@@ -534,7 +534,7 @@ globalThis.VideoVisual = (() => {
       act();
     }
 
-    // Whether the element with the focus has a use of its own for a key.
+    // Whether the focused element handles a key itself.
     taken(target, key) {
       if (target.closest("button, summary, a")) return key === " ";
       if (target.matches("input[type=range]")) return key.startsWith("Arrow") || key === "Home" || key === "End";
