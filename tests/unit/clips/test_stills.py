@@ -27,6 +27,7 @@ from videovisual.errors import (
     TooLarge,
     UnsupportedMedia,
 )
+from videovisual.utils.extras import install_command
 
 
 def named(pngs, pattern="{}.png"):
@@ -386,4 +387,4 @@ def test_pictures_need_no_pyav_and_videos_say_so(tmp_path, pngs, mp4):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("(1, 48, 64, 3)\nVideos need PyAV: pip install")
+    assert done.stdout.startswith(f"(1, 48, 64, 3)\nVideos need PyAV: {install_command('video')}.")
