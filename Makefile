@@ -41,6 +41,7 @@ $(VENV)/dev-installed: $(VENV)/demo-installed
 docs: $(VENV)/dev-installed
 	$(BIN)/python docs/models.py
 	$(BIN)/python -m docs.openapi
+	$(BIN)/python -m docs.rooms
 
 # Some twenty minutes on two cores; ARGS="--models r3d-motion" takes one.
 bench: $(VENV)/dev-installed
