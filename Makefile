@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint types check docs bench bench-load container-test clean
+.PHONY: demo test test-slow lint types check docs site bench bench-load container-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -38,10 +38,18 @@ $(VENV)/dev-installed: $(VENV)/demo-installed
 	$(PIP) -e '.[dev]'
 	touch $@
 
+$(VENV)/site-installed: $(VENV)/demo-installed
+	$(PIP) -e '.[docs]'
+	touch $@
+
 docs: $(VENV)/dev-installed
 	$(BIN)/python docs/models.py
 	$(BIN)/python -m docs.openapi
 	$(BIN)/python -m docs.rooms
+
+# The documents and the Python API as a website in site/, which loads nothing from elsewhere.
+site: $(VENV)/site-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Some twenty minutes on two cores; ARGS="--models r3d-motion" takes one.
 bench: $(VENV)/dev-installed
@@ -57,4 +65,4 @@ container-test: $(VENV)/dev-installed
 	$(BIN)/python -m tests.container $(ARGS)
 
 clean:
-	rm -rf $(VENV) model_store/*.mar demo_output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) model_store/*.mar demo_output site dist .mypy_cache .ruff_cache .pytest_cache
