@@ -1,5 +1,8 @@
 # `make demo` and `make test` work on a fresh machine with Python >= 3.10; the rest is for developers.
 PYTHON ?= python3
+# Where torch comes from; empty for the Python registry, whose builds for Linux need CUDA's packages.
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu has builds for processors, some gigabytes smaller.
+TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -28,6 +31,7 @@ check: lint types
 
 $(VENV)/demo-installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) torch)
 	@echo "installing (torch is large; this takes a minute or two the first time)"
 	$(PIP) -e '.[server]'
 	$(BIN)/python -c "from videovisual_client.torchserve import find_java; find_java()" \

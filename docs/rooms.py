@@ -15,7 +15,7 @@ FOLDERS = ("handlers", "client", "archive_scripts")
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN = "<!-- rooms: python -m docs.rooms -->\n"
 END = "<!-- end of rooms -->\n"
-COLUMN, WIDTH = 20, 96
+COLUMN, WIDTH = 20, 82
 
 OWN_ROOM = {"videovisual.motion.training": "motion/training"}
 """Modules that are drawn apart from their package.
