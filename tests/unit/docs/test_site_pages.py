@@ -21,9 +21,7 @@ from docs import site_pages
         ("docs/methods.md", "cells[0](x) and [x](#precision)", "cells[0](x) and [x](#precision)"),
     ],
 )
-def test_links_to_files_become_links_within_the_site(
-    source: str, link: str, expected: str
-) -> None:
+def test_links_to_files_become_links_within_the_site(source: str, link: str, expected: str) -> None:
     assert site_pages.relink(link, source) == expected
 
 
@@ -53,4 +51,6 @@ def test_what_is_loaded_from_elsewhere_is_found(html: str) -> None:
 
 
 def test_a_link_and_a_local_file_load_nothing_from_elsewhere() -> None:
-    assert not site_pages.external('<a href="https://example.org">x</a><script src="x.js"></script>')
+    assert not site_pages.external(
+        '<a href="https://example.org">x</a><script src="x.js"></script>'
+    )
