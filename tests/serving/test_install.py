@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -28,6 +29,7 @@ from videovisual_client.torchserve import Server
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 60_000_000
 """What the client may add to an environment, bytecode included."""
+DEADLINE_S = 600
 NOT_SOURCES = shutil.ignore_patterns(
     *(".*", "__pycache__", "*.egg-info", "build", "dist", "site"),
     *("model_store", "demo_output", "logs"),
@@ -45,10 +47,14 @@ with Server(["{QUICK}"], store=Path(store)) as server:
 """
 BROWSER = """
 import os, sys, urllib.request
-for name in ("", "viewer.js", "viewer.css"):
-    sys.stdout.write(urllib.request.urlopen(sys.argv[1] + name, timeout=20).read().decode())
-sys.stdout.flush()
-os.kill(os.getppid(), 2)
+from urllib.parse import urljoin
+try:
+    for name in ("", "/assets/viewer.js", "/assets/report.css"):
+        url = urljoin(sys.argv[1], name)
+        sys.stdout.write(urllib.request.urlopen(url, timeout=20).read().decode())
+    sys.stdout.flush()
+finally:
+    os.kill(os.getppid(), 2)
 """
 
 
@@ -69,6 +75,9 @@ class Environment:
             capture_output=True,
             text=True,
             check=False,
+            timeout=DEADLINE_S,
+            # Those that are started in the background ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -217,6 +226,7 @@ def test_outside_the_checkout_the_viewer_has_its_page(whole: Environment) -> Non
     browser = {"BROWSER": f"{whole.home / 'bin' / 'python'} {script} %s", "PYTHONUNBUFFERED": "1"}
     printed = whole.run("videovisual", "ui", QUICK, "--local", "--open", "--port", "0", env=browser)
     assert "<title>" in printed
+    assert "fetch(" in printed
 
 
 @pytest.mark.slow
