@@ -53,7 +53,7 @@ docs: $(VENV)/dev-installed
 
 # The documents and the Python API as a website in site/, which loads nothing from elsewhere.
 site: $(VENV)/site-installed
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Some twenty minutes on two cores; ARGS="--models r3d-motion" takes one.
 bench: $(VENV)/dev-installed
