@@ -26,11 +26,6 @@ REASONS = {
 OURS = ("videovisual", "videovisual_client")
 
 
-def install_command(extra: str) -> str:
-    """The command that installs an extra."""
-    return f"pip install 'videovisual[{extra}]'"
-
-
 @contextmanager
 def needs(extra: str, instead: str = "") -> Iterator[None]:
     """Put around imports: a package that is not installed becomes an error that says what to do.
