@@ -1,10 +1,13 @@
 # `make demo` and `make test` work on a fresh machine with Python >= 3.10; the rest is for developers.
 PYTHON ?= python3
+# Where torch comes from; empty for the Python registry, whose builds for Linux need CUDA's packages.
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu has builds for processors, some gigabytes smaller.
+TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint types check docs bench bench-load container-test clean
+.PHONY: demo test test-slow lint types check docs site bench bench-load container-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -28,6 +31,7 @@ check: lint types
 
 $(VENV)/demo-installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) torch)
 	@echo "installing (torch is large; this takes a minute or two the first time)"
 	$(PIP) -e '.[server]'
 	$(BIN)/python -c "from videovisual_client.torchserve import find_java; find_java()" \
@@ -38,9 +42,18 @@ $(VENV)/dev-installed: $(VENV)/demo-installed
 	$(PIP) -e '.[dev]'
 	touch $@
 
+$(VENV)/site-installed: $(VENV)/demo-installed
+	$(PIP) -e '.[docs]'
+	touch $@
+
 docs: $(VENV)/dev-installed
 	$(BIN)/python docs/models.py
 	$(BIN)/python -m docs.openapi
+	$(BIN)/python -m docs.rooms
+
+# The documents and the Python API as a website in site/, which loads nothing from elsewhere.
+site: $(VENV)/site-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Some twenty minutes on two cores; ARGS="--models r3d-motion" takes one.
 bench: $(VENV)/dev-installed
@@ -56,4 +69,4 @@ container-test: $(VENV)/dev-installed
 	$(BIN)/python -m tests.container $(ARGS)
 
 clean:
-	rm -rf $(VENV) model_store/*.mar demo_output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) model_store/*.mar demo_output site dist .mypy_cache .ruff_cache .pytest_cache

@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from videovisual import errors
 from videovisual.errors import MissingExtra, WeightsError
 from videovisual.utils.digest import file_sha256
+from videovisual.utils.extras import install_command
 from videovisual.zoo.card import ModelCard
 
 WEIGHTS = "weights.safetensors"
@@ -159,7 +160,7 @@ def _lay_out(folder: Path, name: str, handler: Path) -> Path:
         last = done.stderr.strip().rpartition("\n")[2]
         if "No module named" in last:
             raise MissingExtra(
-                "torch-model-archiver is not installed. Run `pip install 'videovisual[server]'`.",
+                f"torch-model-archiver is not installed. Run: {install_command('server')}.",
                 extra="server",
             )
         raise WeightsError(f"torch-model-archiver cannot archive {name}: {last}", model=name)

@@ -1,3 +1,3 @@
 """The version, in the one place that needs no import of anything else."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

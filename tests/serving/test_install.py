@@ -1,62 +1,147 @@
-"""The base install against a real TorchServe."""
+"""The wheel and the source distribution: built, installed into empty environments, used there."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests import light
 from tests.serving.api import Api
 from tests.serving.conftest import QUICK
 
+from videovisual import motion
 from videovisual.protocol import Answer
 from videovisual.protocol.npz import to_npz
+from videovisual.version import __version__
 from videovisual_client.torchserve import Server
 
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 60_000_000
 """What the client may add to an environment, bytecode included."""
+DEADLINE_S = 600
+NOT_SOURCES = shutil.ignore_patterns(
+    *(".*", "__pycache__", "*.egg-info", "build", "dist", "site"),
+    *("model_store", "demo_output", "logs"),
+)
+SERVE = f"""
+import sys
+from pathlib import Path
+from videovisual_client import Client
+from videovisual_client.torchserve import Server
+
+store, clip = sys.argv[1:]
+with Server(["{QUICK}"], store=Path(store)) as server:
+    with Client(server.url, key_file=server.key_file) as client:
+        client.explain(clip, model="{QUICK}", method="gradient").save("served.png")
+"""
+BROWSER = """
+import os, sys, urllib.request
+from urllib.parse import urljoin
+try:
+    for name in ("", "/assets/viewer.js", "/assets/report.css"):
+        url = urljoin(sys.argv[1], name)
+        sys.stdout.write(urllib.request.urlopen(url, timeout=20).read().decode())
+    sys.stdout.flush()
+finally:
+    os.kill(os.getppid(), 2)
+"""
 
 
-def size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment, used from a folder that has nothing to do with the checkout."""
+
+    home: Path
+    work: Path
+
+    def run(self, program: str, *words: str | Path, env: Mapping[str, str] | None = None) -> str:
+        """Run one of its programs; what it prints."""
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        done = subprocess.run(
+            [self.home / "bin" / program, *words],
+            cwd=self.work,
+            env={**inherited, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_S,
+            # Those that are started in the background ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def size(self) -> int:
+        return sum(path.lstat().st_size for path in self.home.rglob("*") if not path.is_dir())
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """An environment's folder of programs, and by how many bytes it grew."""
-    work = tmp_path_factory.mktemp("install")
-    # Setuptools builds where the sources are.
-    for name in ("archive_scripts", "client", "handlers"):
-        unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(ROOT / name, work / "source" / name, ignore=unwanted)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, work / "source")
-    home = work / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-    before = size(home)
-    programs = home / "bin"
+def environment(folder: Path) -> Environment:
+    made = Environment(folder / "venv", folder / "work")
+    made.work.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", str(made.home)], check=True)
+    return made
+
+
+def install(environment: Environment, *what: str) -> None:
     constraints = ["-c", str(ROOT / "constraints.txt")]
-    subprocess.run(
-        [programs / "python", "-m", "pip", "install", "-q", *constraints, str(work / "source")],
-        check=True,
-    )
-    return programs, size(home) - before
+    environment.run("python", "-m", "pip", "install", "-q", *constraints, *what)
 
 
-def place(server: Server) -> list[str]:
+def at(server: Server) -> list[str]:
     return ["--model", QUICK, "--url", server.url, "--key-file", str(server.key_file)]
 
 
-def ask(programs: Path, *words: str) -> str:
-    done = subprocess.run(
-        [programs / "videovisual", *words], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the source distribution and of the wheel that was built from it."""
+    work = tmp_path_factory.mktemp("build")
+    # Setuptools builds where the sources are.
+    shutil.copytree(ROOT, work / "source", ignore=NOT_SOURCES)
+    command = [sys.executable, "-m", "build", "--outdir", str(work / "dist"), str(work / "source")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return work / "dist"
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    return built / f"videovisual-{__version__}-py3-none-any.whl"
+
+
+@pytest.fixture(scope="module")
+def client(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Environment, int]:
+    """An environment with the wheel alone, and by how many bytes it grew."""
+    made = environment(tmp_path_factory.mktemp("client"))
+    before = made.size()
+    install(made, str(wheel))
+    return made, made.size() - before
+
+
+@pytest.fixture(scope="module")
+def whole(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with the wheel, the server and the viewer."""
+    made = environment(tmp_path_factory.mktemp("whole"))
+    extras = "server,ui" if shutil.which("java") else "server,ui,java"
+    install(made, f"{wheel}[{extras}]")
+    return made
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A clip of Motion."""
+    path = tmp_path / "clip.npz"
+    np.savez(path, frames=motion.sample(4).frames, fps=8.0)
+    return path
 
 
 def test_without_extras_a_map_is_saved_as_the_server_would(
@@ -64,7 +149,7 @@ def test_without_extras_a_map_is_saved_as_the_server_would(
 ) -> None:
     saved = tmp_path / "map.npz"
     asked = ["--method", "gradient", "-o", str(saved)]
-    (done,) = light.videovisual(["explain", str(video), *place(server), *asked])
+    (done,) = light.videovisual(["explain", str(video), *at(server), *asked])
     assert done.status == 0, done.error
     fields = {"method": "gradient", "output": "npz"}
     served = small_api.explain(files={"video": video.read_bytes()}, data=fields)
@@ -72,21 +157,87 @@ def test_without_extras_a_map_is_saved_as_the_server_would(
 
 
 @pytest.mark.slow
-def test_the_client_is_small_and_has_no_arrays(installed: tuple[Path, int]) -> None:
-    programs, grown = installed
+def test_the_client_is_small_and_has_no_arrays(client: tuple[Environment, int]) -> None:
+    installed, grown = client
     assert grown <= MAX_BYTES
-    assert "explain" in ask(programs, "--help")
+    assert "explain" in installed.run("videovisual", "--help")
     for name in light.REFUSED:
-        found = f"import importlib.util, sys; sys.exit(bool(importlib.util.find_spec('{name}')))"
-        assert subprocess.run([programs / "python", "-c", found], check=False).returncode == 0, name
+        code = f"import importlib.util as u; print(u.find_spec('{name}') is None)"
+        assert installed.run("python", "-c", code) == "True\n", name
 
 
 @pytest.mark.slow
 def test_the_client_asks_a_real_server(
-    installed: tuple[Path, int], server: Server, video: Path, tmp_path: Path
+    client: tuple[Environment, int], server: Server, video: Path, tmp_path: Path
 ) -> None:
-    programs, _ = installed
+    installed, _ = client
     saved = tmp_path / "map.npz"
     asked = ["--method", "gradient", "-o", str(saved), "--json"]
-    said = ask(programs, "explain", str(video), *place(server), *asked)
-    assert saved.read_bytes() == to_npz(Answer.model_validate_json(said))
+    printed = installed.run("videovisual", "explain", str(video), *at(server), *asked)
+    assert saved.read_bytes() == to_npz(Answer.model_validate_json(printed))
+
+
+@pytest.mark.slow
+def test_the_command_that_a_message_names_installs_the_extra(
+    client: tuple[Environment, int],
+) -> None:
+    installed, _ = client
+    code = "import videovisual\ntry: videovisual.motion\nexcept Exception as error: print(error)"
+    message = installed.run("python", "-c", code)
+    reason, _, command = message.strip().partition(": ")
+    assert reason == "Arrays and pictures need numpy and Pillow"
+    # Pip is that of this environment, which is not on the path.
+    program, *words = shlex.split(command.removesuffix("."))
+    assert Path(program) == installed.home / "bin" / "python"
+    would = installed.run("python", *words, "--dry-run")
+    assert "numpy" in would
+    assert "pillow" in would.lower()
+
+
+@pytest.mark.slow
+def test_outside_the_checkout_a_clip_is_explained(whole: Environment, clip: Path) -> None:
+    code = "import videovisual; print(videovisual.__version__, videovisual.__file__)"
+    version, file = whole.run("python", "-c", code).split()
+    assert version == __version__
+    assert whole.home in Path(file).parents
+    words = ["--model", QUICK, "--local", "-o", "strip.png", "-o", "report.html"]
+    whole.run("videovisual", "explain", clip, *words)
+    with Image.open(whole.work / "strip.png") as picture:
+        assert picture.width > 400
+    assert "<script" in (whole.work / "report.html").read_text("utf-8")
+    labels = "from videovisual import zoo; print(len(zoo.card('i3d-kinetics400').labels))"
+    assert whole.run("python", "-c", labels) == "400\n"
+
+
+@pytest.mark.slow
+def test_outside_the_checkout_a_model_is_archived_and_served(
+    whole: Environment, clip: Path
+) -> None:
+    whole.run("videovisual", "archive", "--store", "store", QUICK)
+    whole.run("python", "-c", SERVE, "store", clip)
+    with Image.open(whole.work / "served.png") as picture:
+        assert picture.width > 400
+
+
+@pytest.mark.slow
+def test_outside_the_checkout_the_viewer_has_its_page(whole: Environment) -> None:
+    script = whole.work / "browser.py"
+    script.write_text(BROWSER)
+    browser = {"BROWSER": f"{whole.home / 'bin' / 'python'} {script} %s", "PYTHONUNBUFFERED": "1"}
+    printed = whole.run("videovisual", "ui", QUICK, "--local", "--open", "--port", "0", env=browser)
+    assert "<title>" in printed
+    assert "fetch(" in printed
+
+
+@pytest.mark.slow
+def test_the_source_distribution_has_the_documents_and_the_tests(built: Path) -> None:
+    name = f"videovisual-{__version__}"
+    with tarfile.open(built / f"{name}.tar.gz") as archive:
+        names = set(archive.getnames())
+    for path in (
+        *("LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "constraints.txt", "Makefile"),
+        *("handlers/video_handler.py", "client/videovisual_client/log4j2.xml"),
+        *("archive_scripts/videovisual_archive/mar.py", "docs/methods.md"),
+        "tests/serving/test_install.py",
+    ):
+        assert f"{name}/{path}" in names

@@ -28,6 +28,7 @@ from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.saliency import Saliency
+from videovisual.utils.extras import install_command
 
 Foreign = Callable[..., torch.Tensor]
 
@@ -144,7 +145,7 @@ def _find(name: str, module: str | None = None) -> Foreign:
     try:
         found: Any = importlib.import_module(f"torchray.attribution.{module or name}")
     except (ImportError, RuntimeError) as error:
-        remedy = "Install it with: pip install 'videovisual[torchray]'."
+        remedy = f"Install it with: {install_command('torchray')}."
         # So fails TorchRay's import of a torchvision that was built for another torch.
         if isinstance(error, RuntimeError):
             remedy = f"Install torchvision from the same index as your torch {torch.__version__}."

@@ -1,9 +1,17 @@
-"""Packages that not every installation has: one way to say which extra brings them."""
+"""Packages that not every installation has, and the command that installs them."""
 
 from __future__ import annotations
 
+import json
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from videovisual.errors import MissingExtra
 
@@ -18,17 +26,12 @@ REASONS = {
 OURS = ("videovisual", "videovisual_client")
 
 
-def install_command(extra: str) -> str:
-    """The command that installs an extra."""
-    return f"pip install 'videovisual[{extra}]'"
-
-
 @contextmanager
 def needs(extra: str, instead: str = "") -> Iterator[None]:
     """Put around imports: a package that is not installed becomes an error that says what to do.
 
     Args:
-        extra: the extra that brings the package.
+        extra: the extra that installs the package.
         instead: a sentence about what can be done without it.
 
     Raises:
@@ -41,3 +44,42 @@ def needs(extra: str, instead: str = "") -> Iterator[None]:
             raise
         advice = f"{REASONS[extra]}: {install_command(extra)}."
         raise MissingExtra(f"{advice} {instead}".rstrip(), extra=extra) from error
+
+
+def install_command(extra: str) -> str:
+    """The shell command that adds an extra to this installation.
+
+    VideoVisual is on no registry, so the command names the checkout, wheel or URL that this
+    installation came from. Where that is unknown, or no longer there, the command is one for a
+    checkout, and says so.
+    """
+    try:
+        origin = metadata.distribution("videovisual").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        origin = None
+    source = _source(json.loads(origin), extra) if origin else None
+    if source is None:
+        return f"pip install -e '.[{extra}]' (in a checkout of VideoVisual)"
+    return f"{_pip()} install {source}"
+
+
+def _source(origin: dict[str, object], extra: str) -> str | None:
+    """Pip's arguments for what PEP 610 says of an installation; None if its file is gone."""
+    url = str(origin["url"])
+    path = Path(url2pathname(urlsplit(url).path))
+    if url.startswith("file:") and not path.exists():
+        return None
+    match origin:
+        case {"dir_info": {"editable": True}}:
+            return f"-e {shlex.quote(f'{path}[{extra}]')}"
+        case {"vcs_info": {"vcs": vcs, "commit_id": commit}}:
+            url = f"{vcs}+{url}@{commit}"
+    return shlex.quote(f"videovisual[{extra}] @ {url}")
+
+
+def _pip() -> str:
+    """`pip`, or the pip of this Python where the shell would start another one."""
+    found = shutil.which("pip")
+    if found and Path(found).parent == Path(sys.executable).parent:
+        return "pip"
+    return f"{shlex.quote(sys.executable)} -m pip"

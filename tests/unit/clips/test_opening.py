@@ -8,6 +8,7 @@ from tests.unit.clips.makers import named, numbers_of, zipped
 
 from videovisual.clips import Limits, open_bytes, open_parts, open_path
 from videovisual.errors import InvalidRequest, MalformedClip, TooLarge, UnsupportedMedia
+from videovisual.utils.extras import install_command
 
 
 @pytest.fixture
@@ -133,4 +134,4 @@ def test_pictures_need_no_pyav_and_videos_name_the_extra(tmp_path, pngs, mp4):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("(1, 48, 64, 3)\nVideos need PyAV: pip install")
+    assert done.stdout.startswith(f"(1, 48, 64, 3)\nVideos need PyAV: {install_command('video')}.")
