@@ -74,8 +74,8 @@ class SmoothGradParameters(Parameters):
     )
     variant: Literal["mean", "squared", "variance"] = Field(
         default="mean",
-        description="what is kept of the samples' gradients: their mean, the mean of their "
-        "squares (SmoothGrad²), or their variance (VarGrad)",
+        description="statistic of the samples' gradients: mean, mean of squares (SmoothGrad²), or "
+        "variance (VarGrad)",
     )
 
 
@@ -86,32 +86,32 @@ class IntegratedGradientsParameters(Parameters):
         default=12, ge=1, le=1000, description="points on the path from the baseline to the clip"
     )
     rule: Literal["midpoint", "gauss_legendre", "left"] = Field(
-        default="midpoint", description="where on the path the points lie, and their weights"
+        default="midpoint", description="quadrature rule: positions and weights of the points"
     )
     baseline: Annotated[
         Literal["black", "grey", "blur", "noise"] | GivenClip, BeforeValidator(_given)
     ] = Field(
         default="black",
-        description="where the path starts: all pixels 0, all 0.5, the clip without its detail, "
-        "or noise; in Python also a prepared clip [3, T, H, W]",
+        description="start of the path: all pixels 0, all 0.5, the blurred clip, or noise; in "
+        "Python also a prepared clip [3, T, H, W]",
     )
     tolerance: float | None = Field(
         default=None,
         ge=1e-4,
         le=1,
-        description="the share of the logit's rise by which the rule may miss it: with the "
-        "midpoint rule, the steps are made three times as many until it doesn't, up to 1000",
+        description="largest error as a share of the logit's rise; midpoint rule only: steps are "
+        "tripled until the error is within it, up to 1000",
     )
     complete: bool = Field(
         default=True,
-        description="weigh the points, as little apart from the rule as can be, so that the map "
-        "sums to the logit's rise",
+        description="adjust the weights of the points as little as possible so that the map sums "
+        "to the logit's rise",
     )
     noise_baselines: int = Field(
         default=4,
         ge=1,
         le=64,
-        description="paths from as many different noises, averaged, where the baseline is noise",
+        description="number of noise baselines to average over, if the baseline is noise",
     )
 
 
@@ -119,7 +119,7 @@ class LayerParameters(Parameters):
     """Parameters of `grad_cam`, `excitation_backprop` and `linear_approx`."""
 
     layer: str | None = Field(
-        default=None, description="dotted name of the module to read; the card's `cam_layer`"
+        default=None, description="dotted name of the module; the card's `cam_layer` by default"
     )
 
 
@@ -145,28 +145,28 @@ class PerturbationParameters(Parameters):
         default=(0.1,),
         min_length=1,
         max_length=MAX_AREAS,
-        description="the share of the clip that the mask may show, from 0.001 to 0.9, or up to "
-        f"{MAX_AREAS} of them, of which the map is the mean",
+        description="share of the clip that the mask shows, from 0.001 to 0.9, or up to "
+        f"{MAX_AREAS} areas; the map is then the mean of their masks",
     )
     variant: Literal["preserve", "delete", "dual"] = Field(
         default="preserve",
-        description="show only the mask's inside and keep the target, hide only its inside and "
-        "lose the target, or both at once",
+        description="preserve: show only the inside of the mask and keep the target; delete: hide "
+        "only the inside and lose the target; dual: both at once",
     )
     perturbation: Literal["blur", "fade"] = Field(
-        default="blur", description="what hides a pixel: blurring it, or fading it out"
+        default="blur", description="how pixels are hidden: blurred or faded out"
     )
     preset: Literal["default", "reference"] = Field(
         default="default",
-        description="how the mask is sought: as quickly as we can, or with published settings",
+        description="settings of the search: the quick default or the published ones",
     )
     iterations: int | None = Field(
-        default=None, ge=1, le=10000, description="steps of the search; the preset's own"
+        default=None, ge=1, le=10000, description="steps of the search; the preset's by default"
     )
     precision: Literal["auto", "float32"] = Field(
         default="auto",
-        description="of the network's gradients: bfloat16 where the device has units for it and "
-        "the model's gradients stay alike, or float32; the reference preset's are float32",
+        description="precision of the network's gradients; auto: bfloat16 if the device supports it "
+        "and the gradients agree, else float32; the reference preset uses float32",
     )
 
 
@@ -174,33 +174,41 @@ class OcclusionParameters(Parameters):
     """Parameters of `occlusion`."""
 
     box: int | None = Field(
-        default=None, ge=1, description="side of the box in pixels; a quarter of the clip's"
+        default=None,
+        ge=1,
+        description="side of the box in pixels; a quarter of the clip's by default",
     )
     box_frames: int | None = Field(
-        default=None, ge=1, description="frames of the box; a quarter of the clip's"
+        default=None, ge=1, description="frames of the box; a quarter of the clip's by default"
     )
     stride: int | None = Field(
-        default=None, ge=1, description="pixels from box to box, at most its side; half of it"
+        default=None,
+        ge=1,
+        description="pixels from box to box, at most its side; half of it by default",
     )
     stride_frames: int | None = Field(
-        default=None, ge=1, description="frames from box to box, at most its own; half of them"
+        default=None,
+        ge=1,
+        description="frames from box to box, at most its own; half of them by default",
     )
     baseline: Literal["black", "grey", "blur"] = Field(
-        default="grey", description="what the box shows: black, grey, or the clip without detail"
+        default="grey", description="content of the box: black, grey, or the blurred clip"
     )
 
 
 class RiseParameters(Parameters):
     """Parameters of `rise`."""
 
-    masks: int = Field(default=1000, ge=2, le=20000, description="random masks")
+    masks: int = Field(default=1000, ge=2, le=20000, description="number of random masks")
     keep: float = Field(
-        default=0.5, gt=0, lt=1, description="probability of a cell of a mask to be shown"
+        default=0.5, gt=0, lt=1, description="probability that a mask's cell is shown"
     )
     cells: int = Field(default=7, ge=2, le=64, description="cells along a side of a mask")
-    frame_cells: int = Field(default=4, ge=1, le=64, description="cells along a mask's time")
+    frame_cells: int = Field(
+        default=4, ge=1, le=64, description="cells along the time axis of a mask"
+    )
     baseline: Literal["black", "grey", "blur"] = Field(
-        default="grey", description="what is seen where a mask hides the clip"
+        default="grey", description="content of hidden pixels: black, grey, or the blurred clip"
     )
 
 
@@ -209,9 +217,10 @@ class ContrastiveExcitationBackpropParameters(Parameters):
 
     layer: str | None = Field(
         default=None,
-        description="dotted name of the module to read; the stage before `contrast_layer`",
+        description="dotted name of the module; the stage before `contrast_layer` by default",
     )
     contrast_layer: str | None = Field(
         default=None,
-        description="dotted name of the module where target and rest part; the card's `cam_layer`",
+        description="dotted name of the module whose target and non-target signals are "
+        "subtracted; the card's `cam_layer` by default",
     )
