@@ -18,14 +18,14 @@ INTRODUCTION = """\
 
 Every network takes clips as float32 `[N, 3, T, H, W]` (RGB, time before height and width) and
 returns logits `[N, classes]`. `videovisual archive NAME` builds the archive for a server;
-`videovisual.load(NAME)` loads the same classifier without a server. Published accuracies are those
-of the paper's or the authors' evaluation, which often uses more frames than the default input below.
+`videovisual.load(NAME)` loads the same classifier without a server. Published accuracies are
+those of the authors' own evaluation, which often uses more frames than the default input below.
 """
 
 EXPLAINING = """\
 Grad-CAM uses the CAM layer unless a request sets `layer`. The blur σ is the largest of the
-perturbation methods' pyramid: a Gaussian's standard deviation in pixels of the crop. The last column
-is what `views=N` averages over its N windows: logits, or softmax probabilities.
+perturbation methods' pyramid: a Gaussian's standard deviation in pixels of the crop. The last
+column is what `views=N` averages over its N windows: logits, or softmax probabilities.
 """
 
 LAYOUTS = """\

@@ -27,8 +27,8 @@ ABOUT = """\
 Classifies video clips and explains the classifications: which part of a clip, in space and time,
 made the score. docs/api.md describes the same interface in prose, docs/methods.md the methods.
 
-TorchServe serves these routes. Its own errors have another shape, `TorchServeError`; a body over its
-`max_request_size` is answered with 413 and an empty body.
+TorchServe serves these routes. Its own errors have another shape, `TorchServeError`; a body over
+its `max_request_size` is answered with 413 and an empty body.
 """
 
 LATE = (
@@ -143,7 +143,7 @@ def _in_path(path: str) -> Iterator[Schema]:
     told = {
         "model": (
             {"type": "string", "examples": ["i3d-kinetics400"]},
-            "the name of a served model",
+            "a served model's name",
         ),
         "method": (
             {"type": "string", "pattern": r"^[A-Za-z0-9_*-]+$", "examples": [DEFAULT]},

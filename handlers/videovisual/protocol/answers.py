@@ -134,7 +134,11 @@ class Answer(BaseModel):
     """What a classification or an explanation answers."""
 
     model: str
-    predictions: list[Prediction] = Field(description="the top classes; of several windows, those of the averaged scores")
-    timeline: list[Second] = Field(default_factory=list, description="one entry a second, with `timeline=true`")
+    predictions: list[Prediction] = Field(
+        description="the top classes; of several windows, those of the averaged scores"
+    )
+    timeline: list[Second] = Field(
+        default_factory=list, description="one entry a second, with `timeline=true`"
+    )
     explanations: list[Explanation] = Field(default_factory=list)
     clip: dict[str, Any] = Field(description="which frames of the source the model saw")

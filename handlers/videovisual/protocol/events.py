@@ -44,7 +44,9 @@ class ProgressEvent(BaseModel):
     step: int
     of: int
     objective: float | None = Field(description="current value, for methods that optimise one")
-    probability: float | None = Field(description="the target's probability in the last pass, if known")
+    probability: float | None = Field(
+        description="the target's probability in the last pass, if known"
+    )
     eta_s: float | None = Field(description="estimated remaining seconds of the method, if known")
     method: str | None
     target: str | None
