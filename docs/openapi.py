@@ -90,8 +90,8 @@ def document() -> Schema:
         "servers": [{"url": "http://127.0.0.1:8080"}],
         "security": [{"inferenceKey": []}],
         "paths": {
-            **{path: _route(path, *told, kserve=False) for path, told in ROUTES.items()},
-            **{path: _route(path, *told, kserve=True) for path, told in KSERVE_ROUTES.items()},
+            **{path: _route(path, *texts, kserve=False) for path, texts in ROUTES.items()},
+            **{path: _route(path, *texts, kserve=True) for path, texts in KSERVE_ROUTES.items()},
         },
         "components": {
             "securitySchemes": {
@@ -140,7 +140,7 @@ def _route(path: str, name: str, summary: str, *, kserve: bool) -> Schema:
 
 
 def _in_path(path: str) -> Iterator[Schema]:
-    told = {
+    parameters = {
         "model": (
             {"type": "string", "examples": ["i3d-kinetics400"]},
             "a served model's name",
@@ -150,7 +150,7 @@ def _in_path(path: str) -> Iterator[Schema]:
             "a method's name",
         ),
     }
-    for name, (schema, description) in told.items():
+    for name, (schema, description) in parameters.items():
         if f"{{{name}}}" in path:
             yield {
                 "name": name,
