@@ -1,4 +1,4 @@
-"""What each method may be told: one schema a method, without torch, for server, client and docs."""
+"""The parameters of each method: schemas for server, client and documents, without torch."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class Given:
-    """A clip that the caller gives: float32 [3, T, H, W] in the model's space."""
+    """A baseline given by the caller: float32 [3, T, H, W] in the model's space."""
 
     clip: npt.NDArray[np.float32]
 
     def describe(self) -> str:
-        """What stands for it in a provenance: `sha256:` and the sum of its values' bytes."""
+        """Its name in a provenance: `sha256:` and the digest of its values' bytes."""
         return f"sha256:{hashlib.sha256(self.clip.tobytes()).hexdigest()}"
 
 
 def _given(value: Any) -> Any:
-    """Arrays and tensors, which only a caller in Python can have, as `Given`."""
+    """Convert an array or a tensor, which only a caller in Python can pass, to `Given`."""
     if hasattr(value, "__array__"):
         import numpy as np  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ def _given(value: Any) -> Any:
 GivenClip = SkipJsonSchema[
     Annotated[
         Given,
-        # Of its own accord pydantic would look at the field's type, and for that import numpy.
+        # Without this, pydantic would inspect the field's type, and import numpy for that.
         GetPydanticSchema(lambda _source, _handler: is_instance_schema(Given)),
         PlainSerializer(Given.describe, return_type=str),
     ]
@@ -104,8 +104,8 @@ class IntegratedGradientsParameters(Parameters):
     )
     complete: bool = Field(
         default=True,
-        description="adjust the weights of the points as little as possible so that the map sums "
-        "to the logit's rise",
+        description="adjust the points' weights, as little as possible, so that the map sums to "
+        "the logit's rise",
     )
     noise_baselines: int = Field(
         default=4,
@@ -119,12 +119,12 @@ class LayerParameters(Parameters):
     """Parameters of `grad_cam`, `excitation_backprop` and `linear_approx`."""
 
     layer: str | None = Field(
-        default=None, description="dotted name of the module; the card's `cam_layer` by default"
+        default=None, description="dotted name of the module; default: the card's `cam_layer`"
     )
 
 
 def _several(value: Any) -> Any:
-    """A form field's text, `0.1`, `0.05,0.1` or `[0.05, 0.1]`, or a single number, as a list."""
+    """Convert a text, `0.1`, `0.05,0.1` or `[0.05, 0.1]`, or a single number to a list."""
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -161,7 +161,7 @@ class PerturbationParameters(Parameters):
         description="settings of the search: the quick default or the published ones",
     )
     iterations: int | None = Field(
-        default=None, ge=1, le=10000, description="steps of the search; the preset's by default"
+        default=None, ge=1, le=10000, description="steps of the search; default: the preset's"
     )
     precision: Literal["auto", "float32"] = Field(
         default="auto",
@@ -174,22 +174,16 @@ class OcclusionParameters(Parameters):
     """Parameters of `occlusion`."""
 
     box: int | None = Field(
-        default=None,
-        ge=1,
-        description="side of the box in pixels; a quarter of the clip's by default",
+        default=None, ge=1, description="side of the box in pixels; default: a quarter of the clip"
     )
     box_frames: int | None = Field(
-        default=None, ge=1, description="frames of the box; a quarter of the clip's by default"
+        default=None, ge=1, description="frames of the box; default: a quarter of the clip"
     )
     stride: int | None = Field(
-        default=None,
-        ge=1,
-        description="pixels from box to box, at most its side; half of it by default",
+        default=None, ge=1, description="pixels from box to box, at most `box`; default: half of it"
     )
     stride_frames: int | None = Field(
-        default=None,
-        ge=1,
-        description="frames from box to box, at most its own; half of them by default",
+        default=None, ge=1, description="frames from box to box, up to `box_frames`; default: half"
     )
     baseline: Literal["black", "grey", "blur"] = Field(
         default="grey", description="content of the box: black, grey, or the blurred clip"
@@ -204,9 +198,7 @@ class RiseParameters(Parameters):
         default=0.5, gt=0, lt=1, description="probability that a mask's cell is shown"
     )
     cells: int = Field(default=7, ge=2, le=64, description="cells along a side of a mask")
-    frame_cells: int = Field(
-        default=4, ge=1, le=64, description="cells along the time axis of a mask"
-    )
+    frame_cells: int = Field(default=4, ge=1, le=64, description="cells along a mask's frames")
     baseline: Literal["black", "grey", "blur"] = Field(
         default="grey", description="content of hidden pixels: black, grey, or the blurred clip"
     )
@@ -217,10 +209,10 @@ class ContrastiveExcitationBackpropParameters(Parameters):
 
     layer: str | None = Field(
         default=None,
-        description="dotted name of the module; the stage before `contrast_layer` by default",
+        description="dotted name of the module; default: the stage before `contrast_layer`",
     )
     contrast_layer: str | None = Field(
         default=None,
-        description="dotted name of the module whose target and non-target signals are "
-        "subtracted; the card's `cam_layer` by default",
+        description="dotted name of the module at which the rest is subtracted from the target; "
+        "default: the card's `cam_layer`",
     )
