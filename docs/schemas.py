@@ -21,17 +21,17 @@ def ref(name: str) -> Schema:
 
 
 def schemas() -> dict[str, Schema]:
-    """All of them by name."""
+    """All schemas by name."""
     events = get_args(protocol.Event)
-    told = (protocol.Answer, protocol.Failure, protocol.Cancellation, *events)
+    answers = (protocol.Answer, protocol.Failure, protocol.Cancellation, *events)
     _, made = models_json_schema(
-        [(model, "serialization") for model in told],
+        [(model, "serialization") for model in answers],
         ref_template="#/components/schemas/{model}",
     )
     answer = made["$defs"]["ResultEvent"]["properties"]["answer"]
     answer |= _any([ref("Answer"), ref("KServeAnswer")])
     asked = options()
-    clip = {"video": _encoded("the clip's file, in base64")}
+    clip = {"video": _encoded("the clip's file, base64")}
     return {
         "JsonRequest": {
             "anyOf": [ref("JsonClip"), ref("KServeRequest"), ref("Cancel")],
@@ -44,7 +44,7 @@ def schemas() -> dict[str, Schema]:
         },
         "KServeRequest": {
             "type": "object",
-            "description": "KServe's envelope; the options stand in it, or beside the clip",
+            "description": "KServe's envelope; options are members of it or of the instance",
             "properties": {
                 "instances": {
                     "type": "array",
@@ -59,8 +59,8 @@ def schemas() -> dict[str, Schema]:
         },
         "Cancel": {
             "type": "object",
-            "description": "gives a request up",
-            "properties": {"cancel": {"type": "string", "description": "its id"}},
+            "description": "cancels a request",
+            "properties": {"cancel": {"type": "string", "description": "the request's id"}},
             "required": ["cancel"],
             "additionalProperties": False,
         },
@@ -84,7 +84,7 @@ def schemas() -> dict[str, Schema]:
         "TorchServeError": {
             "type": "object",
             "properties": {
-                "code": {"type": "integer", "description": "the status"},
+                "code": {"type": "integer", "description": "the HTTP status"},
                 "type": {"type": "string"},
                 "message": {"type": "string"},
             },
@@ -116,37 +116,37 @@ def _form(asked: Mapping[str, Schema]) -> Schema:
 
 
 def options() -> dict[str, Schema]:
-    """All that can be asked for, as JSON: the options, then the methods' own parameters."""
+    """All members of a JSON request: the options, then the methods' own parameters."""
     given = Options.model_json_schema()
     own = {
         name: _lenient(_inlined(schema, given["$defs"]))
         for name, schema in given["properties"].items()
     }
     own["method"]["description"] += f": {_names([entry.name for entry in ENTRIES])}"
-    # A class may be given by its number too.
+    # A class may also be an index.
     for shape in own["target"]["anyOf"]:
         shape.get("items", shape)["type"] = ["string", "integer"]
     return own | _parameters()
 
 
 def _parameters() -> dict[str, Schema]:
-    """The methods' own; what several methods mean by one name may differ."""
-    told: dict[str, dict[str, dict[str, list[str]]]] = {}
+    """The methods' parameters. One name may have different meanings for different methods."""
+    by_shape: dict[str, dict[str, dict[str, list[str]]]] = {}
     for entry in ENTRIES:
         for name, schema in entry.parameters.model_json_schema().get("properties", {}).items():
             shape = _lenient(_plain(schema))
             meaning = shape.pop("description")
-            meanings = told.setdefault(name, {}).setdefault(json.dumps(shape), {})
+            meanings = by_shape.setdefault(name, {}).setdefault(json.dumps(shape), {})
             meanings.setdefault(meaning, []).append(entry.name)
     return {
         name: _any([json.loads(shape) | _described(meanings) for shape, meanings in shapes.items()])
-        for name, shapes in told.items()
+        for name, shapes in by_shape.items()
     }
 
 
 def _described(meanings: Mapping[str, list[str]]) -> Schema:
-    told = [f"{meaning} ({_names(methods)})" for meaning, methods in meanings.items()]
-    return {"description": "; ".join(told)}
+    parts = [f"{meaning} ({_names(methods)})" for meaning, methods in meanings.items()]
+    return {"description": "; ".join(parts)}
 
 
 def _any(shapes: list[Schema]) -> Schema:
@@ -158,7 +158,7 @@ def _names(methods: list[str]) -> str:
 
 
 def _lenient(schema: Schema) -> Schema:
-    """Wherever several are taken, one may stand without a list; an empty default is none."""
+    """Allows a single item in place of a list, and drops an empty default."""
     if schema.get("type") != "array":
         return schema
     kept = {name: schema[name] for name in ("description", "default") if schema.get(name)}
@@ -167,13 +167,13 @@ def _lenient(schema: Schema) -> Schema:
 
 
 def _text(schema: Schema) -> Schema:
-    """A value as a form field or a header has it: no null, and a list as JSON text."""
+    """The schema of a form field or header: no null, and a list as JSON text."""
     shapes: list[Schema] = [
         shape for shape in schema.get("anyOf", []) if shape.get("type") != "null"
     ]
     rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
     if any(shape.get("type") == "array" for shape in shapes):
-        rest["description"] = f"{schema['description']}; several as a JSON list"
+        rest["description"] = f"{schema['description']}; for several, a JSON list"
         return rest | {"type": "string"}
     default = {"default": schema["default"]} if schema.get("default") is not None else {}
     if len(shapes) == 1:
@@ -182,7 +182,7 @@ def _text(schema: Schema) -> Schema:
 
 
 def _answered(schema: Schema) -> Schema:
-    """A model as the server writes it: every member is there, default or not."""
+    """The schema of a model in an answer: every member is present, with or without a default."""
     plain: Schema = _plain(schema)
     for shape in plain["properties"].values():
         shape.pop("default", None)
@@ -190,7 +190,7 @@ def _answered(schema: Schema) -> Schema:
 
 
 def _plain(schema: Any) -> Any:
-    """Without the titles that pydantic makes of the names."""
+    """Without the titles that pydantic derives from names."""
     if isinstance(schema, list):
         return [_plain(item) for item in schema]
     if not isinstance(schema, dict):

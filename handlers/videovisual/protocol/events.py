@@ -13,8 +13,8 @@ class ErrorBody(BaseModel):
     """What went wrong, what is allowed, and what to do."""
 
     code: str
-    message: str = Field(description="for a person")
-    detail: dict[str, Any] = Field(description="the same facts as data")
+    message: str = Field(description="what was wrong, what is allowed, what to do")
+    detail: dict[str, Any] = Field(description="the facts of the message as data")
 
 
 class Failure(BaseModel):
@@ -33,8 +33,8 @@ class AcceptedEvent(BaseModel):
     """A stream's first line."""
 
     event: Literal["accepted"] = "accepted"
-    job: str = Field(description="the request's id, to cancel it by")
-    queue: int = Field(description="how many wait up to it; 0: it runs")
+    job: str = Field(description="the request's id, for cancelling")
+    queue: int = Field(description="position in the queue; 0: running")
 
 
 class ProgressEvent(BaseModel):
@@ -43,9 +43,11 @@ class ProgressEvent(BaseModel):
     event: Literal["progress"] = "progress"
     step: int
     of: int
-    objective: float | None = Field(description="of methods that optimise one")
-    probability: float | None = Field(description="the target's in the last pass, where known")
-    eta_s: float | None = Field(description="seconds that the method takes yet, where known")
+    objective: float | None = Field(description="current value, for methods that optimise one")
+    probability: float | None = Field(
+        description="the target's probability in the last pass, if known"
+    )
+    eta_s: float | None = Field(description="estimated remaining seconds of the method, if known")
     method: str | None
     target: str | None
 
@@ -64,7 +66,7 @@ class ResultEvent(BaseModel):
     """The answer of `output=json`."""
 
     event: Literal["result"] = "result"
-    answer: Any = Field(description="what there is without a stream")
+    answer: Any = Field(description="the answer, as without a stream")
 
 
 class FileEvent(BaseModel):
@@ -79,7 +81,7 @@ class ErrorEvent(Failure):
     """Why there is no answer."""
 
     event: Literal["error"] = "error"
-    status: int = Field(description="what the answer would have had without a stream")
+    status: int = Field(description="the HTTP status, as without a stream")
 
 
 class DoneEvent(BaseModel):

@@ -68,40 +68,41 @@ class Options(BaseModel):
     stream: bool = Field(default=False, description="true: progress as NDJSON, then the answer")
     polarity: Polarity = Field(
         default="both",
-        description="of a signed map the `positive` or the `negative` side, or `both`, as it is",
+        description="the `positive` or the `negative` side of a signed map, or `both`",
     )
     evaluate: bool = Field(
         default=False, description="true: measure how faithful each explanation is"
     )
-    timeout_s: float | None = Field(
-        default=None, gt=0, le=3600, description="seconds after which to give up"
-    )
+    timeout_s: float | None = Field(default=None, gt=0, le=3600, description="deadline in seconds")
     partial: bool = Field(
         default=False,
-        description="true: at the deadline the best map so far, of methods that have one",
+        description="true: at the deadline return the best map so far, for methods that have one",
     )
     partial_every_s: float | None = Field(
         default=None,
         ge=0.2,
         le=3600,
-        description="with `stream`: tell the best map so far, every so many seconds",
+        description="with `stream`: send the best map so far at this interval, in seconds",
     )
     seed: int = Field(default=0, ge=0, lt=2**63, description="seed of all randomness")
     priority: int = Field(
-        default=0, ge=-3, le=3, description="each step up doubles the job's share"
+        default=0, ge=-3, le=3, description="each step up doubles the job's share of computing time"
     )
     frames: int | None = Field(
-        default=None, ge=1, le=1024, description="frames of the clip; the model's own by default"
+        default=None,
+        ge=1,
+        le=1024,
+        description="number of frames in the model's input; the model's own by default",
     )
     views: int = Field(
         default=1,
         ge=1,
         le=MAX_VIEWS,
-        description=f"windows, 1 to {MAX_VIEWS}, evenly spread, whose scores are averaged",
+        description=f"number of evenly spaced windows, 1 to {MAX_VIEWS}, whose scores are averaged",
     )
-    timeline: bool = Field(default=False, description="true: classify every second by itself too")
-    start_s: float | None = Field(default=None, ge=0, description="where the clip starts, seconds")
-    end_s: float | None = Field(default=None, gt=0, description="where the clip ends, seconds")
+    timeline: bool = Field(default=False, description="true: also classify every second separately")
+    start_s: float | None = Field(default=None, ge=0, description="start of the clip, in seconds")
+    end_s: float | None = Field(default=None, gt=0, description="end of the clip, in seconds")
 
     @field_validator("target", "method", mode="before")
     @classmethod
