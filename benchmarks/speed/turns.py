@@ -19,11 +19,6 @@ def finish() -> None:
 
 def by_turns(works: Mapping[str, Work], rounds: int, warm: bool = True) -> dict[str, float]:
     """Median seconds of each piece of work, after an uncounted first turn unless not `warm`."""
-    return {name: median(values) for name, values in each_turn(works, rounds, warm).items()}
-
-
-def each_turn(works: Mapping[str, Work], rounds: int, warm: bool = True) -> dict[str, list[float]]:
-    """Seconds of each turn of each piece of work."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + warm):
         for name, work in works.items():
@@ -32,4 +27,4 @@ def each_turn(works: Mapping[str, Work], rounds: int, warm: bool = True) -> dict
             finish()
             if turn >= warm:
                 seconds[name].append(time.perf_counter() - began)
-    return seconds
+    return {name: median(values) for name, values in seconds.items()}
