@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from statistics import median
+from typing import TypeVar
 
 from benchmarks.headline.figure import Figure, repeat
 from benchmarks.headline.plan import Plan
@@ -15,7 +16,12 @@ from benchmarks.speed.subject import Subject
 from benchmarks.speed.turns import by_turns
 from videovisual.attribution.method import Case
 
+T = TypeVar("T")
+
 METHODS = ("ep_3d", "step")
+MORE = 5
+"""How many times as often the iterations of small networks are measured."""
+
 SHORT_FRAMES = 8
 """Frames of a large network's clip on which points of equal error are counted: half the time."""
 
@@ -30,34 +36,41 @@ def search(plan: Plan) -> Iterator[Figure]:
     """Iterations of default searches: against the reference implementation, and their own parts."""
     for name in plan.models:
         subject = Subject.of(name, "cpu")
-        # A small network's iterations take milliseconds and vary more.
-        count = plan.iterations if name.endswith("-motion") else 1
         for method in METHODS:
-            perturbation.iterations(subject, method, "default", 2)  # warm-up
-            once = partial(_iterations, subject, method, count)
-            ratios, shares = zip(*repeat(once, plan.repetitions, BUDGET_S), strict=True)
+            # Iterations of a small network take milliseconds and vary more.
+            times = MORE if name.endswith("-motion") else 1
+            count = plan.iterations * times
+            ours = partial(perturbation.iterations, subject, method, "default", count)
+            ours()  # warm-up
+            before = ours()
+            theirs = perturbation.reference_iterations(
+                subject, method, plan.reference_iterations * times
+            )
+            after = ours()
+            each = median(interval.seconds for interval in before + after)
             yield Figure(
                 "search",
                 f"{name}: seconds of an iteration of `{method}`, reference implementation's over "
                 "ours",
-                ratios,
+                tuple(median(part) / each for part in parts(theirs, plan.reference_iterations)),
             )
-            yield Figure("search", f"{name}: the network's share of `{method}`", shares)
+            yield Figure(
+                "search",
+                f"{name}: the network's share of `{method}`",
+                tuple(map(perturbation.network_share, parts(before + after, plan.iterations))),
+            )
 
 
-def _iterations(subject: Subject, method: str, count: int) -> tuple[float, float]:
-    """The reference implementation's seconds over ours, and our network's share."""
-    ours = perturbation.iterations(subject, method, "default", 4 * count)
-    theirs = perturbation.reference_iterations(subject, method, count)
-    ratio = median(theirs) / median(each.seconds for each in ours)
-    return ratio, perturbation.network_share(ours)
+def parts(values: Sequence[T], count: int) -> list[Sequence[T]]:
+    """Every `count`-th value, from each of the first `count` on."""
+    return [values[start::count] for start in range(count)]
 
 
 def grad_cam(plan: Plan) -> Iterator[Figure]:
     for name in plan.models:
         works = gradients.grad_cam_works(Subject.of(name, "cpu"))
         by_turns(works, 1)  # warm-up
-        turns = 9 if name.endswith("-motion") else 1
+        turns = MORE if name.endswith("-motion") else 1
         once = partial(by_turns, works, turns, warm=False)
         yield Figure(
             "grad_cam",

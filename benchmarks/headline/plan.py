@@ -13,8 +13,8 @@ class Plan:
         models: of the searches and gradients, the large one first.
         served: models that are served.
         repetitions: of each figure, where its time budget allows.
-        iterations: of the reference implementation in one repetition on a small network; on a
-            large one it runs one. Ours runs four times as many.
+        iterations: of our searches, twice.
+        reference_iterations: of the reference implementation, each of which is a repetition.
         samples: classifications of one repetition.
         clips: on which maps are scored.
     """
@@ -23,6 +23,7 @@ class Plan:
     served: tuple[str, ...] = ("tsm-motion", "i3d-motion")
     repetitions: int = 3
     iterations: int = 4
+    reference_iterations: int = 3
     samples: int = 100
     clips: int = 16
 
@@ -33,6 +34,7 @@ QUICK = Plan(
     served=("tsm-motion",),
     repetitions=1,
     iterations=2,
+    reference_iterations=2,
     samples=10,
     clips=4,
 )

@@ -2,15 +2,15 @@
 
     python -m benchmarks.speed [--device cuda]
 
-Prints a table and merges its rows into `benchmarks/results/speed.json` (`speed-gpu.json`), where
-kept rows are of the same machine. From that file it writes the tables of `docs/performance-rows.md`
-and the chart of `docs/performance.md`. `benchmarks/results/quality.json` has the searches' quality.
+Prints a table and merges its rows into `benchmarks/results/speed.json` (`speed-gpu.json`), which
+has a run for each machine. From that file it writes the tables of `docs/performance-rows.md` and
+the chart of `docs/performance.md`. `benchmarks/results/quality.json` has the searches' quality.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,8 @@ def main(
     quality = json.loads(QUALITY.read_text("utf-8"))["results"] if QUALITY.exists() else {}
     if again:
         measured = json.loads(output.read_text("utf-8"))
-        measured["rows"] = [_again(row, quality) for row in measured["rows"]]
+        for run in measured["runs"]:
+            run["rows"] = [_again(row, quality) for row in run["rows"]]
         _write(measured, output)
     else:
         if threads is not None:
@@ -80,34 +81,39 @@ def main(
 
 
 def _measured(rows: Iterator[Row], output: Path) -> dict[str, Any]:
-    """The report with each row added, which is printed and written as soon as it is measured."""
+    """The kept report with each row merged, which is printed and written once it is measured."""
     found: list[Row] = []
-    kept = json.loads(output.read_text("utf-8")) if output.exists() else {}
     here = machine() | {"threads": torch.get_num_threads()}
-    measured: dict[str, Any] = {
-        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": here,
-        "rows": kept["rows"] if kept.get("machine") == here else [],
-    }
+    measured: dict[str, Any] = (
+        json.loads(output.read_text("utf-8")) if output.exists() else {"runs": []}
+    )
     for row in rows:
         click.echo(f"{row.measure}: {row.measured}")
         found.append(row)
-        measured["rows"] = merged(measured["rows"], row.to_json())
+        merge(measured["runs"], row.to_json(), here)
         _write(measured, output)
-    click.echo(f"\n{table(found)}\n\n{measured['machine']}")
+    click.echo(f"\n{table(found)}\n\n{here}")
     return measured
 
 
-def merged(kept: Sequence[dict[str, Any]], row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The kept rows, with one replaced by its new measurement, or added after its model's rows."""
-    measures = [each["measure"] for each in kept]
-    if row["measure"] in measures:
-        place = measures.index(row["measure"])
-        return [*kept[:place], row, *kept[place + 1 :]]
-    model = row["measure"].partition(":")[0]
-    same = [place for place, measure in enumerate(measures) if measure.partition(":")[0] == model]
-    place = same[-1] + 1 if same else len(kept)
-    return [*kept[:place], row, *kept[place:]]
+def merge(runs: list[dict[str, Any]], row: dict[str, Any], here: Mapping[str, Any]) -> None:
+    """Replace a row in the run of this machine, and remove it from those of others."""
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    if here not in [run["machine"] for run in runs]:
+        runs.append({"when": when, "machine": here, "rows": []})
+    for run in runs:
+        measures = [each["measure"] for each in run["rows"]]
+        known = measures.index(row["measure"]) if row["measure"] in measures else None
+        if run["machine"] != here:
+            if known is not None:
+                del run["rows"][known]
+        elif known is not None:
+            run["rows"][known] = row
+            run["when"] = when
+        else:
+            run["rows"].append(row)
+            run["when"] = when
+    runs[:] = [run for run in runs if run["rows"]]
 
 
 def _write(measured: dict[str, Any], output: Path) -> None:

@@ -191,7 +191,7 @@ def wall(details: Mapping[str, Any], longest: float) -> Row:
     """The time of a default search against a limit."""
     seconds = details["seconds"]["ours"]
     return Row(
-        f"{details['model']}: `ep_3d` by default, how long one waits",
+        f"{details['model']}: `ep_3d` by default, longest wait",
         f"≤ {clock(longest)}",
         clock(seconds),
         seconds <= longest,

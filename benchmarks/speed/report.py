@@ -28,18 +28,27 @@ def write(measured: Mapping[str, Any], device: str) -> list[Path]:
     Returns:
         The files that were written.
     """
-    rows = [Row(**row) for row in measured["rows"]]
-    where = measured["machine"]
-    gpu = f"{where['gpu']}; " if "gpu" in where else ""
-    facts = (
-        f"{gpu}{where['cpu']}, {where['cores']} virtual cores, {where['threads']} threads, "
-        f"torch {where['torch']}, {measured['when'][:10]}."
-    )
-    page.write_section(page.ROWS, COMMANDS[device], [facts, "", table(rows)])
+    lines: list[str] = []
+    for run in measured["runs"]:
+        lines += [_facts(run), "", table(rows_of(run)), ""]
+    page.write_section(page.ROWS, COMMANDS[device], lines[:-1])
     if device != "cpu":
         return [page.ROWS]
-    _chart(rows)
+    _chart([row for run in measured["runs"] for row in rows_of(run)])
     return [page.ROWS, CHART]
+
+
+def rows_of(run: Mapping[str, Any]) -> list[Row]:
+    return [Row(**row) for row in run["rows"]]
+
+
+def _facts(run: Mapping[str, Any]) -> str:
+    where = run["machine"]
+    gpu = f"{where['gpu']}; " if "gpu" in where else ""
+    return (
+        f"{gpu}{where['cpu']}, {where['cores']} virtual cores, {where['threads']} threads, "
+        f"torch {where['torch']}, {run['when'][:10]}."
+    )
 
 
 def _of(rows: Sequence[Row], words: str) -> dict[str, Row]:
