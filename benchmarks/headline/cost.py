@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from statistics import median
 from typing import TypeVar
@@ -12,6 +12,7 @@ from typing import TypeVar
 from benchmarks.headline.figure import Figure, repeat
 from benchmarks.headline.plan import Plan
 from benchmarks.speed import gradients, perturbation
+from benchmarks.speed.intervals import gaps, intervals, module_passes, runner_passes
 from benchmarks.speed.subject import Subject
 from benchmarks.speed.turns import by_turns
 from videovisual.attribution.method import Case
@@ -25,17 +26,22 @@ MORE = 5
 SHORT_FRAMES = 8
 """Frames of a large network's clip on which points of equal error are counted: half the time."""
 
-POINTS = 4
-"""Points of which one repetition measures the seconds."""
+PARTS = 5
+"""Repetitions into which the points of a path are divided."""
 
 BUDGET_S = 30.0
 """Of the repetitions of one figure."""
 
 
+@lru_cache
+def _subject(name: str) -> Subject:
+    return Subject.of(name, "cpu")
+
+
 def search(plan: Plan) -> Iterator[Figure]:
     """Iterations of default searches: against the reference implementation, and their own parts."""
     for name in plan.models:
-        subject = Subject.of(name, "cpu")
+        subject = _subject(name)
         for method in METHODS:
             # Iterations of a small network take milliseconds and vary more.
             times = MORE if name.endswith("-motion") else 1
@@ -68,7 +74,7 @@ def parts(values: Sequence[T], count: int) -> list[Sequence[T]]:
 
 def grad_cam(plan: Plan) -> Iterator[Figure]:
     for name in plan.models:
-        works = gradients.grad_cam_works(Subject.of(name, "cpu"))
+        works = gradients.grad_cam_works(_subject(name))
         by_turns(works, 1)  # warm-up
         turns = MORE if name.endswith("-motion") else 1
         once = partial(by_turns, works, turns, warm=False)
@@ -85,23 +91,31 @@ def grad_cam(plan: Plan) -> Iterator[Figure]:
 def integrated_gradients(plan: Plan) -> Iterator[Figure]:
     """Seconds of Captum's default over ours with as many points as reach the same error."""
     for name in plan.models:
-        subject = Subject.of(name, "cpu")
+        subject = _subject(name)
         cases = [_short(case) for case in islice(subject.cases(), plan.repetitions)]
         integrals = [gradients.integral(subject, case) for case in cases]
-        theirs = [gradients.captum_map(subject, case) for case in cases]
-        equal = gradients.equal_error(subject, cases, integrals, theirs)
+        with module_passes(subject.classifier.network) as began:
+            maps = [gradients.captum_map(subject, case) for case in cases]
+        with runner_passes(subject.runner) as passes:
+            equal = gradients.equal_error(subject, cases, integrals, maps)
         if equal.points is None:
             raise RuntimeError(f"{name}: {gradients.MOST_STEPS} points miss Captum's error")
-        saved = gradients.CAPTUM_STEPS / equal.points
-        gradients.seconds_per_point(subject, 1)  # warm-up
-        ratios = []
-        once = partial(gradients.seconds_per_point, subject, POINTS)
-        for ours, captums in repeat(once, plan.repetitions, BUDGET_S):
-            ratios.append(median(captums) / median(ours) * saved)
+        theirs = map(median, parts(gaps(began), PARTS))
+        ours = (median(each.seconds for each in part) for part in parts(intervals(passes), PARTS))
+        yield Figure(
+            "integrated_gradients",
+            f"{name}: points of integrated gradients for the error of Captum's "
+            f"{gradients.CAPTUM_STEPS}",
+            (float(equal.points),),
+            better="lower",
+        )
         yield Figure(
             "integrated_gradients",
             f"{name}: seconds of Captum's integrated gradients over ours at equal error of the map",
-            tuple(ratios),
+            tuple(
+                gradients.CAPTUM_STEPS * each / (equal.points * own)
+                for each, own in zip(theirs, ours, strict=True)
+            ),
         )
 
 

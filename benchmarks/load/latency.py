@@ -91,20 +91,23 @@ def calls(endpoint: Endpoint, clip: bytes, *, samples: int) -> Calls:
     """Classify by turns over HTTP and in this process, with the same number of threads."""
     classifier = zoo.load(endpoint.model)
     explained = endpoint.request(clip, method="gradient").json()
+    threads = torch.get_num_threads()
     torch.set_num_threads(explained["explanations"][0]["provenance"]["threads"])
-    found = Calls([], [], [])
-    for number in range(samples + WARM_UP):
-        http = endpoint.classify(clip)
-        began = time.perf_counter()
-        _classify(classifier, clip)
-        classified = time.perf_counter()
-        _decode(classifier, clip)
-        decoded = time.perf_counter()
-        if number >= WARM_UP:
-            found.http.append(http)
-            found.in_process.append(classified - began)
-            found.decoding.append(decoded - classified)
-    return found
+    try:
+        found = [_call(endpoint, classifier, clip) for _ in range(samples + WARM_UP)]
+    finally:
+        torch.set_num_threads(threads)
+    http, in_process, decoding = map(list, zip(*found[WARM_UP:], strict=True))
+    return Calls(http, in_process, decoding)
+
+
+def _call(endpoint: Endpoint, classifier: Classifier, clip: bytes) -> tuple[float, float, float]:
+    http = endpoint.classify(clip)
+    began = time.perf_counter()
+    _classify(classifier, clip)
+    classified = time.perf_counter()
+    _decode(classifier, clip)
+    return http, classified - began, time.perf_counter() - classified
 
 
 def _classify(classifier: Classifier, clip: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The generator of masks beside TorchRay's and the reference implementation's."""
+"""The generator of masks against TorchRay's and the reference implementation's."""
 
 from __future__ import annotations
 

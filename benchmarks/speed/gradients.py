@@ -14,7 +14,6 @@ from captum import attr
 from torch.nn import functional as F
 
 from benchmarks.row import Row, clock
-from benchmarks.speed.intervals import gaps, intervals, module_passes, runner_passes
 from benchmarks.speed.subject import Subject
 from benchmarks.speed.turns import Work, by_turns
 from videovisual.attribution import catalogue
@@ -104,26 +103,16 @@ def integral(subject: Subject, case: Case) -> torch.Tensor:
     return _ours_map(subject, case, steps=INTEGRAL_STEPS, complete=False)
 
 
-def captum_map(subject: Subject, case: Case, steps: int = CAPTUM_STEPS) -> torch.Tensor:
+def captum_map(subject: Subject, case: Case) -> torch.Tensor:
     """Captum's map by its default rule, [T, H, W]."""
     found: torch.Tensor = attr.IntegratedGradients(subject.classifier.network).attribute(
         case.clip[None],
         baselines=_black(case)[None],
         target=case.target,
-        n_steps=steps,
+        n_steps=CAPTUM_STEPS,
         internal_batch_size=1,
     )
     return found[0].sum(dim=0)
-
-
-def seconds_per_point(subject: Subject, points: int) -> tuple[list[float], list[float]]:
-    """Seconds of each of `points` points of a path: ours, and Captum's."""
-    case = subject.cases()[0]
-    with runner_passes(subject.runner) as passes:
-        _ours_map(subject, case, steps=points + 1)
-    with module_passes(subject.classifier.network) as began:
-        captum_map(subject, case, points + 1)
-    return [each.seconds for each in intervals(passes)], gaps(began)
 
 
 def integrated_gradients(subject: Subject, *, rounds: int) -> list[Row]:
