@@ -109,10 +109,10 @@ def table(comparisons: Sequence[Comparison]) -> str:
 
 
 def repeat(measure: Callable[[], T], times: int, budget_s: float) -> Iterator[T]:
-    """Measure up to `times` times, at least once, as long as another time fits the budget."""
+    """Measure up to `times` times, and after two only as long as another one fits the budget."""
     began = time.monotonic()
     for done in range(1, times + 1):
         yield measure()
         elapsed = time.monotonic() - began
-        if elapsed * (done + 1) / done > budget_s:
+        if done > 1 and elapsed * (done + 1) / done > budget_s:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -216,8 +217,8 @@ def peak(name: str, device: str, method: str | None) -> int:
     Without a method it runs torch's own forward and backward pass instead.
     """
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_peak, (name, device, method))
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_peak, name, device, method).result()
 
 
 def _peak(name: str, device: str, method: str | None) -> int:

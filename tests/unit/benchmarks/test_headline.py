@@ -54,7 +54,8 @@ def test_a_kept_figure_may_be_missing_and_a_measured_one_new() -> None:
 
 def test_repetitions_end_with_their_budget() -> None:
     assert list(repeat(lambda: 1, 3, budget_s=60)) == [1, 1, 1]
-    assert list(repeat(lambda: 1, 3, budget_s=0)) == [1]
+    assert list(repeat(lambda: 1, 3, budget_s=0)) == [1, 1]
+    assert list(repeat(lambda: 1, 1, budget_s=0)) == [1]
 
 
 def invoke(output: Path, *words: str) -> Result:
