@@ -69,6 +69,7 @@ def _chart(rows: Sequence[Row]) -> None:
         seconds = {model: row.details["seconds"] for model, row in found.items()}
         _bars(axis, {model: (each["ours"], each["published"]) for model, each in seconds.items()})
         axis.set_xscale("log")
+        axis.set_xlim(left=0.1)
         axis.set_title(f"{method}: seconds a clip", fontsize=10)
         axis.legend(["ours", "published, reference implementation"], fontsize=7)
     passes = _of(rows, "forward and backward over the rate of a matrix product")
