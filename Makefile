@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint types check docs site bench bench-load container-test clean
+.PHONY: demo test test-slow lint types check docs site bench bench-load headline container-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -55,9 +55,14 @@ docs: $(VENV)/dev-installed
 site: $(VENV)/site-installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# Some twenty minutes on two cores; ARGS="--models r3d-motion" takes one.
+# Half an hour on two cores; ARGS="--models r3d-motion" measures one model and keeps the other rows.
 bench: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks.speed $(ARGS)
+
+# At most twelve minutes on two idle cores; fails where a figure fell by more than its spread.
+# ARGS="--keep" keeps the figures to compare with; ARGS="--quick" tries it with small models.
+headline: $(VENV)/dev-installed
+	$(BIN)/python -m benchmarks.headline $(ARGS)
 
 # Half an hour on two cores; ARGS="--quick" is a rehearsal of a few minutes.
 bench-load: $(VENV)/dev-installed

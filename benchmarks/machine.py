@@ -12,7 +12,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def machine() -> dict[str, str | int]:
-    """What a reader needs to weigh a figure: processor, cores, accelerator, versions."""
+    """Processor, cores, accelerator and versions."""
     facts: dict[str, str | int] = {
         "cpu": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _count(),

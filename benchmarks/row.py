@@ -1,4 +1,4 @@
-"""One line of the table."""
+"""One row of a table of measurements."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Row:
-    """A measure, its bar, and what was found.
+    """A measure, its bar, and its result.
 
     Attributes:
         measure: what was measured.
-        bar: what was asked for, in words.
-        measured: what was found, in words.
+        bar: the required result, in words.
+        measured: the result, in words.
         passed: whether it is within the bar; None where there is none.
-        details: every figure behind it.
+        details: the figures behind it.
     """
 
     measure: str
@@ -45,7 +45,7 @@ def milliseconds(values: Sequence[float]) -> dict[str, float]:
 
 
 def clock(seconds: float) -> str:
-    """A time in words, by the unit that suits it."""
+    """A time with a suitable unit."""
     if seconds < 0.01:
         return f"{seconds * 1e3:.2f} ms"
     if seconds < 1:

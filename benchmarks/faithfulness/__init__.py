@@ -1,1 +1,1 @@
-"""How faithful each method's maps are, on clips whose evidence is known."""
+"""Faithfulness of every method's maps, on clips whose evidence is known."""

@@ -1,9 +1,9 @@
-"""All methods on the small trained models, on held-out clips of Motion.
+"""The faithfulness of all methods on the small trained models and held-out clips of Motion.
 
     python -m benchmarks.faithfulness
 
 Writes `benchmarks/results/faithfulness.json`, and from it the tables and the chart of
-`docs/methods.md`. What is measured already is kept, so an interrupted run goes on.
+`docs/methods.md`. Kept results are not measured again, so an interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RANDOMISED = 8
 CHUNK = 16
 
 OVERRIDDEN: dict[str, dict[str, Any]] = {"rise": {"masks": 200}}
-"""Where the default takes too long for so many clips."""
+"""Parameters where the default is too slow for all clips."""
 
 MODELS = [card.name for card in CARDS]
 METHODS = [
@@ -46,8 +46,8 @@ METHODS = [
 @click.option("--methods", default=",".join(METHODS), show_default=True)
 @click.option("--clips", default=CLIPS, show_default=True, help="Of the 500 held-out ones.")
 @click.option("--workers", default=os.cpu_count(), show_default=True, help="One thread each.")
-@click.option("--fresh", is_flag=True, help="Measure again what is measured already.")
-@click.option("--documents/--no-documents", default=True, help="Write tables and chart anew.")
+@click.option("--fresh", is_flag=True, help="Measure kept results again.")
+@click.option("--documents/--no-documents", default=True, help="Write tables and chart.")
 def main(models: str, methods: str, clips: int, workers: int, fresh: bool, documents: bool) -> None:
     """Measure how faithful every method's maps are."""
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() and not fresh else {}
@@ -70,7 +70,7 @@ def main(models: str, methods: str, clips: int, workers: int, fresh: bool, docum
 def _measured(
     wanted: Sequence[tuple[str, str]], clips: int, workers: int
 ) -> Iterator[tuple[tuple[str, str], list[Score]]]:
-    """Each model and method with all its scores, as soon as the last of them is there."""
+    """Each model and method with its scores, once they are complete."""
     chunks = [range(start, min(start + CHUNK, clips)) for start in range(0, clips, CHUNK)]
     found: dict[tuple[str, str], list[Score]] = {pair: [] for pair in wanted}
     context = multiprocessing.get_context("spawn")

@@ -1,4 +1,4 @@
-"""Maps that know nothing of the network: what any method has to beat."""
+"""Maps that don't depend on the network, as a lower bound for every method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from videovisual.attribution.method import Case, to_map
 from videovisual.saliency import Saliency
 
 WIDTH = 0.25
-"""Standard deviation of the central map, as a share of a frame's side."""
+"""Standard deviation of `centre`, as a share of a frame's side."""
 
 
 def random(case: Case) -> Saliency:
@@ -19,7 +19,7 @@ def random(case: Case) -> Saliency:
 
 
 def centre(case: Case) -> Saliency:
-    """A Gaussian about the middle of every frame."""
+    """A Gaussian at the centre of every frame."""
     frames, height, width = case.clip.shape[1:]
     down, right = (
         torch.exp(-0.5 * (torch.linspace(-0.5, 0.5, side) / WIDTH) ** 2) for side in (height, width)

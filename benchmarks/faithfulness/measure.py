@@ -26,24 +26,24 @@ AT_ONCE = 8
 """Clips in one pass of the network."""
 
 STEP_S = 10.0
-"""No pass of so few clips takes so long: nobody waits here."""
+"""Seconds of a step; long enough that every pass holds `AT_ONCE` clips."""
 
 TOLERANCE = 4
-"""Pixels of a 64 x 64 frame by which the pointing game may miss."""
+"""Pixels of a 64 × 64 frame by which the pointing game may miss."""
 
 SMALLEST_AREA = 0.001
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one process is to measure.
+    """The work of one process.
 
     Attributes:
         model: a motion model's name.
-        method: a method's name, or a floor's.
+        method: the name of a method or of a floor.
         clips: indices of held-out clips of Motion.
-        randomised: on how many of them the map is also made of a network of random weights.
-        parameters: of the method, beside `area`, which is the evidence's own.
+        randomised: number of clips whose map is also computed with random weights.
+        parameters: of the method, except `area`, which is that of the evidence.
     """
 
     model: str
@@ -55,16 +55,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Score:
-    """What was measured on one clip; see `videovisual.faithfulness`.
+    """The measures of one clip; see `videovisual.faithfulness`.
 
     Attributes:
         clip, label: the clip's index and its class.
-        seconds: what the map took on one core, `AT_ONCE` clips at once.
+        seconds: of the map on one core, with `AT_ONCE` clips at once.
         pointing, iou: against the known evidence.
         insertion, deletion, sensitivity_n: against the network.
         relative_delta: incompleteness, where the method reports it.
-        similarity: rank correlation with the map of a network of random weights, where measured.
-        achieved_area: over the area asked for, where the method reports it.
+        similarity: rank correlation with the map of random weights, where measured.
+        achieved_area: over the requested area, where the method reports it.
     """
 
     clip: int
@@ -82,13 +82,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Subject:
-    """A clip with what is known of it.
+    """A clip and its known evidence.
 
     Attributes:
         clip: its index.
         label: its class, which is the target.
-        prepared: as the network is fed it.
-        evidence: bool [T, H, W], of the frames that the network sees.
+        prepared: the network's input.
+        evidence: bool [T, H, W], of the network's frames.
     """
 
     clip: int
@@ -103,7 +103,7 @@ class Subject:
 
 
 def measure(task: Task) -> list[Score]:
-    """The task's clips, several at once, on one thread."""
+    """Measure the task's clips, several at once, on one thread."""
     torch.set_num_threads(1)
     classifier = zoo.load(task.model)
     subjects = [_subject(classifier, clip) for clip in task.clips]
@@ -140,7 +140,7 @@ def measure(task: Task) -> list[Score]:
 def explain(
     engine: Engine, classifier: Classifier, task: Task, subjects: Sequence[Subject]
 ) -> list[Saliency]:
-    """The task's maps of the subjects."""
+    """The maps of the subjects."""
     if task.method in FLOORS:
         floor = FLOORS[task.method]
         return [floor(_case(classifier, subject)) for subject in subjects]
@@ -160,7 +160,7 @@ def _similarities(
     subjects: Sequence[Subject],
     saliencies: Sequence[Saliency],
 ) -> list[float | None]:
-    """Of the first subjects' maps with those of a network of random weights; None of the rest."""
+    """Similarities of the first subjects' maps to those of random weights; None for the rest."""
     random = faithfulness.randomised(classifier)
     with _engine(random) as engine:
         others = explain(engine, random, task, subjects[: task.randomised])

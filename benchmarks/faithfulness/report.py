@@ -10,13 +10,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
+from benchmarks import page
 from benchmarks.faithfulness.floors import FLOORS
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = DOCS / "methods.md"
-CHART = DOCS / "images" / "faithfulness.svg"
-BEGIN = "<!-- measured: python -m benchmarks.faithfulness -->"
-END = "<!-- end of measured -->"
+PAGE = page.DOCS / "methods.md"
+CHART = page.DOCS / "images" / "faithfulness.svg"
+COMMAND = "python -m benchmarks.faithfulness"
 
 COLUMNS = {
     "pointing": "pointing ↑",
@@ -35,9 +34,9 @@ Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def write(measured: Mapping[str, Any]) -> list[Path]:
-    """Write page and chart anew from the contents of `faithfulness.json`.
+    """Write tables and chart from the contents of `faithfulness.json`.
 
-    Models of which only some methods are measured so far are left out, so that means compare.
+    Models of which some methods are missing are left out, so that means are over the same models.
 
     Returns:
         The files that were written.
@@ -45,10 +44,7 @@ def write(measured: Mapping[str, Any]) -> list[Path]:
     every = {method for rows in measured["results"].values() for method in rows}
     whole = {model: rows for model, rows in measured["results"].items() if every <= set(rows)}
     results = _with_differences(whole)
-    head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    body = "\n".join([BEGIN, "", *_body(measured, results), END])
-    PAGE.write_text(f"{head}{body}{tail}", "utf-8")
+    page.write_section(PAGE, COMMAND, list(_body(measured, results)))
     _chart(results)
     return [PAGE, CHART]
 
@@ -64,7 +60,7 @@ def _with_differences(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _methods(results: Results) -> list[str]:
-    """All methods, by their mean pointing score, best first, and then the floors."""
+    """Methods by their mean pointing score, best first, and then the floors."""
     names = {method for rows in results.values() for method in rows}
     found = sorted(names - set(FLOORS), key=lambda name: -_mean(results, name, "pointing"))
     return [*found, *FLOORS]
@@ -116,7 +112,6 @@ def _body(measured: Mapping[str, Any], results: Results) -> Iterator[str]:
         f"{clips} held-out clips a model. {machine['cpu']}, {machine['cores']} cores, torch "
         f"{machine['torch']}; `seconds` are one core's, eight clips at once."
     )
-    yield ""
 
 
 def _text(values: Sequence[float]) -> str:

@@ -1,4 +1,4 @@
-"""Many clips' scores as one row of a table."""
+"""The scores of many clips as one row of a table."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One endpoint under load: what `make bench-load` measures."""
+"""A served model under load."""

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.load`: serve the motion models, measure, print the table, keep the figures.
+"""Measure a real TorchServe with the motion models: `python -m benchmarks.load`.
 
-Row by row: classification under load, throughput, overhead, refusals, leavers, a killed worker,
-mixed load.
+Rows: classification under load, throughput, overhead, refusals, disconnects, a killed worker, mixed
+load. The figures go to `benchmarks/results/load.json`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--models", default="i3d-motion,tsm-motion", help="comma-separated")
     parser.add_argument("--rows", default=",".join(ROWS), help="comma-separated, which to measure")
     parser.add_argument("--minutes", type=float, default=20, help="of mixed load")
-    parser.add_argument("--quick", action="store_true", help="few samples, 1 minute: a rehearsal")
+    parser.add_argument("--quick", action="store_true", help="few samples, 1 minute of mixed load")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
     given = parser.parse_args()
     rows = measure(
@@ -65,7 +65,7 @@ def measure(models: list[str], wanted: set[str], *, minutes: float, quick: bool)
             material.served(model, ours)
             if "latency" in wanted:
                 material.plain(model, plain)
-        # A server for each model, so that nothing else runs beside what is measured.
+        # One server a model, so that only this model runs.
         for model in models:
             with Server([model], store=ours, port=18100) as server:
                 endpoint = Endpoint(server, model)
@@ -96,7 +96,7 @@ def measure(models: list[str], wanted: set[str], *, minutes: float, quick: bool)
 def _once(
     endpoint: Endpoint, motion: list[bytes], wanted: set[str], *, minutes: float, quick: bool
 ) -> list[Callable[[], Row]]:
-    """The measures that are taken of one model alone."""
+    """The measures of the first model only."""
     samples, count = (20, 40) if quick else (200, 200)
     measures: dict[str, Callable[[], Row]] = {
         "overhead": lambda: latency.overhead(endpoint, material.video(), samples=samples),

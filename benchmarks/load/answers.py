@@ -1,4 +1,4 @@
-"""How far an answer under load is from the same request's answer alone."""
+"""The difference of an answer under load and the same request's answer on an idle server."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from videovisual.saliency import Saliency
 Values = npt.NDArray[np.floating[Any]]
 
 TOLERANCE = 1e-4
-"""By which numbers may differ, relative to the largest: alone a request has more threads, and sums
-of other parts round in other ways."""
+"""Allowed difference, relative to the largest value: a lone request has more threads, which changes
+the order of sums."""
 
 PICTURE_TOLERANCE = 1 / 255
-"""By which the mean value of a picture, in [0, 1], may differ."""
+"""Allowed mean difference of pictures, in [0, 1]."""
 
 
 def differs(alone: httpx.Response, loaded: httpx.Response) -> str | None:
-    """What is wrong with an answer under load; None if it is the one given alone."""
+    """Describe how an answer under load differs; None if it doesn't."""
     if loaded.status_code != alone.status_code:
         return f"{loaded.status_code} instead of {alone.status_code}"
     kind = alone.headers["content-type"]
@@ -39,12 +39,12 @@ def differs(alone: httpx.Response, loaded: httpx.Response) -> str | None:
 
 def json_difference(alone: httpx.Response, loaded: httpx.Response) -> float:
     """The largest difference of logits and maps, relative to the largest value of each."""
-    one, other = (Answer.model_validate(response.json()) for response in (alone, loaded))
-    logits = [np.array([found.logit for found in answer.predictions]) for answer in (one, other)]
+    first, second = (Answer.model_validate(response.json()) for response in (alone, loaded))
+    logits = [np.array([found.logit for found in answer.predictions]) for answer in (first, second)]
     pairs: list[tuple[Values, Values]] = [(logits[0], logits[1])]
     pairs += [
-        (mine.map.to_numpy(), yours.map.to_numpy())
-        for mine, yours in zip(one.explanations, other.explanations, strict=True)
+        (one.map.to_numpy(), other.map.to_numpy())
+        for one, other in zip(first.explanations, second.explanations, strict=True)
     ]
     return max(_relative(*pair) for pair in pairs)
 

@@ -1,4 +1,4 @@
-"""A served model as a client sees it, and what its operator can see."""
+"""A served model, as its clients and its operator see it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,39 +20,38 @@ PATIENCE_S = 600
 
 
 class Endpoint:
-    """One model of a running server."""
+    """One model of a running server; may be used from several threads."""
 
     def __init__(self, server: Server, model: str) -> None:
         self.server = server
         self.model = model
-        self.headers = {"Authorization": f"Bearer {server.keys().inference}"}
-        self._client = httpx.Client(timeout=PATIENCE_S)
-
-    @property
-    def url(self) -> str:
-        return f"{self.server.url}/predictions/{self.model}"
+        self.http = httpx.Client(
+            base_url=server.url,
+            headers={"Authorization": f"Bearer {server.keys().inference}"},
+            timeout=PATIENCE_S,
+            limits=httpx.Limits(max_connections=None),
+        )
+        self.path = f"/predictions/{model}"
 
     def post(self, **body: Any) -> httpx.Response:
-        return self._client.post(self.url, headers=self.headers, **body)
+        return self.http.post(self.path, **body)
 
-    def ask(self, video: bytes, **options: object) -> httpx.Response:
-        fields = {name: str(value) for name, value in options.items()}
-        return self.post(files={"video": video}, data=fields)
+    def request(self, video: bytes, **options: object) -> httpx.Response:
+        return self.post(files={"video": video}, data=_fields(options))
 
     def classify(self, video: bytes) -> float:
         """Seconds that a classification takes."""
         began = time.perf_counter()
-        response = self.ask(video)
+        response = self.request(video)
         seconds = time.perf_counter() - began
         response.raise_for_status()
         return seconds
 
     def events(self, video: bytes, **options: object) -> Iterator[dict[str, Any]]:
-        """A streamed request's events; closing the iterator leaves."""
-        fields = {name: str(value) for name, value in options.items()} | {"stream": "true"}
-        with self._client.stream(
-            "POST", self.url, headers=self.headers, files={"video": video}, data=fields
-        ) as response:
+        """A streamed request's events; closing the iterator disconnects."""
+        fields = _fields({**options, "stream": "true"})
+        files = {"video": video}
+        with self.http.stream("POST", self.path, files=files, data=fields) as response:
             for line in response.iter_lines():
                 yield json.loads(line)
 
@@ -61,26 +60,30 @@ class Endpoint:
         return psutil.Process(pid)
 
     def resident(self) -> int:
-        """Bytes that the worker holds."""
+        """The worker's resident bytes."""
         return int(self.worker().memory_info().rss)
 
     def level(self, name: str) -> float:
         """A gauge or counter of this model, summed over its other labels."""
-        text = self._client.get(f"{self.server.metrics_url}/metrics").text
+        text = httpx.get(f"{self.server.metrics_url}/metrics", timeout=30).text
         found = re.findall(rf'^videovisual_{name}{{model="{self.model}".*}} (\S+)$', text, re.M)
         return sum(map(float, found))
 
     def journal(self) -> list[dict[str, Any]]:
-        """What the worker wrote down, an entry a request."""
+        """The worker's journal, one entry a request."""
         log = Path(self.server.folder) / "logs" / "journal.log"
         return [json.loads(line) for line in log.read_text("utf-8").splitlines()]
 
 
-def eventually(what: Callable[[], bool], seconds: float, every: float = 0.05) -> float | None:
-    """Seconds until something is so; None if it is not in time."""
+def _fields(options: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in options.items()}
+
+
+def eventually(condition: Callable[[], bool], seconds: float, every: float = 0.05) -> float | None:
+    """Seconds until a condition holds; None if it doesn't in time."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:
-        if what():
+        if condition():
             return time.monotonic() - began
         time.sleep(every)
     return None
@@ -88,7 +91,7 @@ def eventually(what: Callable[[], bool], seconds: float, every: float = 0.05) ->
 
 @contextmanager
 def busy(endpoint: Endpoint, count: int, work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """While open, `count` clients do `work`, which ends when its event is set."""
+    """Run `work` in `count` threads until the context ends, which sets their event."""
     over = threading.Event()
     threads = [threading.Thread(target=work, args=(over,), daemon=True) for _ in range(count)]
     for thread in threads:

@@ -1,10 +1,11 @@
-"""What classifications feel of explanations, and what HTTP and the handler cost."""
+"""Latency of classifications under load, and the cost of HTTP and the handler."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
+from typing import NamedTuple
 
 import torch
 
@@ -12,41 +13,61 @@ from benchmarks.load.endpoint import Endpoint, busy, eventually
 from benchmarks.row import Row, milliseconds, quantile
 from videovisual import clips, zoo
 from videovisual.api import classify
+from videovisual.zoo import Classifier
 
 CLIENTS = 8
+WARM_UP = 3
+
+
+class Latencies(NamedTuple):
+    """Seconds of classifications on an idle server, and while explanations run."""
+
+    idle: list[float]
+    loaded: list[float]
+
+    @property
+    def ratio(self) -> float:
+        return quantile(self.loaded, 0.95) / quantile(self.idle, 0.95)
+
+
+def under_load(
+    endpoint: Endpoint, clip: bytes, *, idle: int, loaded: int, iterations: int
+) -> Latencies:
+    """Classify on the idle server, and while 8 clients request one STEP map after another.
+
+    The second part starts with the clients' first requests: on a server that was just started these
+    are the worker's first searches.
+    """
+    started: list[int] = []
+
+    def explain(over: threading.Event) -> None:
+        started.append(threading.get_ident())
+        while not over.is_set():
+            endpoint.request(clip, method="step", iterations=iterations).raise_for_status()
+
+    for _ in range(WARM_UP):
+        endpoint.classify(clip)
+    alone = [endpoint.classify(clip) for _ in range(idle)]
+    with busy(endpoint, CLIENTS, explain):
+        eventually(lambda: len(started) == CLIENTS, 60, every=0.001)
+        return Latencies(alone, [endpoint.classify(clip) for _ in range(loaded)])
 
 
 def classification_under_load(
     ours: Endpoint, plain: Endpoint, clip: bytes, *, samples: int, iterations: int
 ) -> Row:
-    """Classifications alone, and while 8 clients ask for one STEP map after another."""
-    figures = {}
-    ratios = {}
-    for name, endpoint, loaded_samples in (
-        ("ours", ours, samples),
-        ("plain", plain, max(3, samples // 25)),
-    ):
-        asking: list[int] = []
-
-        def explain(
-            over: threading.Event, endpoint: Endpoint = endpoint, asking: list[int] = asking
-        ) -> None:
-            asking.append(threading.get_ident())
-            while not over.is_set():
-                endpoint.ask(clip, method="step", iterations=iterations).raise_for_status()
-
-        for _ in range(3):
-            endpoint.classify(clip)
-        idle = [endpoint.classify(clip) for _ in range(samples)]
-        with busy(endpoint, CLIENTS, explain):
-            if name == "ours":
-                eventually(lambda: ours.level("running") == CLIENTS, 60)
-            else:
-                # A plain handler doesn't tell how many wait for it.
-                eventually(lambda asking=asking: len(asking) == CLIENTS, 60)  # type: ignore[misc]
-            loaded = [endpoint.classify(clip) for _ in range(loaded_samples)]
-        ratios[name] = quantile(loaded, 0.95) / quantile(idle, 0.95)
-        figures[name] = {"idle": milliseconds(idle), "loaded": milliseconds(loaded)}
+    """Ours, and a plain handler, which gets fewer samples since each takes seconds."""
+    found = {
+        "ours": under_load(ours, clip, idle=samples, loaded=samples, iterations=iterations),
+        "plain": under_load(
+            plain, clip, idle=samples, loaded=max(3, samples // 25), iterations=iterations
+        ),
+    }
+    figures = {
+        name: {"idle": milliseconds(each.idle), "loaded": milliseconds(each.loaded)}
+        for name, each in found.items()
+    }
+    ratios = {name: each.ratio for name, each in found.items()}
     mine = figures["ours"]
     return Row(
         f"{ours.model}: classification p95 while 8 STEP jobs run, over p95 idle",
@@ -58,36 +79,56 @@ def classification_under_load(
     )
 
 
-def overhead(endpoint: Endpoint, clip: bytes, *, samples: int) -> Row:
-    """The same classification over HTTP and in this process, by turns; both decode the clip, and
-    run the network by as many threads."""
+class Calls(NamedTuple):
+    """Seconds of the same classification over HTTP and in this process, and of its decoding."""
+
+    http: list[float]
+    in_process: list[float]
+    decoding: list[float]
+
+
+def calls(endpoint: Endpoint, clip: bytes, *, samples: int) -> Calls:
+    """Classify by turns over HTTP and in this process, with the same number of threads."""
     classifier = zoo.load(endpoint.model)
-    asked = endpoint.ask(clip, method="gradient")
-    torch.set_num_threads(asked.json()["explanations"][0]["provenance"]["threads"])
-    there: list[float] = []
-    here: list[float] = []
-    decoding: list[float] = []
-    for number in range(samples + 3):
-        seconds = endpoint.classify(clip)
-        began = time.perf_counter()
-        answer = classify(classifier, clips.open_bytes(clip))
-        json.dumps(answer.model_dump(mode="json")).encode()
-        in_process = time.perf_counter() - began
-        began = time.perf_counter()
-        spec = classifier.card.input
-        plan = clips.Sampling(frames=spec.frames, fps=spec.fps, min_frames=spec.min_frames)
-        clips.sample(clips.open_bytes(clip), plan)
-        if number >= 3:
-            there.append(seconds)
-            here.append(in_process)
-            decoding.append(time.perf_counter() - began)
-    more = (quantile(there, 0.5) - quantile(here, 0.5)) * 1e3
-    decoded = quantile(decoding, 0.5) * 1e3
+    explained = endpoint.request(clip, method="gradient").json()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(explained["explanations"][0]["provenance"]["threads"])
+    try:
+        found = [_call(endpoint, classifier, clip) for _ in range(samples + WARM_UP)]
+    finally:
+        torch.set_num_threads(threads)
+    http, in_process, decoding = map(list, zip(*found[WARM_UP:], strict=True))
+    return Calls(http, in_process, decoding)
+
+
+def _call(endpoint: Endpoint, classifier: Classifier, clip: bytes) -> tuple[float, float, float]:
+    http = endpoint.classify(clip)
+    began = time.perf_counter()
+    _classify(classifier, clip)
+    classified = time.perf_counter()
+    _decode(classifier, clip)
+    return http, classified - began, time.perf_counter() - classified
+
+
+def _classify(classifier: Classifier, clip: bytes) -> bytes:
+    answer = classify(classifier, clips.open_bytes(clip))
+    return json.dumps(answer.model_dump(mode="json")).encode()
+
+
+def _decode(classifier: Classifier, clip: bytes) -> None:
+    spec = classifier.card.input
+    plan = clips.Sampling(frames=spec.frames, fps=spec.fps, min_frames=spec.min_frames)
+    clips.sample(clips.open_bytes(clip), plan)
+
+
+def overhead(endpoint: Endpoint, clip: bytes, *, samples: int) -> Row:
+    found = calls(endpoint, clip, samples=samples)
+    more = (quantile(found.http, 0.5) - quantile(found.in_process, 0.5)) * 1e3
     return Row(
         f"HTTP and handler over the same call in process, p50, {len(clip) // 1000} KB clip",
         "≤ 12 ms",
-        f"{more:.1f} ms (decoding, {decoded:.1f} ms, is in both and not counted)",
+        f"{more:.1f} ms (decoding, {quantile(found.decoding, 0.5) * 1e3:.1f} ms, is in both and "
+        "not counted)",
         more <= 12,
-        {"http": milliseconds(there), "in_process": milliseconds(here)}
-        | {"decoding": milliseconds(decoding)},
+        {name: milliseconds(seconds) for name, seconds in found._asdict().items()},
     )

@@ -1,4 +1,4 @@
-"""Clients that leave, and a worker that dies."""
+"""Clients that disconnect, and a worker that is killed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from benchmarks.row import Row
 AT_ONCE = 20
 TIDYING_S = 60
 STEADY = 25
-"""Seconds without a new least value, in which the worker has tidied up at least once."""
+"""Seconds without a new lowest value, within which the worker has freed memory at least once."""
 LONG = {"method": "step", "preset": "reference", "iterations": 10_000}
 
 
 def leavers(endpoint: Endpoint, clip: bytes, *, count: int) -> Row:
-    """Clients that leave at random during an explanation; half of them are told its progress."""
+    """Clients that disconnect at random times during an explanation; half of them stream it."""
     rng = random.Random(0)
     stays = [(number % 2 == 0, rng.uniform(0.1, 4)) for number in range(count)]
 
@@ -34,26 +34,24 @@ def leavers(endpoint: Endpoint, clip: bytes, *, count: int) -> Row:
                     return
         else:
             try:
-                httpx.post(
-                    endpoint.url,
-                    headers=endpoint.headers,
+                endpoint.post(
                     files={"video": clip},
                     data={name: str(value) for name, value in LONG.items()},
-                    timeout=httpx.Timeout(seconds, connect=10),
+                    timeout=httpx.Timeout(10, read=seconds),
                 )
             except httpx.HTTPError:
                 return
 
-    def crowd(some: list[tuple[bool, float]]) -> float | None:
+    def all_leave(some: list[tuple[bool, float]]) -> float | None:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(leave, some))
         return eventually(lambda: endpoint.level("running") == endpoint.level("waiting") == 0, 60)
 
-    crowd(stays[: 2 * AT_ONCE])
+    all_leave(stays[: 2 * AT_ONCE])
     before, noted = _settled(endpoint), len(endpoint.journal())
-    gone = crowd(stays)
+    gone = all_leave(stays)
     answered = [line for line in endpoint.journal()[noted:] if line["event"] == "answered"]
-    # What the C library keeps is given back now and then, not at once.
+    # The C library returns freed memory only from time to time.
     eventually(lambda: endpoint.resident() <= 1.03 * before, TIDYING_S)
     after = endpoint.resident()
     late = [line["steps_after_cancel"] for line in answered]
@@ -64,9 +62,8 @@ def leavers(endpoint: Endpoint, clip: bytes, *, count: int) -> Row:
         f"{count} clients leaving at random during explanations",
         "all jobs gone within 2 steps, memory back to its level",
         f"{len(late)} jobs begun and cancelled, at most {max(late, default=0)} step after the "
-        f"server heard of it; "
-        f"none left {gone if gone is None else round(gone, 1)} s after the last one left; memory "
-        f"{growth:+.1%}",
+        f"server noticed; none left {gone if gone is None else round(gone, 1)} s after the last "
+        f"one left; memory {growth:+.1%}",
         passed,
         {
             "begun": len(late),
@@ -80,7 +77,7 @@ def leavers(endpoint: Endpoint, clip: bytes, *, count: int) -> Row:
 
 
 def _settled(endpoint: Endpoint) -> int:
-    """Bytes that the worker holds once it has given back what it no longer needs."""
+    """The worker's resident bytes once they no longer fall."""
     least = [endpoint.resident()]
 
     def falls_no_more() -> bool:
@@ -91,9 +88,9 @@ def _settled(endpoint: Endpoint) -> int:
     return least[-1]
 
 
-def crash(endpoint: Endpoint, clip: bytes, film: bytes, *, in_flight: int = 30) -> Row:
-    """The worker is killed while explanations, and classifications of a film, are under way."""
-    right = endpoint.ask(clip)
+def crash(endpoint: Endpoint, clip: bytes, video: bytes, *, in_flight: int = 30) -> Row:
+    """The worker is killed during explanations and classifications of a longer video."""
+    expected = endpoint.request(clip)
     at = [0.0]
     outcomes: list[tuple[str, float]] = []
     explaining = in_flight - 6
@@ -101,11 +98,11 @@ def crash(endpoint: Endpoint, clip: bytes, film: bytes, *, in_flight: int = 30) 
     def request(number: int) -> None:
         try:
             if number < explaining:
-                said = [event["event"] for event in endpoint.events(clip, **LONG)]
-                outcome = "result" if said[-1:] == ["done"] else "broken stream"
+                events = [event["event"] for event in endpoint.events(clip, **LONG)]
+                outcome = "result" if events[-1:] == ["done"] else "broken stream"
             else:
-                # One window is classified too quickly to be caught at it.
-                outcome = str(endpoint.ask(film, views=30).status_code)
+                # Thirty windows, since one is classified before the worker is killed.
+                outcome = str(endpoint.request(video, views=30).status_code)
         except (httpx.HTTPError, ValueError) as error:
             outcome = type(error).__name__
         outcomes.append((outcome, time.monotonic() - at[0]))
@@ -125,7 +122,7 @@ def crash(endpoint: Endpoint, clip: bytes, film: bytes, *, in_flight: int = 30) 
     worker.kill()
 
     def ready() -> bool:
-        # The management address still calls the dead one ready for a moment.
+        # The management address reports the killed worker as ready for a moment.
         pids = endpoint.server.worker_pids(endpoint.model)
         return endpoint.server.is_ready(endpoint.model) and bool(pids) and worker.pid not in pids
 
@@ -133,7 +130,7 @@ def crash(endpoint: Endpoint, clip: bytes, film: bytes, *, in_flight: int = 30) 
     for thread in threads:
         thread.join(120)
     answered = max((seconds for _, seconds in outcomes), default=float("inf"))
-    after = [differs(right, endpoint.ask(clip)) is None for _ in range(5)]
+    after = [differs(expected, endpoint.request(clip)) is None for _ in range(5)]
     kinds = {kind: sum(one == kind for one, _ in outcomes) for kind, _ in outcomes}
     within = [seconds for kind, seconds in outcomes if seconds <= 5]
     passed = len(within) == in_flight and back is not None and back <= 15 and all(after)

@@ -1,4 +1,4 @@
-"""What the clients send, and the archives that are served."""
+"""Clips to send and archives to serve."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLAIN = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 1, "responseTimeout": 90
 
 
 def motion_clip(index: int) -> bytes:
-    """A held-out clip of Motion, losslessly: 16 frames of 64 x 64."""
+    """A held-out clip of Motion as npz: 16 frames of 64 × 64."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, frames=motion.sample(index).frames)
     return buffer.getvalue()
@@ -44,12 +44,12 @@ def video(kilobytes: int = 300, side: int = 256, count: int = 75, fps: int = 25)
 
 
 def served(model: str, store: Path) -> None:
-    """Our archive of the model."""
+    """An archive of the model with our handler."""
     archive(model, store=store)
 
 
 def plain(model: str, store: Path) -> None:
-    """The same model behind the plain handler, one request at a time."""
+    """An archive of the same model with the plain handler."""
     card = zoo.card(model)
     path = build_archive(
         card,

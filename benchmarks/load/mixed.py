@@ -1,4 +1,4 @@
-"""Everything at once for a while: each answer is looked at, and so is the worker's memory."""
+"""Mixed load for some minutes, with every answer and the worker's memory checked."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SAMPLE_S = 2.0
 
 @dataclass
 class Tally:
-    """What was seen."""
+    """Counts and problems so far."""
 
     done: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -58,10 +58,10 @@ class Tally:
 
 
 def mixed(endpoint: Endpoint, clips: list[bytes], *, minutes: float) -> Row:
-    """Classifications, all methods, bad input and leavers; every answer must be the one that the
-    same request was given alone."""
+    """Classifications, all methods, bad input and disconnects; every answer must equal the same
+    request's answer on the idle server."""
     expected = {
-        (place, number): endpoint.ask(clip, **options)
+        (place, number): endpoint.request(clip, **options)
         for place, clip in enumerate(clips)
         for number, options in enumerate(WORK)
     }
@@ -88,7 +88,7 @@ def mixed(endpoint: Endpoint, clips: list[bytes], *, minutes: float) -> Row:
         check(rng.randrange(len(clips)), rng.randrange(1, len(WORK)))
 
     def check(place: int, number: int) -> None:
-        response = endpoint.ask(clips[place], **WORK[number])
+        response = endpoint.request(clips[place], **WORK[number])
         wrong = differs(expected[place, number], response)
         kind = str(WORK[number].get("method", "classify"))
         tally.note(kind, wrong and f"{kind} of clip {place}: {wrong}")
@@ -108,10 +108,10 @@ def mixed(endpoint: Endpoint, clips: list[bytes], *, minutes: float) -> Row:
         tally.note("left")
 
     roles = {"classify": classify, "explain": explain, "misbehave": misbehave, "leave": leave}
-    crowd = [*("classify",) * 2, *("explain",) * 4, "misbehave", "leave"]
+    clients = [*("classify",) * 2, *("explain",) * 4, "misbehave", "leave"]
     threads = [
         threading.Thread(target=guarded, args=(f"{role}-{number}", roles[role]), daemon=True)
-        for number, role in enumerate(crowd)
+        for number, role in enumerate(clients)
     ]
     for thread in threads:
         thread.start()

@@ -1,7 +1,6 @@
-"""What one would write first: a TorchServe handler that does one request after another.
+"""A plain TorchServe handler, for comparison: it serves one request after another.
 
-Kept for comparison; it uses the same library for the same answers, and nothing of the engine's
-sharing.
+It uses the same library for the same answers, without the engine's batching and priorities.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a client is told when there is no room."""
+"""Refusals of a full server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from videovisual.server.settings import Settings
 
 
 def refusals(endpoint: Endpoint, clip: bytes, *, samples: int) -> Row:
-    """Explanations asked for while as many run and wait as there may be."""
+    """Requests for explanations while the most allowed run and wait."""
     settings = Settings()
     room = settings.max_running + settings.max_waiting
 
@@ -29,10 +29,10 @@ def refusals(endpoint: Endpoint, clip: bytes, *, samples: int) -> Row:
         )
         for _ in range(samples):
             began = time.perf_counter()
-            response = endpoint.ask(clip, **LONG)
+            response = endpoint.request(clip, **LONG)
             taken.append(time.perf_counter() - began)
             proper &= response.status_code == 503 and "Retry-After" in response.headers
-        classified = endpoint.ask(clip).status_code == 200
+        classified = endpoint.request(clip).status_code == 200
     eventually(lambda: endpoint.level("running") == endpoint.level("waiting") == 0, 60)
     slowest = quantile(taken, 0.95) * 1e3
     return Row(

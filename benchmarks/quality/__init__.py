@@ -1,1 +1,1 @@
-"""Whether the quick searches find what the published ones do."""
+"""The quality of default searches against the published ones."""

@@ -1,10 +1,10 @@
-"""The default searches beside the published ones, on held-out clips of Motion.
+"""The default searches against the published ones, on held-out clips of Motion.
 
     python -m benchmarks.quality
 
-Writes `benchmarks/results/quality.json`; `--presets gpu` measures the default on a GPU. What is
-measured already is kept, so an interrupted run goes on: a published search takes 2,000 iterations a
-clip.
+Writes `benchmarks/results/quality.json`; `--presets gpu` measures the default on a GPU. A published
+search takes 2,000 iterations a clip. Kept results are not measured again, so an interrupted run can
+be continued.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ MODELS = [card.name for card in CARDS]
 @click.option("--presets", default="default,bfloat16,reference", show_default=True)
 @click.option("--clips", default=CLIPS, show_default=True, help="Of the 500 held-out ones.")
 @click.option("--workers", default=os.cpu_count(), show_default=True, help="One thread each.")
-@click.option("--fresh", is_flag=True, help="Measure again what is measured already.")
+@click.option("--fresh", is_flag=True, help="Measure kept results again.")
 def main(models: str, methods: str, presets: str, clips: int, workers: int, fresh: bool) -> None:
-    """Hold the default's objectives and probabilities against the published settings'."""
+    """Compare the default's objectives and probabilities with those of the published settings."""
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     results: dict[str, Any] = known.get("results", {})
     machines: dict[str, Any] = known.get("machines", {})

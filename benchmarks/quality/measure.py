@@ -1,4 +1,4 @@
-"""One search of one clip, by one preset."""
+"""One search of one clip with one preset."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from videovisual.pipeline.preprocessing import read
 AREA = 0.1
 METHODS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
 LOWERED: Literal["bfloat16"] = "bfloat16"
-"""The default preset with gradients of such numbers, which small models take only when told."""
+"""The default preset with bfloat16 gradients, which small models use only on request."""
 
 GPU = "gpu"
-"""The default preset on a GPU, which takes gradients of such numbers of all models."""
+"""The default preset on a GPU, which uses bfloat16 gradients for all models."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one process is to search.
+    """The search of one process.
 
     Attributes:
         model: a motion model's name.
@@ -44,13 +44,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Found:
-    """What came of it.
+    """The result of a search.
 
     Attributes:
         clip: its index.
-        objective: the lowest that the search met.
+        objective: the lowest of the search.
         soft, hard: the target's probability behind the mask as it is, and cut to 0 and 1.
-        iterations: after which it ended.
+        iterations: of the search.
     """
 
     clip: int
@@ -70,15 +70,15 @@ def measure(task: Task) -> Found:
     case = Case(clip, sample.label, classifier.card)
     parameters = PerturbationParameters(area=(AREA,))
     preset = METHODS[task.method]["default" if task.preset in (LOWERED, GPU) else task.preset]
-    oracle = ModelRunner(
+    runner = ModelRunner(
         classifier.network, device, precision=LOWERED if task.preset == LOWERED else "auto"
     )
-    facts = run(oracle, search(case, parameters, alike(preset))).diagnostics
+    facts = run(runner, search(case, parameters, with_own_blur(preset))).diagnostics
     area = facts["areas"][0]
     kept = area["probability_preserve"]
     return Found(task.clip, area["objective"], kept["soft"], kept["hard"], facts["iterations"])
 
 
-def alike(preset: Preset) -> Preset:
-    """The preset with the model's own blur, so that all search for the same."""
+def with_own_blur(preset: Preset) -> Preset:
+    """The preset with the model's own blur, so that all presets have the same objective."""
     return replace(preset, blur=None)

@@ -1,4 +1,4 @@
-"""The presets of a method held against the published one, clip by clip."""
+"""A method's presets compared with the published one, clip by clip."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PROBABILITY = -0.01
 
 @dataclass(frozen=True)
 class Comparison:
-    """Medians over the clips that a preset of ours and the reference were run on.
+    """Medians over the clips that both a preset of ours and the reference searched.
 
     Attributes:
         clips: how many.
         objective: ours over the reference's.
-        hard, soft: the target's probability behind the mask, cut hard and not: ours less the
-            reference's.
+        hard, soft: the target's probability behind the mask, cut to 0 and 1 or as it is: ours
+            minus the reference's.
         iterations: ours.
     """
 
@@ -44,7 +44,7 @@ class Comparison:
 def compare(
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]], preset: str = "default"
 ) -> Comparison | None:
-    """Of a method's results by preset and clip; None where no clip was searched by both."""
+    """Compare results of one method, by preset and clip; None if no clip was searched by both."""
     ours, theirs = presets.get(preset, {}), presets.get("reference", {})
     both = [(ours[clip], theirs[clip]) for clip in ours if clip in theirs]
     if not both:
@@ -59,7 +59,7 @@ def compare(
 
 
 def summarise(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Comparison]]:
-    """Each model, method and preset with what comes of the comparison."""
+    """Each model, method and preset with its comparison."""
     for model, methods in results.items():
         for method, presets in methods.items():
             for preset in presets:

@@ -1,1 +1,1 @@
-"""What an explanation costs, beside the peers, in one process by turns."""
+"""The cost of explanations in one process."""

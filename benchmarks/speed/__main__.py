@@ -1,10 +1,10 @@
-"""What explanations cost, beside Captum, TorchRay and the published searches.
+"""The cost of explanations, against Captum, TorchRay and the published searches.
 
     python -m benchmarks.speed [--device cuda]
 
-Prints a table, writes `benchmarks/results/speed.json` (`speed-gpu.json`), and from it the table and
-the chart of `docs/performance.md`. The quality of searches is that of
-`benchmarks/results/quality.json`.
+Prints a table and merges its rows into `benchmarks/results/speed.json` (`speed-gpu.json`), which
+has a run for each machine. From that file it writes the tables of `docs/performance-rows.md` and
+the chart of `docs/performance.md`. `benchmarks/results/quality.json` has the searches' quality.
 """
 
 from __future__ import annotations
@@ -34,21 +34,23 @@ ROWS = ("masks", "rate", "share", "search", "gradients", "together", "memory")
 FASTER = {"ep_3d": 20.0, "step": 8.0}
 I3D = "i3d-kinetics400"
 LONGEST = {"cpu": {I3D: 240.0}, "cuda": {"r2plus1d-kinetics400": 3.0, I3D: 6.0}}
-"""Seconds that one may have to wait for a search."""
+"""The limit of a default search, in seconds."""
 
 Quality = Mapping[str, Any]
-"""The results of `benchmarks.quality`."""
+"""`results` of `quality.json`: model → method → preset → clip."""
 
 
 @click.command()
 @click.option("--models", default=",".join([*SMALL, *LARGE]), show_default=True)
 @click.option("--rows", default=",".join(ROWS), show_default=True, help="Which to measure.")
-@click.option("--rounds", default=3, show_default=True, help="Turns of which the median is taken.")
+@click.option("--rounds", default=3, show_default=True, help="Turns, of which the median counts.")
 @click.option("--threads", type=int, help="Of torch's; all cores by default.")
 @click.option("--device", type=click.Choice(list(RESULTS)), default="cpu", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="By default in benchmarks/results.")
-@click.option("--documents/--no-documents", default=True, help="Write table and chart anew.")
-@click.option("--again", is_flag=True, help="Measure nothing; only judge by the quality known now.")
+@click.option("--documents/--no-documents", default=True, help="Write tables and chart.")
+@click.option(
+    "--again", is_flag=True, help="Measure nothing; judge kept rows by the quality known now."
+)
 def main(
     models: str,
     rows: str,
@@ -59,12 +61,13 @@ def main(
     documents: bool,
     again: bool,
 ) -> None:
-    """Measure what explanations cost on this machine's processor, or on its GPU."""
+    """Measure the cost of explanations on this machine's processor, or on its GPU."""
     output = output or RESULTS[device]
     quality = json.loads(QUALITY.read_text("utf-8"))["results"] if QUALITY.exists() else {}
     if again:
         measured = json.loads(output.read_text("utf-8"))
-        measured["rows"] = [_again(row, quality) for row in measured["rows"]]
+        for run in measured["runs"]:
+            run["rows"] = [_again(row, quality) for row in run["rows"]]
         _write(measured, output)
     else:
         if threads is not None:
@@ -78,20 +81,39 @@ def main(
 
 
 def _measured(rows: Iterator[Row], output: Path) -> dict[str, Any]:
-    """The report of rows that are measured one after another, told and written meanwhile."""
+    """The kept report with each row merged, which is printed and written once it is measured."""
     found: list[Row] = []
-    measured: dict[str, Any] = {
-        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": machine() | {"threads": torch.get_num_threads()},
-        "rows": [],
-    }
+    here = machine() | {"threads": torch.get_num_threads()}
+    measured: dict[str, Any] = (
+        json.loads(output.read_text("utf-8")) if output.exists() else {"runs": []}
+    )
     for row in rows:
         click.echo(f"{row.measure}: {row.measured}")
         found.append(row)
-        measured["rows"].append(row.to_json())
+        merge(measured["runs"], row.to_json(), here)
         _write(measured, output)
-    click.echo(f"\n{table(found)}\n\n{measured['machine']}")
+    click.echo(f"\n{table(found)}\n\n{here}")
     return measured
+
+
+def merge(runs: list[dict[str, Any]], row: dict[str, Any], here: Mapping[str, Any]) -> None:
+    """Replace a row in the run of this machine, and remove it from those of others."""
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    if here not in [run["machine"] for run in runs]:
+        runs.append({"when": when, "machine": here, "rows": []})
+    for run in runs:
+        measures = [each["measure"] for each in run["rows"]]
+        known = measures.index(row["measure"]) if row["measure"] in measures else None
+        if run["machine"] != here:
+            if known is not None:
+                del run["rows"][known]
+        elif known is not None:
+            run["rows"][known] = row
+            run["when"] = when
+        else:
+            run["rows"].append(row)
+            run["when"] = when
+    runs[:] = [run for run in runs if run["rows"]]
 
 
 def _write(measured: dict[str, Any], output: Path) -> None:
@@ -118,12 +140,12 @@ def _rows(models: list[str], wanted: set[str], rounds: int, quality: Quality) ->
                 yield row
         if "share" in wanted:
             for method in FASTER:
-                yield network.share(subject, method, iterations=3 if name in LARGE else 20)
+                yield perturbation.share(subject, method, count=3 if name in LARGE else 20)
         if "search" in wanted:
             for method in FASTER:
                 yield from _searches(subject, method, quality, rounds)
         if "gradients" in wanted and subject.trained:
-            # Of a large network each turn takes minutes, beside which what varies is small.
+            # One turn of a large network takes minutes and varies little.
             turns = rounds if name in SMALL else 1
             yield from gradients.integrated_gradients(subject, rounds=turns)
             yield gradients.grad_cam(subject, rounds=rounds)
@@ -141,7 +163,7 @@ def _searches(subject: Subject, method: str, quality: Quality, rounds: int) -> I
         yield perturbation.iteration(subject, method, "default", bar=bar, rounds=rounds)
     details = perturbation.against(
         perturbation.searched(subject, method),
-        each.details["iteration_s"]["textbook"],
+        each.details["iteration_s"]["reference"],
         bar=50 if real and ep_3d else FASTER[method],
     )
     yield perturbation.judged(details, _quality(quality, details))
@@ -150,8 +172,8 @@ def _searches(subject: Subject, method: str, quality: Quality, rounds: int) -> I
 
 
 def _gpu_rows(models: list[str], wanted: set[str], rounds: int, quality: Quality) -> Iterator[Row]:
-    """What ours take, but for the masks: peers would run by our settings of cuDNN, which are
-    the process's, and which make some of their passes eight times as long."""
+    """Ours alone, except for masks: our cuDNN settings hold for the whole process, and would make
+    some passes of the others eight times as long."""
     if "masks" in wanted:
         yield generator.masks(112, 11, "cuda", rounds=rounds)
         yield generator.masks(224, 23, "cuda", rounds=rounds)
@@ -176,7 +198,7 @@ def _gpu_rows(models: list[str], wanted: set[str], rounds: int, quality: Quality
 
 
 def _quality(quality: Quality, details: Mapping[str, Any]) -> Comparison | None:
-    """Of the small model of the same kind, whose searches are short enough to be compared."""
+    """Quality of the small model of the same family, whose published searches are affordable."""
     small = f"{details['model'].partition('-')[0]}-motion"
     return compare(quality.get(small, {}).get(details["method"], {}), details["preset"])
 

@@ -1,4 +1,4 @@
-"""The generator of masks beside TorchRay's and the textbook's."""
+"""The generator of masks against TorchRay's and the reference implementation's."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def masks(side: int, sigma: int, device: str, *, rounds: int) -> Row:
         {
             "ours": lambda: gradient(ours(coarse)),
             "torchray": lambda: gradient(torchrays.generate(coarse)[0]),
-            "textbook": lambda: gradient(unfolded(coarse[:, 0])),
+            "reference": lambda: gradient(unfolded(coarse[:, 0])),
         },
         rounds,
     )
-    ratios = {name: seconds[name] / seconds["ours"] for name in ("torchray", "textbook")}
+    ratios = {name: seconds[name] / seconds["ours"] for name in ("torchray", "reference")}
     return Row(
         f"masks of {FRAMES} × {side} × {side} and their gradient",
         "",
         f"{clock(seconds['ours'])}; TorchRay {ratios['torchray']:.1f} ×, "
-        f"the textbook {ratios['textbook']:.1f} × as long",
+        f"the reference implementation {ratios['reference']:.1f} × as long",
         None,
         {"seconds": seconds},
     )

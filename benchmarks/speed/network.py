@@ -1,11 +1,6 @@
-"""The network's own pass: how near to the machine's rate, and what is left for the rest."""
+"""A pass of the network against the machine's rate of a matrix product."""
 
 from __future__ import annotations
-
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from statistics import median
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -13,19 +8,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.row import Row, clock
 from benchmarks.speed.subject import Subject
 from benchmarks.speed.turns import by_turns
-from videovisual.attribution import catalogue
-from videovisual.engine.engine import run
-from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Probe, Reading
 
 SIDES = {"cpu": 3072, "cuda": 8192}
 RATES = {"r3d": 0.8, "mc3": 0.8, "r2plus1d": 0.55, "i3d": 0.5}
-SHARE = 0.85
 
 
 def rate(subject: Subject, *, rounds: int) -> Row:
-    """Forward and backward over the rate of a matrix product, both in operations a second."""
-    clip = subject.clips[0][None].to(subject.oracle.device)
+    """Forward and backward, in operations a second, over the rate of a matrix product."""
+    clip = subject.clips[0][None].to(subject.runner.device)
     left, right = _factors(subject, torch.float32)
     operations = _operations(subject, clip)
     seconds = by_turns(
@@ -50,8 +41,8 @@ def rate(subject: Subject, *, rounds: int) -> Row:
 
 
 def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
-    """The same in sixteen-bit numbers, and over float32; None where a search takes float32."""
-    clip = subject.clips[0][None].to(subject.oracle.device)
+    """The same in bfloat16 or float16; None where a search uses float32."""
+    clip = subject.clips[0][None].to(subject.runner.device)
     dtype = _ours(subject, clip, lowered=True).precision
     if dtype == torch.float32:
         return None
@@ -80,7 +71,7 @@ def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
 
 
 def _factors(subject: Subject, dtype: torch.dtype) -> list[torch.Tensor]:
-    device = subject.oracle.device
+    device = subject.runner.device
     side = SIDES[device.type]
     return [torch.randn(side, side, device=device).to(dtype) for _ in range(2)]
 
@@ -95,53 +86,9 @@ def _operations(subject: Subject, clip: torch.Tensor) -> int:
 def _ours(subject: Subject, clip: torch.Tensor, *, lowered: bool) -> Reading:
     target = torch.tensor([0])
     probe = Probe(clip, target, gradient=True, quick=True, lowered=lowered)
-    return subject.oracle.evaluate(probe)
+    return subject.runner.evaluate(probe)
 
 
 def _plain(subject: Subject, clip: torch.Tensor) -> None:
     leaf = clip.clone().requires_grad_()
     torch.autograd.grad(subject.classifier.network(leaf)[:, 0].sum(), leaf)
-
-
-def share(subject: Subject, method: str, *, iterations: int) -> Row:
-    """The network's part of a search's time, from the second iteration on: the median of three."""
-    entry = catalogue.find(method)
-    case = subject.cases()[0]
-
-    def seconds(count: int) -> tuple[float, float]:
-        with _clocked(subject.oracle) as spent:
-            began = time.perf_counter()
-            run(subject.oracle, entry.load()(case, entry.parse({"iterations": count})))
-            return time.perf_counter() - began, sum(spent)
-
-    def once() -> tuple[float, float]:
-        (short, short_network), (long, long_network) = seconds(1), seconds(1 + iterations)
-        return (long_network - short_network) / (long - short), (long - short) / iterations
-
-    once()  # so that all is compiled
-    found, each = map(median, zip(*(once() for _ in range(3)), strict=True))
-    return Row(
-        f"{subject.name}: the network's share of an iteration of `{method}`",
-        f"≥ {SHARE:.0%}",
-        f"{found:.0%} of {clock(each)}",
-        found >= SHARE,
-        {"share": found, "iteration_s": each},
-    )
-
-
-@contextmanager
-def _clocked(oracle: ModelRunner) -> Iterator[list[float]]:
-    spent: list[float] = []
-    evaluate = oracle.evaluate
-
-    def timed(probe: Probe) -> object:
-        began = time.perf_counter()
-        reading = evaluate(probe)
-        spent.append(time.perf_counter() - began)
-        return reading
-
-    oracle.evaluate = timed  # type: ignore[assignment, method-assign]
-    try:
-        yield spent
-    finally:
-        del oracle.evaluate

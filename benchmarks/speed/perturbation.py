@@ -1,10 +1,11 @@
-"""Searches beside the published ones: an iteration, the memory, and from beginning to end."""
+"""Searches against the published ones: one iteration, a whole search, and peak memory."""
 
 from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -16,8 +17,14 @@ from tests.reference import textbook
 from benchmarks.quality.measure import GPU
 from benchmarks.quality.summary import Comparison
 from benchmarks.row import Row, clock
-from benchmarks.speed.subject import Subject
-from benchmarks.speed.turns import by_turns
+from benchmarks.speed.intervals import (
+    Interval,
+    gaps,
+    intervals,
+    module_passes,
+    runner_passes,
+)
+from benchmarks.speed.subject import Subject, load
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation import ep_3d, step
@@ -25,61 +32,85 @@ from videovisual.engine.engine import run
 
 AREA = 0.1
 MEMORY = 1.8e9
+SHARE = 0.85
 STATUS = Path("/proc/self/status")
 PRESETS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
 WHOLE = 3
-"""Clips that are searched from beginning to end."""
+"""Number of clips on which whole searches are measured."""
 
 
 def _search(subject: Subject, case: Case, method: str, **given: Any) -> Mapping[str, Any]:
     entry = catalogue.find(method)
-    return run(subject.oracle, entry.load()(case, entry.parse(given))).diagnostics
+    return run(subject.runner, entry.load()(case, entry.parse(given))).diagnostics
+
+
+def iterations(subject: Subject, method: str, preset: str, count: int) -> list[Interval]:
+    """Intervals of `count` iterations of our search."""
+    with runner_passes(subject.runner) as passes:
+        _search(subject, subject.cases()[0], method, preset=preset, iterations=count + 1)
+    return intervals(passes)
+
+
+def reference_iterations(subject: Subject, method: str, count: int) -> list[float]:
+    """Seconds of each of `count` iterations of the reference implementation in tests/reference.
+
+    Its settings are the published ones, so STEP's core term, which starts at iteration 100, is not
+    included.
+    """
+    published = PRESETS[method]["reference"]
+    case = subject.cases()[0]
+    network = subject.classifier.network.requires_grad_(True)
+    with module_passes(network) as began:
+        textbook.search(network, case, published, AREA, count + 1, "preserve", "blur")
+    network.requires_grad_(False)
+    return gaps(began)
 
 
 def iteration(subject: Subject, method: str, preset: str, *, bar: float | None, rounds: int) -> Row:
-    """One iteration of ours, as published or by default, against one of the textbook's.
-
-    Each is the difference of a search of three iterations and one of one, so that what a search
-    does once is in neither. STEP's core term, which begins later, is in neither too.
-    """
-    case = subject.cases()[0]
-    published = PRESETS[method]["reference"]
-
-    def ours(count: int) -> None:
-        _search(subject, case, method, preset=preset, iterations=count)
-
-    def theirs(count: int) -> None:
-        network = subject.classifier.network.requires_grad_(True)
-        textbook.search(network, case, published, AREA, count, "preserve", "blur")
-        network.requires_grad_(False)
-
-    works = {
-        "ours 1": lambda: ours(1),
-        "ours 3": lambda: ours(3),
-        "textbook 1": lambda: theirs(1),
-        "textbook 3": lambda: theirs(3),
-    }
-    seconds = by_turns(works, rounds)
-    each = {
-        name: (seconds[f"{name} 3"] - seconds[f"{name} 1"]) / 2 for name in ("ours", "textbook")
-    }
-    ratio = each["textbook"] / each["ours"]
+    """One iteration of ours, as published or by default, against one of the reference."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    iterations(subject, method, preset, 2)  # warm-up
+    for _ in range(rounds):
+        ours += [each.seconds for each in iterations(subject, method, preset, 4)]
+        theirs += reference_iterations(subject, method, 2)
+    each = {"ours": median(ours), "reference": median(theirs)}
+    ratio = each["reference"] / each["ours"]
     words = "" if preset == "reference" else " by default"
     return Row(
-        f"{subject.name}: one `{method}` iteration{words} against the textbook's",
+        f"{subject.name}: one `{method}` iteration{words} against the reference implementation's",
         "" if bar is None else f"≥ {bar:g} ×",
-        f"{ratio:.1f} × ({clock(each['ours'])} against {clock(each['textbook'])})",
+        f"{ratio:.1f} × ({clock(each['ours'])} against {clock(each['reference'])})",
         None if bar is None else ratio >= bar,
-        {"seconds": seconds, "iteration_s": each},
+        {"iteration_s": each},
     )
 
 
-def searched(subject: Subject, method: str) -> dict[str, Any]:
-    """What searches by default take from beginning to end.
+def share(subject: Subject, method: str, *, count: int) -> Row:
+    """The network's part of the time of a default search's iterations: the median of three runs."""
+    iterations(subject, method, "default", 2)  # warm-up
+    runs = [iterations(subject, method, "default", count) for _ in range(3)]
+    found = median(network_share(run) for run in runs)
+    each = median(interval.seconds for run in runs for interval in run)
+    return Row(
+        f"{subject.name}: the network's share of an iteration of `{method}`",
+        f"≥ {SHARE:.0%}",
+        f"{found:.0%} of {clock(each)}",
+        found >= SHARE,
+        {"share": found, "iteration_s": each},
+    )
 
-    Of a model with random weights, at which no search ends in time, the longest search is taken.
+
+def network_share(found: Sequence[Interval]) -> float:
+    return sum(each.network for each in found) / sum(each.seconds for each in found)
+
+
+def searched(subject: Subject, method: str) -> dict[str, Any]:
+    """Seconds and iterations of whole default searches.
+
+    With random weights no search ends early, so the longest search is measured.
     """
-    # What searches share is there before any is timed, also for the core term.
+    # The warm-up reaches the iteration at which the core term starts.
     begun = PRESETS[method]["default"].goal.core_from + 2
     _search(subject, subject.cases()[0], method, iterations=begun)
     limit = None if subject.trained else PRESETS[method]["default"].iterations
@@ -90,33 +121,32 @@ def searched(subject: Subject, method: str) -> dict[str, Any]:
         "model": subject.name,
         "method": method,
         "precision": precision,
-        "preset": GPU if subject.oracle.device.type == "cuda" else default,
+        "preset": GPU if subject.runner.device.type == "cuda" else default,
         "seconds": {"ours": median(each.seconds for each in taken)},
         "iterations": median(each.iterations for each in taken),
         "each": [asdict(each) for each in taken],
     }
 
 
-def against(details: Mapping[str, Any], textbook_s: float, bar: float) -> dict[str, Any]:
-    """The same with what as many iterations as are published would take.
+def against(details: Mapping[str, Any], reference_s: float, bar: float) -> dict[str, Any]:
+    """Add the estimated seconds of a whole published search.
 
     Args:
         details: of `searched`.
-        textbook_s: seconds of one published iteration.
+        reference_s: seconds of one iteration of the reference implementation.
         bar: how many times faster ours should be.
     """
-    iterations = PRESETS[details["method"]]["reference"].iterations
-    seconds = {**details["seconds"], "published": iterations * textbook_s}
+    count = PRESETS[details["method"]]["reference"].iterations
+    seconds = {**details["seconds"], "published": count * reference_s}
     return {**details, "seconds": seconds, "bar": bar}
 
 
 def judged(details: Mapping[str, Any], quality: Comparison | None) -> Row:
-    """The row of a search's seconds, which count only at equal quality.
+    """The row of whole searches; the bar counts only at equal quality.
 
     Args:
         details: of `searched`, or of `against`.
-        quality: what was measured of the results, on the small model of this kind, by the preset
-            of `benchmarks.quality`.
+        quality: of the small model of the same family, by `benchmarks.quality`.
     """
     seconds, bar = details["seconds"], details.get("bar")
     ours = f"{clock(seconds['ours'])}, {details['iterations']:g} iterations"
@@ -136,12 +166,7 @@ def judged(details: Mapping[str, Any], quality: Comparison | None) -> Row:
 
 @dataclass(frozen=True)
 class _Taken:
-    """What one search took.
-
-    Attributes:
-        seconds, iterations: from beginning to end.
-        precision: of its gradients.
-    """
+    """What one search took from beginning to end, and the precision of its gradients."""
 
     seconds: float
     iterations: int
@@ -149,9 +174,9 @@ class _Taken:
 
 
 def _taken(subject: Subject, case: Case, method: str, limit: int | None) -> _Taken:
-    """One search, or one of `limit` iterations; on a processor by what the fifth part takes."""
+    """One search, or one of `limit` iterations, estimated from a fifth of them on a processor."""
     count = limit
-    if limit is not None and subject.oracle.device.type == "cpu":
+    if limit is not None and subject.runner.device.type == "cpu":
         count = limit // 5
     given = {} if count is None else {"iterations": count}
     began = time.perf_counter()
@@ -164,10 +189,10 @@ def _taken(subject: Subject, case: Case, method: str, limit: int | None) -> _Tak
 
 
 def wall(details: Mapping[str, Any], longest: float) -> Row:
-    """Whether a search is short enough to wait for."""
+    """The time of a default search against a limit."""
     seconds = details["seconds"]["ours"]
     return Row(
-        f"{details['model']}: `ep_3d` by default, how long one waits",
+        f"{details['model']}: `ep_3d` by default, longest wait",
         f"≤ {clock(longest)}",
         clock(seconds),
         seconds <= longest,
@@ -175,10 +200,8 @@ def wall(details: Mapping[str, Any], longest: float) -> Row:
 
 
 def memory(name: str, device: str) -> Row:
-    """The most that a process holds, on a GPU there, which loads the model and searches a bit."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        most = pool.apply(_peak, (name, device))
+    """Peak memory of a process that loads the model and searches; on a GPU, the memory there."""
+    most = peak(name, device, "ep_3d")
     return Row(
         f"{name}: peak memory of an `ep_3d` search",
         f"≤ {MEMORY / 1e9:g} GB",
@@ -188,11 +211,26 @@ def memory(name: str, device: str) -> Row:
     )
 
 
-def _peak(name: str, device: str) -> int:
-    subject = Subject.of(name, device)
-    _search(subject, subject.cases()[0], "ep_3d", iterations=3)
+def peak(name: str, device: str, method: str | None) -> int:
+    """Peak bytes of a new process that loads a model and runs three iterations of a search.
+
+    Without a method it runs torch's own forward and backward pass instead.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_peak, name, device, method).result()
+
+
+def _peak(name: str, device: str, method: str | None) -> int:
+    if method is None:
+        classifier, clips = load(name)
+        leaf = clips[0][None].to(device).requires_grad_()
+        classifier.to(device).network(leaf)[0, 0].backward()
+    else:
+        subject = Subject.of(name, device)
+        _search(subject, subject.cases()[0], method, iterations=3)
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
-    # What `getrusage` tells includes the process that this one was made of.
+    # `getrusage` also counts the process that this one was started from.
     (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024

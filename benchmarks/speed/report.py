@@ -1,8 +1,8 @@
-"""The measurements as a table and a chart in `docs/performance.md`."""
+"""The measurements as a table and a chart in the documents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +10,45 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks import page
 from benchmarks.row import Row, table
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = DOCS / "performance.md"
-CHART = DOCS / "images" / "performance.svg"
-BEGIN = {
-    "cpu": "<!-- measured: python -m benchmarks.speed -->",
-    "cuda": "<!-- measured: python -m benchmarks.speed --device cuda -->",
+CHART = page.DOCS / "images" / "performance.svg"
+COMMANDS = {
+    "cpu": "python -m benchmarks.speed",
+    "cuda": "python -m benchmarks.speed --device cuda",
 }
-END = "<!-- end of measured -->"
 
 OURS, THEIRS = "#e8b07a", "#9aa7b5"
 
 
 def write(measured: Mapping[str, Any], device: str) -> list[Path]:
-    """Write a device's part of the page anew from the contents of its JSON, of a processor the
-    chart too.
+    """Write a device's section of the page, and on a processor the chart.
 
     Returns:
         The files that were written.
     """
-    rows = [Row(**row) for row in measured["rows"]]
-    head, _, rest = PAGE.read_text("utf-8").partition(BEGIN[device])
-    _, _, tail = rest.partition(END)
-    body = "\n".join([BEGIN[device], "", *_body(measured, rows, device), "", END])
-    PAGE.write_text(f"{head}{body}{tail}", "utf-8")
+    lines: list[str] = []
+    for run in measured["runs"]:
+        lines += [_facts(run), "", table(rows_of(run)), ""]
+    page.write_section(page.ROWS, COMMANDS[device], lines[:-1])
     if device != "cpu":
-        return [PAGE]
-    _chart(rows)
-    return [PAGE, CHART]
+        return [page.ROWS]
+    _chart([row for run in measured["runs"] for row in rows_of(run)])
+    return [page.ROWS, CHART]
 
 
-def _body(measured: Mapping[str, Any], rows: Sequence[Row], device: str) -> Iterator[str]:
-    machine = measured["machine"]
-    if device == "cpu":
-        yield f"![Searches and passes, ours and others']({CHART.parent.name}/{CHART.name})"
-        yield ""
-    gpu = f"{machine['gpu']}; " if "gpu" in machine else ""
-    yield (
-        f"{gpu}{machine['cpu']}, {machine['cores']} virtual cores, {machine['threads']} threads, "
-        f"torch {machine['torch']}, {measured['when'][:10]}."
+def rows_of(run: Mapping[str, Any]) -> list[Row]:
+    return [Row(**row) for row in run["rows"]]
+
+
+def _facts(run: Mapping[str, Any]) -> str:
+    where = run["machine"]
+    gpu = f"{where['gpu']}; " if "gpu" in where else ""
+    return (
+        f"{gpu}{where['cpu']}, {where['cores']} virtual cores, {where['threads']} threads, "
+        f"torch {where['torch']}, {run['when'][:10]}."
     )
-    yield ""
-    yield table(rows)
 
 
 def _of(rows: Sequence[Row], words: str) -> dict[str, Row]:
@@ -66,7 +61,7 @@ def _of(rows: Sequence[Row], words: str) -> dict[str, Row]:
 
 
 def _chart(rows: Sequence[Row]) -> None:
-    """How long a search takes, and at which part of the machine's rate a network runs."""
+    """Seconds of whole searches, and the networks' shares of a matrix product's rate."""
     mpl.rcParams["svg.hashsalt"] = "videovisual"
     figure, axes = plt.subplots(1, 3, figsize=(13, 4))
     for axis, method in zip(axes, ("ep_3d", "step"), strict=False):
@@ -74,8 +69,9 @@ def _chart(rows: Sequence[Row]) -> None:
         seconds = {model: row.details["seconds"] for model, row in found.items()}
         _bars(axis, {model: (each["ours"], each["published"]) for model, each in seconds.items()})
         axis.set_xscale("log")
+        axis.set_xlim(left=0.1)
         axis.set_title(f"{method}: seconds a clip", fontsize=10)
-        axis.legend(["default", "published, textbook"], fontsize=7)
+        axis.legend(["ours", "published, reference implementation"], fontsize=7)
     passes = _of(rows, "forward and backward over the rate of a matrix product")
     shares = {model: row.details["share"] for model, row in passes.items()}
     _bars(

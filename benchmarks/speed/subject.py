@@ -21,45 +21,32 @@ from videovisual.zoo import Classifier, registry
 from videovisual_archive import fetch
 
 REAL = ("i3d-kinetics400",)
-"""Published models whose weights are at hand; of the others the weights are random, which costs as
-much time."""
+"""Published models with real weights. The others get random weights, which cost the same time."""
 
 HELD_OUT = range(4, 10)
-"""The clips of Motion that a small model is measured on."""
+"""Indices of the held-out Motion clips for small models."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One model with its network as it is, and as our engine runs it.
+    """One model, with its plain network and the network in our engine.
 
     Attributes:
         classifier: the model.
-        oracle: its network in our engine.
-        clips: float32 [3, T, H, W] each, in the model's space, on the processor: held-out clips of
-            Motion; for a model with real weights the demo's real clip.
+        runner: its network in our engine.
+        clips: of `load`: held-out clips of Motion, or the demo's clip for real weights.
     """
 
     classifier: Classifier
-    oracle: ModelRunner
+    runner: ModelRunner
     clips: Sequence[torch.Tensor]
 
     @classmethod
     def of(cls, name: str, device: str) -> Subject:
-        if name.endswith("-motion"):
-            classifier = zoo.load(name)
-            films = [motion.sample(index).frames for index in HELD_OUT]
-        elif name in REAL:
-            classifier = zoo.load(name)
-            films = [_shot()]
-        else:
-            torch.manual_seed(0)
-            state = registry.build(registry.card(name)).state_dict()
-            classifier = zoo.load(name, weights=state)
-            films = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.crop)]
-        prepared = [classifier.prepare(frames) for frames in films]
-        oracle = engine_factory.oracle(classifier.to(device), Settings())
-        oracle.prepare(prepared[0])
-        return cls(classifier, oracle, prepared)
+        classifier, prepared = load(name)
+        runner = engine_factory.oracle(classifier.to(device), Settings())
+        runner.prepare(prepared[0])
+        return cls(classifier, runner, prepared)
 
     @property
     def name(self) -> str:
@@ -67,28 +54,44 @@ class Subject:
 
     @property
     def trained(self) -> bool:
-        """Whether its weights are real, so that a search ends where it would for a user."""
+        """Whether its weights are real, so that a search ends as it does for a user."""
         return self.name.endswith("-motion") or self.name in REAL
 
     def cases(self) -> list[Case]:
-        """Each clip to be explained as what the model takes it for."""
-        oracle = self.oracle
+        """Each clip with its top-1 class as the target."""
+        runner = self.runner
         return [
             Case(
-                clip.to(oracle.device),
+                clip.to(runner.device),
                 int(self.classifier.logits(clip[None]).argmax()),
                 self.classifier.card,
-                batch=oracle.batch,
-                recorder=oracle.recorder,
+                batch=runner.batch,
+                recorder=runner.recorder,
             )
             for clip in self.clips
         ]
 
 
-def _shot() -> npt.NDArray[np.uint8]:
+def load(name: str) -> tuple[Classifier, list[torch.Tensor]]:
+    """A model and its clips, each float32 [3, T, H, W] in the model's space."""
+    if name.endswith("-motion"):
+        classifier = zoo.load(name)
+        videos = [motion.sample(index).frames for index in HELD_OUT]
+    elif name in REAL:
+        classifier = zoo.load(name)
+        videos = [_demo_clip()]
+    else:
+        torch.manual_seed(0)
+        state = registry.build(registry.card(name)).state_dict()
+        classifier = zoo.load(name, weights=state)
+        videos = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.crop)]
+    return classifier, [classifier.prepare(frames) for frames in videos]
+
+
+def _demo_clip() -> npt.NDArray[np.uint8]:
     with tempfile.TemporaryDirectory() as folder:
-        film = demo.cut_shot(fetch(demo.CLIP, demo.CLIP_SHA256), Path(folder) / "clip.mp4")
-        return clips.open_path(film).read(range(len(demo.SHOT)))
+        path = demo.cut_shot(fetch(demo.CLIP, demo.CLIP_SHA256), Path(folder) / "clip.mp4")
+        return clips.open_path(path).read(range(len(demo.SHOT)))
 
 
 def _enlarged(frames: npt.NDArray[np.uint8], height: int) -> npt.NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Several explanations at once on one GPU beside the same one after another."""
+"""Several explanations at once on one GPU against one after another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GIVEN: dict[str, dict[str, Any]] = {"step": {"iterations": 30}, "integrated_grad
 
 
 def together(subject: Subject, method: str, *, rounds: int) -> Row:
-    """By the engine alone, without a server before it."""
+    """Measure the engine alone, without a server."""
     entry = catalogue.find(method)
     case = subject.cases()[0]
 
@@ -34,8 +34,8 @@ def together(subject: Subject, method: str, *, rounds: int) -> Row:
         for job in [submit(engine) for _ in range(JOBS)]:
             job.result(LONG_S)
 
-    with Engine(subject.oracle) as engine:
-        # Twice, so that passes of as many clips as share one are recorded and their time is known.
+    with Engine(subject.runner) as engine:
+        # The warm-up captures graphs and measures passes of as many clips as will share one.
         at_once(engine)
         seconds = by_turns(
             {"in turn": partial(in_turn, engine), "at once": partial(at_once, engine)}, rounds

@@ -1,4 +1,4 @@
-"""Timing by turns, so that what else the machine does meets both sides."""
+"""Timing by turns, so that other load on the machine slows both sides alike."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Work = Callable[[], object]
 
 
 def finish() -> None:
-    """Wait for what a GPU still computes, if this process has used one."""
+    """Wait until the GPU has finished, if this process has used one."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
 
 
 def by_turns(works: Mapping[str, Work], rounds: int, warm: bool = True) -> dict[str, float]:
-    """Median seconds of each piece of work, after one turn that doesn't count unless not `warm`."""
+    """Median seconds of each piece of work, after an uncounted first turn unless not `warm`."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + warm):
         for name, work in works.items():
