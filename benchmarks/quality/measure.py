@@ -11,7 +11,7 @@ from videovisual import motion, zoo
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation import ep_3d, step
-from videovisual.attribution.perturbation.optimiser import search
+from videovisual.attribution.perturbation.optimiser import optimise
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner
@@ -70,15 +70,15 @@ def measure(task: Task) -> Found:
     case = Case(clip, sample.label, classifier.card)
     parameters = PerturbationParameters(area=(AREA,))
     preset = METHODS[task.method]["default" if task.preset in (LOWERED, GPU) else task.preset]
-    oracle = ModelRunner(
+    runner = ModelRunner(
         classifier.network, device, precision=LOWERED if task.preset == LOWERED else "auto"
     )
-    facts = run(oracle, search(case, parameters, alike(preset))).diagnostics
+    facts = run(runner, optimise(case, parameters, with_own_blur(preset))).diagnostics
     area = facts["areas"][0]
     kept = area["probability_preserve"]
     return Found(task.clip, area["objective"], kept["soft"], kept["hard"], facts["iterations"])
 
 
-def alike(preset: Preset) -> Preset:
+def with_own_blur(preset: Preset) -> Preset:
     """The preset with the model's own blur, so that all search for the same."""
     return replace(preset, blur=None)

@@ -29,7 +29,7 @@ MANY_STEPS = 128
 
 def _ours(subject: Subject, case: Case, method: str, **given: Any) -> Saliency:
     entry = catalogue.find(method)
-    return run(subject.oracle, entry.load()(case, entry.parse(given)))
+    return run(subject.runner, entry.load()(case, entry.parse(given)))
 
 
 def _unfrozen(subject: Subject, case: Case) -> torch.Tensor:

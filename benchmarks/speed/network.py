@@ -25,13 +25,13 @@ SHARE = 0.85
 
 def rate(subject: Subject, *, rounds: int) -> Row:
     """Forward and backward over the rate of a matrix product, both in operations a second."""
-    clip = subject.clips[0][None].to(subject.oracle.device)
+    clip = subject.clips[0][None].to(subject.runner.device)
     left, right = _factors(subject, torch.float32)
     operations = _operations(subject, clip)
     seconds = by_turns(
         {
             "product": lambda: left @ right,
-            "ours": lambda: _ours(subject, clip, lowered=False),
+            "ours": lambda: _ours(subject, clip, reduced=False),
             "torch": lambda: _plain(subject, clip),
         },
         rounds,
@@ -51,8 +51,8 @@ def rate(subject: Subject, *, rounds: int) -> Row:
 
 def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
     """The same in sixteen-bit numbers, and over float32; None where a search takes float32."""
-    clip = subject.clips[0][None].to(subject.oracle.device)
-    dtype = _ours(subject, clip, lowered=True).precision
+    clip = subject.clips[0][None].to(subject.runner.device)
+    dtype = _ours(subject, clip, reduced=True).precision
     if dtype == torch.float32:
         return None
     left, right = _factors(subject, dtype)
@@ -60,8 +60,8 @@ def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
     seconds = by_turns(
         {
             "product": lambda: left @ right,
-            "ours": lambda: _ours(subject, clip, lowered=True),
-            "float32": lambda: _ours(subject, clip, lowered=False),
+            "ours": lambda: _ours(subject, clip, reduced=True),
+            "float32": lambda: _ours(subject, clip, reduced=False),
         },
         rounds,
     )
@@ -80,7 +80,7 @@ def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
 
 
 def _factors(subject: Subject, dtype: torch.dtype) -> list[torch.Tensor]:
-    device = subject.oracle.device
+    device = subject.runner.device
     side = SIDES[device.type]
     return [torch.randn(side, side, device=device).to(dtype) for _ in range(2)]
 
@@ -92,10 +92,10 @@ def _operations(subject: Subject, clip: torch.Tensor) -> int:
     return int(counter.get_total_flops())
 
 
-def _ours(subject: Subject, clip: torch.Tensor, *, lowered: bool) -> Reading:
+def _ours(subject: Subject, clip: torch.Tensor, *, reduced: bool) -> Reading:
     target = torch.tensor([0])
-    probe = Probe(clip, target, gradient=True, quick=True, lowered=lowered)
-    return subject.oracle.evaluate(probe)
+    probe = Probe(clip, target, gradient=True, folded=True, reduced_precision=reduced)
+    return subject.runner.evaluate(probe)
 
 
 def _plain(subject: Subject, clip: torch.Tensor) -> None:
@@ -109,9 +109,9 @@ def share(subject: Subject, method: str, *, iterations: int) -> Row:
     case = subject.cases()[0]
 
     def seconds(count: int) -> tuple[float, float]:
-        with _clocked(subject.oracle) as spent:
+        with _clocked(subject.runner) as spent:
             began = time.perf_counter()
-            run(subject.oracle, entry.load()(case, entry.parse({"iterations": count})))
+            run(subject.runner, entry.load()(case, entry.parse({"iterations": count})))
             return time.perf_counter() - began, sum(spent)
 
     def once() -> tuple[float, float]:
@@ -130,9 +130,9 @@ def share(subject: Subject, method: str, *, iterations: int) -> Row:
 
 
 @contextmanager
-def _clocked(oracle: ModelRunner) -> Iterator[list[float]]:
+def _clocked(runner: ModelRunner) -> Iterator[list[float]]:
     spent: list[float] = []
-    evaluate = oracle.evaluate
+    evaluate = runner.evaluate
 
     def timed(probe: Probe) -> object:
         began = time.perf_counter()
@@ -140,8 +140,8 @@ def _clocked(oracle: ModelRunner) -> Iterator[list[float]]:
         spent.append(time.perf_counter() - began)
         return reading
 
-    oracle.evaluate = timed  # type: ignore[assignment, method-assign]
+    runner.evaluate = timed  # type: ignore[assignment, method-assign]
     try:
         yield spent
     finally:
-        del oracle.evaluate
+        del runner.evaluate

@@ -33,7 +33,7 @@ WHOLE = 3
 
 def _search(subject: Subject, case: Case, method: str, **given: Any) -> Mapping[str, Any]:
     entry = catalogue.find(method)
-    return run(subject.oracle, entry.load()(case, entry.parse(given))).diagnostics
+    return run(subject.runner, entry.load()(case, entry.parse(given))).diagnostics
 
 
 def iteration(subject: Subject, method: str, preset: str, *, bar: float | None, rounds: int) -> Row:
@@ -90,7 +90,7 @@ def searched(subject: Subject, method: str) -> dict[str, Any]:
         "model": subject.name,
         "method": method,
         "precision": precision,
-        "preset": GPU if subject.oracle.device.type == "cuda" else default,
+        "preset": GPU if subject.runner.device.type == "cuda" else default,
         "seconds": {"ours": median(each.seconds for each in taken)},
         "iterations": median(each.iterations for each in taken),
         "each": [asdict(each) for each in taken],
@@ -151,7 +151,7 @@ class _Taken:
 def _taken(subject: Subject, case: Case, method: str, limit: int | None) -> _Taken:
     """One search, or one of `limit` iterations; on a processor by what the fifth part takes."""
     count = limit
-    if limit is not None and subject.oracle.device.type == "cpu":
+    if limit is not None and subject.runner.device.type == "cpu":
         count = limit // 5
     given = {} if count is None else {"iterations": count}
     began = time.perf_counter()

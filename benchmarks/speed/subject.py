@@ -34,13 +34,13 @@ class Subject:
 
     Attributes:
         classifier: the model.
-        oracle: its network in our engine.
+        runner: its network in our engine.
         clips: float32 [3, T, H, W] each, in the model's space, on the processor: held-out clips of
             Motion; for a model with real weights the demo's real clip.
     """
 
     classifier: Classifier
-    oracle: ModelRunner
+    runner: ModelRunner
     clips: Sequence[torch.Tensor]
 
     @classmethod
@@ -57,9 +57,9 @@ class Subject:
             classifier = zoo.load(name, weights=state)
             films = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.crop)]
         prepared = [classifier.prepare(frames) for frames in films]
-        oracle = engine_factory.oracle(classifier.to(device), Settings())
-        oracle.prepare(prepared[0])
-        return cls(classifier, oracle, prepared)
+        runner = engine_factory.runner(classifier.to(device), Settings())
+        runner.prepare(prepared[0])
+        return cls(classifier, runner, prepared)
 
     @property
     def name(self) -> str:
@@ -72,14 +72,14 @@ class Subject:
 
     def cases(self) -> list[Case]:
         """Each clip to be explained as what the model takes it for."""
-        oracle = self.oracle
+        runner = self.runner
         return [
             Case(
-                clip.to(oracle.device),
+                clip.to(runner.device),
                 int(self.classifier.logits(clip[None]).argmax()),
                 self.classifier.card,
-                batch=oracle.batch,
-                recorder=oracle.recorder,
+                batch=runner.batch,
+                recorder=runner.recorder,
             )
             for clip in self.clips
         ]

@@ -34,7 +34,7 @@ def together(subject: Subject, method: str, *, rounds: int) -> Row:
         for job in [submit(engine) for _ in range(JOBS)]:
             job.result(LONG_S)
 
-    with Engine(subject.oracle) as engine:
+    with Engine(subject.runner) as engine:
         # Twice, so that passes of as many clips as share one are recorded and their time is known.
         at_once(engine)
         seconds = by_turns(

@@ -19,7 +19,7 @@ from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation.area import area_term
 from videovisual.attribution.perturbation.core import ellipsoid
-from videovisual.attribution.perturbation.mask import COLDNESS
+from videovisual.attribution.perturbation.mask import INVERSE_TEMPERATURE
 from videovisual.attribution.perturbation.preset import Preset
 
 
@@ -59,7 +59,7 @@ class UnfoldedMasks:
         around = around.view(frames, side**2, *self.cells)
         large = F.interpolate(around, scale_factor=self.step, mode="nearest")
         values = self.weights * large
-        full = ((COLDNESS * values).softmax(dim=1) * values).sum(dim=1)
+        full = ((INVERSE_TEMPERATURE * values).softmax(dim=1) * values).sum(dim=1)
         return full[:, : self.size[0], : self.size[1]]
 
 

@@ -112,8 +112,8 @@ def explainer(
 def explain(
     classifier: Classifier, entry: Entry, prepared: PreparedClip, seed: int = 0
 ) -> Saliency:
-    oracle = ModelRunner(classifier.network, "cpu")
-    return run(oracle, explainer(classifier, entry, prepared, seed).attribute(prepared, 3))
+    runner = ModelRunner(classifier.network, "cpu")
+    return run(runner, explainer(classifier, entry, prepared, seed).attribute(prepared, 3))
 
 
 def test_map_is_finite_of_the_clips_shape_and_repeatable(
@@ -140,7 +140,7 @@ def test_closing_at_any_yield_leaves_no_hook_and_no_memory(
     entry: Entry,
     hooks: Callable[[nn.Module], int],
 ) -> None:
-    oracle = ModelRunner(classifier.network, "cpu")
+    runner = ModelRunner(classifier.network, "cpu")
     readings: list[Reading] = []
     while True:
         work = explainer(classifier, entry, prepared).attribute(prepared, 3)
@@ -150,7 +150,7 @@ def test_closing_at_any_yield_leaves_no_hook_and_no_memory(
                 probe = work.send(reading)
         except StopIteration:
             break
-        readings.append(oracle.evaluate(probe))
+        readings.append(runner.evaluate(probe))
         asked = weakref.ref(probe.clips)
         work.close()
         assert hooks(classifier.network) == 0
