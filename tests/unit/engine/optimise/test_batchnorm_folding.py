@@ -48,6 +48,9 @@ class Crossed(nn.Module):
         for name in OTHER_READERS:
             self.add_module(name, nn.Conv3d(4, 4, 1))
             self.add_module(f"{name}_norm", randomised(nn.BatchNorm3d(4)))
+        self.forked = nn.Conv3d(4, 4, 1)
+        self.left_norm = randomised(nn.BatchNorm3d(4))
+        self.right_norm = randomised(nn.BatchNorm3d(4))
         self.run_twice = nn.Conv3d(4, 4, 1)
         self.first_norm = randomised(nn.BatchNorm3d(4))
         self.shared_norm = randomised(nn.BatchNorm3d(4))
@@ -61,6 +64,8 @@ class Crossed(nn.Module):
         for name, read in OTHER_READERS.items():
             output = self.get_submodule(name)(x)
             x = self.get_submodule(f"{name}_norm")(output) + read(output)
+        forked = self.forked(x)
+        x = self.left_norm(forked) + self.right_norm(forked)
         x = self.shared_norm(self.run_twice(self.first_norm(self.run_twice(x))))
         x = self.shared_norm(self.own(x))
         return self.batch_norm(self.of_the_batch(x)).mean(dim=(2, 3, 4))
