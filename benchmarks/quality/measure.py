@@ -10,7 +10,7 @@ import torch
 from videovisual import motion, zoo
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
-from videovisual.attribution.perturbation import ep_3d, step
+from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.attribution.perturbation.optimiser import optimise
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.engine.engine import run
@@ -18,7 +18,7 @@ from videovisual.engine.model_runner import ModelRunner
 from videovisual.pipeline.preprocessing import read
 
 AREA = 0.1
-METHODS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
+METHODS = {name: PRESETS[name] for name in ("ep_3d", "step")}
 LOWERED: Literal["bfloat16"] = "bfloat16"
 """The default preset with gradients of such numbers, which small models take only when told."""
 

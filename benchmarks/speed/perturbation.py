@@ -20,13 +20,12 @@ from benchmarks.speed.subject import Subject
 from benchmarks.speed.turns import by_turns
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
-from videovisual.attribution.perturbation import ep_3d, step
+from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.engine.engine import run
 
 AREA = 0.1
 MEMORY = 1.8e9
 STATUS = Path("/proc/self/status")
-PRESETS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
 WHOLE = 3
 """Clips that are searched from beginning to end."""
 

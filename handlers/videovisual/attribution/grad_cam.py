@@ -12,10 +12,10 @@ from videovisual.saliency import Saliency
 
 
 def grad_cam(case: Case, parameters: LayerParameters) -> Attribution:
-    """A layer's channels, weighted by the mean gradient of the target's logit, summed, rectified.
+    """The ReLU of the sum of a layer's channels, weighted by their mean gradients.
 
-    The layer's coarse map is brought back to the clip's frames and pixels by trilinear
-    interpolation; its own shape is in the diagnostics.
+    The layer's coarse map is brought to the clip's frames and pixels by trilinear interpolation;
+    its own shape is in the diagnostics. Unsigned.
     """
     layer = parameters.layer or case.card.cam_layer
     reading = yield Probe(case.clip[None], case.targets(1), layer=layer, progress=Progress(0, 1))

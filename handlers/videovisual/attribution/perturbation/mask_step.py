@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -11,6 +12,8 @@ import torch
 from videovisual.attribution.perturbation.objective import MaskObjective
 from videovisual.attribution.perturbation.pyramid import Pyramid
 from videovisual.engine.optimise.cuda_graphs import Outputs, Recorder
+
+Tensors = Sequence[torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,16 @@ class StepResult:
 class MaskStep(Protocol):
     """Computes the perturbed clips of coarse masks, and then the gradient at the masks."""
 
-    def forward(self, coarse: torch.Tensor, weights: torch.Tensor) -> Sequence[torch.Tensor]:
-        """The perturbed clips of each game.
+    def forward(self, coarse: torch.Tensor, weights: torch.Tensor) -> Tensors:
+        """The perturbed clips of each game, float32 [A, 3, T, H, W] each, detached.
 
         Args:
             coarse: float32 [A, T, h, w].
             weights: of the area and the core term in this iteration, float32 [2].
-
-        Returns:
-            float32 [A, 3, T, H, W] each, detached.
         """
         ...
 
-    def backward(
-        self, logits: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]
-    ) -> StepResult:
+    def backward(self, logits: Tensors, gradients: Tensors) -> StepResult:
         """The value of the masks of the last forward call, and the gradient at them.
 
         Args:
@@ -67,7 +65,7 @@ class AutogradMaskStep:
     def __init__(self, objective: MaskObjective, pyramid: Pyramid, targets: torch.Tensor) -> None:
         self._objective, self._pyramid, self._targets = objective, pyramid, targets
 
-    def forward(self, coarse: torch.Tensor, weights: torch.Tensor) -> Sequence[torch.Tensor]:
+    def forward(self, coarse: torch.Tensor, weights: torch.Tensor) -> Tensors:
         """See `MaskStep`."""
         self._coarse = coarse.detach().requires_grad_()
         # Closed before the caller yields: the mode belongs to the thread, which runs other jobs.
@@ -78,9 +76,7 @@ class AutogradMaskStep:
             self._shape = weights[0] * self._area + weights[1] * self._core
         return [clips.detach() for clips in self._clips]
 
-    def backward(
-        self, logits: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]
-    ) -> StepResult:
+    def backward(self, logits: Tensors, gradients: Tensors) -> StepResult:
         """See `MaskStep`."""
         goal = self._objective.goal
         objective = goal.area * self._area.detach() + goal.core * self._core.detach()
@@ -100,9 +96,6 @@ class AutogradMaskStep:
 class RecordedMaskStep:
     """A mask step by recordings, which all searches of a kind share.
 
-    The backward recording repeats the forward pass, which costs a GPU less than one launch from
-    Python.
-
     Args:
         recorder: records and replays.
         key: everything that recordings depend on beside the shapes of tensors.
@@ -120,31 +113,31 @@ class RecordedMaskStep:
         self._recorder, self._key, self._objective = recorder, key, objective
         self._clip = (pyramid.base, pyramid.rises, targets)
 
-    def forward(self, coarse: torch.Tensor, weights: torch.Tensor) -> Sequence[torch.Tensor]:
+    def forward(self, coarse: torch.Tensor, weights: torch.Tensor) -> Tensors:
         """See `MaskStep`."""
-        self._masks = (coarse, weights)
-        objective = self._objective
+        self._inputs = (coarse, weights, *self._clip)
+        work = partial(_forward, self._objective)
+        return self._recorder.run(("forward", self._key), work, *self._inputs)
 
-        def work(*inputs: torch.Tensor) -> Outputs:
-            coarse, weights, base, rises, targets = inputs
-            step = AutogradMaskStep(objective, Pyramid(base, rises), targets)
-            return tuple(step.forward(coarse, weights))
-
-        return self._recorder.run(("forward", self._key), work, *self._masks, *self._clip)
-
-    def backward(
-        self, logits: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]
-    ) -> StepResult:
+    def backward(self, logits: Tensors, gradients: Tensors) -> StepResult:
         """See `MaskStep`."""
-        objective = self._objective
-
-        def work(*inputs: torch.Tensor) -> Outputs:
-            coarse, weights, base, rises, targets, *readings = inputs
-            step = AutogradMaskStep(objective, Pyramid(base, rises), targets)
-            step.forward(coarse, weights)
-            games = len(readings) // 2
-            result = step.backward(readings[:games], readings[games:])
-            return result.objective, result.gradient, result.gain
-
-        inputs = (*self._masks, *self._clip, *logits, *gradients)
+        work = partial(_backward, self._objective)
+        inputs = (*self._inputs, *logits, *gradients)
         return StepResult(*self._recorder.run(("backward", self._key), work, *inputs))
+
+
+def _forward(objective: MaskObjective, *inputs: torch.Tensor) -> Outputs:
+    coarse, weights, base, rises, targets = inputs
+    return tuple(
+        AutogradMaskStep(objective, Pyramid(base, rises), targets).forward(coarse, weights)
+    )
+
+
+def _backward(objective: MaskObjective, *inputs: torch.Tensor) -> Outputs:
+    """Repeat the forward pass, which costs a GPU less than one launch from Python; then go back."""
+    coarse, weights, base, rises, targets, *readings = inputs
+    step = AutogradMaskStep(objective, Pyramid(base, rises), targets)
+    step.forward(coarse, weights)
+    games = len(readings) // 2
+    result = step.backward(readings[:games], readings[games:])
+    return result.objective, result.gradient, result.gain

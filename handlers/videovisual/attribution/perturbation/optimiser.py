@@ -110,143 +110,118 @@ def optimise(case: Case, parameters: PerturbationParameters, preset: Preset) -> 
     `preset.mean_share`, is the mean mask over all iterations. It orders the pixels that a final
     mask leaves equal, inside and outside, by how long the search kept them.
     """
-    objective = MaskObjective(case, parameters, preset)
-    pyramid = Pyramid.of(case, parameters.perturbation, preset.blur)
-    step = _mask_step(case, parameters, preset, objective, pyramid)
-    reduced_precision = preset.reduced_precision and parameters.precision == "auto"
-    of = parameters.iterations or preset.iterations
-    coarse = torch.ones(len(parameters.area), *objective.cells, device=case.clip.device)
-    velocity: torch.Tensor | None = None
-    best = Best(coarse, [inf] * len(coarse))
-    total = torch.zeros_like(coarse)
-    history = History()
-    weights = coarse.new_tensor([preset.goal.weights_at(iteration) for iteration in range(of)])
-    progress = Progress(0, of)
-    for iteration in range(of):
-        result, precision = yield from _evaluate(
-            case, objective, step, coarse, weights[iteration], reduced_precision, progress
+    return _Search(case, parameters, preset).run()
+
+
+class _Search:
+    def __init__(self, case: Case, parameters: PerturbationParameters, preset: Preset) -> None:
+        self.case, self.parameters, self.preset = case, parameters, preset
+        self.objective = MaskObjective(case, parameters, preset)
+        self.pyramid = Pyramid.of(case, parameters.perturbation, preset.blur)
+        targets = case.targets(len(parameters.area))
+        self.step: MaskStep = AutogradMaskStep(self.objective, self.pyramid, targets)
+        if case.recorder is not None:
+            key = (preset, parameters.area, parameters.variant)
+            self.step = RecordedMaskStep(case.recorder, key, self.objective, self.pyramid, targets)
+
+    def run(self) -> Attribution:
+        preset, of = self.preset, self.parameters.iterations or self.preset.iterations
+        areas = len(self.parameters.area)
+        coarse = torch.ones(areas, *self.objective.cells, device=self.case.clip.device)
+        weights = coarse.new_tensor([preset.goal.weights_at(iteration) for iteration in range(of)])
+        velocity: torch.Tensor | None = None
+        best, total, history = Best(coarse, [inf] * areas), torch.zeros_like(coarse), History()
+        progress = Progress(0, of)
+        for iteration in range(of):
+            result, precision = yield from self._evaluate(coarse, weights[iteration], progress)
+            total += coarse
+            objectives, gains = torch.stack([result.objective, result.gain]).tolist()
+            best = best.updated(coarse, objectives)
+            history.add(fmean(objectives), preset.progress)
+            progress = Progress(
+                iteration + 1,
+                of,
+                objective=history.values[-1],
+                probability=fmean(map(self.objective.games[0].probability, gains)),
+                partial=partial(self._partial, best, history.diagnostics()),
+            )
+            if preset.should_stop(iteration, of, history.stalled()):
+                break
+            if velocity is None:
+                velocity = result.gradient
+            else:
+                share = 1 - preset.dampening
+                velocity = torch.add(preset.momentum * velocity, result.gradient, alpha=share)
+            change = preset.rate_at(iteration, of, coarse[0].numel()) * velocity
+            if preset.bound is not None:
+                change = change.clamp(-preset.bound, preset.bound)
+            coarse = (coarse - change).clamp(0, 1)
+        if preset.last:
+            best = Best(coarse, best.objective)
+        masks = self.objective.masks(best.coarse)
+        probabilities = yield from self._probabilities(masks, progress)
+        pairs = zip(self._areas(masks, best), probabilities["areas"], strict=True)
+        mean_mask = _smooth(self.objective.masks(total / len(history.values)))
+        return _saliency(
+            torch.lerp(masks, mean_mask, preset.mean_share),
+            **history.diagnostics(),
+            **probabilities | {"areas": [area | probability for area, probability in pairs]},
+            converged=history.converged(),
+            partial=False,
+            precision=str(precision).removeprefix("torch."),
         )
-        total += coarse
-        objectives, gains = torch.stack([result.objective, result.gain]).tolist()
-        best = best.updated(coarse, objectives)
-        history.add(fmean(objectives), preset.progress)
-        progress = Progress(
-            iteration + 1,
-            of,
-            objective=history.values[-1],
-            probability=fmean(map(objective.games[0].probability, gains)),
-            partial=partial(_partial, objective, parameters, best, history.diagnostics()),
-        )
-        if preset.should_stop(iteration, of, history.stalled()):
-            break
-        if velocity is None:
-            velocity = result.gradient
-        else:
-            share = 1 - preset.dampening
-            velocity = torch.add(preset.momentum * velocity, result.gradient, alpha=share)
-        change = preset.rate_at(iteration, of, coarse[0].numel()) * velocity
-        if preset.bound is not None:
-            change = change.clamp(-preset.bound, preset.bound)
-        coarse = (coarse - change).clamp(0, 1)
-    if preset.last:
-        best = Best(coarse, best.objective)
-    masks = objective.masks(best.coarse)
-    probabilities = yield from _probabilities(case, objective, pyramid, masks, progress)
-    areas = zip(_areas(parameters, masks, best), probabilities["areas"], strict=True)
-    mean_mask = _smooth(objective.masks(total / len(history.values)))
-    return _saliency(
-        torch.lerp(masks, mean_mask, preset.mean_share),
-        **history.diagnostics(),
-        **probabilities | {"areas": [own | probability for own, probability in areas]},
-        converged=history.converged(),
-        partial=False,
-        precision=str(precision).removeprefix("torch."),
-    )
+
+    def _evaluate(
+        self, coarse: torch.Tensor, weights: torch.Tensor, progress: Progress
+    ) -> Work[tuple[StepResult, torch.dtype]]:
+        """The value of the masks, and the precision of the network's products."""
+        logits, gradients = [], []
+        games = self.objective.games
+        for game, clips in zip(games, self.step.forward(coarse, weights), strict=True):
+            reading = yield Probe(
+                clips,
+                self.case.targets(len(coarse)),
+                game.objective,
+                gradient=True,
+                folded=True,
+                reduced_precision=self.preset.reduced_precision
+                and self.parameters.precision == "auto",
+                progress=progress,
+            )
+            assert reading.gradient is not None
+            logits.append(reading.logits)
+            gradients.append(reading.gradient)
+        return self.step.backward(logits, gradients), reading.precision
+
+    def _probabilities(self, masks: torch.Tensor, progress: Progress) -> Work[dict[str, Any]]:
+        """The target's probability for the clip shown and hidden, and for soft and hard masks."""
+        target = self.case.target
+        ends = yield Probe(self.pyramid.ends(), progress=progress)
+        hidden, whole = ends.probabilities()[:, target].tolist()
+        areas: list[dict[str, Any]] = [{} for _ in masks]
+        both = torch.cat([masks, self.objective.hard(masks)])
+        for game in self.objective.games:
+            reading = yield Probe(self.pyramid(game.shown(both)), progress=progress)
+            pairs = reading.probabilities()[:, target].view(2, -1).T.tolist()
+            for area, (soft, hard) in zip(areas, pairs, strict=True):
+                area[f"probability_{game.name}"] = {"soft": soft, "hard": hard}
+        return {"probability_clip": whole, "probability_hidden": hidden, "areas": areas}
+
+    def _partial(self, best: Best, diagnostics: dict[str, Any]) -> Saliency:
+        masks = self.objective.masks(best.coarse)
+        return _saliency(masks, **diagnostics, areas=self._areas(masks, best), partial=True)
+
+    def _areas(self, masks: torch.Tensor, best: Best) -> list[dict[str, Any]]:
+        """For each area: the requested area, the visible mask's mean, and the objective."""
+        achieved = masks.mean(dim=(1, 2, 3)).tolist()
+        rows = zip(self.parameters.area, achieved, best.objective, strict=True)
+        return [dict(zip(("area", "achieved_area", "objective"), row, strict=True)) for row in rows]
 
 
 def _smooth(masks: torch.Tensor) -> torch.Tensor:
     """Masks [A, T, H, W] blurred; at the border only pixels inside of the frame count."""
     sigma = SMOOTHING * masks.shape[2]
     return blur(masks, sigma) / blur(torch.ones_like(masks), sigma)
-
-
-def _mask_step(
-    case: Case,
-    parameters: PerturbationParameters,
-    preset: Preset,
-    objective: MaskObjective,
-    pyramid: Pyramid,
-) -> MaskStep:
-    targets = case.targets(len(parameters.area))
-    if case.recorder is None:
-        return AutogradMaskStep(objective, pyramid, targets)
-    key = (preset, parameters.area, parameters.variant)
-    return RecordedMaskStep(case.recorder, key, objective, pyramid, targets)
-
-
-def _evaluate(
-    case: Case,
-    objective: MaskObjective,
-    step: MaskStep,
-    coarse: torch.Tensor,
-    weights: torch.Tensor,
-    reduced_precision: bool,
-    progress: Progress,
-) -> Work[tuple[StepResult, torch.dtype]]:
-    """The value of the masks, and the precision of the network's products."""
-    logits, gradients = [], []
-    for game, clips in zip(objective.games, step.forward(coarse, weights), strict=True):
-        reading = yield Probe(
-            clips,
-            case.targets(len(coarse)),
-            game.objective,
-            gradient=True,
-            folded=True,
-            reduced_precision=reduced_precision,
-            progress=progress,
-        )
-        assert reading.gradient is not None
-        logits.append(reading.logits)
-        gradients.append(reading.gradient)
-    return step.backward(logits, gradients), reading.precision
-
-
-def _probabilities(
-    case: Case, objective: MaskObjective, pyramid: Pyramid, masks: torch.Tensor, progress: Progress
-) -> Work[dict[str, Any]]:
-    """The target's probability for the clip shown and hidden, and for each soft and hard mask."""
-    ends = yield Probe(pyramid.ends(), progress=progress)
-    hidden, whole = ends.probabilities()[:, case.target].tolist()
-    areas: list[dict[str, Any]] = [{} for _ in masks]
-    both = torch.cat([masks, objective.hard(masks)])
-    for game in objective.games:
-        reading = yield Probe(pyramid(game.shown(both)), progress=progress)
-        pairs = reading.probabilities()[:, case.target].view(2, -1).T.tolist()
-        for area, (soft, hard) in zip(areas, pairs, strict=True):
-            area[f"probability_{game.name}"] = {"soft": soft, "hard": hard}
-    return {"probability_clip": whole, "probability_hidden": hidden, "areas": areas}
-
-
-def _partial(
-    objective: MaskObjective,
-    parameters: PerturbationParameters,
-    best: Best,
-    diagnostics: dict[str, Any],
-) -> Saliency:
-    masks = objective.masks(best.coarse)
-    return _saliency(masks, **diagnostics, areas=_areas(parameters, masks, best), partial=True)
-
-
-def _areas(
-    parameters: PerturbationParameters, masks: torch.Tensor, best: Best
-) -> list[dict[str, Any]]:
-    """For each area: the requested area, the visible mask's mean, and the objective."""
-    achieved = masks.mean(dim=(1, 2, 3)).tolist()
-    columns = zip(parameters.area, achieved, best.objective, strict=True)
-    return [
-        {"area": area, "achieved_area": mean, "objective": objective}
-        for area, mean, objective in columns
-    ]
 
 
 def _saliency(masks: torch.Tensor, **diagnostics: Any) -> Saliency:

@@ -16,8 +16,6 @@ from torch.nn import functional as F
 from videovisual.engine.optimise.convolution_forms import (
     UNSTRIDED,
     Sizes,
-    Strided,
-    Unstrided,
     differentiable,
     is_stem,
     unstrided,
@@ -42,16 +40,13 @@ DTYPES = (torch.float32, torch.bfloat16)
 def convolve(convolution: Convolution, x: torch.Tensor) -> torch.Tensor:
     """[N, C, T, H, W] → [N, C', T', H', W']."""
     weight, stride, padding = convolution.weight, convolution.stride, convolution.padding
-    form: type[Strided | Unstrided] | None = None
-    if weight.dtype in DTYPES and ONEDNN:
-        if weight.dtype == torch.float32 and _torch_is_slow(x, weight, stride):
-            form = Unstrided
-        elif is_stem(x, weight, stride):
-            form = Strided
-    if form is not None and torch.is_grad_enabled() and x.requires_grad:
-        return differentiable(form, convolution, x, weight, stride, padding)
-    if form is Unstrided:
-        return unstrided(x, weight, convolution.bias, padding)
+    faster = weight.dtype in DTYPES and ONEDNN
+    slow = faster and weight.dtype == torch.float32 and _torch_is_slow(x, weight, stride)
+    if slow or (faster and is_stem(x, weight, stride)):
+        if torch.is_grad_enabled() and x.requires_grad:
+            return differentiable(x, weight, convolution, stride, padding)
+        if slow:
+            return unstrided(x, weight, convolution.bias, padding)
     return F.conv3d(x, weight, convolution.bias, stride, padding)
 
 

@@ -77,48 +77,22 @@ def unstrided(
 
 
 def differentiable(
-    form: type[Strided | Unstrided],
-    convolution: Convolution,
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    stride: Sizes,
-    padding: Sizes,
+    x: torch.Tensor, weight: torch.Tensor, convolution: Convolution, stride: Sizes, padding: Sizes
 ) -> torch.Tensor:
-    """Apply a form below, whose backward pass is an unstrided convolution."""
-    result: torch.Tensor = form.apply(  # type: ignore[no-untyped-call]
+    """A convolution whose gradient at `x` is an unstrided convolution.
+
+    Args:
+        x: [N, C, T, H, W].
+        weight, stride, padding: the convolution's own, or those of its form in phases.
+        convolution: gives the bias and the weight of the backward pass.
+    """
+    result: torch.Tensor = _Differentiable.apply(  # type: ignore[no-untyped-call]
         x, weight, convolution.bias, stride, padding, convolution.backward_weight()
     )
     return result
 
 
-class Unstrided(torch.autograd.Function):
-    """A convolution of stride 1."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        _stride: Sizes,
-        padding: Sizes,
-        backward_weight: torch.Tensor,
-    ) -> torch.Tensor:
-        """[N, C, T, H, W] → [N, C', T', H', W']."""
-        ctx.weight, ctx.padding = backward_weight, padding
-        return unstrided(x, weight, bias, padding)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """The gradient at `x`."""
-        sizes = zip(ctx.weight.shape[2:], ctx.padding, strict=True)
-        padding = [size - 1 - pad for size, pad in sizes]
-        return unstrided(gradient.contiguous(), ctx.weight, None, padding), *[None] * 5
-
-
-class Strided(torch.autograd.Function):
-    """A convolution of any stride."""
-
+class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -129,17 +103,23 @@ class Strided(torch.autograd.Function):
         padding: Sizes,
         backward_weight: torch.Tensor,
     ) -> torch.Tensor:
-        """[N, C, T, H, W] → [N, C', T', H', W']."""
-        ctx.weight, ctx.stride, ctx.padding = backward_weight, stride, padding
-        ctx.sizes = x.shape[2:]
+        ctx.weight, ctx.stride, ctx.padding, ctx.sizes = (
+            backward_weight,
+            stride,
+            padding,
+            x.shape[2:],
+        )
+        if stride == UNSTRIDED:
+            return unstrided(x, weight, bias, padding)
         return F.conv3d(x, weight, bias, stride, padding)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """The gradient at `x`."""
-        full = [size - 1 for size in ctx.weight.shape[2:]]
-        phases = unstrided(gradient.contiguous(), ctx.weight, None, full)
-        padded = from_phases(phases, ctx.stride)
+        gradient, full = gradient.contiguous(), [size - 1 for size in ctx.weight.shape[2:]]
+        if ctx.stride == UNSTRIDED:
+            padding = [size - pad for size, pad in zip(full, ctx.padding, strict=True)]
+            return unstrided(gradient, ctx.weight, None, padding), *[None] * 5
+        padded = from_phases(unstrided(gradient, ctx.weight, None, full), ctx.stride)
         # Values beyond the last stride were not read, so their gradient is 0.
         beyond = [
             max(0, size + pad - have)

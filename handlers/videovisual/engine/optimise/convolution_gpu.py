@@ -14,8 +14,6 @@ from torch.nn import functional as F
 
 from videovisual.engine.optimise.convolution_forms import (
     UNSTRIDED,
-    Strided,
-    Unstrided,
     differentiable,
     is_stem,
     pad_input,
@@ -34,5 +32,4 @@ def convolve(convolution: Convolution, x: torch.Tensor) -> torch.Tensor:
         weight, stride, padding = convolution.phase_weight(), UNSTRIDED, (0, 0, 0)
     if weight.dtype != torch.float32 or not (torch.is_grad_enabled() and x.requires_grad):
         return F.conv3d(x, weight, convolution.bias, stride, padding)
-    form = Unstrided if stride == UNSTRIDED else Strided
-    return differentiable(form, convolution, x, weight, stride, padding)
+    return differentiable(x, weight, convolution, stride, padding)

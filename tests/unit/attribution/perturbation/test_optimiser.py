@@ -13,8 +13,8 @@ from tests.unit.attribution.perturbation.conftest import BOX, SHAPE
 
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
-from videovisual.attribution.perturbation import ep_2d, ep_3d, step
 from videovisual.attribution.perturbation.mask import SmoothMasks
+from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.attribution.perturbation.objective import MaskObjective
 from videovisual.attribution.perturbation.optimiser import Best, optimise
 from videovisual.attribution.perturbation.preset import Preset
@@ -24,10 +24,7 @@ from videovisual.engine.probe import Attribution, Objective
 from videovisual.engine.progress import Progress
 from videovisual.saliency import Saliency
 
-REFERENCE = {
-    method.__name__.rpartition(".")[2]: method.PRESETS["reference"]
-    for method in (ep_2d, ep_3d, step)
-}
+REFERENCE = {method: presets["reference"] for method, presets in PRESETS.items()}
 EP_3D = REFERENCE["ep_3d"]
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from types import ModuleType
 
 import pytest
 
 from videovisual import zoo
 from videovisual.attribution.parameters import PerturbationParameters
-from videovisual.attribution.perturbation import ep_2d, ep_3d, step
 from videovisual.attribution.perturbation.mask import INVERSE_TEMPERATURE
+from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.attribution.perturbation.preset import Goal, default_preset, reference_preset
 from videovisual.attribution.perturbation.pyramid import LEVELS
 
 REFERENCES = {
-    "ep_2d": (ep_2d.PRESETS["reference"], Goal(score=100, area=300, by_frame=True)),
-    "ep_3d": (ep_3d.PRESETS["reference"], Goal(score=100, area=300)),
+    "ep_2d": (PRESETS["ep_2d"]["reference"], Goal(score=100, area=300, by_frame=True)),
+    "ep_3d": (PRESETS["ep_3d"]["reference"], Goal(score=100, area=300)),
     "step": (
-        step.PRESETS["reference"],
+        PRESETS["step"]["reference"],
         Goal(score=1, area=300, growth=1.0008668, core=300, core_from=100),
     ),
 }
@@ -76,9 +75,9 @@ def test_the_weights_of_a_goal_over_time() -> None:
     assert REFERENCES["ep_3d"][1].weights_at(1999) == (300, 0)
 
 
-@pytest.mark.parametrize("method", [ep_2d, ep_3d, step])
-def test_the_default_preset_has_the_same_kind_of_mask(method: ModuleType) -> None:
-    presets = method.PRESETS
+@pytest.mark.parametrize("method", PRESETS)
+def test_the_default_preset_has_the_same_kind_of_mask(method: str) -> None:
+    presets = PRESETS[method]
     assert presets["default"].goal.by_frame == presets["reference"].goal.by_frame
     assert bool(presets["default"].goal.core) == bool(presets["reference"].goal.core)
 
