@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +27,8 @@ REFINEMENT = 3
 MAX_STEPS = 1000
 
 
-def _midpoint(steps: int) -> Rule:
-    return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
-
-
-def _left(steps: int) -> Rule:
-    return np.arange(steps) / steps, np.full(steps, 1 / steps)
+def _riemann(offset: float, steps: int) -> Rule:
+    return (np.arange(steps) + offset) / steps, np.full(steps, 1 / steps)
 
 
 def _gauss_legendre(steps: int) -> Rule:
@@ -40,9 +37,9 @@ def _gauss_legendre(steps: int) -> Rule:
 
 
 RULES: Mapping[str, Callable[[int], Rule]] = {
-    "midpoint": _midpoint,
+    "midpoint": partial(_riemann, 0.5),
     "gauss_legendre": _gauss_legendre,
-    "left": _left,
+    "left": partial(_riemann, 0.0),
 }
 
 
@@ -144,7 +141,7 @@ def _refinements(parameters: IntegratedGradientsParameters) -> Iterator[tuple[in
     yield steps, RULES[parameters.rule](steps)
     while parameters.tolerance is not None and REFINEMENT * steps <= MAX_STEPS:
         steps *= REFINEMENT
-        points, weights = _midpoint(steps)
+        points, weights = RULES["midpoint"](steps)
         new = np.arange(steps) % REFINEMENT != REFINEMENT // 2
         yield steps, (points[new], weights[new])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Attribution
@@ -52,6 +53,12 @@ def chunks(count: int, batch: int) -> Iterator[int]:
     """Split `count` into numbers of at most `batch`."""
     for start in range(0, count, batch):
         yield min(batch, count - start)
+
+
+def enlarged(case: Case, coarse: torch.Tensor) -> torch.Tensor:
+    """A layer's map [1, 1, t, h, w] at the clip's [T, H, W], by trilinear interpolation."""
+    size = case.clip.shape[1:]
+    return F.interpolate(coarse, size, mode="trilinear", align_corners=False)[0, 0]
 
 
 def to_map(tensor: torch.Tensor) -> Any:

@@ -17,9 +17,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from videovisual.attribution.method import Case, to_map
+from videovisual.attribution.method import Case, enlarged, to_map
 from videovisual.attribution.parameters import (
     ContrastiveExcitationBackpropParameters,
     LayerParameters,
@@ -126,10 +125,8 @@ def _run(case: Case, apply: TorchRayFunction, *, signed: bool) -> Attribution:
             "stage.",
             parameter="layer",
         )
-    fine = F.interpolate(coarse, case.clip.shape[1:], mode="trilinear", align_corners=False)
-    return Saliency(
-        to_map(fine[0, 0]), signed=signed, diagnostics={"layer_shape": list(coarse.shape[2:])}
-    )
+    shape = {"layer_shape": list(coarse.shape[2:])}
+    return Saliency(to_map(enlarged(case, coarse)), signed=signed, diagnostics=shape)
 
 
 def _find(name: str, module: str | None = None) -> TorchRayFunction:

@@ -48,14 +48,8 @@ class Kind:
             return replace(scores, apply=probe.apply)
         if not probe.differentiates:
             return scores
-        return replace(
-            scores,
-            objective=probe.objective,
-            gradient=probe.gradient,
-            layer=probe.layer,
-            folded=probe.folded,
-            reduced_precision=probe.reduced_precision,
-        )
+        settings = (probe.objective, probe.gradient, probe.layer)
+        return cls(scores.shape, scores.dtype, *settings, probe.folded, probe.reduced_precision)
 
     @property
     def name(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -33,47 +35,49 @@ class Budget:
         self.batch = batch
         self.step_s = step_s
         self.memory = memory
-        self._seconds: dict[tuple[Any, ...], float] = {}
-        self._bytes: dict[tuple[Any, ...], float] = {}
-        self._caps: dict[tuple[Any, ...], int] = {}
-        self._full_steps: dict[tuple[Any, ...], int] = {}
+        self._costs: defaultdict[tuple[Any, ...], _Cost] = defaultdict(_Cost)
 
     def room(self, kind: Kind) -> int:
         """The most clips of a step of that kind, at least one."""
-        bounds = [self.batch, self._caps.get(kind.cost_key, self.batch)]
-        if seconds := self._seconds.get(kind.cost_key):
-            bounds.append(int(self.step_s / seconds))
+        cost = self._costs[kind.cost_key]
+        bounds = [self.batch, cost.cap or self.batch]
+        if cost.seconds:
+            bounds.append(int(self.step_s / cost.seconds))
         if self.memory is not None:
-            bounds.append(int(self.memory / self._bytes_per_clip(kind)))
+            estimate = prod(kind.shape) * kind.dtype.itemsize * COPIES[kind.name]
+            bounds.append(int(self.memory / max(1.0, cost.bytes or estimate)))
         return max(1, min(bounds))
 
     def seconds(self, kind: Kind) -> float | None:
         """Measured seconds a clip; None before the first pass."""
-        return self._seconds.get(kind.cost_key)
+        return self._costs[kind.cost_key].seconds
 
     def learn(self, kind: Kind, clips: int, seconds: float, memory: int | None = None) -> None:
         """Record the seconds of a pass of `clips`, and its bytes if they are known."""
-        key = kind.cost_key
-        _average(self._seconds, key, seconds / clips)
+        cost = self._costs[kind.cost_key]
+        cost.seconds = _average(cost.seconds, seconds / clips)
         if memory:
-            _average(self._bytes, key, memory / clips)
-        cap = self._caps.get(key)
-        if cap is not None and clips >= cap:
-            self._full_steps[key] = self._full_steps.get(key, 0) + 1
-            if self._full_steps[key] >= GROWTH:
-                self._caps[key] = cap + 1
-                self._full_steps[key] = 0
+            cost.bytes = _average(cost.bytes, memory / clips)
+        if cost.cap is not None and clips >= cost.cap:
+            cost.full_steps += 1
+            if cost.full_steps >= GROWTH:
+                cost.cap, cost.full_steps = cost.cap + 1, 0
 
     def halve(self, kind: Kind, clips: int) -> None:
         """Record that a pass of `clips` ran out of memory."""
-        self._caps[kind.cost_key] = max(1, clips // 2)
-        self._full_steps[kind.cost_key] = 0
-
-    def _bytes_per_clip(self, kind: Kind) -> float:
-        size = prod(kind.shape) * kind.dtype.itemsize
-        return max(1.0, self._bytes.get(kind.cost_key, size * COPIES[kind.name]))
+        cost = self._costs[kind.cost_key]
+        cost.cap, cost.full_steps = max(1, clips // 2), 0
 
 
-def _average(averages: dict[tuple[Any, ...], float], key: tuple[Any, ...], value: float) -> None:
-    before = averages.get(key)
-    averages[key] = value if before is None else before + NEWEST * (value - before)
+@dataclass
+class _Cost:
+    """Average seconds and bytes a clip, the cap, and the full steps since it last changed."""
+
+    seconds: float | None = None
+    bytes: float | None = None
+    cap: int | None = None
+    full_steps: int = 0
+
+
+def _average(before: float | None, value: float) -> float:
+    return value if before is None else before + NEWEST * (value - before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,9 @@ class Scheduler:
             room: the most clips of a step of a kind.
             classifications, explanations: the jobs that may be in the step.
         """
-        lead = self._lead(classifications, explanations)
+        first = list(self._classifications) if classifications else []
+        others = sorted(self._explanations, key=_turn) if explanations else []
+        lead = self._lead(first, others)
         if lead is None:
             return None
         if lead.pending is None:
@@ -94,12 +96,14 @@ class Scheduler:
         full = max(1, room(kind))
         pieces: list[tuple[Job[Any], int]] = []
         left = full
-        for job in self._sharing(lead, kind, classifications, explanations):
-            assert job.pending is not None
+        for job in (lead, *first, *others):
+            if (job is lead and pieces) or job.pending is None or job.pending.kind != kind:
+                continue
             count = min(left, job.pending.remaining)
             pieces.append((job, count))
             left -= count
-            if not left:
+            # A function that needs the network itself shares its pass with no other job.
+            if not left or kind.apply is not None:
                 break
         for job, _ in pieces:
             self._remove(job)
@@ -131,28 +135,16 @@ class Scheduler:
         self._explanations.clear()
         return jobs
 
-    def _lead(self, classifications: bool, explanations: bool) -> Job[Any] | None:
-        first = self._classifications[0] if classifications and self._classifications else None
-        if not explanations or not self._explanations:
-            return first
-        if first is not None and (self._owed_s <= 0 or self._owed_s < self._step_s):
-            return first
-        lead = min(self._explanations, key=_turn)
-        self._now = max(self._now, lead.clock or 0.0)
-        return lead
-
-    def _sharing(
-        self, lead: Job[Any], kind: Kind, classifications: bool, explanations: bool
-    ) -> Iterator[Job[Any]]:
-        """The leading job, then the jobs that can share its pass, in the order of their turns."""
-        yield lead
-        if kind.apply is not None:
-            return
-        others = list(self._classifications) if classifications else []
-        others += sorted(self._explanations, key=_turn) if explanations else []
-        for job in others:
-            if job is not lead and job.pending is not None and job.pending.kind == kind:
-                yield job
+    def _lead(
+        self, classifications: list[Job[Any]], explanations: list[Job[Any]]
+    ) -> Job[Any] | None:
+        owed = self._owed_s > 0 and self._owed_s >= self._step_s
+        if classifications and not (explanations and owed):
+            return classifications[0]
+        if not explanations:
+            return None
+        self._now = max(self._now, explanations[0].clock or 0.0)
+        return explanations[0]
 
     def _remove(self, job: Job[Any]) -> None:
         (self._classifications if job.classification else self._explanations).remove(job)

@@ -53,9 +53,7 @@ class Convolution(nn.Module):
 
     def backward_weight(self) -> torch.Tensor:
         """The weight of the convolution from the output's to the input phases' gradient."""
-        return self._cached(
-            "backward", lambda weight: self._phases(weight).flip(2, 3, 4).transpose(0, 1)
-        )
+        return self._cached("backward", lambda x: self._phases(x).flip(2, 3, 4).transpose(0, 1))
 
     def _phases(self, weight: torch.Tensor) -> torch.Tensor:
         return to_phases(pad_kernel(weight, self.stride), self.stride)

@@ -25,18 +25,14 @@ def shallow_copy(network: nn.Module) -> nn.Module:
 
     A deep copy that keeps the tensors takes ten times as long.
     """
-    return _copy(network, {})
-
-
-def _copy(module: nn.Module, copies: dict[nn.Module, nn.Module]) -> nn.Module:
-    if module not in copies:
-        copy = copies[module] = module.__class__.__new__(module.__class__)
+    copies = {module: module.__class__.__new__(module.__class__) for module in network.modules()}
+    for module, copy in copies.items():
         for name, value in vars(module).items():
             # Copy the registers of parameters, modules and hooks, so that the copy's can change.
             vars(copy)[name] = value.copy() if isinstance(value, dict) else value
         for name, child in module._modules.items():
-            copy._modules[name] = None if child is None else _copy(child, copies)
-    return copies[module]
+            copy._modules[name] = None if child is None else copies[child]
+    return copies[network]
 
 
 def replace_modules(
