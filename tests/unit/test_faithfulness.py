@@ -74,7 +74,7 @@ def test_pointing(evidence: np.ndarray) -> None:
     assert faithfulness.pointing(values, evidence) == 0.5
     assert faithfulness.pointing(values, evidence, tolerance=3) == 0.75
     assert faithfulness.pointing(np.ones_like(values), evidence) == 0
-    with pytest.raises(ValueError, match="needs a frame"):
+    with pytest.raises(ValueError, match="No frame has evidence"):
         faithfulness.pointing(values, np.zeros_like(evidence))
 
 

@@ -1,4 +1,4 @@
-"""What each method may be told: one schema a method, without torch, for server, client and docs."""
+"""The parameters of each method: schemas for server, client and documents, without torch."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class Given:
-    """A clip that the caller gives: float32 [3, T, H, W] in the model's space."""
+    """A baseline given by the caller: float32 [3, T, H, W] in the model's space."""
 
     clip: npt.NDArray[np.float32]
 
     def describe(self) -> str:
-        """What stands for it in a provenance: `sha256:` and the sum of its values' bytes."""
+        """Its name in a provenance: `sha256:` and the digest of its values' bytes."""
         return f"sha256:{hashlib.sha256(self.clip.tobytes()).hexdigest()}"
 
 
 def _given(value: Any) -> Any:
-    """Arrays and tensors, which only a caller in Python can have, as `Given`."""
+    """Convert an array or a tensor, which only a caller in Python can pass, to `Given`."""
     if hasattr(value, "__array__"):
         import numpy as np  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ def _given(value: Any) -> Any:
 GivenClip = SkipJsonSchema[
     Annotated[
         Given,
-        # Of its own accord pydantic would look at the field's type, and for that import numpy.
+        # Without this, pydantic would inspect the field's type, and import numpy for that.
         GetPydanticSchema(lambda _source, _handler: is_instance_schema(Given)),
         PlainSerializer(Given.describe, return_type=str),
     ]
@@ -104,8 +104,8 @@ class IntegratedGradientsParameters(Parameters):
     )
     complete: bool = Field(
         default=True,
-        description="weigh the points, as little apart from the rule as can be, so that the map "
-        "sums to the logit's rise",
+        description="adjust the points' weights, as little as possible, so that the map sums to "
+        "the logit's rise",
     )
     noise_baselines: int = Field(
         default=4,
@@ -124,7 +124,7 @@ class LayerParameters(Parameters):
 
 
 def _several(value: Any) -> Any:
-    """A form field's text, `0.1`, `0.05,0.1` or `[0.05, 0.1]`, or a single number, as a list."""
+    """Convert a text, `0.1`, `0.05,0.1` or `[0.05, 0.1]`, or a single number to a list."""
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -146,7 +146,7 @@ class PerturbationParameters(Parameters):
         min_length=1,
         max_length=MAX_AREAS,
         description="the share of the clip that the mask may show, from 0.001 to 0.9, or up to "
-        f"{MAX_AREAS} of them, of which the map is the mean",
+        f"{MAX_AREAS} areas; the map is then the mean of their masks",
     )
     variant: Literal["preserve", "delete", "dual"] = Field(
         default="preserve",

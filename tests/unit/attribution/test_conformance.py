@@ -151,13 +151,13 @@ def test_closing_at_any_yield_leaves_no_hook_and_no_memory(
         except StopIteration:
             break
         readings.append(runner.evaluate(probe))
-        asked = weakref.ref(probe.clips)
+        clips = weakref.ref(probe.clips)
         work.close()
         assert hooks(classifier.network) == 0
         del probe, work
-        if asked() is not None:
+        if clips() is not None:
             gc.collect()
-        assert asked() is None
+        assert clips() is None
     assert len(readings) >= 1
 
 
@@ -178,7 +178,7 @@ def test_beside_others_a_map_is_what_it_is_alone(
 def test_in_passes_of_several_clips_a_map_is_what_it_is_alone(
     classifier: Classifier, prepared: PreparedClip, entry: Entry
 ) -> None:
-    """Up to the rounding of other kernels, by which a network's rectifiers may turn."""
+    """Up to the rounding of other kernels, by which some of a network's ReLUs flip."""
     other = replace(prepared, clip=prepared.clip.flip(1).contiguous())
     with Engine(ModelRunner(classifier.network, "cpu", batch=4)) as engine:
         jobs = [

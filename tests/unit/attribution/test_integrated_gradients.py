@@ -37,7 +37,7 @@ def test_without_a_tolerance_there_are_as_many_steps_as_were_asked_for(
 def test_a_refined_rule_is_the_finer_one(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(integrated_gradients, "MOST_STEPS", 27)
+    monkeypatch.setattr(integrated_gradients, "MAX_STEPS", 27)
     frames = motion.sample(0).frames
     refined = explain(classifier, frames, "integrated_gradients", steps=3, tolerance=1e-4)
     finer = explain(classifier, frames, "integrated_gradients", steps=27)
@@ -134,7 +134,7 @@ def test_points_weighed_anew_are_nearer_to_the_integral_where_they_missed_much()
 
 
 def test_only_midpoints_can_be_refined(classifier: Classifier) -> None:
-    with pytest.raises(InvalidParameter, match="rule=midpoint"):
+    with pytest.raises(InvalidParameter, match="only midpoint can be refined"):
         explain(
             classifier,
             motion.sample(0).frames,

@@ -154,15 +154,15 @@ def test_reading_a_layer_does_not_affect_other_threads(small: Classifier) -> Non
 def test_each_worker_has_its_own_number_of_threads() -> None:
     seen: list[int] = []
 
-    def asks() -> Work[None]:
+    def probes() -> Work[None]:
         seen.append(torch.get_num_threads())
         yield Probe(torch.zeros(1, 3, 2, 4, 4))
 
     before = torch.get_num_threads()
     workers = (Worker(explanations=False, threads=3), Worker(classifications=False, threads=1))
     with Engine(ModelRunner(Narrow(1), "cpu"), workers) as engine:
-        engine.submit(asks(), classification=True).result(TIMEOUT_S)
-        engine.submit(asks()).result(TIMEOUT_S)
+        engine.submit(probes(), classification=True).result(TIMEOUT_S)
+        engine.submit(probes()).result(TIMEOUT_S)
     assert seen == [3, 1]
     assert torch.get_num_threads() == before
 
@@ -172,7 +172,7 @@ def test_a_lone_job_gets_all_threads() -> None:
     clip = torch.zeros(1, 3, 2, 4, 4)
     both_run, other_ended = threading.Event(), threading.Event()
 
-    def asks() -> Work[None]:
+    def probes() -> Work[None]:
         yield Probe(clip)
         seen.append(torch.get_num_threads())
         both_run.set()
@@ -187,11 +187,11 @@ def test_a_lone_job_gets_all_threads() -> None:
     workers = (Worker(threads=1, lone_threads=3), Worker(threads=1, lone_threads=3))
     with Engine(ModelRunner(Narrow(1), "cpu"), workers) as engine:
         waiting = engine.submit(other())
-        job = engine.submit(asks())
+        job = engine.submit(probes())
         waiting.result(TIMEOUT_S)
         other_ended.set()
         job.result(TIMEOUT_S)
-        engine.submit(asks()).result(TIMEOUT_S)
+        engine.submit(probes()).result(TIMEOUT_S)
     assert seen[0] == 1
     assert seen[-2:] == [3, 3]
 
@@ -204,14 +204,14 @@ def test_only_a_large_network_gets_all_threads(
     clip = torch.zeros(1, 3, 2, 4, 4)
     seen: list[int] = []
 
-    def asks() -> Work[None]:
+    def probes() -> Work[None]:
         yield Probe(clip)
         seen.append(torch.get_num_threads())
 
     with Engine(ModelRunner(Narrow(1), "cpu"), (Worker(threads=1, lone_threads=3),)) as engine:
-        engine.devices[0].calibrate(lambda: engine.submit(asks()).result(TIMEOUT_S))
+        engine.devices[0].calibrate(lambda: engine.submit(probes()).result(TIMEOUT_S))
         assert seen[:2] == [1, 1]
-        engine.submit(asks()).result(TIMEOUT_S)
+        engine.submit(probes()).result(TIMEOUT_S)
     assert seen[-1] == threads
 
 

@@ -69,16 +69,16 @@ def test_an_error_ends_only_its_own_job(engine: Engine, clip: torch.Tensor) -> N
     assert len(good.result(TIMEOUT_S)) == 3
 
 
-@pytest.mark.parametrize("asked", [{"gradient": True}, {"layer": "fc"}])
+@pytest.mark.parametrize("wanted", [{"gradient": True}, {"layer": "fc"}])
 def test_a_failed_job_keeps_no_clips_even_without_garbage_collection(
-    engine: Engine, clip: torch.Tensor, asked: dict[str, Any]
+    engine: Engine, clip: torch.Tensor, wanted: dict[str, Any]
 ) -> None:
     kept: list[weakref.ref[torch.Tensor]] = []
 
     def broken() -> Work[None]:
         clips = clip[None].clone()
         kept.append(weakref.ref(clips))
-        reading = yield Probe(clips, torch.tensor([0]), **asked)
+        reading = yield Probe(clips, torch.tensor([0]), **wanted)
         assert reading.gradient is not None
         kept.append(weakref.ref(reading.gradient))
         raise RuntimeError("broken method")
@@ -88,7 +88,7 @@ def test_a_failed_job_keeps_no_clips_even_without_garbage_collection(
     try:
         with pytest.raises(VideoVisualError) as caught:
             engine.submit(broken()).result(TIMEOUT_S)
-        if "gradient" in asked:
+        if "gradient" in wanted:
             assert [each.rpartition(" ")[2] for each in caught.value.trace] == ["broken"]
         # A worker keeps its last step until the next one.
         engine.submit(classification(clip[None])).result(TIMEOUT_S)

@@ -65,7 +65,7 @@ def test_batches_do_not_change_the_reading(small: Classifier, clips: torch.Tenso
 
 
 @pytest.mark.parametrize(
-    ("side", "threads", "asked", "last"),
+    ("side", "threads", "wanted", "last"),
     [
         (112, 1, {}, True),
         (112, 1, {"layer": "layer3"}, True),
@@ -75,7 +75,7 @@ def test_batches_do_not_change_the_reading(small: Classifier, clips: torch.Tenso
     ],
 )
 def test_large_clips_are_passed_with_channels_last(
-    small: Classifier, threads: int, side: int, asked: dict[str, Any], last: bool
+    small: Classifier, threads: int, side: int, wanted: dict[str, Any], last: bool
 ) -> None:
     clips = torch.randn(1, 3, 16, side, side)
     seen = []
@@ -87,7 +87,7 @@ def test_large_clips_are_passed_with_channels_last(
     torch.set_num_threads(threads)
     hook = small.network.register_forward_pre_hook(note)
     try:
-        probe = Probe(clips, torch.tensor([1]), **asked)
+        probe = Probe(clips, torch.tensor([1]), **wanted)
         reading = ModelRunner(small.network, "cpu").evaluate(probe)
     finally:
         hook.remove()

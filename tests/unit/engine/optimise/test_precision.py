@@ -44,9 +44,9 @@ class Unsteady(nn.Module):
         return self.second(F.relu(self.first(clips) - self.offset)).mean(dim=(2, 3, 4))
 
 
-def quick(clips: torch.Tensor, **asked: bool) -> Probe:
+def folded_probe(clips: torch.Tensor, **options: bool) -> Probe:
     targets = torch.zeros(len(clips), dtype=torch.int64)
-    return Probe(clips, targets, Objective.LOG_PROBABILITY, gradient=True, folded=True, **asked)
+    return Probe(clips, targets, Objective.LOG_PROBABILITY, gradient=True, folded=True, **options)
 
 
 def cosine(one: Reading, other: Reading) -> float:
@@ -60,14 +60,14 @@ def test_reduced_gradients_point_the_same_way_as_exact_ones(name: str) -> None:
     classifier = zoo.load(name)
     clips = torch.stack([classifier.prepare(motion.sample(index).frames) for index in (3, 4)])
     runner = ModelRunner(classifier.network, "cpu", precision="bfloat16")
-    exact, lowered = (
-        runner.evaluate(quick(clips, reduced_precision=each)) for each in (False, True)
+    exact, reduced = (
+        runner.evaluate(folded_probe(clips, reduced_precision=each)) for each in (False, True)
     )
-    assert (exact.precision, lowered.precision) == (torch.float32, torch.bfloat16)
-    assert lowered.gradient is not None
-    assert lowered.logits.dtype == lowered.gradient.dtype == torch.float32
-    torch.testing.assert_close(lowered.logits, exact.logits, rtol=0.02, atol=0.05)
-    assert 0.95 < cosine(exact, lowered) < 1 - 1e-6
+    assert (exact.precision, reduced.precision) == (torch.float32, torch.bfloat16)
+    assert reduced.gradient is not None
+    assert reduced.logits.dtype == reduced.gradient.dtype == torch.float32
+    torch.testing.assert_close(reduced.logits, exact.logits, rtol=0.02, atol=0.05)
+    assert 0.95 < cosine(exact, reduced) < 1 - 1e-6
 
 
 def test_only_folded_gradients_may_have_reduced_precision(small: Classifier) -> None:
@@ -78,7 +78,7 @@ def test_only_folded_gradients_may_have_reduced_precision(small: Classifier) -> 
         Probe(clips),
         Probe(clips, target, gradient=True, reduced_precision=True),
         Probe(clips, target, layer="layer4", reduced_precision=True),
-        quick(clips),
+        folded_probe(clips),
     ):
         assert runner.evaluate(probe).precision == torch.float32
 
@@ -89,7 +89,9 @@ def test_a_small_clip_is_reduced_only_when_requested(
 ) -> None:
     monkeypatch.setattr(model_runner, "native_dtype", lambda _: torch.bfloat16)
     runner = ModelRunner(small.network, "cpu", precision=precision)
-    found = runner.evaluate(quick(torch.randn(1, 3, 16, 64, 64), reduced_precision=True)).precision
+    found = runner.evaluate(
+        folded_probe(torch.randn(1, 3, 16, 64, 64), reduced_precision=True)
+    ).precision
     assert str(found) == f"torch.{'float32' if precision == 'auto' else precision}"
 
 
@@ -99,7 +101,7 @@ def test_a_large_clip_is_reduced_if_the_device_has_units_for_it(
 ) -> None:
     monkeypatch.setattr(model_runner, "native_dtype", lambda _: units)
     reading = ModelRunner(small.network, "cpu").evaluate(
-        quick(torch.randn(LARGE), reduced_precision=True)
+        folded_probe(torch.randn(LARGE), reduced_precision=True)
     )
     assert reading.precision == (units or torch.float32)
 
@@ -112,12 +114,14 @@ def test_gradients_that_differ_are_not_used_unless_requested(
 ) -> None:
     monkeypatch.setattr(model_runner, "native_dtype", lambda _: torch.bfloat16)
     runner = ModelRunner(Unsteady(), "cpu", precision=precision)
-    assert runner.evaluate(quick(torch.randn(LARGE), reduced_precision=True)).precision == taken
+    assert (
+        runner.evaluate(folded_probe(torch.randn(LARGE), reduced_precision=True)).precision == taken
+    )
 
 
 def test_a_gradient_that_overflows_is_computed_in_float32() -> None:
     runner = ModelRunner(Unsteady(offset=0.0, factor=3000.0), "cpu", precision="float16")
-    reading = runner.evaluate(quick(torch.ones(1, 3, 4, 8, 8), reduced_precision=True))
+    reading = runner.evaluate(folded_probe(torch.ones(1, 3, 4, 8, 8), reduced_precision=True))
     assert reading.precision == torch.float32
     assert reading.gradient is not None
     assert reading.gradient.isfinite().all()
@@ -128,14 +132,14 @@ def test_float16_does_not_lose_small_gradients() -> None:
     network = Unsteady(offset=0.0, factor=1e-2)
     clips = torch.ones(1, 3, 8, 32, 32)
     runner = ModelRunner(network, "cpu", precision="float16")
-    exact, lowered = (
-        runner.evaluate(quick(clips, reduced_precision=each)) for each in (False, True)
+    exact, reduced = (
+        runner.evaluate(folded_probe(clips, reduced_precision=each)) for each in (False, True)
     )
-    assert lowered.precision == torch.float16
+    assert reduced.precision == torch.float16
     assert exact.gradient is not None
     assert 0 < exact.gradient.abs().max() < 1e-7
-    assert lowered.gradient is not None
-    torch.testing.assert_close(lowered.gradient, exact.gradient, rtol=0.01, atol=0)
+    assert reduced.gradient is not None
+    torch.testing.assert_close(reduced.gradient, exact.gradient, rtol=0.01, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +163,8 @@ def test_the_diagnostics_of_a_search_report_its_precision(
 
 def test_a_reduced_network_shares_all_but_its_convolutions(small: Classifier) -> None:
     before = {name: tensor.dtype for name, tensor in small.network.state_dict().items()}
-    lowered = ReducedPrecision(small.network, torch.bfloat16)
-    mine, shared = (each.get_submodule("fc").weight for each in (lowered.network, small.network))
+    reduced = ReducedPrecision(small.network, torch.bfloat16)
+    mine, shared = (each.get_submodule("fc").weight for each in (reduced.network, small.network))
     assert mine is shared
     after = {name: tensor.dtype for name, tensor in small.network.state_dict().items()}
     assert after == before
