@@ -65,7 +65,7 @@ def test_the_positive_side_of_an_unsigned_method_is_its_map(
 
 
 def test_an_unknown_polarity_is_refused(small: Classifier, clip: torch.Tensor) -> None:
-    with pytest.raises(InvalidParameter, match="Give positive or negative or both"):
+    with pytest.raises(InvalidParameter, match="polarity = 'neutral' is not allowed"):
         explain(small, clip, "gradient_x_input", 1, polarity="neutral")  # type: ignore[arg-type]
 
 
