@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from videovisual import zoo
-from videovisual.engine.device import trim_memory
+from videovisual.engine.memory import trim_memory
 from videovisual.server import request_state, service
 from videovisual.server.metrics import METRICS, Counts, Metric
 from videovisual.server.request import Request as IncomingRequest

@@ -13,9 +13,9 @@ from benchmarks.faithfulness.floors import FLOORS
 from videovisual import faithfulness, motion, zoo
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
-from videovisual.engine.device import Lane
 from videovisual.engine.engine import Engine
 from videovisual.engine.model_runner import ModelRunner
+from videovisual.engine.worker import Worker
 from videovisual.faithfulness import Evidence
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.preprocessing import PreparedClip, read
@@ -179,7 +179,9 @@ def _subject(classifier: Classifier, clip: int) -> Subject:
 
 
 def _engine(classifier: Classifier) -> Engine:
-    return Engine(ModelRunner(classifier.network, "cpu", AT_ONCE), [Lane(threads=1)], step_s=STEP_S)
+    return Engine(
+        ModelRunner(classifier.network, "cpu", AT_ONCE), [Worker(threads=1)], step_s=STEP_S
+    )
 
 
 def _case(classifier: Classifier, subject: Subject) -> Case:

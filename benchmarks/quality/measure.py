@@ -10,15 +10,15 @@ import torch
 from videovisual import motion, zoo
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
-from videovisual.attribution.perturbation import ep_3d, step
-from videovisual.attribution.perturbation.optimiser import search
+from videovisual.attribution.perturbation.methods import PRESETS
+from videovisual.attribution.perturbation.optimiser import optimise
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.pipeline.preprocessing import read
 
 AREA = 0.1
-METHODS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
+METHODS = {name: PRESETS[name] for name in ("ep_3d", "step")}
 LOWERED: Literal["bfloat16"] = "bfloat16"
 """The default preset with bfloat16 gradients, which small models use only on request."""
 
@@ -73,7 +73,7 @@ def measure(task: Task) -> Found:
     runner = ModelRunner(
         classifier.network, device, precision=LOWERED if task.preset == LOWERED else "auto"
     )
-    facts = run(runner, search(case, parameters, with_own_blur(preset))).diagnostics
+    facts = run(runner, optimise(case, parameters, with_own_blur(preset))).diagnostics
     area = facts["areas"][0]
     kept = area["probability_preserve"]
     return Found(task.clip, area["objective"], kept["soft"], kept["hard"], facts["iterations"])

@@ -136,7 +136,7 @@ def _rows(models: list[str], wanted: set[str], rounds: int, quality: Quality) ->
         subject = Subject.of(name, "cpu")
         if "rate" in wanted:
             yield network.rate(subject, rounds=rounds)
-            if (row := network.lowered_rate(subject, rounds=rounds)) is not None:
+            if (row := network.reduced_rate(subject, rounds=rounds)) is not None:
                 yield row
         if "share" in wanted:
             for method in FASTER:
@@ -179,7 +179,7 @@ def _gpu_rows(models: list[str], wanted: set[str], rounds: int, quality: Quality
         yield generator.masks(224, 23, "cuda", rounds=rounds)
     for name in models:
         subject = Subject.of(name, "cuda")
-        if "rate" in wanted and (row := network.lowered_rate(subject, rounds=rounds)) is not None:
+        if "rate" in wanted and (row := network.reduced_rate(subject, rounds=rounds)) is not None:
             yield row
         if "search" in wanted:
             for method in FASTER:

@@ -22,7 +22,7 @@ def rate(subject: Subject, *, rounds: int) -> Row:
     seconds = by_turns(
         {
             "product": lambda: left @ right,
-            "ours": lambda: _ours(subject, clip, lowered=False),
+            "ours": lambda: _ours(subject, clip, reduced=False),
             "torch": lambda: _plain(subject, clip),
         },
         rounds,
@@ -40,10 +40,10 @@ def rate(subject: Subject, *, rounds: int) -> Row:
     )
 
 
-def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
+def reduced_rate(subject: Subject, *, rounds: int) -> Row | None:
     """The same in bfloat16 or float16; None where a search uses float32."""
     clip = subject.clips[0][None].to(subject.runner.device)
-    dtype = _ours(subject, clip, lowered=True).precision
+    dtype = _ours(subject, clip, reduced=True).precision
     if dtype == torch.float32:
         return None
     left, right = _factors(subject, dtype)
@@ -51,8 +51,8 @@ def lowered_rate(subject: Subject, *, rounds: int) -> Row | None:
     seconds = by_turns(
         {
             "product": lambda: left @ right,
-            "ours": lambda: _ours(subject, clip, lowered=True),
-            "float32": lambda: _ours(subject, clip, lowered=False),
+            "ours": lambda: _ours(subject, clip, reduced=True),
+            "float32": lambda: _ours(subject, clip, reduced=False),
         },
         rounds,
     )
@@ -83,9 +83,9 @@ def _operations(subject: Subject, clip: torch.Tensor) -> int:
     return int(counter.get_total_flops())
 
 
-def _ours(subject: Subject, clip: torch.Tensor, *, lowered: bool) -> Reading:
+def _ours(subject: Subject, clip: torch.Tensor, *, reduced: bool) -> Reading:
     target = torch.tensor([0])
-    probe = Probe(clip, target, gradient=True, quick=True, lowered=lowered)
+    probe = Probe(clip, target, gradient=True, folded=True, reduced_precision=reduced)
     return subject.runner.evaluate(probe)
 
 

@@ -27,14 +27,13 @@ from benchmarks.speed.intervals import (
 from benchmarks.speed.subject import Subject, load
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
-from videovisual.attribution.perturbation import ep_3d, step
+from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.engine.engine import run
 
 AREA = 0.1
 MEMORY = 1.8e9
 SHARE = 0.85
 STATUS = Path("/proc/self/status")
-PRESETS = {"ep_3d": ep_3d.PRESETS, "step": step.PRESETS}
 WHOLE = 3
 """Number of clips on which whole searches are measured."""
 

@@ -44,7 +44,7 @@ class Subject:
     @classmethod
     def of(cls, name: str, device: str) -> Subject:
         classifier, prepared = load(name)
-        runner = engine_factory.oracle(classifier.to(device), Settings())
+        runner = engine_factory.runner(classifier.to(device), Settings())
         runner.prepare(prepared[0])
         return cls(classifier, runner, prepared)
 

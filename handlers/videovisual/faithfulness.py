@@ -1,5 +1,4 @@
-"""How far a saliency map can be trusted: measures of the map against the network, and against
-known evidence.
+"""Faithfulness: measures of a saliency map against the network and against known evidence.
 
 Insertion and deletion: Petsiuk, Das & Saenko 2018, arXiv 1806.07421. Sensitivity-n: Ancona et al.
 2018, arXiv 1711.06104. Pointing game: Zhang et al. 2016, arXiv 1608.00507. Model randomisation:
@@ -11,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -31,23 +31,24 @@ SUBSETS = 32
 """Random subsets of the sensitivity-n correlation."""
 
 CELLS = 8
-"""Cells a side, and along time, of which those subsets are made."""
+"""Cells of a subset along each side and along time."""
 
 Evidence = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """What the network says of a map.
+    """Measures of a map against the network that it explains.
 
     Attributes:
-        insertion: mean target probability while the clip is uncovered, most salient pixels
-            first, from a blurred copy; 0 to 1, higher is better.
-        deletion: the same while it is covered, most salient first; lower is better.
-        sensitivity_n: correlation, over random halves of the clip, of the attribution in a half
-            with the logit's fall when that half is blurred; -1 to 1, higher is better.
-        relative_delta: by how much the map's sum misses the logit's rise from the method's own
-            baseline, relative to that rise; only where the method reports it.
+        insertion: mean target probability while a blurred clip becomes sharp, most salient pixels
+            first; 0 to 1, higher is better.
+        deletion: mean target probability while the clip becomes blurred, most salient pixels
+            first; 0 to 1, lower is better.
+        sensitivity_n: correlation, over random halves of the clip, between the attribution in a
+            half and the logit's fall when that half is blurred; -1 to 1, higher is better.
+        relative_delta: the share of the logit's rise by which the map's sum misses it; None if
+            the method doesn't report it.
     """
 
     insertion: float
@@ -66,8 +67,8 @@ def evaluate(
     """Measure a map with the network that it explains.
 
     Args:
-        case: what was explained.
-        saliency: its explanation; map [T, H, W] of the case's clip.
+        case: the clip and the target.
+        saliency: the explanation, with a map [T, H, W] of the case's clip.
         points: steps of the insertion and deletion curves.
         subsets: random halves for sensitivity-n, drawn from the case's seed.
     """
@@ -85,10 +86,10 @@ def insertion_deletion(
     """Insertion and deletion scores of a map; see `Faithfulness`.
 
     Args:
-        case: what was explained.
+        case: the clip and the target.
         values: the map, float32 [T, H, W].
         points: steps of both curves.
-        total: steps in all, for the progress.
+        total: steps in total, for the progress.
     """
     order = np.argsort(-values, axis=None, kind="stable")
     places = np.empty(order.size, np.int64)
@@ -101,15 +102,15 @@ def insertion_deletion(
     scores = []
     for clips in (uncovered, covered):
         logits = yield from _logits(case, clips, total or 2 * len(shown))
-        course = logits.softmax(dim=1)[:, case.target]
-        scores.append(float(torch.trapezoid(course) / points))
+        curve = logits.softmax(dim=1)[:, case.target]
+        scores.append(float(torch.trapezoid(curve) / points))
     return scores[0], scores[1]
 
 
 def sensitivity_n(
     case: Case, values: Map, subsets: int = SUBSETS, total: int | None = None
 ) -> Work[float]:
-    """Correlation of attribution with effect over random halves; see `Faithfulness`."""
+    """Sensitivity-n over random halves of the clip; see `Faithfulness`."""
     frames, height, width = values.shape
     generator = torch.Generator().manual_seed(case.seed)
     cells = (min(CELLS, frames), min(CELLS, height), min(CELLS, width))
@@ -117,7 +118,7 @@ def sensitivity_n(
     halves = F.interpolate(chosen.float(), (frames, height, width))[:, 0] > 0.5
     blurred = _blurred(case)
     clips = (torch.where(half.to(blurred.device), blurred, case.clip) for half in halves)
-    logits = yield from _logits(case, _first(case.clip, clips), total or subsets + 1)
+    logits = yield from _logits(case, chain([case.clip], clips), total or subsets + 1)
     falls = (logits[0, case.target] - logits[1:, case.target]).double().cpu().numpy()
     parts = np.array([values[half.numpy()].sum(dtype=np.float64) for half in halves])
     if falls.std() == 0 or parts.std() == 0:
@@ -126,12 +127,12 @@ def sensitivity_n(
 
 
 def pointing(values: Map, evidence: Evidence, tolerance: int = 0) -> float:
-    """Pointing game: in how many of the frames with evidence the map's maximum lies on it.
+    """Pointing game: the share of the frames with evidence where the map's maximum lies on it.
 
     Args:
         values: float32 [T, H, W].
         evidence: bool [T, H, W].
-        tolerance: pixels by which the evidence is widened, as a square.
+        tolerance: pixels by which the evidence is widened on each side.
 
     Returns:
         The share of frames, 0 to 1.
@@ -147,12 +148,12 @@ def pointing(values: Map, evidence: Evidence, tolerance: int = 0) -> float:
             near = mask[top : row + tolerance + 1, left : column + tolerance + 1]
             hits.append(bool(near.any()) and frame.max() > frame.min())
     if not hits:
-        raise ValueError("the pointing game needs a frame with evidence")
+        raise ValueError("No frame has evidence: the pointing game needs at least one.")
     return float(np.mean(hits))
 
 
 def iou(values: Map, evidence: Evidence, area: float) -> float:
-    """Intersection over union of the evidence and the map's highest `area` share of all pixels."""
+    """Intersection over union of the evidence and the share `area` of highest pixels."""
     count = max(1, round(area * values.size))
     top = np.zeros(values.size, np.bool_)
     top[np.argsort(-values, axis=None, kind="stable")[:count]] = True
@@ -161,7 +162,7 @@ def iou(values: Map, evidence: Evidence, area: float) -> float:
 
 
 def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
-    """The same network with every weight drawn anew, for the model-randomisation check."""
+    """The same network with new random weights, for the model-randomisation check."""
     network = copy.deepcopy(classifier.network)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -173,9 +174,9 @@ def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
 
 
 def similarity(first: Map, second: Map) -> float:
-    """Rank correlation (Spearman) of two maps' magnitudes; 1 for the same order, 0 for none.
+    """Spearman's rank correlation of two maps' magnitudes, -1 to 1.
 
-    A method whose maps of a trained and of a randomised network are alike explains the clip, not
+    A method whose maps of a trained and a randomised network are similar explains the clip, not
     the network.
     """
     ranks = [np.argsort(np.argsort(np.abs(values), axis=None)) for values in (first, second)]
@@ -186,13 +187,8 @@ def _blurred(case: Case) -> torch.Tensor:
     return blur(case.clip, case.card.blur_sigma)
 
 
-def _first(clip: torch.Tensor, clips: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
-    yield clip
-    yield from clips
-
-
 def _logits(case: Case, clips: Iterator[torch.Tensor], total: int) -> Work[torch.Tensor]:
-    """Logits [N, classes] of clips that are made as they are needed, `case.batch` at a time."""
+    """Logits [N, classes] of clips, which are taken `case.batch` at a time."""
     logits: list[torch.Tensor] = []
     chunk: list[torch.Tensor] = []
     for clip in clips:

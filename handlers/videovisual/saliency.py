@@ -1,4 +1,4 @@
-"""The result of an explanation: a map over the clip, and everything needed to trust it."""
+"""The result of an explanation: a map over the clip, its diagnostics and its provenance."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Map = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Saliency:
-    """How much each pixel of each frame speaks for the target.
+    """How much each pixel of each frame contributes to the target's score.
 
     Attributes:
         map: float32 [T, H, W] over the model's crop of the clip.
         signed: whether negative values are evidence against the target; else `map` is ≥ 0.
-        diagnostics: what the method says of its own run (convergence delta, achieved area, …).
-        provenance: what made the map: model, weights, method, parameters, frames, crop.
-        signed_map: the map with both signs, where `map` is but one side of it; else None.
+        diagnostics: facts about the method's run (convergence delta, achieved area, …).
+        provenance: the origin of the map: model, weights, method, parameters, frames, crop.
+        signed_map: the map with both signs, if `map` is only one side of it; else None.
     """
 
     map: Map
@@ -37,12 +37,12 @@ class Saliency:
     signed_map: Map | None = None
 
     def polarised(self, polarity: Polarity) -> Saliency:
-        """One side of a signed map, unsigned: max(map, 0) or max(-map, 0); `both` changes nothing.
+        """The positive side max(map, 0) or the negative side max(-map, 0) of a signed map.
 
-        The positive side of an unsigned map is the map itself.
+        `both` returns the saliency itself, and so does `positive` for an unsigned map.
 
         Raises:
-            InvalidParameter: the negative side of an unsigned map, or no such polarity.
+            InvalidParameter: the negative side of an unsigned map, or an unknown polarity.
         """
         check_polarity(polarity, "the map", signed=self.signed)
         if not self.signed or polarity == "both":
@@ -51,10 +51,9 @@ class Saliency:
         return dataclasses.replace(self, map=np.maximum(side, 0), signed=False, signed_map=self.map)
 
     def curve(self) -> Map:
-        """How much each frame counts: float32 [T], the frame's share of all |map|, sum 1.
+        """Each frame's share of the sum of |map|: float32 [T], sum 1.
 
-        Of a signed map both signs count, for evidence against the target matters as much as
-        evidence for it, and the two must not cancel out; `polarised` gives one side's curve.
+        Both signs of a signed map count and don't cancel out; use `polarised` for one side.
         """
         mass = np.abs(self.map).sum(axis=(1, 2), dtype=np.float64)
         total = mass.sum()
@@ -67,7 +66,7 @@ class Saliency:
         return int(frame), int(row), int(column)
 
     def to_npz(self) -> bytes:
-        """Maps, diagnostics and provenance as an npz; the same saliency gives the same bytes."""
+        """Maps, diagnostics and provenance as npz; equal saliencies give equal bytes."""
         arrays = {
             "map": _npy(self.map),
             "signed": npy("|b1", (), bytes([self.signed])),
@@ -80,7 +79,7 @@ class Saliency:
 
     @classmethod
     def from_npz(cls, data: bytes) -> Saliency:
-        """The inverse of `to_npz`; never unpickles."""
+        """The inverse of `to_npz`. Never unpickles."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return cls(
                 map=arrays["map"],

@@ -1,8 +1,8 @@
-"""The published searches written out: the mask's neighbourhoods unfolded at full size, autograd
+"""A plain reference of the published searches: neighbourhoods unfolded at full size, autograd
 through everything, and torch's own SGD.
 
 Fong, Patrick & Vedaldi 2019, arXiv 1910.08485, and Li et al. 2021, arXiv 2005.00375. Tests and
-benchmarks hold ours against it.
+benchmarks compare the searches of `videovisual` with it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation.area import area_term
 from videovisual.attribution.perturbation.core import ellipsoid
-from videovisual.attribution.perturbation.mask import COLDNESS
+from videovisual.attribution.perturbation.mask import INVERSE_TEMPERATURE
 from videovisual.attribution.perturbation.preset import Preset
 
 
 class UnfoldedMasks:
-    """The generator of smooth masks with a table of weights a pixel, [neighbours, H, W]."""
+    """Smooth masks by a table of weights for each pixel, [neighbours, H, W]."""
 
     def __init__(
         self,
@@ -59,22 +59,22 @@ class UnfoldedMasks:
         around = around.view(frames, side**2, *self.cells)
         large = F.interpolate(around, scale_factor=self.step, mode="nearest")
         values = self.weights * large
-        full = ((COLDNESS * values).softmax(dim=1) * values).sum(dim=1)
+        full = ((INVERSE_TEMPERATURE * values).softmax(dim=1) * values).sum(dim=1)
         return full[:, : self.size[0], : self.size[1]]
 
 
 def distance(rows: torch.Tensor, area: float) -> torch.Tensor:
     """Mean squared distance of each sorted row to a step whose last share `area` is 1.
 
-    By our own term, which `test_area` holds against a sort: a sort gives the gradient of tied
-    values to any of them, and the search begins with many.
+    By `area_term`, which `test_area` compares with a sort. A sort would give the gradient of tied
+    values to any of them, and a search starts with many ties.
     """
     counts = torch.full((len(rows),), round(area * rows.shape[1]), device=rows.device)
     return area_term(rows, counts).mean()
 
 
 def sorted_distance(rows: torch.Tensor, area: float) -> torch.Tensor:
-    """The same by sorting."""
+    """The same distance by sorting."""
     size = rows.shape[1]
     step = (torch.arange(size) >= size - round(area * size)).to(rows)
     return (rows.sort(dim=1).values - step).square().mean()
@@ -100,7 +100,7 @@ def faded(clip: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def blurred(clip: torch.Tensor, mask: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Between the two of eight blurs that are nearest in strength."""
+    """Interpolate between the two of eight blurs that are nearest in strength."""
     levels = torch.stack([blur(clip, sigma * (1 - level / 7)) for level in range(8)])
     height = mask.detach() * 7
     lower = height.floor().clamp(0, 6).long()
@@ -120,7 +120,7 @@ def search(
     perturbation: str,
     generator: Callable[[int, int, int, float, torch.device], Any] = UnfoldedMasks,
 ) -> torch.Tensor:
-    """The mask [T, H, W] after so many iterations of the published search."""
+    """The mask [T, H, W] after `iterations` of the published search."""
     goal = preset.goal
     frames, height, width = case.clip.shape[1:]
     device = case.clip.device

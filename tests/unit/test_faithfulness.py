@@ -29,7 +29,7 @@ class Corner(nn.Module):
 
 
 @pytest.fixture
-def oracle() -> ModelRunner:
+def runner() -> ModelRunner:
     return ModelRunner(Corner(), "cpu", batch=4)
 
 
@@ -47,12 +47,12 @@ def evidence() -> np.ndarray:
 
 
 def test_the_true_map_beats_its_opposite(
-    oracle: ModelRunner, case: Case, evidence: np.ndarray
+    runner: ModelRunner, case: Case, evidence: np.ndarray
 ) -> None:
     true = Saliency(evidence.astype(np.float32), signed=False)
     opposite = Saliency((~evidence).astype(np.float32), signed=False)
-    good = run(oracle, faithfulness.evaluate(case, true))
-    bad = run(oracle, faithfulness.evaluate(case, opposite))
+    good = run(runner, faithfulness.evaluate(case, true))
+    bad = run(runner, faithfulness.evaluate(case, opposite))
     assert good.insertion > bad.insertion + 0.5
     assert good.deletion < bad.deletion - 0.5
     assert good.sensitivity_n > 0.9
@@ -60,9 +60,9 @@ def test_the_true_map_beats_its_opposite(
     assert good.relative_delta is None
 
 
-def test_the_curves_begin_and_end_with_the_whole_clip(oracle: ModelRunner, case: Case) -> None:
+def test_the_curves_begin_and_end_with_the_whole_clip(runner: ModelRunner, case: Case) -> None:
     values = np.random.default_rng(0).random((8, 64, 64)).astype(np.float32)
-    insertion, deletion = run(oracle, faithfulness.insertion_deletion(case, values, points=1))
+    insertion, deletion = run(runner, faithfulness.insertion_deletion(case, values, points=1))
     assert insertion == pytest.approx(deletion, abs=1e-6)
 
 
@@ -74,7 +74,7 @@ def test_pointing(evidence: np.ndarray) -> None:
     assert faithfulness.pointing(values, evidence) == 0.5
     assert faithfulness.pointing(values, evidence, tolerance=3) == 0.75
     assert faithfulness.pointing(np.ones_like(values), evidence) == 0
-    with pytest.raises(ValueError, match="needs a frame"):
+    with pytest.raises(ValueError, match="No frame has evidence"):
         faithfulness.pointing(values, np.zeros_like(evidence))
 
 

@@ -1,1 +1,1 @@
-"""Attribution methods: one file each, all generators of probes."""
+"""Attribution methods, all generators of probes."""

@@ -1,4 +1,4 @@
-"""Clips without information, which methods compare a clip with."""
+"""Baselines: clips without information, which methods compare a clip with."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ INTENSITY = {"black": 0.0, "grey": 0.5}
 
 
 def baseline(case: Case, name: str) -> torch.Tensor:
-    """The baseline of that name: float32 [3, T, H, W] in the model's space.
+    """A baseline of the case's clip: float32 [3, T, H, W] in the model's space.
 
     Args:
-        case: whose clip and space.
-        name: `black` or `grey`, or `blur`, the clip without its detail.
+        case: the clip and the model.
+        name: `black`, `grey`, or `blur` for the blurred clip.
     """
     if name == "blur":
         return blur(case.clip, case.card.blur_sigma)
@@ -23,7 +23,7 @@ def baseline(case: Case, name: str) -> torch.Tensor:
 
 
 def noise(case: Case, count: int) -> torch.Tensor:
-    """Clips whose every pixel and channel is drawn evenly between black and white.
+    """Uniform noise between black and white in every pixel and channel.
 
     Returns:
         float32 [count, 3, T, H, W] in the model's space, the same on every device.

@@ -8,11 +8,11 @@ import torch
 
 
 def blur(frames: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Each frame convolved with a Gaussian; what lies outside of a frame is 0, the space's middle.
+    """Convolve each frame with a Gaussian; pixels outside of a frame are 0, the space's middle.
 
     Args:
         frames: float32 [..., H, W].
-        sigma: standard deviation in pixels; the kernel is cut at four of them.
+        sigma: standard deviation in pixels; the kernel ends at four of them.
     """
     if sigma == 0:
         return frames

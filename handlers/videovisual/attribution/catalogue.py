@@ -1,4 +1,4 @@
-"""The methods by name: titles, papers and parameters; importing this loads no torch."""
+"""The methods by name: titles, papers and parameters. Importing this file loads no torch."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ if TYPE_CHECKING:
     from videovisual.attribution.method import Method
 
 DEFAULT = "grad_cam"
-"""The method of `/explanations` when none is named: quick, and robust to noise."""
+"""The method of `/explanations` if none is named: fast, and robust to noise."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A method as its users see it.
+    """The public description of a method.
 
     Attributes:
-        name: public name; also the function in `module`.
+        name: public name; also that of its function.
         title: one line for tables.
-        paper: where it comes from.
-        parameters: the schema of what it may be told.
-        module: the file in this package that holds it.
-        aliases: other spellings that are accepted.
-        signed: whether its maps have evidence against the target too, as negative values.
+        paper: its source.
+        parameters: the schema of its parameters.
+        aliases: other accepted names.
+        signed: whether negative values of its maps are evidence against the target.
+        module: the module of this package with its function; `name` by default.
     """
 
     name: str
     title: str
     paper: str
     parameters: type[Parameters]
-    module: str
     aliases: tuple[str, ...] = ()
     signed: bool = False
+    module: str | None = None
 
     @property
     def extra(self) -> str | None:
-        """The extra that it needs beside `server`."""
+        """The extra that the method needs beside `server`, if any."""
         return "torchray" if self.module == "torchray_adapter" else None
 
     def parse(self, given: Mapping[str, Any]) -> Parameters:
-        """Parameters from a request's strings or values.
+        """Validate parameters given as strings or values.
 
         Raises:
-            InvalidParameter: an unknown name or a value out of its range; says what is allowed.
+            InvalidParameter: an unknown name or a value out of its range.
         """
         known = self.parameters.model_fields
         for name in given:
@@ -80,8 +80,8 @@ class Entry:
             raise invalid_value(error, self.parameters.model_json_schema()) from None
 
     def load(self) -> Method:
-        """The method itself (this imports torch)."""
-        module = importlib.import_module(f"videovisual.attribution.{self.module}")
+        """Import the method's function, and with it torch."""
+        module = importlib.import_module(f"videovisual.attribution.{self.module or self.name}")
         method: Method = getattr(module, self.name)
         return method
 
@@ -92,7 +92,6 @@ ENTRIES = (
         "absolute gradient of the target's logit at the input",
         "Simonyan et al. 2014, arXiv 1312.6034",
         Parameters,
-        "gradient",
         ("grad", "saliency"),
     ),
     Entry(
@@ -100,7 +99,6 @@ ENTRIES = (
         "gradient times input: a first-order account of the logit",
         "Shrikumar et al. 2016, arXiv 1605.01713",
         Parameters,
-        "gradient_x_input",
         ("grad*input", "grad_x_input"),
         signed=True,
     ),
@@ -109,7 +107,6 @@ ENTRIES = (
         "gradients of noisy copies: their mean, squares or variance",
         "Smilkov et al. 2017, arXiv 1706.03825",
         SmoothGradParameters,
-        "smooth_grad",
         ("smoothgrad",),
     ),
     Entry(
@@ -117,7 +114,6 @@ ENTRIES = (
         "gradients averaged on the way from a baseline, times the way",
         "Sundararajan et al. 2017, arXiv 1703.01365",
         IntegratedGradientsParameters,
-        "integrated_gradients",
         ("integrated_grad", "ig"),
         signed=True,
     ),
@@ -126,7 +122,6 @@ ENTRIES = (
         "a layer's channels weighted by their mean gradient",
         "Selvaraju et al. 2017, arXiv 1610.02391",
         LayerParameters,
-        "grad_cam",
         ("gradcam",),
     ),
     Entry(
@@ -134,31 +129,30 @@ ENTRIES = (
         "the mask that keeps the target best, of a given area in every frame",
         "Fong et al. 2019, arXiv 1910.08485",
         PerturbationParameters,
-        "perturbation.ep_2d",
         ("2d_ep",),
+        module="perturbation.methods",
     ),
     Entry(
         "ep_3d",
         "the mask that keeps the target best, of a given share of space-time",
         "Li et al. 2021, arXiv 2005.00375",
         PerturbationParameters,
-        "perturbation.ep_3d",
         ("3d_ep",),
+        module="perturbation.methods",
     ),
     Entry(
         "step",
         "as ep_3d, gathered into few solid regions of space-time",
         "Li et al. 2021, arXiv 2005.00375",
         PerturbationParameters,
-        "perturbation.step",
         ("perturb", "perturbation"),
+        module="perturbation.methods",
     ),
     Entry(
         "occlusion",
         "how much the target's logit falls where a box hides the clip",
         "Zeiler & Fergus 2014, arXiv 1311.2901",
         OcclusionParameters,
-        "occlusion",
         signed=True,
     ),
     Entry(
@@ -166,45 +160,44 @@ ENTRIES = (
         "random masks, weighted by the target's probability behind them",
         "Petsiuk et al. 2018, arXiv 1806.07421",
         RiseParameters,
-        "rise",
     ),
     Entry(
         "guided_backprop",
         "gradient through rectifiers that pass only what is positive (TorchRay)",
         "Springenberg et al. 2015, arXiv 1412.6806",
         Parameters,
-        "torchray_adapter",
+        module="torchray_adapter",
     ),
     Entry(
         "deconvnet",
         "gradient rectified on its way back (TorchRay)",
         "Zeiler & Fergus 2014, arXiv 1311.2901",
         Parameters,
-        "torchray_adapter",
+        module="torchray_adapter",
     ),
     Entry(
         "linear_approx",
         "a layer's activations times the gradient there (TorchRay)",
         "Fong et al. 2019, arXiv 1910.08485",
         LayerParameters,
-        "torchray_adapter",
         signed=True,
+        module="torchray_adapter",
     ),
     Entry(
         "excitation_backprop",
         "a winner-take-all walk from the target down to a layer (TorchRay)",
         "Zhang et al. 2016, arXiv 1608.00507",
         LayerParameters,
-        "torchray_adapter",
         ("eb",),
+        module="torchray_adapter",
     ),
     Entry(
         "contrastive_excitation_backprop",
         "the walk from the target less the walk from all else (TorchRay)",
         "Zhang et al. 2016, arXiv 1608.00507",
         ContrastiveExcitationBackpropParameters,
-        "torchray_adapter",
         ("ceb",),
+        module="torchray_adapter",
     ),
 )
 
@@ -215,7 +208,7 @@ def find(name: str) -> Entry:
     """The method of that name or alias.
 
     Raises:
-        UnknownMethod: no such method; the message lists all.
+        UnknownMethod: there is no such method.
     """
     key = name.strip().lower().replace("-", "_")
     if key not in _BY_NAME:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from torch.nn import functional as F
-
-from videovisual.attribution.method import Case, to_map
+from videovisual.attribution.method import Case, enlarged, to_map
 from videovisual.attribution.parameters import LayerParameters
 from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
@@ -12,10 +10,10 @@ from videovisual.saliency import Saliency
 
 
 def grad_cam(case: Case, parameters: LayerParameters) -> Attribution:
-    """A layer's channels, weighted by the mean gradient of the target's logit, summed, rectified.
+    """The ReLU of the sum of a layer's channels, weighted by their mean gradients.
 
-    The layer's coarse map is brought back to the clip's frames and pixels by trilinear
-    interpolation; its own shape is in the diagnostics.
+    The layer's coarse map is brought to the clip's frames and pixels by trilinear interpolation;
+    its own shape is in the diagnostics. Unsigned.
     """
     layer = parameters.layer or case.card.cam_layer
     reading = yield Probe(case.clip[None], case.targets(1), layer=layer, progress=Progress(0, 1))
@@ -23,9 +21,5 @@ def grad_cam(case: Case, parameters: LayerParameters) -> Attribution:
     assert reading.activation_gradient is not None
     weights = reading.activation_gradient.mean(dim=(2, 3, 4), keepdim=True)
     coarse = (weights * reading.activation).sum(dim=1, keepdim=True).relu()
-    fine = F.interpolate(coarse, case.clip.shape[1:], mode="trilinear", align_corners=False)
-    return Saliency(
-        to_map(fine[0, 0]),
-        signed=False,
-        diagnostics={"layer": layer, "layer_shape": list(coarse.shape[2:])},
-    )
+    diagnostics = {"layer": layer, "layer_shape": list(coarse.shape[2:])}
+    return Saliency(to_map(enlarged(case, coarse)), signed=False, diagnostics=diagnostics)

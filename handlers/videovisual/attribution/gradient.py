@@ -12,7 +12,7 @@ from videovisual.saliency import Saliency
 def gradient(case: Case, parameters: Parameters) -> Attribution:
     """The largest absolute gradient of the target's logit over a pixel's three channels.
 
-    Unsigned: it says where a small change matters, not in which direction.
+    Unsigned: it shows where a small change matters, not in which direction.
     """
     del parameters
     reading = yield Probe(case.clip[None], case.targets(1), gradient=True, progress=Progress(0, 1))

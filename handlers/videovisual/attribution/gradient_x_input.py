@@ -12,8 +12,8 @@ from videovisual.saliency import Saliency
 def gradient_x_input(case: Case, parameters: Parameters) -> Attribution:
     """The gradient of the target's logit times the input, summed over channels.
 
-    The input is the one in the model's space, so its zero is the network's own: mid-grey where
-    the transform centres the pixels.
+    The input is in the model's space, whose zero is mid-grey where the transform centres pixels.
+    Signed.
     """
     del parameters
     reading = yield Probe(case.clip[None], case.targets(1), gradient=True, progress=Progress(0, 1))

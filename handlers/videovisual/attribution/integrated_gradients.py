@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +21,14 @@ from videovisual.saliency import Saliency
 Rule = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Points in [0, 1] and their weights, which sum to 1."""
 
-
 REFINEMENT = 3
-MOST_STEPS = 1000
+"""Factor of the points in a refinement: of three times as many midpoints, every third is old."""
+
+MAX_STEPS = 1000
 
 
-def _midpoint(steps: int) -> Rule:
-    return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
-
-
-def _left(steps: int) -> Rule:
-    return np.arange(steps) / steps, np.full(steps, 1 / steps)
+def _riemann(offset: float, steps: int) -> Rule:
+    return (np.arange(steps) + offset) / steps, np.full(steps, 1 / steps)
 
 
 def _gauss_legendre(steps: int) -> Rule:
@@ -39,9 +37,9 @@ def _gauss_legendre(steps: int) -> Rule:
 
 
 RULES: Mapping[str, Callable[[int], Rule]] = {
-    "midpoint": _midpoint,
+    "midpoint": partial(_riemann, 0.5),
     "gauss_legendre": _gauss_legendre,
-    "left": _left,
+    "left": partial(_riemann, 0.0),
 }
 
 
@@ -50,10 +48,10 @@ class Integral:
     """Weighted means over the points of all paths.
 
     Attributes:
-        attribution: of gradient times way, summed over the channels, [T, H, W].
+        attribution: of gradient × path, summed over channels, [T, H, W].
         product: of the same times the point's slope.
-        slope: of the logit's slope along the path, the sum of gradient times way.
-        square: of its square.
+        slope: of the logit's slope along the path, the sum of gradient × path.
+        square: of the squared slope.
     """
 
     attribution: torch.Tensor
@@ -62,15 +60,15 @@ class Integral:
     square: float = 0.0
 
     def shrink(self, factor: float) -> None:
-        """Make room for other points: let those there are weigh less by a factor."""
+        """Multiply the weights of all points by a factor."""
         self.attribution *= factor
         self.product *= factor
         self.slope *= factor
         self.square *= factor
 
-    def add(self, way: torch.Tensor, gradients: torch.Tensor, weights: torch.Tensor) -> None:
-        """Add points of a way [3, T, H, W] with gradients [n, 3, T, H, W] and weights [n]."""
-        shares = (gradients * way).sum(dim=1)
+    def add(self, path: torch.Tensor, gradients: torch.Tensor, weights: torch.Tensor) -> None:
+        """Add points of a path [3, T, H, W] with gradients [n, 3, T, H, W] and weights [n]."""
+        shares = (gradients * path).sum(dim=1)
         slopes = shares.flatten(1).sum(dim=1, dtype=torch.float64)
         self.attribution += torch.tensordot(weights, shares, dims=1)
         self.product += torch.tensordot(weights * slopes.float(), shares, dims=1)
@@ -78,15 +76,14 @@ class Integral:
         self.square += float(weights.double() @ slopes.square())
 
     def complete(self, rise: float) -> bool:
-        """Weigh the points anew, so that the attribution sums to the logit's rise.
+        """Adjust the points' weights so that the attribution sums to the logit's rise.
 
-        The mean slope is known, it is the rise, so means of what goes up and down with the slopes
-        can be corrected by it. Each weight is multiplied by 1 + λ (slope − mean slope): the weights
-        still sum to 1, and no others that reach the rise are nearer to the rule's (Deville &
-        Särndal 1992, doi 10.1080/01621459.1992.10475217).
+        Each weight is multiplied by 1 + λ (slope − mean slope). The weights still sum to 1, and no
+        others that reach the rise are closer to the rule's (Deville & Särndal 1992, doi
+        10.1080/01621459.1992.10475217).
 
         Returns:
-            False where the slopes lie too close together for it, and nothing was changed.
+            Whether the weights were adjusted; not if the slopes vary too little.
         """
         variance = self.square - self.slope**2
         missing = rise - self.slope
@@ -97,19 +94,19 @@ class Integral:
 
 
 def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) -> Attribution:
-    """Gradients on the way from baseline to clip, averaged by a quadrature rule, times the way.
+    """Gradients averaged along the path from baseline to clip by a quadrature rule, times the path.
 
-    The attributions of all pixels sum to the logit's rise from baseline to clip, up to the error
-    of the rule; the diagnostics report it as `convergence_delta` (sum minus rise) and as
-    `relative_delta` (that over |rise|). With `complete` the points are then weighed so that the
-    map's sum is the rise; the diagnostics tell whether they could be. With several baselines,
-    which noise has, attributions and rises are averaged. With a `tolerance` the points are made
-    three times as many until `relative_delta` is within it, or until there would be more than
-    `MOST_STEPS`; `steps` then tells how many there were, and `converged` whether it is.
+    The attributions sum to the logit's rise from baseline to clip, up to the rule's error. The
+    diagnostics report the error as `convergence_delta` (sum − rise) and as `relative_delta` (its
+    share of |rise|). With `complete` the weights of the points are adjusted so that the map sums
+    to the rise, and `complete` in the diagnostics tells whether that was possible. With several
+    noise baselines, attributions and rises are averaged. With a `tolerance` the points are tripled
+    until `relative_delta` is within it or there would be more than `MAX_STEPS`; `steps` and
+    `converged` report the outcome. Signed.
 
     Raises:
-        InvalidParameter: a given baseline of another shape than the clip, or not finite; a
-            tolerance with a rule other than midpoint.
+        InvalidParameter: a given baseline that is not finite or not of the clip's shape; a
+            tolerance with another rule than midpoint.
     """
     _check_rule(parameters)
     starts = _starts(case, parameters)
@@ -139,15 +136,12 @@ def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) 
 
 
 def _refinements(parameters: IntegratedGradientsParameters) -> Iterator[tuple[int, Rule]]:
-    """The number of points and the rule, then of each finer rule the points that are new.
-
-    Of the midpoints of three times as many intervals every third is there already.
-    """
+    """The number of points and the rule, then for each refinement the new points alone."""
     steps = parameters.steps
     yield steps, RULES[parameters.rule](steps)
-    while parameters.tolerance is not None and REFINEMENT * steps <= MOST_STEPS:
+    while parameters.tolerance is not None and REFINEMENT * steps <= MAX_STEPS:
         steps *= REFINEMENT
-        points, weights = _midpoint(steps)
+        points, weights = RULES["midpoint"](steps)
         new = np.arange(steps) % REFINEMENT != REFINEMENT // 2
         yield steps, (points[new], weights[new])
 
@@ -155,30 +149,30 @@ def _refinements(parameters: IntegratedGradientsParameters) -> Iterator[tuple[in
 def _integrate(
     case: Case, starts: torch.Tensor, integral: Integral, steps: int, rule: Rule
 ) -> Work[None]:
-    """Add the rule's points on the ways from all starts."""
+    """Add the rule's points on the paths from all baselines."""
     points, weights = (torch.from_numpy(values).float().to(case.clip.device) for values in rule)
     of = len(starts) * steps
     done = len(starts) * (steps - len(points))
     for start in starts:
-        way = case.clip - start
+        path = case.clip - start
         chunks = (torch.split(points, case.batch), torch.split(weights, case.batch))
         for places, shares in zip(*chunks, strict=True):
             reading = yield Probe(
-                start + places.view(-1, 1, 1, 1, 1) * way,
+                start + places.view(-1, 1, 1, 1, 1) * path,
                 case.targets(len(places)),
                 gradient=True,
                 progress=Progress(done, of),
             )
             assert reading.gradient is not None
-            integral.add(way, reading.gradient, shares / len(starts))
+            integral.add(path, reading.gradient, shares / len(starts))
             done += len(places)
 
 
 def _check_rule(parameters: IntegratedGradientsParameters) -> None:
     if parameters.tolerance is not None and parameters.rule != "midpoint":
         raise InvalidParameter(
-            f"A tolerance goes with rule=midpoint, whose points can be refined; not with "
-            f"{parameters.rule!r}. Leave one of the two out.",
+            f"rule={parameters.rule} has no tolerance: only midpoint can be refined. "
+            "Leave out one of the two.",
             parameter="tolerance",
             given=parameters.rule,
             allowed=["midpoint"],

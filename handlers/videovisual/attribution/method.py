@@ -1,4 +1,4 @@
-"""What every attribution method is given, and what it is."""
+"""The input and the type of every attribution method."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Attribution
@@ -15,16 +16,15 @@ from videovisual.zoo.card import ModelCard
 
 @dataclass(frozen=True)
 class Case:
-    """What is to be explained.
+    """A clip and a target to explain.
 
     Attributes:
         clip: float32 [3, T, H, W] in the model's space, on the engine's device.
         target: the class whose score is explained.
         card: the model.
         seed: of all randomness.
-        batch: how many clips one probe should hold at most to suit the device.
-        recorder: by which what a method computes itself is run, as recordings; None runs it as it
-            is.
+        batch: the most clips of one probe that suit the device.
+        recorder: records and replays a method's own computations; None runs them as usual.
     """
 
     clip: torch.Tensor
@@ -35,24 +35,30 @@ class Case:
     recorder: Recorder | None = None
 
     def targets(self, count: int) -> torch.Tensor:
-        """The target, once for each of `count` clips: int64 [count]."""
+        """The target, repeated for `count` clips: int64 [count]."""
         return torch.full((count,), self.target, dtype=torch.int64, device=self.clip.device)
 
     def flat(self, intensity: float) -> torch.Tensor:
-        """A clip of one grey, `intensity` in [0, 1] a channel: float32 [3, 1, 1, 1]."""
+        """A grey of `intensity` in [0, 1], in the model's space: float32 [3, 1, 1, 1]."""
         mean = torch.tensor(self.card.input.mean, device=self.clip.device)
         std = torch.tensor(self.card.input.std, device=self.clip.device)
         return ((intensity - mean) / std).view(3, 1, 1, 1)
 
 
 Method = Callable[[Case, Any], Attribution]
-"""A method: a case and its own parameters → a generator of probes that returns a saliency."""
+"""A function of a case and the method's parameters that returns a generator of probes."""
 
 
 def chunks(count: int, batch: int) -> Iterator[int]:
-    """`count` as numbers of at most `batch`."""
+    """Split `count` into numbers of at most `batch`."""
     for start in range(0, count, batch):
         yield min(batch, count - start)
+
+
+def enlarged(case: Case, coarse: torch.Tensor) -> torch.Tensor:
+    """A layer's map [1, 1, t, h, w] at the clip's [T, H, W], by trilinear interpolation."""
+    size = case.clip.shape[1:]
+    return F.interpolate(coarse, size, mode="trilinear", align_corners=False)[0, 0]
 
 
 def to_map(tensor: torch.Tensor) -> Any:

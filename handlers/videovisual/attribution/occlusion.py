@@ -17,18 +17,18 @@ from videovisual.saliency import Saliency
 
 Box = tuple[slice, slice, slice]
 
-SHARE = 4
-"""The box's default is one over this of each side of the clip."""
+BOXES_PER_SIDE = 4
+"""Default boxes along each side of the clip."""
 
 
 def occlusion(case: Case, parameters: OcclusionParameters) -> Attribution:
-    """How much the target's logit falls when a box hides a pixel, over all boxes that do.
+    """The mean fall of the target's logit over all boxes that hide a pixel.
 
-    The box slides by its stride over frames, rows and columns; one that would reach over the end
-    is cut there. Signed: negative where hiding helps the target.
+    The box moves by its stride over frames, rows and columns, and is cut off at the ends. Signed:
+    negative where hiding raises the logit.
 
     Raises:
-        InvalidParameter: a stride beyond the box's side, which would leave pixels out.
+        InvalidParameter: a stride larger than the box, which would leave pixels out.
     """
     extents = _extents(case, parameters)
     starts = [
@@ -73,11 +73,11 @@ def _extents(case: Case, parameters: OcclusionParameters) -> list[tuple[int, int
     extents = []
     for size, kind in zip(case.clip.shape[1:], ("frames", "pixels", "pixels"), strict=True):
         box, stride, name = given[kind]
-        box = min(size, box or ceil(size / SHARE))
+        box = min(size, box or ceil(size / BOXES_PER_SIDE))
         stride = stride or ceil(box / 2)
         if stride > box:
             raise InvalidParameter(
-                f"{name} = {stride} leaves {kind} out: it must be at most the box's {box}.",
+                f"{name}={stride} leaves out {kind}: it must be at most the box's size, {box}.",
                 parameter=name,
                 given=stride,
                 allowed={"minimum": 1, "maximum": box},
@@ -87,5 +87,5 @@ def _extents(case: Case, parameters: OcclusionParameters) -> list[tuple[int, int
 
 
 def _starts(size: int, box: int, stride: int) -> range:
-    """Where boxes start, the last the first to reach the end."""
+    """Where boxes start; the last box is the first that reaches the end."""
     return range(0, max(0, size - box) + stride, stride)

@@ -18,9 +18,9 @@ from videovisual.saliency import Saliency
 
 
 def rise(case: Case, parameters: RiseParameters) -> Attribution:
-    """Random smooth masks, averaged with the target's probability behind each as their weight.
+    """The mean of random smooth masks, weighted by the target's probability with each.
 
-    A pixel's value is the expected probability given that the pixel is seen. Unsigned.
+    A pixel's value is the expected probability given that the pixel is shown. Unsigned.
     """
     drawn = masks(case, parameters)
     hidden = baseline(case, parameters.baseline)
@@ -36,17 +36,17 @@ def rise(case: Case, parameters: RiseParameters) -> Attribution:
                 partial=partial(_saliency, parameters, total, done) if done else None,
             ),
         )
-        chances = reading.probabilities()[:, case.target]
-        total = total + torch.einsum("n,n...->...", chances, group)
+        probabilities = reading.probabilities()[:, case.target]
+        total = total + torch.einsum("n,n...->...", probabilities, group)
         done += size
     return _saliency(parameters, total, done)
 
 
 def masks(case: Case, parameters: RiseParameters) -> Iterator[torch.Tensor]:
-    """Endless masks float32 [T, H, W] in [0, 1], on the CPU; a seed's are always the same.
+    """Endless random masks float32 [T, H, W] in [0, 1], on the CPU, determined by the case's seed.
 
     A coarse grid of zeros and ones, one cell larger than the clip along each axis, is brought to
-    full size by trilinear interpolation and cut out at a random place.
+    full size by trilinear interpolation and cropped at a random position.
     """
     generator = torch.Generator().manual_seed(case.seed)
     sizes = case.clip.shape[1:]

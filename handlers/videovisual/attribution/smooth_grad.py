@@ -1,4 +1,4 @@
-"""SmoothGrad and its kin: gradients of many noisy copies of the clip.
+"""SmoothGrad and its variants: gradients at many noisy copies of the clip.
 
 Smilkov et al. 2017, arXiv 1706.03825; squared: Hooker et al. 2019, arXiv 1806.10758; variance:
 Adebayo et al. 2018, arXiv 1810.03307.
@@ -18,17 +18,17 @@ from videovisual.saliency import Saliency
 
 
 def smooth_grad(case: Case, parameters: SmoothGradParameters) -> Attribution:
-    """The target logit's gradients at noisy copies of the clip: their mean, squares or variance.
+    """The absolute mean, mean square or variance of gradients at noisy copies of the clip.
 
-    The noise is normal, its deviation a share of the clip's range of values. Of a pixel's three
-    channels the largest counts: of |mean|, of the mean square, or of the variance. Unsigned.
+    The noise is normal, with a share of the clip's range of values as its standard deviation. A
+    pixel's value is the largest over its three channels. Unsigned.
     """
     generator = torch.Generator().manual_seed(case.seed)
     deviation = parameters.noise * (case.clip.max() - case.clip.min())
     first, second = torch.zeros_like(case.clip), torch.zeros_like(case.clip)
     done = 0
     for size in chunks(parameters.samples, case.batch):
-        # One draw a copy, so that the noise doesn't depend on how the copies are grouped.
+        # One draw per copy, so that the noise doesn't depend on the batch size.
         shape = case.clip.shape
         noise = torch.stack([torch.randn(shape, generator=generator) for _ in range(size)])
         reading = yield Probe(
@@ -51,7 +51,7 @@ def smooth_grad(case: Case, parameters: SmoothGradParameters) -> Attribution:
 def _saliency(
     parameters: SmoothGradParameters, first: torch.Tensor, second: torch.Tensor, done: int
 ) -> Saliency:
-    """What `done` samples say, whose gradients and squares sum to `first` and `second`."""
+    """The map of `done` samples, whose gradients and squares sum to `first` and `second`."""
     mean, square = first / done, second / done
     values = {
         "mean": mean.abs(),

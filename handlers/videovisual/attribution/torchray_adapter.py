@@ -1,9 +1,11 @@
-"""Methods that are TorchRay's, run by TorchRay itself: the extra `torchray`.
+"""Methods that TorchRay computes: the extra `torchray`.
 
 TorchRay 1.0.0.2, https://github.com/facebookresearch/TorchRay, is under CC BY-NC 4.0, which forbids
-commercial use. It hooks the network and, while it runs, replaces functions of torch; so it gets a
-copy of the network, and runs in the engine's turn. The sum at a residual connection passes the
-whole signal to both sides, as TorchRay does where a network doesn't use its own sum.
+commercial use. It hooks the network and replaces functions of torch while it runs. So it gets a
+copy of the network and runs while nothing else uses torch. At a residual connection the whole
+signal goes to both sides, as in TorchRay where a network doesn't use its own sum.
+
+Every method raises MissingExtra if TorchRay is not installed.
 """
 
 from __future__ import annotations
@@ -15,9 +17,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from videovisual.attribution.method import Case, to_map
+from videovisual.attribution.method import Case, enlarged, to_map
 from videovisual.attribution.parameters import (
     ContrastiveExcitationBackpropParameters,
     LayerParameters,
@@ -30,28 +31,22 @@ from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.saliency import Saliency
 from videovisual.utils.extras import install_command
 
-Foreign = Callable[..., torch.Tensor]
+TorchRayFunction = Callable[..., torch.Tensor]
 
 
 def guided_backprop(case: Case, parameters: Parameters) -> Attribution:
-    """Gradient of the target's logit, of which each ReLU passes only what is positive, both ways.
+    """Gradient of the target's logit, where each ReLU passes only positive values both ways.
 
     The largest absolute value over a pixel's channels (Springenberg et al. 2015, arXiv 1412.6806).
-
-    Raises:
-        MissingExtra: TorchRay is not installed.
     """
     del parameters
     return _at_input(case, "guided_backprop")
 
 
 def deconvnet(case: Case, parameters: Parameters) -> Attribution:
-    """Gradient of the target's logit, of which each ReLU passes what is positive on the way back.
+    """Gradient of the target's logit, where each ReLU passes the gradient's positive values.
 
     The largest absolute value over a pixel's channels (Zeiler & Fergus 2014, arXiv 1311.2901).
-
-    Raises:
-        MissingExtra: TorchRay is not installed.
     """
     del parameters
     return _at_input(case, "deconvnet")
@@ -61,8 +56,7 @@ def linear_approx(case: Case, parameters: LayerParameters) -> Attribution:
     """A layer's activations times the gradient of the target's logit there, summed over channels.
 
     Raises:
-        MissingExtra: TorchRay is not installed.
-        InvalidParameter: no such layer.
+        InvalidParameter: the network has no such layer.
     """
     return _at_layer(case, "linear_approx", parameters, signed=True)
 
@@ -73,8 +67,7 @@ def excitation_backprop(case: Case, parameters: LayerParameters) -> Attribution:
     Zhang et al. 2016, arXiv 1608.00507.
 
     Raises:
-        MissingExtra: TorchRay is not installed.
-        InvalidParameter: no such layer.
+        InvalidParameter: the network has no such layer.
     """
     return _at_layer(case, "excitation_backprop", parameters, signed=False)
 
@@ -82,11 +75,10 @@ def excitation_backprop(case: Case, parameters: LayerParameters) -> Attribution:
 def contrastive_excitation_backprop(
     case: Case, parameters: ContrastiveExcitationBackpropParameters
 ) -> Attribution:
-    """Excitation backprop of the target less that of everything else (Zhang et al. 2016).
+    """Excitation backprop of the target minus that of all other classes (Zhang et al. 2016).
 
     Raises:
-        MissingExtra: TorchRay is not installed.
-        InvalidParameter: no such layer.
+        InvalidParameter: the network has no such layer.
     """
     method = _find("contrastive_excitation_backprop", "excitation_backprop")
     contrast = parameters.contrast_layer or case.card.cam_layer
@@ -122,7 +114,7 @@ def _at_layer(case: Case, name: str, parameters: LayerParameters, *, signed: boo
     return _run(case, apply, signed=signed)
 
 
-def _run(case: Case, apply: Foreign, *, signed: bool) -> Attribution:
+def _run(case: Case, apply: TorchRayFunction, *, signed: bool) -> Attribution:
     reading = yield Probe(
         case.clip[None].clone(), case.targets(1), apply=apply, progress=Progress(0, 1)
     )
@@ -134,36 +126,34 @@ def _run(case: Case, apply: Foreign, *, signed: bool) -> Attribution:
             "stage.",
             parameter="layer",
         )
-    fine = F.interpolate(coarse, case.clip.shape[1:], mode="trilinear", align_corners=False)
-    return Saliency(
-        to_map(fine[0, 0]), signed=signed, diagnostics={"layer_shape": list(coarse.shape[2:])}
-    )
+    shape = {"layer_shape": list(coarse.shape[2:])}
+    return Saliency(to_map(enlarged(case, coarse)), signed=signed, diagnostics=shape)
 
 
-def _find(name: str, module: str | None = None) -> Foreign:
-    """TorchRay's function of that name."""
+def _find(name: str, module: str | None = None) -> TorchRayFunction:
+    """Import a function of TorchRay."""
     try:
         found: Any = importlib.import_module(f"torchray.attribution.{module or name}")
     except (ImportError, RuntimeError) as error:
         remedy = f"Install it with: {install_command('torchray')}."
-        # So fails TorchRay's import of a torchvision that was built for another torch.
+        # The error of a torchvision that was built for another torch.
         if isinstance(error, RuntimeError):
             remedy = f"Install torchvision from the same index as your torch {torch.__version__}."
         raise MissingExtra(
-            f"{name} is TorchRay's, which cannot be imported here ({error}). {remedy} Its "
-            "licence, CC BY-NC 4.0, forbids commercial use.",
+            f"{name} needs TorchRay, which cannot be imported ({error}). {remedy} Its licence, "
+            "CC BY-NC 4.0, forbids commercial use.",
             extra="torchray",
             licence="CC BY-NC 4.0",
         ) from None
-    function: Foreign = getattr(found, name)
+    function: TorchRayFunction = getattr(found, name)
     return function
 
 
 def _copied(network: nn.Module) -> nn.Module:
-    """A copy that TorchRay may hook and whose weights it may turn, with flat inputs to `Linear`.
+    """A copy that TorchRay may hook and change, whose linear layers get inputs of two axes.
 
-    TorchRay multiplies the gradient of a convolution's or a linear layer's input in place, which
-    torch forbids for that of a linear layer of more than two axes, or of turned ones: it is a view.
+    TorchRay multiplies the gradient at the input of a linear layer in place. Torch forbids that for
+    an input of more than two axes, or of transposed ones, because its gradient is a view.
     """
     own = copy.deepcopy(network)
     for module in own.modules():
@@ -173,7 +163,7 @@ def _copied(network: nn.Module) -> nn.Module:
 
 
 class _Flat:
-    """Makes a linear layer see [N, C], whatever axes its input has."""
+    """Flattens the input of a linear layer to [N, C], and restores the axes of its output."""
 
     def __init__(self, layer: nn.Linear) -> None:
         self._shape: torch.Size = torch.Size()
@@ -189,7 +179,7 @@ class _Flat:
 
 
 def _stage_before(network: nn.Module, layer: str) -> str:
-    """The top-level module before the one that `layer` is in."""
+    """The top-level module before the one that contains `layer`."""
     stages = [name for name, _ in network.named_children()]
     place = stages.index(layer.partition(".")[0])
     return stages[max(0, place - 1)]

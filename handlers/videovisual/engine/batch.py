@@ -1,29 +1,32 @@
-"""Probes read piece by piece, and the pieces that share a pass."""
+"""Probes in pieces, and the batches that pieces of several probes form."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from videovisual.engine.probe import Application, Objective, Probe, Reading
+from videovisual.engine.probe import NetworkFunction, Objective, Probe, Reading
 from videovisual.errors import VideoVisualError
 
 Clips = tuple[torch.Tensor, torch.Tensor | None]
 """Clips [N, 3, T, H, W] and their targets [N]."""
 
+TENSORS = ("logits", "gradient", "activation", "activation_gradient", "applied")
+"""The fields of a reading that hold one row a clip."""
+
 
 @dataclass(frozen=True)
 class Kind:
-    """What probes must have in common to share a pass.
+    """The kind of a pass. Only probes of one kind share a pass.
 
     Attributes:
         shape: of one clip, (3, T, H, W).
-        dtype: of its values.
-        objective, gradient, layer, quick, lowered: as of the probe.
-        apply: as of the probe; one that has it never shares.
+        dtype: of the clip's values.
+        objective, gradient, layer, folded, reduced_precision: as in `Probe`.
+        apply: as in `Probe`; a probe that has one shares its pass with no other.
     """
 
     shape: tuple[int, ...]
@@ -31,27 +34,26 @@ class Kind:
     objective: Objective = Objective.LOGIT
     gradient: bool = False
     layer: str | None = None
-    quick: bool = False
-    lowered: bool = False
-    apply: Application | None = None
+    folded: bool = False
+    reduced_precision: bool = False
+    apply: NetworkFunction | None = None
 
     @classmethod
     def of(cls, probe: Probe) -> Kind:
-        """The kind of a probe; what is asked for beside logits counts only with targets."""
-        shape, dtype = tuple(probe.clips.shape[1:]), probe.clips.dtype
+        """The kind of a probe. A probe without targets asks for logits only."""
+        scores = cls(tuple(probe.clips.shape[1:]), probe.clips.dtype)
         if probe.targets is None:
-            return cls(shape, dtype)
+            return scores
         if probe.apply is not None:
-            return cls(shape, dtype, apply=probe.apply)
+            return replace(scores, apply=probe.apply)
         if not probe.differentiates:
-            return cls(shape, dtype)
-        return cls(
-            shape, dtype, probe.objective, probe.gradient, probe.layer, probe.quick, probe.lowered
-        )
+            return scores
+        settings = (probe.objective, probe.gradient, probe.layer)
+        return cls(scores.shape, scores.dtype, *settings, probe.folded, probe.reduced_precision)
 
     @property
     def name(self) -> str:
-        """What the pass is called: `scores`, `gradient`, `layer` or `apply`."""
+        """`scores`, `gradient`, `layer` or `apply`."""
         if self.apply is not None:
             return "apply"
         if self.layer is not None:
@@ -59,16 +61,16 @@ class Kind:
         return "gradient" if self.gradient else "scores"
 
     @property
-    def price(self) -> tuple[Any, ...]:
-        """What a pass's time and memory depend on."""
-        return (self.name, self.shape, self.dtype, self.layer, self.lowered)
+    def cost_key(self) -> tuple[Any, ...]:
+        """Everything that the time and memory of a pass depend on."""
+        return (self.name, self.shape, self.dtype, self.layer, self.reduced_precision)
 
 
 class Pending:
-    """A probe under way: its clips go out in pieces, their readings are joined at the end.
+    """A probe whose clips are read piece by piece.
 
     Raises:
-        VideoVisualError: a probe without clips.
+        VideoVisualError: the probe has no clips.
     """
 
     def __init__(self, probe: Probe) -> None:
@@ -80,28 +82,25 @@ class Pending:
         self._done = 0
 
     @property
-    def left(self) -> int:
-        """How many clips are still to be read."""
+    def remaining(self) -> int:
+        """The number of clips that are still to be read."""
         return len(self.probe.clips) - self._done
 
     def piece(self, count: int) -> Clips:
         """The next `count` clips and their targets."""
-        end = self._done + count
+        part = slice(self._done, self._done + count)
         targets = self.probe.targets
-        return (
-            self.probe.clips[self._done : end],
-            None if targets is None else targets[self._done : end],
-        )
+        return self.probe.clips[part], None if targets is None else targets[part]
 
-    def give(self, reading: Reading) -> Reading | None:
-        """Take the reading of a piece; the probe's whole reading if that was the last one."""
+    def add(self, reading: Reading) -> Reading | None:
+        """Add the reading of a piece. Returns the whole reading after the last piece."""
         self._parts.append(reading)
         self._done += len(reading.logits)
-        return join(self._parts) if not self.left else None
+        return join(self._parts) if not self.remaining else None
 
 
 def gather(pieces: Sequence[Clips], device: torch.device) -> Clips:
-    """Several pieces as one, on a device."""
+    """Concatenate several pieces on a device."""
     clips = [piece.to(device) for piece, _ in pieces]
     targets = [piece.to(device) for _, piece in pieces if piece is not None]
     if len(pieces) == 1:
@@ -110,41 +109,28 @@ def gather(pieces: Sequence[Clips], device: torch.device) -> Clips:
 
 
 def join(parts: Sequence[Reading]) -> Reading:
-    """The readings of consecutive clips as one."""
+    """Concatenate the readings of consecutive clips."""
     if len(parts) == 1:
         return parts[0]
-
-    def cat(tensors: list[torch.Tensor | None]) -> torch.Tensor | None:
-        present = [tensor for tensor in tensors if tensor is not None]
-        return torch.cat(present) if present else None
-
-    return Reading(
-        torch.cat([part.logits for part in parts]),
-        gradient=cat([part.gradient for part in parts]),
-        activation=cat([part.activation for part in parts]),
-        activation_gradient=cat([part.activation_gradient for part in parts]),
-        applied=cat([part.applied for part in parts]),
-        precision=parts[0].precision,
-    )
+    joined: dict[str, Any] = {
+        name: torch.cat([getattr(part, name) for part in parts])
+        for name in TENSORS
+        if getattr(parts[0], name) is not None
+    }
+    return replace(parts[0], **joined)
 
 
 def split(reading: Reading, counts: Sequence[int]) -> list[Reading]:
-    """The inverse of `join`, for pieces of so many clips."""
+    """Split a reading into readings of `counts` clips: the inverse of `join`."""
     if len(counts) == 1:
         return [reading]
-
-    def cut(tensor: torch.Tensor | None) -> list[torch.Tensor | None]:
-        if tensor is None:
-            return [None] * len(counts)
-        # Copies, so that a job doesn't keep alive what belongs to its neighbours.
-        return [part.clone() for part in torch.split(tensor, list(counts))]
-
-    columns = zip(
-        torch.split(reading.logits, list(counts)),
-        cut(reading.gradient),
-        cut(reading.activation),
-        cut(reading.activation_gradient),
-        cut(reading.applied),
-        strict=True,
-    )
-    return [Reading(*column, precision=reading.precision) for column in columns]
+    # Copies, because a view would keep the other jobs' values alive.
+    columns: dict[str, list[Any]] = {
+        name: [part.clone() for part in tensor.split(list(counts))]
+        for name in TENSORS
+        if (tensor := getattr(reading, name)) is not None
+    }
+    return [
+        replace(reading, **{name: column[number] for name, column in columns.items()})
+        for number in range(len(counts))
+    ]

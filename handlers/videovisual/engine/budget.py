@@ -1,29 +1,29 @@
-"""How many clips a step may hold: bounded by memory, and by a time that is learned."""
+"""The most clips of one step, bounded by memory and by a time that is learned."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import dataclass
 from math import prod
 from typing import Any
-
-import torch
 
 from videovisual.engine.batch import Kind
 
 STEP_S = 0.25
-"""The time that a step aims at: what a classification waits for at most, give or take a clip."""
+"""Target seconds of a step, and so about the longest wait of a classification."""
 
 NEWEST = 0.2
-"""Weight of the newest measurement in the average."""
+"""Weight of the newest measurement in the moving average."""
 
 COPIES = {"scores": 64, "layer": 96, "gradient": 256, "apply": 256}
-"""Clips' worth of memory that a pass takes for each clip, until it has been measured."""
+"""Estimated memory of a pass, in clips for each of its clips, until it has been measured."""
 
 GROWTH = 32
-"""Full steps without running out of memory after which one more clip is tried."""
+"""Full steps without running out of memory after which the cap grows by one clip."""
 
 
 class Budget:
-    """What is known of the cost of each kind of pass on one device.
+    """The measured cost of each kind of pass on one device.
 
     Args:
         batch: the most clips in a step, whatever they cost.
@@ -35,46 +35,49 @@ class Budget:
         self.batch = batch
         self.step_s = step_s
         self.memory = memory
-        self._seconds: dict[tuple[Any, ...], float] = {}
-        self._bytes: dict[tuple[Any, ...], float] = {}
-        self._caps: dict[tuple[Any, ...], int] = {}
-        self._full: dict[tuple[Any, ...], int] = {}
+        self._costs: defaultdict[tuple[Any, ...], _Cost] = defaultdict(_Cost)
 
     def room(self, kind: Kind) -> int:
-        """How many clips a step of that kind may hold, at least one."""
-        bounds = [self.batch, self._caps.get(kind.price, self.batch)]
-        if seconds := self._seconds.get(kind.price):
-            bounds.append(int(self.step_s / seconds))
+        """The most clips of a step of that kind, at least one."""
+        cost = self._costs[kind.cost_key]
+        bounds = [self.batch, cost.cap or self.batch]
+        if cost.seconds:
+            bounds.append(int(self.step_s / cost.seconds))
         if self.memory is not None:
-            bounds.append(int(self.memory / self._bytes_each(kind)))
+            estimate = prod(kind.shape) * kind.dtype.itemsize * COPIES[kind.name]
+            bounds.append(int(self.memory / max(1.0, cost.bytes or estimate)))
         return max(1, min(bounds))
 
     def seconds(self, kind: Kind) -> float | None:
-        """Time a clip, as learned; None before the first pass."""
-        return self._seconds.get(kind.price)
+        """Measured seconds a clip; None before the first pass."""
+        return self._costs[kind.cost_key].seconds
 
-    def learn(self, kind: Kind, clips: int, seconds: float, taken: int | None = None) -> None:
-        """Note that a pass of `clips` took so many seconds, and bytes where they are known."""
-        _blend(self._seconds, kind.price, seconds / clips)
-        if taken:
-            _blend(self._bytes, kind.price, taken / clips)
-        cap = self._caps.get(kind.price)
-        if cap is not None and clips >= cap:
-            self._full[kind.price] = self._full.get(kind.price, 0) + 1
-            if self._full[kind.price] >= GROWTH:
-                self._caps[kind.price] = cap + 1
-                self._full[kind.price] = 0
+    def learn(self, kind: Kind, clips: int, seconds: float, memory: int | None = None) -> None:
+        """Record the seconds of a pass of `clips`, and its bytes if they are known."""
+        cost = self._costs[kind.cost_key]
+        cost.seconds = _average(cost.seconds, seconds / clips)
+        if memory:
+            cost.bytes = _average(cost.bytes, memory / clips)
+        if cost.cap is not None and clips >= cost.cap:
+            cost.full_steps += 1
+            if cost.full_steps >= GROWTH:
+                cost.cap, cost.full_steps = cost.cap + 1, 0
 
     def halve(self, kind: Kind, clips: int) -> None:
-        """Note that `clips` at once were more than the device's memory holds."""
-        self._caps[kind.price] = max(1, clips // 2)
-        self._full[kind.price] = 0
-
-    def _bytes_each(self, kind: Kind) -> float:
-        size = prod(kind.shape) * torch.empty((), dtype=kind.dtype).element_size()
-        return max(1.0, self._bytes.get(kind.price, size * COPIES[kind.name]))
+        """Record that a pass of `clips` ran out of memory."""
+        cost = self._costs[kind.cost_key]
+        cost.cap, cost.full_steps = max(1, clips // 2), 0
 
 
-def _blend(averages: dict[tuple[Any, ...], float], key: tuple[Any, ...], value: float) -> None:
-    before = averages.get(key)
-    averages[key] = value if before is None else before + NEWEST * (value - before)
+@dataclass
+class _Cost:
+    """Average seconds and bytes a clip, the cap, and the full steps since it last changed."""
+
+    seconds: float | None = None
+    bytes: float | None = None
+    cap: int | None = None
+    full_steps: int = 0
+
+
+def _average(before: float | None, value: float) -> float:
+    return value if before is None else before + NEWEST * (value - before)

@@ -1,13 +1,10 @@
-"""One copy of the network with its queue, and the threads that run its steps."""
+"""One copy of the network with its queue and the threads that run its steps."""
 
 from __future__ import annotations
 
-import ctypes
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,52 +13,31 @@ import torch
 from videovisual.engine.batch import Kind, gather, split
 from videovisual.engine.budget import STEP_S, Budget
 from videovisual.engine.job import Job
+from videovisual.engine.memory import resident_bytes
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Reading
 from videovisual.engine.rwlock import TORCH
 from videovisual.engine.scheduler import Scheduler, Step
+from videovisual.engine.worker import Worker
 from videovisual.errors import TooLarge
 
 FREE_SHARE = 0.8
 """The share of a GPU's free memory that a step may take."""
 
-QUICK_S = 0.1
-"""A pass that takes less by a lane's own threads gains nothing by more: each layer is done before
-they have woken up."""
-
-
-@dataclass(frozen=True)
-class Lane:
-    """A thread that runs steps.
-
-    Attributes:
-        urgent, patient: whether it takes classifications, and explanations.
-        threads: of torch's in it; None leaves torch's own choice.
-        alone: the same while there is no more than one job, which may have the whole processor,
-            unless `Device.settle` found the network too small for it.
-        nice: how far it steps back for others on the processor, 0 to 19.
-        idle: whether it runs only where nothing else wants the processor, and gives way at once.
-            Only Linux can tell threads apart, by this or by `nice`.
-    """
-
-    urgent: bool = True
-    patient: bool = True
-    threads: int | None = None
-    alone: int | None = None
-    nice: int = 0
-    idle: bool = False
+SHORT_PASS_S = 0.1
+"""A pass that takes less gains nothing by more threads: each layer ends before they wake up."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What a pass of the network was, for whoever counts.
+    """Statistics of one pass of the network.
 
     Attributes:
         device: where it ran.
         kind: `scores`, `gradient`, `layer` or `apply`.
-        clips: how many it had.
-        room: how many would have fitted.
-        seconds: how long it took.
+        clips: the number of its clips.
+        room: the number of clips that would have fitted.
+        seconds: its duration.
     """
 
     device: str
@@ -72,39 +48,39 @@ class Pass:
 
 
 class Device:
-    """Runs jobs on one oracle.
+    """Runs jobs by one runner.
 
-    A job's generator runs in one lane at a time, so methods need no locks. An error ends the job
-    that made it and touches no other. When the device's memory is full, the step is tried again
-    with half as many clips.
+    Only one worker at a time runs a job's generator, so methods need no locks. An error ends its
+    own job and no other. When the device runs out of memory, the step is tried again with half as
+    many clips.
 
     Args:
-        oracle: the network; its `batch` is the most clips in a step.
-        lanes: the threads; together they take both kinds of jobs.
+        runner: the network; its `batch` is the most clips in a step.
+        workers: the threads; together they take both kinds of jobs.
         step_s: seconds that a step of several clips aims at.
-        on_pass: called in a lane after each pass.
+        on_pass: called in a worker's thread after each pass.
     """
 
     def __init__(
         self,
-        oracle: ModelRunner,
-        lanes: Sequence[Lane] = (Lane(),),
+        runner: ModelRunner,
+        workers: Sequence[Worker] = (Worker(),),
         step_s: float = STEP_S,
         on_pass: Callable[[Pass], None] | None = None,
     ) -> None:
-        self.oracle = oracle
-        self.budget = Budget(oracle.batch, step_s)
+        self.runner = runner
+        self.budget = Budget(runner.batch, step_s)
         self._on_pass = on_pass
         self._scheduler = Scheduler()
         self._wake = threading.Condition()
         self._active = 0
         self._closed = False
-        self._spreads = any(lane.alone != lane.threads for lane in lanes)
-        self._threads = [self._start(number, lane) for number, lane in enumerate(lanes)]
+        self._gives_lone_threads = any(each.lone_threads != each.threads for each in workers)
+        self._threads = [self._start(number, worker) for number, worker in enumerate(workers)]
 
     @property
     def active(self) -> int:
-        """How many jobs it has."""
+        """The number of unfinished jobs."""
         return self._active
 
     def submit(self, job: Job[Any]) -> bool:
@@ -128,74 +104,79 @@ class Device:
             job.cancel()
             job.stop_if_due()
 
-    def settle(self, trial: Callable[[], object]) -> None:
-        """Warm up, and find out whether the network is large enough for a lone job to be spread.
+    def calibrate(self, trial: Callable[[], object]) -> None:
+        """Warm up, and measure whether the network is large enough for `Worker.lone_threads`.
 
         Args:
-            trial: has this device do a pass, and returns when it is done.
+            trial: makes this device run a pass, and returns when it has ended.
         """
-        spreads, self._spreads = self._spreads, False
+        wanted, self._gives_lone_threads = self._gives_lone_threads, False
         trial()
-        self._spreads = spreads and _seconds(trial) > QUICK_S
-        if self._spreads:
+        began = time.perf_counter()
+        if wanted:
+            trial()
+        if wanted and time.perf_counter() - began > SHORT_PASS_S:
+            self._gives_lone_threads = True
             trial()
 
     def memory(self) -> int:
-        """Bytes that the process holds on the device: on a GPU torch's, else its resident size."""
-        if self.oracle.device.type == "cuda":
-            return torch.cuda.memory_allocated(self.oracle.device)
+        """Bytes that torch holds on a GPU; on a processor the process's resident size."""
+        if self.runner.device.type == "cuda":
+            return torch.cuda.memory_allocated(self.runner.device)
         return resident_bytes()
 
-    def _start(self, number: int, lane: Lane) -> threading.Thread:
+    def _start(self, number: int, worker: Worker) -> threading.Thread:
         ready = threading.Event()
         thread = threading.Thread(
             target=self._loop,
-            args=(lane, ready),
-            name=f"videovisual-{self.oracle.device}-{number}",
+            args=(worker, ready),
+            name=f"videovisual-{self.runner.device}-{number}",
             daemon=True,
         )
         own = torch.get_num_threads()
         thread.start()
-        # Lanes set themselves up one after another: torch keeps a count for all threads to come.
+        # One worker after another, because torch's count also applies to all later threads.
         ready.wait()
         torch.set_num_threads(own)
         return thread
 
-    def _loop(self, lane: Lane, ready: threading.Event) -> None:
-        _set_up(lane)
+    def _loop(self, worker: Worker, ready: threading.Event) -> None:
+        worker.configure_thread()
         ready.set()
-        while (step := self._next(lane)) is not None:
-            self._share(lane)
+        while (step := self._next(worker)) is not None:
+            lone = self._gives_lone_threads and self._active <= 1
+            threads = worker.lone_threads if lone else worker.threads
+            if threads is not None and threads != torch.get_num_threads():
+                torch.set_num_threads(threads)
             self._run(step)
 
-    def _share(self, lane: Lane) -> None:
-        threads = lane.alone if self._spreads and self._active <= 1 else lane.threads
-        if threads is not None and threads != torch.get_num_threads():
-            torch.set_num_threads(threads)
-
-    def _next(self, lane: Lane) -> Step | None:
+    def _next(self, worker: Worker) -> Step | None:
         with self._wake:
             while not self._closed:
                 self._active -= len(self._scheduler.sweep())
-                step = self._scheduler.take(self._room, urgent=lane.urgent, patient=lane.patient)
+                step = self._scheduler.take(
+                    self._room,
+                    classifications=worker.classifications,
+                    explanations=worker.explanations,
+                )
                 if step is not None:
                     return step
                 self._wake.wait()
             return None
 
     def _room(self, kind: Kind) -> int:
-        if self.oracle.device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(self.oracle.device)
-            held = torch.cuda.memory_reserved(self.oracle.device)
-            used = torch.cuda.memory_allocated(self.oracle.device)
-            self.budget.memory = int(FREE_SHARE * (free + held - used))
+        if self.runner.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.runner.device)
+            reserved = torch.cuda.memory_reserved(self.runner.device)
+            used = torch.cuda.memory_allocated(self.runner.device)
+            self.budget.memory = int(FREE_SHARE * (free + reserved - used))
         return self.budget.room(kind)
 
     def _run(self, step: Step) -> None:
-        """Run a step, and let each job back in as soon as it has its next probe."""
+        """Run a step, and queue each job again as soon as it has its next probe."""
         if step.kind is None:
             ((job, _),) = step.pieces
-            self._go_on(job, 0.0, lambda: job.advance(None))
+            self._continue(job, 0.0, lambda: job.advance(None))
             return
         began = time.perf_counter()
         outcomes = self._read(step, step.kind)
@@ -204,16 +185,16 @@ class Device:
             share = seconds * count / step.clips
             job.count_step()
             if outcome is None:
-                self._go_on(job, share, lambda: None)
+                self._continue(job, share, lambda: None)
             elif isinstance(outcome, Reading):
-                self._go_on(job, share, lambda job=job, reading=outcome: job.take(reading))  # type: ignore[misc]
+                self._continue(job, share, lambda job=job, reading=outcome: job.take(reading))  # type: ignore[misc]
             else:
-                self._go_on(job, share, lambda job=job, error=outcome: job.fail(error))  # type: ignore[misc]
+                self._continue(job, share, lambda job=job, error=outcome: job.fail(error))  # type: ignore[misc]
 
-    def _go_on(self, job: Job[Any], cost: float, act: Callable[[], None]) -> None:
+    def _continue(self, job: Job[Any], cost: float, act: Callable[[], None]) -> None:
         began = time.perf_counter()
         if not job.stop_if_due():
-            with TORCH.shared():
+            with TORCH.read():
                 act()
         cost += time.perf_counter() - began
         with self._wake:
@@ -225,18 +206,18 @@ class Device:
             self._wake.notify_all()
 
     def _read(self, step: Step, kind: Kind) -> Sequence[Reading | Exception | None]:
-        """Each piece's reading or error; None where it has to be asked again."""
+        """Each piece's reading or error; None if the piece must be read again."""
         pending = [(job.pending, count) for job, count in step.pieces]
         pieces = [probe.piece(count) for probe, count in pending if probe is not None]
         try:
-            clips, targets = gather(pieces, self.oracle.device)
+            clips, targets = gather(pieces, self.runner.device)
             reading = self._pass(kind, clips, targets, step.room)
         except torch.OutOfMemoryError as error:
-            return self._short_of_memory(step, kind, error)
+            return self._out_of_memory(step, kind, error)
         except Exception as error:
             if len(pieces) == 1:
                 return [error]
-            # One of them is to blame, and only that one is to fail.
+            # Read each piece alone, so that only the one that caused the error fails.
             alone = [Step([piece], kind, step.room) for piece in step.pieces]
             return [outcome for one in alone for outcome in self._read(one, kind)]
         return split(reading, [count for _, count in step.pieces])
@@ -244,81 +225,43 @@ class Device:
     def _pass(
         self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None, room: int
     ) -> Reading:
-        cuda = self.oracle.device.type == "cuda"
+        device, recorder = self.runner.device, self.runner.recorder
+        cuda = device.type == "cuda"
         before = 0
         if cuda:
-            torch.cuda.reset_peak_memory_stats(self.oracle.device)
-            before = torch.cuda.memory_allocated(self.oracle.device)
-        recorder = self.oracle.recorder
-        tries = recorder.tries if recorder is not None else 0
+            torch.cuda.reset_peak_memory_stats(device)
+            before = torch.cuda.memory_allocated(device)
+        attempts = recorder.attempts if recorder is not None else 0
         began = time.perf_counter()
-        reading = self.oracle.read(kind, clips, targets)
-        taken = None
+        reading = self.runner.read(kind, clips, targets)
+        memory = None
         if cuda:
-            torch.cuda.synchronize(self.oracle.device)
-            # A recording's memory was taken long ago.
-            if recorder is None or not kind.quick:
-                taken = torch.cuda.max_memory_allocated(self.oracle.device) - before
+            torch.cuda.synchronize(device)
+            # A recording allocated its memory earlier.
+            if recorder is None or not kind.folded:
+                memory = torch.cuda.max_memory_allocated(device) - before
         seconds = time.perf_counter() - began
-        # Recording takes many times as long as what was recorded.
-        if recorder is None or recorder.tries == tries:
-            self.budget.learn(kind, len(clips), seconds, taken)
+        # Recording takes many times as long as the pass that is recorded.
+        if recorder is None or recorder.attempts == attempts:
+            self.budget.learn(kind, len(clips), seconds, memory)
         if self._on_pass is not None:
-            device = str(self.oracle.device)
-            self._on_pass(Pass(device, kind.name, len(clips), room, seconds))
+            self._on_pass(Pass(str(device), kind.name, len(clips), room, seconds))
         return reading
 
-    def _short_of_memory(
+    def _out_of_memory(
         self, step: Step, kind: Kind, error: torch.OutOfMemoryError
     ) -> Sequence[Exception | None]:
         self.budget.halve(kind, step.clips)
-        if self.oracle.recorder is not None:
-            self.oracle.recorder.clear()
-        if self.oracle.device.type == "cuda":
+        if self.runner.recorder is not None:
+            self.runner.recorder.clear()
+        if self.runner.device.type == "cuda":
             torch.cuda.empty_cache()
         if step.clips > 1:
             return [None] * len(step.pieces)
         refusal = TooLarge(
             f"One clip of {list(kind.shape)} does not fit into the memory of "
-            f"{self.oracle.device}. Ask for fewer frames, or for a method without gradients.",
+            f"{self.runner.device}. Ask for fewer frames, or for a method without gradients.",
             shape=list(kind.shape),
         )
         refusal.__cause__ = error
         return [refusal]
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def resident_bytes() -> int:
-    """Physical memory that this process holds; 0 where the system doesn't tell."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
-def trim_memory() -> None:
-    """Give the system back what the C library keeps of freed memory, where it has a way to."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
-def _set_up(lane: Lane) -> None:
-    if lane.threads is not None:
-        # A thread's first question makes torch set its own count, over the one set before.
-        torch.get_num_threads()
-        torch.set_num_threads(lane.threads)
-    thread = threading.get_native_id()
-    if lane.nice and hasattr(os, "setpriority"):
-        own = os.getpriority(os.PRIO_PROCESS, thread)
-        os.setpriority(os.PRIO_PROCESS, thread, own + lane.nice)
-    if lane.idle and hasattr(os, "SCHED_IDLE"):
-        # A container may forbid it.
-        with suppress(PermissionError):
-            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))

@@ -1,4 +1,4 @@
-"""A running attribution, as its owner sees it."""
+"""A running piece of work: an explanation or a classification."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 
 class State(Enum):
-    """Where a job stands."""
+    """The state of a job."""
 
     ACTIVE = "active"
     DONE = "done"
@@ -30,36 +30,36 @@ class State(Enum):
 
 
 class Job(Generic[Result]):
-    """One piece of work in the engine's hands.
+    """One piece of work that the engine runs.
 
     Args:
         work: the generator to run.
-        urgent: a classification, which goes before all explanations.
+        classification: whether it goes before all explanations.
         priority: each step up doubles the job's share of the engine.
-        deadline: `time.monotonic()` after which it is given up.
+        deadline: `time.monotonic()` after which the job fails.
         on_progress: called in the engine's threads, one call at a time, with each probe's
             progress.
 
     Attributes:
-        pending: the probe that it waits for, while it does.
-        clock: how much of its share it has used, in the scheduler's time.
-        steps: passes of the network that had clips of it.
-        late_steps: those of them that ended after it was cancelled.
-        best: makes the best map so far, where the method is anytime; kept when a deadline ended
-            the job.
+        pending: the probe that is being read, if any.
+        clock: the used share of the engine, in the scheduler's virtual time.
+        steps: the passes of the network that contained clips of the job.
+        late_steps: those passes that ended after the job was cancelled.
+        best: returns the best map so far, if the method is anytime. It stays available when the
+            deadline ended the job.
     """
 
     def __init__(
         self,
         work: Work[Result],
         *,
-        urgent: bool = False,
+        classification: bool = False,
         priority: int = 0,
         deadline: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.number = next(_numbers)
-        self.urgent = urgent
+        self.classification = classification
         self.priority = priority
         self.deadline = deadline
         self.state = State.ACTIVE
@@ -76,7 +76,7 @@ class Job(Generic[Result]):
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """Ask the job to stop; it does so before its next step."""
+        """Stop the job before its next step."""
         self._cancelled.set()
 
     def result(self, timeout: float | None = None) -> Result:
@@ -85,7 +85,7 @@ class Job(Generic[Result]):
         Raises:
             Cancelled, DeadlineExceeded: the job was stopped.
             TimeoutError: `timeout` seconds passed; the job goes on.
-            VideoVisualError: whatever the method or the oracle raised.
+            VideoVisualError: the method or the network raised an error.
         """
         if not self._finished.wait(timeout):
             raise TimeoutError(f"job {self.number} is still running after {timeout} s")
@@ -94,18 +94,18 @@ class Job(Generic[Result]):
         try:
             raise self._error
         finally:
-            # The error's traceback leads here, and would keep the job that keeps the error.
+            # The error's traceback would keep this frame, and so the job that keeps the error.
             del self
 
     def too_late(self) -> DeadlineExceeded:
-        """What is said of it when its deadline has passed."""
+        """The error of a job whose deadline has passed."""
         return DeadlineExceeded(
             "timeout_s passed before the answer was ready. Allow more time, or fewer steps.",
             job=self.number,
         )
 
     def stop_if_due(self) -> bool:
-        """End the job if it was cancelled or is late; whether it has ended."""
+        """End the job if it was cancelled or its deadline passed. Returns whether it has ended."""
         if self.state is State.ACTIVE and self._cancelled.is_set():
             self._end(State.CANCELLED, Cancelled("The job was cancelled.", job=self.number))
         elif (
@@ -113,24 +113,23 @@ class Job(Generic[Result]):
             and self.deadline is not None
             and time.monotonic() > self.deadline
         ):
-            best = self.best
-            self._end(State.FAILED, self.too_late(), best)
+            self._end(State.FAILED, self.too_late(), self.best)
         return self.state is not State.ACTIVE
 
     def take(self, reading: Reading) -> None:
-        """Take the reading of the clips that a step had of it; go on once the probe is whole."""
+        """Take the reading of one piece. After the last piece, go on to the next probe."""
         assert self.pending is not None
-        whole = self.pending.give(reading)
+        whole = self.pending.add(reading)
         if whole is not None:
             self.advance(whole)
 
     def count_step(self) -> None:
-        """Note that a pass had clips of it."""
+        """Count a pass that contained clips of the job."""
         self.steps += 1
         self.late_steps += self._cancelled.is_set()
 
     def advance(self, reading: Reading | None) -> None:
-        """Hand the generator its reading (None to start it) and take its next probe."""
+        """Send a reading to the generator (None starts it) and take its next probe."""
         try:
             probe = next(self._work) if reading is None else self._work.send(reading)
             self.pending = Pending(probe)
@@ -142,16 +141,16 @@ class Job(Generic[Result]):
             self._result = stop.value
             self._end(State.DONE, None)
         except BaseException as error:
-            # Without this frame, through which an error would keep the job that keeps it.
+            # Drop this frame, through which the error would keep the job that keeps the error.
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """End the job with an error, which keeps none of the clips that it was met with."""
+        """End the job with an error, without keeping the clips of the traceback's frames."""
         trace = error.__traceback__
         traceback.clear_frames(trace)
-        # Its frames lead back to those of the engine, which have the clips too.
+        # The traceback also leads to frames of the engine, which hold clips.
         error.__traceback__ = None
         if not isinstance(error, VideoVisualError):
             wrapped = VideoVisualError(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""The one place where a network is run: device, batching, gradients."""
+"""Runs a network on one device: forward passes, gradients and activations."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ import torch
 from torch import nn
 
 from videovisual.engine.batch import Kind, Pending
-from videovisual.engine.optimise.batchnorm_folding import Folded, folded
-from videovisual.engine.optimise.convolution import quickened
+from videovisual.engine.optimise.batchnorm_folding import FoldedNetwork, fold
 from videovisual.engine.optimise.cuda_graphs import Recorder
-from videovisual.engine.optimise.precision import SIXTEEN, Lowered, Precision, alike, native
+from videovisual.engine.optimise.network import optimised
+from videovisual.engine.optimise.precision import (
+    DTYPES,
+    Precision,
+    ReducedPrecision,
+    native_dtype,
+    same_direction,
+)
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.engine.rwlock import TORCH
 from videovisual.errors import InvalidParameter
 from videovisual.utils.suggest import nearest
 
 LARGE = 3 * 16 * 112 * 112
-"""Values of a clip from which a processor runs a network faster with its channels last, and from
-which sixteen-bit numbers are worth it."""
+"""Values of a clip from which a processor gains by channels-last memory and by 16 bits."""
 
 
 def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None:
@@ -42,17 +47,17 @@ def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None
 
 
 class ModelRunner:
-    """Answers probes from one network on one device; several threads may ask at once.
+    """Evaluates probes by one network on one device. Several threads may call it at once.
 
-    The first one on a GPU has the whole process compute convolutions in float32 proper and by
-    algorithms that give the same each time, as they are not by torch's own choice.
+    The first runner on a GPU switches the whole process to deterministic convolutions in full
+    float32.
 
     Args:
         network: frozen, in evaluation mode; maps [N, 3, T, H, W] to [N, classes].
         device: where it runs; the network is moved there.
         batch: the most clips in one forward pass.
-        precision: of lowered gradients.
-        recorder: by which quick gradients are run, as recordings; None runs them as they are.
+        precision: of gradients that may be of reduced precision.
+        recorder: records the passes of folded gradients and replays them; None runs them as usual.
     """
 
     def __init__(
@@ -65,129 +70,135 @@ class ModelRunner:
     ) -> None:
         self.device = torch.device(device)
         if self.device.type == "cuda":
-            _settle()
+            _make_cuda_deterministic()
         self.network = network.to(self.device).eval().requires_grad_(False)
         self.batch = batch
         self.precision = precision
         self.recorder = recorder
-        self._exact = quickened(self.network)
-        self._quick: Folded | None = None
-        self._lowered: nn.Module | None = None
-        self._read_at: dict[str, nn.Module] = {}
+        self._optimised = optimised(self.network)
+        self._folded: FoldedNetwork | None = None
+        self._reduced: nn.Module | None = None
+        self._folded_up_to: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
 
     def prepare(self, clip: torch.Tensor) -> None:
-        """Do now what the first quick gradient at a clip [3, T, H, W] would wait for.
+        """Build the folded networks now rather than at the first gradient of a search.
 
-        From then on layers are read from a network that is folded below them.
+        Afterwards layers are read from a network that is folded below them.
+
+        Args:
+            clip: [3, T, H, W].
         """
-        with TORCH.shared():
-            self._lowest(clip[None].to(self.device))
+        with TORCH.read():
+            self._reduced_network(clip[None].to(self.device))
 
     def check_layer(self, name: str) -> None:
         """Raises InvalidParameter unless the network has a module of that name."""
         check_layer(self.network, name)
 
     def evaluate(self, probe: Probe) -> Reading:
-        """The reading of one probe, in as many passes as `batch` asks for.
+        """The reading of one probe, in passes of at most `batch` clips.
 
         Raises:
             InvalidParameter: the probe's layer does not exist or is not [N, C, T, H, W].
         """
         pending = Pending(probe)
         while True:
-            clips, targets = pending.piece(min(self.batch, pending.left))
+            clips, targets = pending.piece(min(self.batch, pending.remaining))
             targets = None if targets is None else targets.to(self.device)
-            reading = pending.give(self.read(pending.kind, clips.to(self.device), targets))
+            reading = pending.add(self.read(pending.kind, clips.to(self.device), targets))
             if reading is not None:
                 return reading
 
     def read(self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
-        """One pass.
+        """Run one pass.
 
         Args:
-            kind: what is asked for.
-            clips: [N, 3, T, H, W], on the oracle's device.
-            targets: int64 [N], there too.
+            kind: what is computed.
+            clips: [N, 3, T, H, W], on the runner's device.
+            targets: int64 [N], on the runner's device.
 
         Raises:
             InvalidParameter: the layer does not exist or is not [N, C, T, H, W].
         """
         if kind.apply is not None:
             assert targets is not None
-            with TORCH.alone(), torch.enable_grad():
+            with TORCH.write(), torch.enable_grad():
                 applied = kind.apply(self.network, clips, targets).detach()
             return Reading(clips.new_empty(len(clips), 0), applied=applied)
-        with TORCH.shared():
-            clips = _arranged(clips, gradient=kind.name == "gradient")
+        with TORCH.read():
+            clips = _in_fastest_format(clips, gradient=kind.name == "gradient")
             return self._read(kind, clips, targets)
 
     def _read(self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
         if targets is None or kind.name == "scores":
             with torch.inference_mode():
-                return Reading(self._exact(clips))
+                return Reading(self._optimised(clips))
         if kind.layer is not None:
-            return self._at_layer(kind, clips, targets, kind.layer)
+            return self._read_layer(kind, clips, targets, kind.layer)
         network = self._network(kind, clips)
-        work = partial(_differentiated, network, kind.objective)
-        if self.recorder is None or not kind.quick:
+        work = partial(_gradient, network, kind.objective)
+        if self.recorder is None or not kind.folded:
             logits, gradient = work(clips, targets)
         else:
-            logits, gradient = self.recorder.run_filled(kind, work, clips, targets)
-        if not isinstance(network, Lowered):
+            logits, gradient = self.recorder.run_padded(kind, work, clips, targets)
+        if not isinstance(network, ReducedPrecision):
             return Reading(logits, gradient=gradient)
         if network.scale != 1 and not gradient.isfinite().all():
-            # Beyond the largest of these numbers.
-            return self._read(replace(kind, lowered=False), clips, targets)
+            # The scaled gradient overflowed.
+            return self._read(replace(kind, reduced_precision=False), clips, targets)
         return Reading(logits, gradient=gradient, precision=network.dtype)
 
     def _network(self, kind: Kind, clips: torch.Tensor) -> nn.Module:
-        if not kind.quick:
-            return self._exact
-        return self._lowest(clips) if kind.lowered else self._folded(clips)
+        if not kind.folded:
+            return self._optimised
+        if kind.reduced_precision:
+            return self._reduced_network(clips)
+        return self._folded_network(clips)
 
-    def _folded(self, clips: torch.Tensor) -> nn.Module:
+    def _folded_network(self, clips: torch.Tensor) -> nn.Module:
         with self._lock:
-            if self._quick is None:
-                self._quick = folded(self.network, clips[:1])
-            return self._quick.network
+            if self._folded is None:
+                self._folded = fold(self.network, clips[:1])
+            return self._folded.network
 
-    def _until(self, layer: str) -> nn.Module:
-        """The network by which a layer is read."""
+    def _network_for(self, layer: str) -> nn.Module:
+        """The network that a layer is read from."""
         with self._lock:
-            if self._quick is None:
-                return self._exact
-            if layer not in self._read_at:
-                self._read_at[layer] = self._quick.until(layer, self.network) or self._exact
-            return self._read_at[layer]
+            if self._folded is None:
+                return self._optimised
+            if layer not in self._folded_up_to:
+                network = self._folded.up_to(layer, self.network)
+                self._folded_up_to[layer] = network or self._optimised
+            return self._folded_up_to[layer]
 
-    def _lowest(self, clips: torch.Tensor) -> nn.Module:
-        """The network with sixteen-bit numbers, if there are any to take; else the folded one."""
-        quick = self._folded(clips)
-        dtype = self._dtype(clips[0])
+    def _reduced_network(self, clips: torch.Tensor) -> nn.Module:
+        """The folded network in 16 bits where they are used, else in float32."""
+        folded = self._folded_network(clips)
+        dtype = self._reduced_dtype(clips[0])
         if dtype is None:
-            return quick
+            return folded
         with self._lock:
-            if self._lowered is None:
-                lowered = Lowered(quick, dtype)
-                holds = self.precision != "auto" or _alike(lowered, quick, clips[:1])
-                self._lowered = lowered if holds else quick
-            return self._lowered
+            if self._reduced is None:
+                reduced = ReducedPrecision(folded, dtype)
+                accepted = self.precision != "auto" or _gradients_agree(reduced, folded, clips[:1])
+                self._reduced = reduced if accepted else folded
+            return self._reduced
 
-    def _dtype(self, clip: torch.Tensor) -> torch.dtype | None:
-        """The sixteen-bit numbers that are to be taken for a clip [3, T, H, W]."""
+    def _reduced_dtype(self, clip: torch.Tensor) -> torch.dtype | None:
+        """The 16-bit dtype to use for a clip [3, T, H, W], if any."""
         if self.precision == "float32" or clip.dtype != torch.float32:
             return None
         if self.precision != "auto":
-            return SIXTEEN[self.precision]
+            return DTYPES[self.precision]
         small = self.device.type == "cpu" and clip.numel() < LARGE
-        return None if small else native(self.device)
+        return None if small else native_dtype(self.device)
 
-    def _at_layer(
+    def _read_layer(
         self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor, layer: str
     ) -> Reading:
         self.check_layer(layer)
-        network = self._until(layer)
+        network = self._network_for(layer)
         with torch.enable_grad(), _leaf_at(network.get_submodule(layer)) as leaves:
             logits = network(clips)
             if len(leaves) != 1 or leaves[0].ndim != 5:
@@ -202,18 +213,18 @@ class ModelRunner:
         return Reading(logits.detach(), activation=leaves[0].detach(), activation_gradient=gradient)
 
 
-def _settle() -> None:
-    """A GPU's float32 as a processor's, and the same answer twice."""
+def _make_cuda_deterministic() -> None:
+    """Switch off TF32 and every algorithm whose result varies from run to run."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
 
 
-def _arranged(clips: torch.Tensor, *, gradient: bool) -> torch.Tensor:
-    """The clips in the order in memory by which the network's pass is fastest.
+def _in_fastest_format(clips: torch.Tensor, *, gradient: bool) -> torch.Tensor:
+    """The clips in the memory format that makes the pass fastest.
 
-    With one thread, backward passes lose by it what forward ones gain.
+    With one thread, channels last slows backward passes by as much as it speeds up forward ones.
     """
     large = clips.device.type == "cpu" and clips[0].numel() >= LARGE
     if large and (not gradient or torch.get_num_threads() > 1):
@@ -221,11 +232,11 @@ def _arranged(clips: torch.Tensor, *, gradient: bool) -> torch.Tensor:
     return clips
 
 
-def _differentiated(
+def _gradient(
     network: nn.Module, objective: Objective, clips: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits, and the objective's gradient at the clips."""
-    scale = network.scale if isinstance(network, Lowered) else 1.0
+    scale = network.scale if isinstance(network, ReducedPrecision) else 1.0
     with torch.enable_grad():
         leaf = clips.detach().requires_grad_()
         logits = network(leaf)
@@ -234,35 +245,37 @@ def _differentiated(
     return logits.detach(), (gradient / scale if scale != 1 else gradient).contiguous()
 
 
-def _alike(one: nn.Module, other: nn.Module, clips: torch.Tensor) -> bool:
-    """Whether two networks' gradients are alike, at noise, so that all clips get one answer."""
+def _gradients_agree(one: nn.Module, other: nn.Module, clips: torch.Tensor) -> bool:
+    """Whether two networks' gradients point the same way at noise of the clips' shape.
+
+    Noise rather than the clips, so that the choice doesn't depend on the first clip.
+    """
     noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(0))
-    noise = _arranged(noise.to(clips.device), gradient=True)
+    noise = _in_fastest_format(noise.to(clips.device), gradient=True)
     target = torch.zeros(1, dtype=torch.int64, device=clips.device)
     gradients = (
-        _differentiated(network, Objective.LOG_PROBABILITY, noise, target)[1]
-        for network in (one, other)
+        _gradient(network, Objective.LOG_PROBABILITY, noise, target)[1] for network in (one, other)
     )
-    return alike(*gradients)
+    return same_direction(*gradients)
 
 
 @contextmanager
 def _leaf_at(module: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """While open, the module's output starts this thread's graph: nothing below is differentiated.
+    """While open, the module's output is a leaf of the graph, so nothing below is differentiated.
 
-    Other threads may be running the same network.
+    Only in the calling thread: others may be running the same network.
     """
     owner = threading.get_ident()
     leaves: list[torch.Tensor] = []
 
-    def cut(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor | None:
+    def detach(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor | None:
         if threading.get_ident() != owner:
             return None
         leaf = output.detach().requires_grad_()
         leaves.append(leaf)
         return leaf
 
-    handle = module.register_forward_hook(cut)
+    handle = module.register_forward_hook(detach)
     try:
         yield leaves
     finally:

@@ -1,4 +1,4 @@
-"""What passes between an attribution method and the engine."""
+"""Probes and readings: the exchange between an attribution method and the engine."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from videovisual.saliency import Saliency
 
 
 class Objective(Enum):
-    """The scalar, one a clip, whose gradient is asked for."""
+    """The scalar of each clip that is differentiated."""
 
     LOGIT = "logit"
     LOG_PROBABILITY = "log_probability"
     LOG_COMPLEMENT = "log_complement"
-    """log(1 − probability), which keeps its gradient where the probability is nearly 1."""
+    """log(1 − probability), whose gradient does not vanish where the probability is nearly 1."""
 
     def of(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Of logits [N, classes] and targets int64 [N] → [N]."""
+        """Logits [N, classes] and targets int64 [N] → the objective of each clip, [N]."""
         own = targets[:, None]
         if self is Objective.LOG_PROBABILITY:
             logits = logits.log_softmax(dim=1)
@@ -33,27 +33,27 @@ class Objective(Enum):
         return logits.gather(1, own)[:, 0]
 
 
-Application = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Network, clips [N, 3, T, H, W], targets [N] → any tensor [N, ...]. It owns nothing of the three,
-leaves the network as it was, and runs beside no other use of torch."""
+NetworkFunction = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Network, clips [N, 3, T, H, W], targets [N] → any [N, ...]. It must not change the arguments.
+Nothing else uses torch while it runs."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A question for the network.
+    """What a method asks of the network.
 
     Attributes:
         clips: float32 [N, 3, T, H, W] in the model's space.
         targets: int64 [N], the class of each clip's objective; None asks for logits only.
         objective: what is differentiated.
-        gradient: whether the gradient at the input is wanted.
-        layer: dotted name of a module whose activations, and the objective's gradient at them,
-            are wanted instead; nothing below that layer is differentiated.
-        quick: whether the gradient may be that of the folded network, whose layers' last bits
-            differ: a rectifier at 0 then turns here and there, which a search does not feel.
-        lowered: whether a quick gradient may be of sixteen-bit numbers, where the oracle has them.
-        apply: a library's method that needs the network itself, called instead of all else.
-        progress: how far the method that asks has come.
+        gradient: whether to return the gradient at the input.
+        layer: dotted name of a module. Its activations and the objective's gradient at them are
+            returned instead, and nothing below that layer is differentiated.
+        folded: whether the gradient may be that of the network with batch norm folded into its
+            convolutions. Folding changes the last bits, so some ReLUs flip; searches tolerate that.
+        reduced_precision: whether a folded gradient may be computed in 16 bits, if the runner does.
+        apply: a function of a library that needs the network itself; called instead of all else.
+        progress: the progress of the method.
     """
 
     clips: torch.Tensor
@@ -61,9 +61,9 @@ class Probe:
     objective: Objective = Objective.LOGIT
     gradient: bool = False
     layer: str | None = None
-    quick: bool = False
-    lowered: bool = False
-    apply: Application | None = None
+    folded: bool = False
+    reduced_precision: bool = False
+    apply: NetworkFunction | None = None
     progress: Progress | None = None
 
     @property
@@ -78,10 +78,10 @@ class Reading:
 
     Attributes:
         logits: float32 [N, classes].
-        gradient: float32, as `Probe.clips`, where asked for.
-        activation, activation_gradient: float32 [N, C, T', H', W'], where a layer was named.
-        applied: what `Probe.apply` gave; `logits` are then empty, [N, 0].
-        precision: of the numbers that the network multiplied.
+        gradient: float32, of the shape of `Probe.clips`, if the probe asked for it.
+        activation, activation_gradient: float32 [N, C, T', H', W'], if the probe named a layer.
+        applied: the result of `Probe.apply`; `logits` are then empty, [N, 0].
+        precision: the dtype of the network's products.
     """
 
     logits: torch.Tensor
@@ -99,16 +99,16 @@ class Reading:
 Result = TypeVar("Result")
 
 Work = Generator[Probe, Reading, Result]
-"""What the engine runs: yields probes, receives readings, returns its result."""
+"""A generator that the engine runs: it yields probes, receives readings, returns its result."""
 
 Attribution = Work[Saliency]
-"""A running method: its result is the saliency."""
+"""A running method, whose result is the saliency."""
 
 Classification = Work[torch.Tensor]
-"""A job of one probe: its result is the logits, float32 [N, classes]."""
+"""Work of one probe, whose result is the logits, float32 [N, classes]."""
 
 
 def classification(clips: torch.Tensor) -> Classification:
-    """Ask for the logits of `clips`, float32 [N, 3, T, H, W]."""
+    """The logits of `clips`, float32 [N, 3, T, H, W]."""
     reading = yield Probe(clips)
     return reading.logits

@@ -1,4 +1,4 @@
-"""How far a method has come; imports no torch, so that a client can use it too."""
+"""The progress of a method. This file imports no torch, so that a client can use it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from videovisual.saliency import Saliency
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a method has come.
+    """The progress of a method.
 
     Attributes:
-        step, of: steps done, and in all.
-        objective: the value being optimised, where the method has one.
-        probability: the target's probability in the last reading, where it is known.
-        partial: makes the best saliency map so far, where the method is anytime.
+        step, of: the steps done, and the steps in total.
+        objective: the value being optimised, if the method has one.
+        probability: the target's probability in the last reading, if it is known.
+        partial: returns the best saliency map so far, if the method is anytime.
     """
 
     step: int

@@ -1,4 +1,4 @@
-"""Many may use torch at once, unless one needs it for itself."""
+"""A reader-writer lock, and the one that guards torch in this process."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class SharedLock:
-    """A lock that many share or one has alone; whoever waits for it alone goes next."""
+class RWLock:
+    """A lock that many readers share or one writer holds alone; a waiting writer goes next."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._sharing = 0
-        self._alone = False
-        self._waiting = 0
+        self._readers = 0
+        self._writing = False
+        self._waiting_writers = 0
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
-        """While open, nobody is alone."""
+    def read(self) -> Iterator[None]:
+        """While open, there is no writer."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._alone and not self._waiting)
-            self._sharing += 1
+            self._changed.wait_for(lambda: not self._writing and not self._waiting_writers)
+            self._readers += 1
         try:
             yield
         finally:
             with self._changed:
-                self._sharing -= 1
+                self._readers -= 1
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """While open, nobody shares."""
+    def write(self) -> Iterator[None]:
+        """While open, there is no reader and no other writer."""
         with self._changed:
-            self._waiting += 1
-            self._changed.wait_for(lambda: not self._alone and not self._sharing)
-            self._waiting -= 1
-            self._alone = True
+            self._waiting_writers += 1
+            self._changed.wait_for(lambda: not self._writing and not self._readers)
+            self._waiting_writers -= 1
+            self._writing = True
         try:
             yield
         finally:
             with self._changed:
-                self._alone = False
+                self._writing = False
                 self._changed.notify_all()
 
 
-TORCH = SharedLock()
-"""Of the whole process: some libraries patch torch's own functions while they run."""
+TORCH = RWLock()
+"""Code that uses torch reads; a library that replaces torch's functions while it runs writes."""

@@ -1,9 +1,9 @@
-"""Whose turn it is. No threads, no network, no clock: queues and their rule."""
+"""Chooses the jobs of the next step. It uses no threads, no network and no clock."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,11 @@ RESERVE = 0.15
 
 @dataclass(frozen=True)
 class Step:
-    """What one lane does at once.
+    """What one worker does at once.
 
     Attributes:
         pieces: jobs, and how many clips of each are read.
-        kind: what is asked of the network; None where a job is begun, and nothing is.
+        kind: the kind of the pass; None where a job is started and the network is not run.
         room: how many clips would have fitted.
     """
 
@@ -35,52 +35,58 @@ class Step:
 
 
 class Scheduler:
-    """Classifications first, but for a reserve; explanations by stride scheduling.
+    """Classifications go first, except for a reserve; explanations use stride scheduling.
 
-    A classification goes before all explanations. While explanations wait, each second spent on
-    classifications earns them a debt, of which they are paid a step as soon as it covers one: so
-    a flood of classifications leaves them `RESERVE` of the time, and no classification waits for
-    more than one of their steps.
+    While explanations wait, each second spent on classifications adds to the time owed to them.
+    As soon as the time owed covers one step of an explanation, that step goes first. So a flood of
+    classifications leaves explanations `RESERVE` of the time, and no classification waits for more
+    than one step of an explanation.
 
-    Each explanation has a clock, which moves on by the seconds that it used times
-    `2 ** -priority`; the one whose clock is furthest behind goes next, and a new one starts at
-    the time of the last that went. So shares of the time are in proportion to `2 ** priority`,
-    whatever a job's steps cost, and nobody starves (Waldspurger & Weihl 1995).
+    Each explanation has a clock, which advances by the seconds that it used times
+    `2 ** -priority`. The job with the lowest clock goes next, and a new job starts at the clock of
+    the last job that went. So shares of the time are proportional to `2 ** priority`, whatever a
+    job's steps cost, and no job starves (Waldspurger & Weihl 1995).
 
-    The job whose turn it is fills a step up with its clips; what room is left is given to others
-    of the same kind in the order of their turns.
+    The leading job fills a step with its clips. Other jobs of the same kind share the remaining
+    room, in the order of their turns.
     """
 
     def __init__(self, reserve: float = RESERVE) -> None:
         self._reserve = reserve
-        self._urgent: deque[Job[Any]] = deque()
-        self._patient: list[Job[Any]] = []
+        self._classifications: deque[Job[Any]] = deque()
+        self._explanations: list[Job[Any]] = []
         self._now = 0.0
-        self._debt = 0.0
+        self._owed_s = 0.0
         self._step_s = 0.0
 
     def __len__(self) -> int:
-        return len(self._urgent) + len(self._patient)
+        return len(self._classifications) + len(self._explanations)
 
     def add(self, job: Job[Any]) -> None:
-        """Let a job in, or back in after its step."""
-        if job.urgent:
-            self._urgent.append(job)
+        """Queue a new job, or a job after its step."""
+        if job.classification:
+            self._classifications.append(job)
             return
         if job.clock is None:
             job.clock = self._now
-        self._patient.append(job)
+        self._explanations.append(job)
 
     def take(
-        self, room: Callable[[Kind], int], *, urgent: bool = True, patient: bool = True
+        self,
+        room: Callable[[Kind], int],
+        *,
+        classifications: bool = True,
+        explanations: bool = True,
     ) -> Step | None:
-        """Take out the jobs of the next step; None if there are none.
+        """Remove the jobs of the next step from the queues; None if there are none.
 
         Args:
-            room: how many clips of a kind a step may hold.
-            urgent, patient: whether classifications, and explanations, may be in it.
+            room: the most clips of a step of a kind.
+            classifications, explanations: the jobs that may be in the step.
         """
-        lead = self._lead(urgent, patient)
+        first = list(self._classifications) if classifications else []
+        others = sorted(self._explanations, key=_turn) if explanations else []
+        lead = self._lead(first, others)
         if lead is None:
             return None
         if lead.pending is None:
@@ -90,67 +96,58 @@ class Scheduler:
         full = max(1, room(kind))
         pieces: list[tuple[Job[Any], int]] = []
         left = full
-        for job in self._sharing(lead, urgent, patient):
-            assert job.pending is not None
-            count = min(left, job.pending.left)
+        for job in (lead, *first, *others):
+            if (job is lead and pieces) or job.pending is None or job.pending.kind != kind:
+                continue
+            count = min(left, job.pending.remaining)
             pieces.append((job, count))
             left -= count
-            if not left:
+            # A function that needs the network itself shares its pass with no other job.
+            if not left or kind.apply is not None:
                 break
         for job, _ in pieces:
             self._remove(job)
         return Step(pieces, kind, full)
 
     def charge(self, job: Job[Any], seconds: float) -> None:
-        """Note what a job's part in a step has cost, before it comes back."""
-        if job.urgent:
-            if self._patient:
-                self._debt += seconds * self._reserve / (1 - self._reserve)
+        """Record the cost of a job's part of a step, before the job is added again."""
+        if job.classification:
+            if self._explanations:
+                self._owed_s += seconds * self._reserve / (1 - self._reserve)
             return
         assert job.clock is not None
         job.clock += seconds * 2.0**-job.priority
-        self._debt = max(0.0, self._debt - seconds)
+        self._owed_s = max(0.0, self._owed_s - seconds)
         self._step_s = seconds
 
     def sweep(self) -> list[Job[Any]]:
-        """Take out the jobs that were cancelled or are late, ended."""
-        over = [job for job in (*self._urgent, *self._patient) if job.stop_if_due()]
+        """End and remove the jobs that were cancelled or whose deadline passed."""
+        jobs = (*self._classifications, *self._explanations)
+        over = [job for job in jobs if job.stop_if_due()]
         for job in over:
             self._remove(job)
         return over
 
     def clear(self) -> list[Job[Any]]:
-        """Take out all jobs."""
-        jobs = [*self._urgent, *self._patient]
-        self._urgent.clear()
-        self._patient.clear()
+        """Remove all jobs."""
+        jobs = [*self._classifications, *self._explanations]
+        self._classifications.clear()
+        self._explanations.clear()
         return jobs
 
-    def _lead(self, urgent: bool, patient: bool) -> Job[Any] | None:
-        first = self._urgent[0] if urgent and self._urgent else None
-        if not patient or not self._patient:
-            return first
-        if first is not None and (self._debt <= 0 or self._debt < self._step_s):
-            return first
-        lead = min(self._patient, key=_turn)
-        self._now = max(self._now, lead.clock or 0.0)
-        return lead
-
-    def _sharing(self, lead: Job[Any], urgent: bool, patient: bool) -> Iterator[Job[Any]]:
-        """The lead, and then whoever can join it, in the order of their turns."""
-        yield lead
-        assert lead.pending is not None
-        kind = lead.pending.kind
-        if kind.apply is not None:
-            return
-        others = list(self._urgent) if urgent else []
-        others += sorted(self._patient, key=_turn) if patient else []
-        for job in others:
-            if job is not lead and job.pending is not None and job.pending.kind == kind:
-                yield job
+    def _lead(
+        self, classifications: list[Job[Any]], explanations: list[Job[Any]]
+    ) -> Job[Any] | None:
+        owed = self._owed_s > 0 and self._owed_s >= self._step_s
+        if classifications and not (explanations and owed):
+            return classifications[0]
+        if not explanations:
+            return None
+        self._now = max(self._now, explanations[0].clock or 0.0)
+        return explanations[0]
 
     def _remove(self, job: Job[Any]) -> None:
-        (self._urgent if job.urgent else self._patient).remove(job)
+        (self._classifications if job.classification else self._explanations).remove(job)
 
 
 def _turn(job: Job[Any]) -> tuple[float, int]:

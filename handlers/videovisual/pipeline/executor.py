@@ -44,7 +44,7 @@ class Executor:
         work: Work[Result],
         *,
         device: int | None = None,
-        urgent: bool = False,
+        classification: bool = False,
         subject: Mapping[str, str] | None = None,
     ) -> Result:
         """Run work to its end.
@@ -52,7 +52,7 @@ class Executor:
         Args:
             work: a generator of probes.
             device: the number that `place` gave; any device by default.
-            urgent: whether it is a classification, which goes before explanations.
+            classification: whether it is one; classifications go before explanations.
             subject: `method` and `target` of an explanation, for its progress.
 
         Raises:

@@ -62,7 +62,9 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
     for clip in _decoded(source, chosen, executor):
         prepared = prepare(plan.classifier, clip)
         progress = Progress(len(scores), len(chosen))
-        scores.append(executor.run(_classification(prepared.clip, progress), urgent=True)[0])
+        scores.append(
+            executor.run(_classification(prepared.clip, progress), classification=True)[0]
+        )
     return Answer(
         model=card.name,
         predictions=predictions(card, average(card, torch.stack(scores)), options.top_k),

@@ -61,7 +61,9 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
         prepared = read(plan.classifier, open_clip(), plan.sampling)
     executor.hold(prepared.nbytes)
     # As a part of an explanation a classification waits like the rest of it.
-    (logits,) = executor.run(classification(prepared.clip[None]), urgent=not plan.explainers)
+    (logits,) = executor.run(
+        classification(prepared.clip[None]), classification=not plan.explainers
+    )
     card, options = plan.classifier.card, plan.options
     found = predictions(card, logits, options.top_k)
     result = Result(

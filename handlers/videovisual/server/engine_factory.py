@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from videovisual.engine.device import Lane, Pass
+from videovisual.engine.device import Pass
 from videovisual.engine.engine import Engine
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.optimise.cuda_graphs import CudaCapture, Recorder
+from videovisual.engine.worker import Worker
 from videovisual.server.settings import Settings
 from videovisual.zoo import Classifier
 
@@ -27,14 +28,20 @@ def engine(
     cores = torch.get_num_threads()
     threads = settings.threads or max(1, cores // settings.lanes)
     alone = settings.threads or cores
-    first = Lane(patient=False, threads=threads, alone=alone)
-    others = Lane(urgent=False, threads=threads, alone=alone, nice=BACKGROUND, idle=settings.idle)
-    lanes = [Lane()] if gpu else [first, *[others] * settings.lanes]
-    oracles = [oracle(each, settings) for each in copies]
-    return Engine(oracles, lanes, settings.step_s, on_pass)
+    first = Worker(explanations=False, threads=threads, lone_threads=alone)
+    others = Worker(
+        classifications=False,
+        threads=threads,
+        lone_threads=alone,
+        nice=BACKGROUND,
+        idle=settings.idle,
+    )
+    workers = [Worker()] if gpu else [first, *[others] * settings.lanes]
+    runners = [runner(each, settings) for each in copies]
+    return Engine(runners, workers, settings.step_s, on_pass)
 
 
-def oracle(classifier: Classifier, settings: Settings) -> ModelRunner:
+def runner(classifier: Classifier, settings: Settings) -> ModelRunner:
     """A runner; on a GPU several clips share a pass, and searches are recorded as CUDA graphs."""
     device = classifier.device
     gpu = device.type == "cuda"

@@ -63,7 +63,7 @@ class EngineExecutor(Executor):
         work: Work[Result],
         *,
         device: int | None = None,
-        urgent: bool = False,
+        classification: bool = False,
         subject: Mapping[str, str] | None = None,
     ) -> Result:
         """See `Executor`."""
@@ -73,7 +73,7 @@ class EngineExecutor(Executor):
                 work,
                 subject=subject,
                 device=device,
-                urgent=urgent,
+                classification=classification,
                 priority=0 if subject is None else self._priority,
             )
         finally:

@@ -108,7 +108,7 @@ class RequestState:
         *,
         subject: Mapping[str, str] | None = None,
         device: int | None = None,
-        urgent: bool = False,
+        classification: bool = False,
         priority: int = 0,
     ) -> Result:
         """Run a piece of work for this request in the engine, and wait for it.
@@ -117,7 +117,7 @@ class RequestState:
             engine: runs it.
             work: a generator of probes.
             subject: `method` and `target` of an explanation, for its progress.
-            device, urgent, priority: as of `Engine.submit`.
+            device, classification, priority: as of `Engine.submit`.
 
         Raises:
             Cancelled, DeadlineExceeded: the request ended first.
@@ -131,7 +131,7 @@ class RequestState:
             job = engine.submit(
                 work,
                 device=device,
-                urgent=urgent,
+                classification=classification,
                 priority=priority,
                 deadline=self.deadline,
                 on_progress=on_progress,

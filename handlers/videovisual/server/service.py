@@ -77,8 +77,8 @@ class Service:
         spec = self.classifier.card.input
         clip = torch.zeros(1, 3, spec.frames, spec.crop, spec.crop)
         for number, device in enumerate(self.engine.devices):
-            device.oracle.prepare(clip[0])
-            device.settle(partial(self._classify, clip, number))
+            device.runner.prepare(clip[0])
+            device.calibrate(partial(self._classify, clip, number))
 
     def submit(self, request: Request, number: str | None = None) -> RequestState:
         """Accept a request; its state gets the reply when it is ready.
@@ -196,7 +196,7 @@ class Service:
         return reply
 
     def _classify(self, clip: torch.Tensor, device: int) -> torch.Tensor:
-        return self.engine.submit(classification(clip), device=device, urgent=True).result()
+        return self.engine.submit(classification(clip), device=device, classification=True).result()
 
     def _body(
         self,

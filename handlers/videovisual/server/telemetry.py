@@ -82,7 +82,7 @@ class Telemetry:
         for name, (clips, room) in rooms.items():
             self._counts.set(metrics.FILL, self._model, _plain(name), value=round(clips / room, 3))
         for device in devices:
-            where = _plain(str(device.oracle.device))
+            where = _plain(str(device.runner.device))
             self._counts.set(metrics.MEMORY, self._model, where, value=device.memory())
 
 

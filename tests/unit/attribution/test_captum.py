@@ -19,13 +19,13 @@ from videovisual.zoo import Classifier
 TARGET = 3
 
 ON_A_PATH = 1e-3
-"""Tolerance where the last bit of a point may differ, and a rectifier may turn by it."""
+"""Tolerance where the last bit of a point may differ, and flip a ReLU."""
 
 IN_NOISE = 1e-2
 """The same where a single one of four noisy copies may turn one."""
 
 IN_LARGE = 2e-2
-"""The same in a network of millions of rectifiers: torch's own gradient is as far as 2e-3 from that
+"""The same in a network of millions of ReLUs: torch's own gradient is as far as 2e-3 from that
 in double precision, and in another order in memory 5e-3."""
 
 NOISE_TUNNEL = {"mean": "smoothgrad", "squared": "smoothgrad_sq", "variance": "vargrad"}
@@ -168,7 +168,7 @@ def test_grad_cam(motion_model: Classifier, clip: torch.Tensor, stage: str) -> N
     layer = motion_model.card.cam_layer if stage == "the card's" else early
     for target in range(len(motion_model.card.labels)):
         theirs = captum_grad_cam(motion_model.network, layer, clip, target)
-        if theirs.any():  # The rectifier may leave nothing of an untrained network's channels.
+        if theirs.any():  # The ReLU may leave nothing of an untrained network's channels.
             break
     assert_same(explain(motion_model, clip, "grad_cam", target, layer=layer).map, theirs)
 

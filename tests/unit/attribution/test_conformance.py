@@ -1,4 +1,4 @@
-"""What every method owes on every trained architecture, and, minutes long, on the real I3D."""
+"""Requirements of every method on every trained architecture and (slow) on the real I3D."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SEARCHED = {
 }
 STOCHASTIC = {"smooth_grad", "rise"}
 RECTIFIED = {"grad_cam", "contrastive_excitation_backprop"}
-"""What is left of their maps when nothing speaks for the target is nothing."""
+"""Methods whose map is 0 where there is no evidence for the target."""
 
 TIMEOUT_S = 600
 
@@ -112,8 +112,8 @@ def explainer(
 def explain(
     classifier: Classifier, entry: Entry, prepared: PreparedClip, seed: int = 0
 ) -> Saliency:
-    oracle = ModelRunner(classifier.network, "cpu")
-    return run(oracle, explainer(classifier, entry, prepared, seed).attribute(prepared, 3))
+    runner = ModelRunner(classifier.network, "cpu")
+    return run(runner, explainer(classifier, entry, prepared, seed).attribute(prepared, 3))
 
 
 def test_map_is_finite_of_the_clips_shape_and_repeatable(
@@ -140,7 +140,7 @@ def test_closing_at_any_yield_leaves_no_hook_and_no_memory(
     entry: Entry,
     hooks: Callable[[nn.Module], int],
 ) -> None:
-    oracle = ModelRunner(classifier.network, "cpu")
+    runner = ModelRunner(classifier.network, "cpu")
     readings: list[Reading] = []
     while True:
         work = explainer(classifier, entry, prepared).attribute(prepared, 3)
@@ -150,18 +150,18 @@ def test_closing_at_any_yield_leaves_no_hook_and_no_memory(
                 probe = work.send(reading)
         except StopIteration:
             break
-        readings.append(oracle.evaluate(probe))
-        asked = weakref.ref(probe.clips)
+        readings.append(runner.evaluate(probe))
+        clips = weakref.ref(probe.clips)
         work.close()
         assert hooks(classifier.network) == 0
         del probe, work
-        if asked() is not None:
+        if clips() is not None:
             gc.collect()
-        assert asked() is None
+        assert clips() is None
     assert len(readings) >= 1
 
 
-def test_beside_others_a_map_is_what_it_is_alone(
+def test_concurrent_jobs_do_not_change_a_map(
     classifier: Classifier, prepared: PreparedClip, entries: list[Entry]
 ) -> None:
     with Engine(ModelRunner(classifier.network, "cpu")) as engine:
@@ -175,10 +175,10 @@ def test_beside_others_a_map_is_what_it_is_alone(
         np.testing.assert_array_equal(values, alone, err_msg=entry.name)
 
 
-def test_in_passes_of_several_clips_a_map_is_what_it_is_alone(
+def test_shared_passes_do_not_change_a_map(
     classifier: Classifier, prepared: PreparedClip, entry: Entry
 ) -> None:
-    """Up to the rounding of other kernels, by which a network's rectifiers may turn."""
+    """Up to the rounding of other kernels, by which some of a network's ReLUs flip."""
     other = replace(prepared, clip=prepared.clip.flip(1).contiguous())
     with Engine(ModelRunner(classifier.network, "cpu", batch=4)) as engine:
         jobs = [
@@ -194,7 +194,7 @@ def test_in_passes_of_several_clips_a_map_is_what_it_is_alone(
     assert np.linalg.norm(together - alone) <= 1e-2 * np.linalg.norm(alone) + rounding
 
 
-def test_randomised_weights_give_another_map(classifier: Classifier, entry: Entry) -> None:
+def test_randomised_weights_change_the_map(classifier: Classifier, entry: Entry) -> None:
     if classifier.card.input.crop > 64:
         clip = classifier.prepare(blocks(16, 240, 256))[:, :, :96, :128].contiguous()
     else:
@@ -215,7 +215,7 @@ def test_randomised_weights_give_another_map(classifier: Classifier, entry: Entr
     [entry for entry in catalogue.ENTRIES if entry.extra == "torchray"],
     ids=lambda entry: entry.name,
 )
-def test_without_the_extra_its_methods_name_it_and_its_licence(
+def test_methods_of_a_missing_extra_name_the_extra_and_its_licence(
     classifier: Classifier,
     prepared: PreparedClip,
     entry: Entry,
@@ -231,7 +231,7 @@ def test_without_the_extra_its_methods_name_it_and_its_licence(
 
 
 @pytest.mark.parametrize("entry", catalogue.ENTRIES, ids=lambda entry: entry.name)
-def test_a_wrong_parameter_is_refused_with_what_is_allowed(entry: Entry) -> None:
+def test_a_wrong_parameter_is_refused_with_the_allowed_ones(entry: Entry) -> None:
     with pytest.raises(InvalidParameter, match="no parameter 'nonsense'"):
         entry.parse({"nonsense": 1})
     for name, schema in entry.parameters.model_json_schema().get("properties", {}).items():

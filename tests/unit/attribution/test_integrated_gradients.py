@@ -1,4 +1,4 @@
-"""Integrated gradients from each baseline, and refined until they add up."""
+"""Integrated gradients from each baseline, and refined to a tolerance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def classifier() -> Classifier:
     return zoo.load("tsm-motion")
 
 
-def test_without_a_tolerance_there_are_as_many_steps_as_were_asked_for(
+def test_without_a_tolerance_the_number_of_steps_is_as_given(
     classifier: Classifier,
 ) -> None:
     saliency = explain(classifier, motion.sample(0).frames, "integrated_gradients", steps=4)
@@ -34,10 +34,10 @@ def test_without_a_tolerance_there_are_as_many_steps_as_were_asked_for(
     assert "converged" not in saliency.diagnostics
 
 
-def test_a_refined_rule_is_the_finer_one(
+def test_a_refined_rule_equals_the_finer_rule(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(integrated_gradients, "MOST_STEPS", 27)
+    monkeypatch.setattr(integrated_gradients, "MAX_STEPS", 27)
     frames = motion.sample(0).frames
     refined = explain(classifier, frames, "integrated_gradients", steps=3, tolerance=1e-4)
     finer = explain(classifier, frames, "integrated_gradients", steps=27)
@@ -47,7 +47,7 @@ def test_a_refined_rule_is_the_finer_one(
 
 
 @pytest.mark.parametrize("index", [0, 7])
-def test_it_stops_as_soon_as_the_map_adds_up(classifier: Classifier, index: int) -> None:
+def test_refinement_stops_within_the_tolerance(classifier: Classifier, index: int) -> None:
     frames = motion.sample(index).frames
     saliency = explain(classifier, frames, "integrated_gradients", steps=3, tolerance=0.02)
     diagnostics = saliency.diagnostics
@@ -92,7 +92,7 @@ def integral(way: torch.Tensor, gradients: torch.Tensor, weights: torch.Tensor) 
     return found
 
 
-def test_the_weights_are_the_nearest_that_reach_the_rise() -> None:
+def test_the_adjusted_weights_are_the_closest_that_reach_the_rise() -> None:
     way, gradients, weights = points(spread=2.0)
     found = integral(way, gradients, weights)
     slopes = (gradients * way).sum(dim=(1, 2, 3, 4)).double()
@@ -107,7 +107,7 @@ def test_the_weights_are_the_nearest_that_reach_the_rise() -> None:
     torch.testing.assert_close(found.attribution, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_slopes_that_hardly_differ_are_left_alone() -> None:
+def test_weights_are_not_adjusted_when_slopes_hardly_vary() -> None:
     way, gradients, weights = points(spread=0.0)
     gradients = gradients[:1].expand(6, -1, -1, -1, -1)
     found = integral(way, gradients, weights)
@@ -116,7 +116,7 @@ def test_slopes_that_hardly_differ_are_left_alone() -> None:
     assert torch.equal(found.attribution, before)
 
 
-def test_points_weighed_anew_are_nearer_to_the_integral_where_they_missed_much() -> None:
+def test_adjusted_weights_are_closer_to_the_integral_where_the_error_was_large() -> None:
     """Twelve points against 100, of two clips whose logit rises within a few of the points."""
     model = zoo.load("i3d-motion")
     errors = []
@@ -134,7 +134,7 @@ def test_points_weighed_anew_are_nearer_to_the_integral_where_they_missed_much()
 
 
 def test_only_midpoints_can_be_refined(classifier: Classifier) -> None:
-    with pytest.raises(InvalidParameter, match="rule=midpoint"):
+    with pytest.raises(InvalidParameter, match="only midpoint can be refined"):
         explain(
             classifier,
             motion.sample(0).frames,
@@ -178,7 +178,7 @@ def starts(classifier: Classifier, clip: torch.Tensor, baseline: str) -> torch.T
 
 
 @pytest.mark.parametrize("baseline", ["black", "grey", "blur", "noise"])
-def test_each_baseline_is_where_the_path_starts(
+def test_the_path_starts_at_the_baseline(
     classifier: Classifier, clip: torch.Tensor, baseline: str
 ) -> None:
     given = RULE_ALONE | ({"noise_baselines": 2} if baseline == "noise" else {})
@@ -193,7 +193,7 @@ def test_each_baseline_is_where_the_path_starts(
 
 
 @pytest.mark.parametrize("kind", ["tensor", "array"])
-def test_a_baseline_may_be_given(classifier: Classifier, clip: torch.Tensor, kind: str) -> None:
+def test_a_baseline_may_be_an_array(classifier: Classifier, clip: torch.Tensor, kind: str) -> None:
     start = clip.flip(1).contiguous()
     given = start if kind == "tensor" else start.numpy()
     ours = explain(classifier, clip, "integrated_gradients", 1, baseline=given, **RULE_ALONE)
@@ -204,7 +204,7 @@ def test_a_baseline_may_be_given(classifier: Classifier, clip: torch.Tensor, kin
 
 
 @pytest.mark.parametrize("wrong", ["shape", "nan"])
-def test_a_given_baseline_that_does_not_fit_is_refused(
+def test_a_given_baseline_of_another_shape_is_refused(
     classifier: Classifier, clip: torch.Tensor, wrong: str
 ) -> None:
     given = clip[:, :4] if wrong == "shape" else torch.full_like(clip, torch.nan)

@@ -1,4 +1,4 @@
-"""The `polarity` of a request, from the methods' maps to the answer."""
+"""The `polarity` of a request, in maps and in answers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_signed_method_has_two_sides(small: Classifier, clip: torch.Tensor, me
 
 
 @pytest.mark.parametrize("method", UNSIGNED)
-def test_of_an_unsigned_method_the_negative_side_is_refused_before_anything_is_computed(
+def test_the_negative_side_of_an_unsigned_method_is_refused_before_any_pass(
     small: Classifier, method: str
 ) -> None:
     with pytest.raises(InvalidParameter, match=f"{method} is unsigned.*Give positive or both"):
@@ -64,8 +64,8 @@ def test_the_positive_side_of_an_unsigned_method_is_its_map(
     np.testing.assert_array_equal(*maps)
 
 
-def test_no_other_polarity_is_known(small: Classifier, clip: torch.Tensor) -> None:
-    with pytest.raises(InvalidParameter, match="Give positive or negative or both"):
+def test_an_unknown_polarity_is_refused(small: Classifier, clip: torch.Tensor) -> None:
+    with pytest.raises(InvalidParameter, match="polarity = 'neutral' is not allowed"):
         explain(small, clip, "gradient_x_input", 1, polarity="neutral")  # type: ignore[arg-type]
 
 
@@ -80,7 +80,7 @@ def ask(service: Service, **parts: bytes) -> tuple[int, bytes]:
     return ticket.reply.status, ticket.reply.body
 
 
-def test_a_request_has_its_side_and_the_signed_map_beside_it(small: Classifier) -> None:
+def test_an_answer_has_one_side_and_the_signed_map(small: Classifier) -> None:
     service = Service(small)
     try:
         gxi = {"method": b"gradient_x_input", "target": b'["1", "2"]', "polarity": b"negative"}

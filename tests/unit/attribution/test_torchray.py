@@ -44,7 +44,7 @@ def functions() -> list[object]:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_it_runs_on_a_clip_and_leaves_nothing_behind(
+def test_a_method_runs_on_a_clip_and_leaves_the_network_unchanged(
     motion_model: Classifier,
     clip: torch.Tensor,
     entry: Entry,
@@ -68,7 +68,7 @@ def test_it_runs_on_a_clip_and_leaves_nothing_behind(
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_linear_approx_is_captums_gradient_times_activation(
+def test_linear_approx_equals_captums_gradient_times_activation(
     motion_model: Classifier, clip: torch.Tensor
 ) -> None:
     layer = motion_model.network.get_submodule(motion_model.card.cam_layer)
@@ -85,14 +85,14 @@ def test_linear_approx_is_captums_gradient_times_activation(
 @pytest.mark.parametrize(
     "method", [entry.name for entry in ENTRIES if "layer" in entry.parameters.model_fields]
 )
-def test_a_layer_that_there_is_not_is_refused(
+def test_an_unknown_layer_is_refused(
     motion_model: Classifier, clip: torch.Tensor, method: str
 ) -> None:
     with pytest.raises(InvalidParameter, match="no layer 'nonsense'"):
         explain(motion_model, clip, method, TARGET, layer="nonsense")
 
 
-def test_a_torchvision_for_another_torch_is_named_as_the_cause() -> None:
+def test_a_torchvision_for_another_torch_is_reported_as_the_cause() -> None:
     code = """
 import sys
 try:

@@ -36,7 +36,7 @@ def test_memory_bounds_a_step_by_an_estimate_and_then_by_measure() -> None:
     clip = 3 * 16 * 64 * 64 * 4
     budget = Budget(64, memory=10 * clip * COPIES["gradient"])
     assert budget.room(GRADIENT) == 10
-    budget.learn(GRADIENT, clips=4, seconds=0.001, taken=4 * clip * COPIES["gradient"] // 2)
+    budget.learn(GRADIENT, clips=4, seconds=0.001, memory=4 * clip * COPIES["gradient"] // 2)
     assert budget.room(GRADIENT) == 20
     budget.memory = 1
     assert budget.room(GRADIENT) == 1

@@ -1,4 +1,4 @@
-"""What a device does with its jobs: packing, pieces, memory, lanes."""
+"""Devices: batches, pieces, memory, workers."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ import torch
 from torch import nn
 
 from videovisual.engine import device
-from videovisual.engine.device import Lane, Pass
+from videovisual.engine.device import Pass
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.job import Job
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Probe, Reading, Work
+from videovisual.engine.worker import Worker
 from videovisual.errors import TooLarge, VideoVisualError
 from videovisual.zoo import Classifier
 
 TIMEOUT_S = 60
-LANES = (Lane(patient=False), Lane(urgent=False, threads=1), Lane(urgent=False, threads=1))
+WORKERS = (
+    Worker(explanations=False),
+    Worker(classifications=False, threads=1),
+    Worker(classifications=False, threads=1),
+)
 
 
 class Narrow(nn.Module):
-    """A network for whose passes memory is short above so many clips."""
+    """A network that runs out of memory above a number of clips."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -40,7 +45,7 @@ class Narrow(nn.Module):
 
 
 def readings(clips: torch.Tensor, count: int) -> Generator[Probe, Reading, list[Reading]]:
-    """Ask for the gradient at other clips `count` times."""
+    """Yield `count` probes for gradients at different clips."""
     found = []
     targets = torch.zeros(len(clips), dtype=torch.long)
     for step in range(count):
@@ -54,7 +59,7 @@ def assert_same(one: list[Reading], other: list[Reading], tolerance: float = 0.0
         torch.testing.assert_close(mine.gradient, yours.gradient, rtol=tolerance, atol=tolerance)
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
+def test_out_of_memory_halves_the_batch() -> None:
     network = Narrow(most=3)
     clips = torch.randn(16, 3, 2, 4, 4)
     with Engine(ModelRunner(network, "cpu", batch=16)) as engine:
@@ -64,7 +69,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     assert_same(found, run(ModelRunner(Narrow(16), "cpu", batch=16), readings(clips, 1)), 1e-6)
 
 
-def test_what_does_not_fit_alone_is_refused_and_the_rest_goes_on() -> None:
+def test_a_clip_that_does_not_fit_alone_is_refused() -> None:
     clip = torch.randn(1, 3, 2, 4, 4)
     network = Narrow(most=0)
     with Engine(ModelRunner(network, "cpu")) as engine:
@@ -79,7 +84,7 @@ def crowd(clips: torch.Tensor) -> list[Work[list[Reading]]]:
 
 
 def held(engine: Engine, works: list[Work[list[Reading]]]) -> list[Job[list[Reading]]]:
-    """The jobs of all works, none of which begins before all are there."""
+    """The jobs of all works, of which none starts before all are queued."""
     gate = threading.Event()
 
     def wait() -> Work[None]:
@@ -87,48 +92,48 @@ def held(engine: Engine, works: list[Work[list[Reading]]]) -> list[Job[list[Read
         return
         yield
 
-    engine.submit(wait(), urgent=True)
+    engine.submit(wait(), classification=True)
     jobs = [engine.submit(work) for work in works]
     gate.set()
     return jobs
 
 
-def test_packed_with_others_an_answer_is_what_it_is_alone(small: Classifier) -> None:
+def test_a_shared_pass_does_not_change_a_reading(small: Classifier) -> None:
     clips = torch.randn(3, 3, 8, 32, 32)
     passes: list[Pass] = []
-    oracle = ModelRunner(small.network, "cpu", batch=8)
-    with Engine(oracle, step_s=1000, on_pass=passes.append) as engine:
+    runner = ModelRunner(small.network, "cpu", batch=8)
+    with Engine(runner, step_s=1000, on_pass=passes.append) as engine:
         together = [job.result(TIMEOUT_S) for job in held(engine, crowd(clips))]
     assert 6 in {each.clips for each in passes if each.kind == "gradient"}
     for found, work in zip(together, crowd(clips), strict=True):
-        assert_same(found, run(oracle, work), 1e-4)
+        assert_same(found, run(runner, work), 1e-4)
 
 
-def test_in_several_lanes_an_answer_is_bit_for_bit_what_it_is_alone(small: Classifier) -> None:
+def test_several_workers_do_not_change_a_bit_of_a_reading(small: Classifier) -> None:
     clips = torch.randn(3, 3, 8, 32, 32)
-    with Engine(ModelRunner(small.network, "cpu"), LANES) as engine:
+    with Engine(ModelRunner(small.network, "cpu"), WORKERS) as engine:
         together = [job.result(TIMEOUT_S) for job in held(engine, crowd(clips))]
         alone = [engine.submit(work).result(TIMEOUT_S) for work in crowd(clips)]
     for found, expected in zip(together, alone, strict=True):
         assert_same(found, expected)
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="Linux alone has such a priority")
-def test_an_idle_lane_gives_way_to_everything_else(small: Classifier) -> None:
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has this scheduling class")
+def test_an_idle_worker_has_the_idle_scheduling_class(small: Classifier) -> None:
     def policy() -> Generator[Probe, Reading, int]:
         return os.sched_getscheduler(threading.get_native_id())
         yield
 
-    lanes = (Lane(patient=False), Lane(urgent=False, idle=True))
-    with Engine(ModelRunner(small.network, "cpu"), lanes) as engine:
+    workers = (Worker(explanations=False), Worker(classifications=False, idle=True))
+    with Engine(ModelRunner(small.network, "cpu"), workers) as engine:
         behind = engine.submit(policy()).result(TIMEOUT_S)
-        first = engine.submit(policy(), urgent=True).result(TIMEOUT_S)
+        first = engine.submit(policy(), classification=True).result(TIMEOUT_S)
     assert (behind, first) == (os.SCHED_IDLE, os.sched_getscheduler(0))
 
 
-def test_a_layer_is_cut_in_its_own_lane_alone(small: Classifier) -> None:
+def test_reading_a_layer_does_not_affect_other_threads(small: Classifier) -> None:
     clips = torch.randn(4, 3, 8, 32, 32)
-    oracle = ModelRunner(small.network, "cpu")
+    runner = ModelRunner(small.network, "cpu")
 
     def layers(clip: torch.Tensor) -> Generator[Probe, Reading, list[Reading]]:
         found = []
@@ -137,37 +142,37 @@ def test_a_layer_is_cut_in_its_own_lane_alone(small: Classifier) -> None:
             found.append((yield Probe(clip[None], torch.zeros(1).long(), gradient=True)))
         return found
 
-    with Engine(oracle, LANES) as engine:
+    with Engine(runner, WORKERS) as engine:
         jobs = [engine.submit(layers(clip)) for clip in clips]
         together = [job.result(TIMEOUT_S) for job in jobs]
     for found, clip in zip(together, clips, strict=True):
-        for mine, yours in zip(found, run(oracle, layers(clip)), strict=True):
+        for mine, yours in zip(found, run(runner, layers(clip)), strict=True):
             torch.testing.assert_close(mine.activation_gradient, yours.activation_gradient)
             torch.testing.assert_close(mine.gradient, yours.gradient)
 
 
-def test_one_lane_s_threads_are_not_another_s() -> None:
+def test_each_worker_has_its_own_number_of_threads() -> None:
     seen: list[int] = []
 
-    def asks() -> Work[None]:
+    def probes() -> Work[None]:
         seen.append(torch.get_num_threads())
         yield Probe(torch.zeros(1, 3, 2, 4, 4))
 
     before = torch.get_num_threads()
-    lanes = (Lane(patient=False, threads=3), Lane(urgent=False, threads=1))
-    with Engine(ModelRunner(Narrow(1), "cpu"), lanes) as engine:
-        engine.submit(asks(), urgent=True).result(TIMEOUT_S)
-        engine.submit(asks()).result(TIMEOUT_S)
+    workers = (Worker(explanations=False, threads=3), Worker(classifications=False, threads=1))
+    with Engine(ModelRunner(Narrow(1), "cpu"), workers) as engine:
+        engine.submit(probes(), classification=True).result(TIMEOUT_S)
+        engine.submit(probes()).result(TIMEOUT_S)
     assert seen == [3, 1]
     assert torch.get_num_threads() == before
 
 
-def test_a_job_alone_has_the_threads_that_several_share() -> None:
+def test_a_lone_job_gets_all_threads() -> None:
     seen: list[int] = []
     clip = torch.zeros(1, 3, 2, 4, 4)
     both_run, other_ended = threading.Event(), threading.Event()
 
-    def asks() -> Work[None]:
+    def probes() -> Work[None]:
         yield Probe(clip)
         seen.append(torch.get_num_threads())
         both_run.set()
@@ -179,38 +184,38 @@ def test_a_job_alone_has_the_threads_that_several_share() -> None:
         both_run.wait(TIMEOUT_S)
         yield Probe(clip)
 
-    lanes = (Lane(threads=1, alone=3), Lane(threads=1, alone=3))
-    with Engine(ModelRunner(Narrow(1), "cpu"), lanes) as engine:
+    workers = (Worker(threads=1, lone_threads=3), Worker(threads=1, lone_threads=3))
+    with Engine(ModelRunner(Narrow(1), "cpu"), workers) as engine:
         waiting = engine.submit(other())
-        job = engine.submit(asks())
+        job = engine.submit(probes())
         waiting.result(TIMEOUT_S)
         other_ended.set()
         job.result(TIMEOUT_S)
-        engine.submit(asks()).result(TIMEOUT_S)
+        engine.submit(probes()).result(TIMEOUT_S)
     assert seen[0] == 1
     assert seen[-2:] == [3, 3]
 
 
-@pytest.mark.parametrize(("quick_s", "threads"), [(60.0, 1), (0.0, 3)])
-def test_only_a_large_network_is_spread_over_all_threads(
-    monkeypatch: pytest.MonkeyPatch, quick_s: float, threads: int
+@pytest.mark.parametrize(("short_pass_s", "threads"), [(60.0, 1), (0.0, 3)])
+def test_only_a_large_network_gets_all_threads(
+    monkeypatch: pytest.MonkeyPatch, short_pass_s: float, threads: int
 ) -> None:
-    monkeypatch.setattr(device, "QUICK_S", quick_s)
+    monkeypatch.setattr(device, "SHORT_PASS_S", short_pass_s)
     clip = torch.zeros(1, 3, 2, 4, 4)
     seen: list[int] = []
 
-    def asks() -> Work[None]:
+    def probes() -> Work[None]:
         yield Probe(clip)
         seen.append(torch.get_num_threads())
 
-    with Engine(ModelRunner(Narrow(1), "cpu"), (Lane(threads=1, alone=3),)) as engine:
-        engine.devices[0].settle(lambda: engine.submit(asks()).result(TIMEOUT_S))
+    with Engine(ModelRunner(Narrow(1), "cpu"), (Worker(threads=1, lone_threads=3),)) as engine:
+        engine.devices[0].calibrate(lambda: engine.submit(probes()).result(TIMEOUT_S))
         assert seen[:2] == [1, 1]
-        engine.submit(asks()).result(TIMEOUT_S)
+        engine.submit(probes()).result(TIMEOUT_S)
     assert seen[-1] == threads
 
 
-def test_of_a_packed_step_only_who_is_to_blame_fails() -> None:
+def test_in_a_shared_pass_only_the_broken_job_fails() -> None:
     class Picky(Narrow):
         def forward(self, clips: torch.Tensor) -> torch.Tensor:
             if not torch.isfinite(clips).all():
@@ -225,7 +230,7 @@ def test_of_a_packed_step_only_who_is_to_blame_fails() -> None:
             broken.result(TIMEOUT_S)
 
 
-def test_each_device_has_its_own_queue_and_new_jobs_go_where_there_are_fewest() -> None:
+def test_a_new_job_goes_to_the_device_with_the_fewest() -> None:
     networks = [Narrow(1), Narrow(1)]
     gate = threading.Event()
 
@@ -243,7 +248,7 @@ def test_each_device_has_its_own_queue_and_new_jobs_go_where_there_are_fewest() 
         assert [len(network.sizes) for network in networks] == [3, 3]
 
 
-def test_a_probe_without_clips_is_an_error_of_its_job() -> None:
+def test_a_probe_without_clips_fails_its_job() -> None:
     with (
         Engine(ModelRunner(Narrow(1), "cpu")) as engine,
         pytest.raises(VideoVisualError, match="at least one clip"),

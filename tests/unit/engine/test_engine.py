@@ -22,18 +22,18 @@ TIMEOUT_S = 60
 
 
 @pytest.fixture
-def oracle(small: Classifier) -> ModelRunner:
+def runner(small: Classifier) -> ModelRunner:
     return ModelRunner(small.network, "cpu")
 
 
 @pytest.fixture
-def engine(oracle: ModelRunner) -> Iterator[Engine]:
-    with Engine(oracle) as engine:
+def engine(runner: ModelRunner) -> Iterator[Engine]:
+    with Engine(runner) as engine:
         yield engine
 
 
 def steps(clip: torch.Tensor, count: int) -> Generator[Probe, Reading, list[float]]:
-    """Ask `count` times; the result is the first logit of each answer."""
+    """Yield `count` probes; the result is the first logit of each reading."""
     seen = []
     for step in range(count):
         reading = yield Probe(clip[None], progress=Progress(step, count))
@@ -41,21 +41,19 @@ def steps(clip: torch.Tensor, count: int) -> Generator[Probe, Reading, list[floa
     return seen
 
 
-def test_a_job_gives_what_running_it_alone_gives(
-    engine: Engine, oracle: ModelRunner, clip: torch.Tensor
-) -> None:
-    assert engine.submit(steps(clip, 3)).result(TIMEOUT_S) == run(oracle, steps(clip, 3))
+def test_a_job_equals_a_plain_run(engine: Engine, runner: ModelRunner, clip: torch.Tensor) -> None:
+    assert engine.submit(steps(clip, 3)).result(TIMEOUT_S) == run(runner, steps(clip, 3))
 
 
-def test_progress_is_told_in_order(engine: Engine, clip: torch.Tensor) -> None:
-    told: list[int] = []
-    engine.submit(steps(clip, 4), on_progress=lambda progress: told.append(progress.step)).result(
-        TIMEOUT_S
-    )
-    assert told == [0, 1, 2, 3]
+def test_progress_is_reported_in_order(engine: Engine, clip: torch.Tensor) -> None:
+    reported: list[int] = []
+    engine.submit(
+        steps(clip, 4), on_progress=lambda progress: reported.append(progress.step)
+    ).result(TIMEOUT_S)
+    assert reported == [0, 1, 2, 3]
 
 
-def test_an_error_ends_its_own_job_alone(engine: Engine, clip: torch.Tensor) -> None:
+def test_an_error_ends_only_its_own_job(engine: Engine, clip: torch.Tensor) -> None:
     def broken() -> Work[None]:
         yield Probe(clip[None])
         raise RuntimeError("broken method")
@@ -71,16 +69,16 @@ def test_an_error_ends_its_own_job_alone(engine: Engine, clip: torch.Tensor) -> 
     assert len(good.result(TIMEOUT_S)) == 3
 
 
-@pytest.mark.parametrize("asked", [{"gradient": True}, {"layer": "fc"}])
-def test_a_failed_job_keeps_no_clips_though_nobody_looks_for_cycles(
-    engine: Engine, clip: torch.Tensor, asked: dict[str, Any]
+@pytest.mark.parametrize("wanted", [{"gradient": True}, {"layer": "fc"}])
+def test_a_failed_job_keeps_no_clips_even_without_garbage_collection(
+    engine: Engine, clip: torch.Tensor, wanted: dict[str, Any]
 ) -> None:
     kept: list[weakref.ref[torch.Tensor]] = []
 
     def broken() -> Work[None]:
         clips = clip[None].clone()
         kept.append(weakref.ref(clips))
-        reading = yield Probe(clips, torch.tensor([0]), **asked)
+        reading = yield Probe(clips, torch.tensor([0]), **wanted)
         assert reading.gradient is not None
         kept.append(weakref.ref(reading.gradient))
         raise RuntimeError("broken method")
@@ -90,9 +88,9 @@ def test_a_failed_job_keeps_no_clips_though_nobody_looks_for_cycles(
     try:
         with pytest.raises(VideoVisualError) as caught:
             engine.submit(broken()).result(TIMEOUT_S)
-        if "gradient" in asked:
+        if "gradient" in wanted:
             assert [each.rpartition(" ")[2] for each in caught.value.trace] == ["broken"]
-        # A lane holds its last step until the next one.
+        # A worker keeps its last step until the next one.
         engine.submit(classification(clip[None])).result(TIMEOUT_S)
         deadline = time.monotonic() + 5
         while any(each() is not None for each in kept) and time.monotonic() < deadline:
@@ -136,11 +134,11 @@ def test_a_deadline_ends_the_job(engine: Engine, clip: torch.Tensor) -> None:
     assert job.state is State.FAILED
 
 
-def test_a_classification_waits_for_one_step_at_most(engine: Engine, clip: torch.Tensor) -> None:
+def test_a_classification_waits_for_at_most_one_step(engine: Engine, clip: torch.Tensor) -> None:
     order: list[str] = []
     classifications: list[Job[None]] = []
 
-    def urgent() -> Work[None]:
+    def classify() -> Work[None]:
         yield Probe(clip[None])
         order.append("classification")
 
@@ -149,15 +147,15 @@ def test_a_classification_waits_for_one_step_at_most(engine: Engine, clip: torch
             yield Probe(clip[None])
             order.append("step")
             if len(order) == 4:
-                classifications.append(engine.submit(urgent(), urgent=True))
+                classifications.append(engine.submit(classify(), classification=True))
 
     for job in [engine.submit(slow()) for _ in range(3)]:
         job.result(TIMEOUT_S)
     assert order.index("classification") == 4
 
 
-def test_closing_cancels_what_runs(oracle: ModelRunner, clip: torch.Tensor) -> None:
-    engine = Engine(oracle)
+def test_closing_cancels_running_jobs(runner: ModelRunner, clip: torch.Tensor) -> None:
+    engine = Engine(runner)
     job = engine.submit(steps(clip, 10**9))
     engine.close()
     with pytest.raises(Cancelled):

@@ -17,7 +17,7 @@ def clips(small: Classifier) -> torch.Tensor:
     return torch.randn(3, 3, 16, 64, 64)
 
 
-def test_scores_are_the_networks(small: Classifier, clips: torch.Tensor) -> None:
+def test_scores_equal_the_networks(small: Classifier, clips: torch.Tensor) -> None:
     reading = ModelRunner(small.network, "cpu").evaluate(Probe(clips))
     torch.testing.assert_close(reading.logits, small.logits(clips), rtol=1e-4, atol=1e-5)
     assert reading.gradient is None
@@ -32,7 +32,7 @@ def test_gradient_is_the_directional_derivative(
     try:
         clip = clips[:1].double()
         direction = torch.randn_like(clip)
-        oracle = ModelRunner(network, "cpu")
+        runner = ModelRunner(network, "cpu")
 
         def value(step: float) -> float:
             logits = network(clip + step * direction)
@@ -44,7 +44,7 @@ def test_gradient_is_the_directional_derivative(
             }[objective]
 
         probe = Probe(clip, torch.tensor([2]), objective, gradient=True)
-        gradient = oracle.evaluate(probe).gradient
+        gradient = runner.evaluate(probe).gradient
         assert gradient is not None
         slope = (value(1e-6) - value(-1e-6)) / 2e-6
         assert float((gradient * direction).sum()) == pytest.approx(slope, rel=1e-4)
@@ -52,20 +52,20 @@ def test_gradient_is_the_directional_derivative(
         small.network.float()
 
 
-def test_batches_don_t_change_the_answer(small: Classifier, clips: torch.Tensor) -> None:
+def test_batches_do_not_change_the_reading(small: Classifier, clips: torch.Tensor) -> None:
     probe = Probe(clips, torch.tensor([0, 1, 2]), gradient=True)
     alone = ModelRunner(small.network, "cpu", batch=1).evaluate(probe)
     together = ModelRunner(small.network, "cpu", batch=3).evaluate(probe)
     assert alone.gradient is not None
     assert together.gradient is not None
     torch.testing.assert_close(alone.logits, together.logits, rtol=1e-4, atol=1e-5)
-    # Sums of another order may turn a rectifier, which a few pixels feel.
+    # Sums in another order may flip a ReLU, which changes a few pixels.
     difference = (alone.gradient - together.gradient).flatten(1).norm(dim=1)
     assert (difference < 1e-2 * alone.gradient.flatten(1).norm(dim=1)).all()
 
 
 @pytest.mark.parametrize(
-    ("side", "threads", "asked", "last"),
+    ("side", "threads", "wanted", "last"),
     [
         (112, 1, {}, True),
         (112, 1, {"layer": "layer3"}, True),
@@ -74,8 +74,8 @@ def test_batches_don_t_change_the_answer(small: Classifier, clips: torch.Tensor)
         (64, 2, {"gradient": True}, False),
     ],
 )
-def test_large_clips_have_their_channels_last(
-    small: Classifier, threads: int, side: int, asked: dict[str, Any], last: bool
+def test_large_clips_are_passed_with_channels_last(
+    small: Classifier, threads: int, side: int, wanted: dict[str, Any], last: bool
 ) -> None:
     clips = torch.randn(1, 3, 16, side, side)
     seen = []
@@ -87,7 +87,7 @@ def test_large_clips_have_their_channels_last(
     torch.set_num_threads(threads)
     hook = small.network.register_forward_pre_hook(note)
     try:
-        probe = Probe(clips, torch.tensor([1]), **asked)
+        probe = Probe(clips, torch.tensor([1]), **wanted)
         reading = ModelRunner(small.network, "cpu").evaluate(probe)
     finally:
         hook.remove()
@@ -102,7 +102,7 @@ def test_large_clips_have_their_channels_last(
         torch.testing.assert_close(reading.gradient, gradient, rtol=1e-4, atol=1e-6)
 
 
-def test_a_layers_gradient_needs_no_graph_below_it(
+def test_nothing_below_a_layer_is_differentiated(
     small: Classifier, clips: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     below: list[bool] = []
@@ -120,7 +120,7 @@ def test_a_layers_gradient_needs_no_graph_below_it(
     assert reading.activation_gradient.abs().max() > 0
 
 
-def test_an_unknown_layer_is_refused_with_what_there_is(small: Classifier) -> None:
+def test_an_unknown_layer_is_refused_with_the_known_ones(small: Classifier) -> None:
     with pytest.raises(InvalidParameter, match=r"no layer 'layer9'.*layer4"):
         ModelRunner(small.network, "cpu").check_layer("layer9")
 

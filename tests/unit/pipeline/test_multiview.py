@@ -203,7 +203,7 @@ def test_an_answer_to_kserve_stays_in_its_envelope(service, film, tmp_path, uplo
 def test_a_classification_goes_between_the_windows_of_a_timeline(service, upload, monkeypatch):
     """The engine is held at the first window until a short classification has come in."""
     seen, both_in = [], threading.Event()
-    submit, read = service.engine.submit, service.engine.oracle.read
+    submit, read = service.engine.submit, service.engine.runner.read
     jobs = []
 
     def counted(*arguments, **options):
@@ -221,7 +221,7 @@ def test_a_classification_goes_between_the_windows_of_a_timeline(service, upload
 
     first_in = threading.Event()
     monkeypatch.setattr(service.engine, "submit", counted)
-    monkeypatch.setattr(service.engine.oracle, "read", held)
+    monkeypatch.setattr(service.engine.runner, "read", held)
     long = service.submit(Request({"video": upload, "timeline": "true"}))
     first_in.wait(30)
     short = service.submit(Request({"video": upload, "frames": "8"}))
@@ -232,7 +232,7 @@ def test_a_classification_goes_between_the_windows_of_a_timeline(service, upload
 
 def test_a_cancelled_timeline_stops_between_two_windows(service, upload, monkeypatch):
     seen = []
-    read = service.engine.oracle.read
+    read = service.engine.runner.read
     started = threading.Event()
 
     def noted(kind, shown, targets):
@@ -241,7 +241,7 @@ def test_a_cancelled_timeline_stops_between_two_windows(service, upload, monkeyp
         state.cancel()
         return read(kind, shown, targets)
 
-    monkeypatch.setattr(service.engine.oracle, "read", noted)
+    monkeypatch.setattr(service.engine.runner, "read", noted)
     state = service.submit(Request({"video": upload, "timeline": "true"}))
     started.set()
     assert finished(service, state).status == 499

@@ -75,7 +75,7 @@ def test_a_search_is_recorded_where_its_device_records(small: Classifier) -> Non
     """As on a GPU: before and after a pass, and the pass."""
     service = Service(small, settings=Settings(idle=False))
     capture = Capture()
-    service.engine.oracle.recorder = Recorder(capture)
+    service.engine.runner.recorder = Recorder(capture)
     try:
         for _ in range(2):
             assert ask(service, method=b"ep_3d", iterations=b"3").status == 200
@@ -214,7 +214,7 @@ def test_an_explanations_own_classification_is_in_no_classifications_way(service
         return
         yield
 
-    service.engine.submit(occupy(), urgent=True)
+    service.engine.submit(occupy(), classification=True)
     try:
         explained = ask(service, method=b"gradient")
         classified = begin(service, "classification")

@@ -1,1 +1,1 @@
-"""Extremal perturbations: the mask of a given area that keeps, or loses, the target best."""
+"""Extremal perturbations: the mask of a given area that best keeps, or removes, the target."""

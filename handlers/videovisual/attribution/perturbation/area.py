@@ -1,4 +1,4 @@
-"""The area term: how far a mask is from being 1 on a given share of its pixels, 0 on the rest."""
+"""The area term: how far a mask is from 1 on a given share of its pixels and 0 on the rest."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ import numpy as np
 import torch
 
 
-def count_of(area: float, size: int) -> int:
-    """How many of `size` pixels are the share `area`, at least one."""
+def pixel_count(area: float, size: int) -> int:
+    """The number of pixels, at least one, that are the share `area` of `size` pixels."""
     return min(size, max(1, round(area * size)))
 
 
 def step_template(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """1 for the largest values of each row, 0 for the rest; ties at the border share what is left.
+    """1 for the `counts` largest values of each row, 0 for the rest; ties at the border share.
 
     Args:
         values: float32 [N, size].
-        counts: int64 [N], how many are largest, on the same device.
+        counts: int64 [N], on the same device.
 
     Returns:
-        The template t, float32 [N, size], each row's sum its count; and of each row the mean of
-        t (1 − t), which only ties make, float32 [N].
+        The template t, float32 [N, size], whose rows sum to their counts; and each row's mean of
+        t (1 − t), float32 [N], which is 0 without ties.
     """
-    return _parted(values, counts) if values.device.type == "cpu" else sorted_out(values, counts)
+    by = _template_by_partition if values.device.type == "cpu" else template_by_sort
+    return by(values, counts)
 
 
-def _parted(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _template_by_partition(
+    values: torch.Tensor, counts: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     size = values.shape[1]
     found = [_border(row, size - count) for row, count in zip(values, counts.tolist(), strict=True)]
     border = torch.stack([value for value, _ in found])[:, None]
@@ -43,7 +46,7 @@ def _parted(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def _border(row: torch.Tensor, place: int) -> tuple[torch.Tensor, bool]:
-    """The value at a place, from 0, of a row [size] if it were sorted; whether it comes before.
+    """The value at a place of the sorted row [size], and whether the place before has it too.
 
     By NumPy, which is ten times as fast as torch.
     """
@@ -52,8 +55,10 @@ def _border(row: torch.Tensor, place: int) -> tuple[torch.Tensor, bool]:
     return border, place > 0 and bool(parted[:place].max() == border)
 
 
-def sorted_out(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same as `step_template` by a GPU's sort, and without waiting for anything it computes."""
+def template_by_sort(
+    values: torch.Tensor, counts: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`step_template` for a GPU: by a sort, and without waiting for the device."""
     size = values.shape[1]
     border = values.sort(dim=1).values.gather(1, (size - counts)[:, None])
     tied = values == border
@@ -65,10 +70,9 @@ def sorted_out(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor
 
 
 def area_term(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """Mean squared distance of each sorted row to the step from 0 to 1 with `counts` ones.
+    """Mean squared distance of each sorted row to a step from 0 to 1 with `counts` ones.
 
-    Of the order only one fact is needed, which values are the `counts` largest, and that is found
-    without sorting.
+    Only which values are the `counts` largest matters, which needs no sort.
 
     Args:
         values: float32 [N, size] in [0, 1].
@@ -82,10 +86,7 @@ def area_term(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
 
 
 class _AreaTerm(torch.autograd.Function):
-    """(v − 1)² of the share t and v² of the rest, where ties share a place in the template t.
-
-    That is (v − t)² + t (1 − t).
-    """
+    """The mean over a row of t (v − 1)² + (1 − t) v² = (v − t)² + t (1 − t) for a template t."""
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:

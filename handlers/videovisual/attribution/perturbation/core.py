@@ -1,4 +1,4 @@
-"""STEP's core term, which gathers a mask into few solid regions of space-time."""
+"""STEP's core term, which favours masks of few solid regions of space-time."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch.nn import functional as F
 class Core:
     """How much of the ellipsoid around each cell a mask fills (Li et al. 2021, arXiv 2005.00375).
 
-    Cells stand in every frame, `side` pixels apart, and reach over the clip's borders, where only
-    what lies inside is counted.
+    There are cells in every frame, `side` pixels apart. Only the part of an ellipsoid inside of the
+    clip counts.
 
     Args:
         shape: (T, H, W) of the masks.
-        frames: the ellipsoid's extent in time, odd.
-        side: its extent in space, in pixels, and the distance of the cells.
+        frames: the ellipsoid's extent in time, an odd number of frames.
+        side: the ellipsoid's height and width, and the distance of the cells, in pixels.
         device: of the masks.
 
     Attributes:
         ellipsoid: [frames, side, side], 1 inside.
-        volume: how many of each cell's pixels lie in the clip, [1, T, rows, columns].
+        volume: the pixels of each ellipsoid inside of the clip, [1, T, rows, columns].
         size: number of cells.
     """
 
@@ -45,10 +45,10 @@ class Core:
         return (self._sums(masks) / self.volume).flatten(1)
 
     def _sums(self, masks: torch.Tensor) -> torch.Tensor:
-        """[N, T, H, W] → [N, T, rows, columns]: each cell's square by each slice, then over time.
+        """[N, T, H, W] → [N, T, rows, columns]: each square times each slice, summed over time.
 
-        As a matrix product, since the squares do not overlap: as a convolution of one channel it
-        takes longer than a small network.
+        By a matrix product, since the squares don't overlap: a convolution of one channel takes
+        longer than a small network.
         """
         padded = F.pad(masks, self._padding)
         count, length, height, width = padded.shape
@@ -70,6 +70,6 @@ def ellipsoid(frames: int, side: int) -> torch.Tensor:
 
 
 def _margins(size: int, side: int) -> tuple[int, int]:
-    """What is missing to a whole number of cells, on both sides."""
+    """The padding of both sides that makes a whole number of cells."""
     missing = -size % side
     return missing // 2, missing - missing // 2

@@ -1,9 +1,10 @@
-"""What an iteration of a search computes before and after the network's pass."""
+"""What one iteration of a search computes before and after the network's pass."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -12,15 +13,17 @@ from videovisual.attribution.perturbation.objective import MaskObjective
 from videovisual.attribution.perturbation.pyramid import Pyramid
 from videovisual.engine.optimise.cuda_graphs import Outputs, Recorder
 
+Tensors = Sequence[torch.Tensor]
+
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a mask was found to be.
+    """The value of each area's mask.
 
     Attributes:
-        objective: by the terms' final weights, float32 [A].
-        gradient: of the terms as they weigh now, at the coarse masks, float32 [A, T, h, w].
-        gain: what the first side asks the network for, float32 [A].
+        objective: with the final weights of the terms, float32 [A].
+        gradient: of the objective with the current weights, at the coarse masks, [A, T, h, w].
+        gain: the network's objective in the first game, float32 [A].
     """
 
     objective: torch.Tensor
@@ -29,126 +32,112 @@ class StepResult:
 
 
 class MaskStep(Protocol):
-    """The way from coarse masks to what the network is shown, and back with its gradients."""
+    """Computes the perturbed clips of coarse masks, and then the gradient at the masks."""
 
-    def there(self, coarse: torch.Tensor, weights: torch.Tensor) -> Sequence[torch.Tensor]:
-        """What is to be shown, for each side of the landscape.
+    def forward(self, coarse: torch.Tensor, weights: torch.Tensor) -> Tensors:
+        """The perturbed clips of each game, float32 [A, 3, T, H, W] each, detached.
 
         Args:
             coarse: float32 [A, T, h, w].
             weights: of the area and the core term in this iteration, float32 [2].
-
-        Returns:
-            float32 [A, 3, T, H, W] each, detached.
         """
         ...
 
-    def back(self, logits: Sequence[torch.Tensor], pulls: Sequence[torch.Tensor]) -> StepResult:
-        """What the network's answers to that make of the masks.
+    def backward(self, logits: Tensors, gradients: Tensors) -> StepResult:
+        """The value of the masks of the last forward call, and the gradient at them.
 
         Args:
-            logits: float32 [A, classes], for each side.
-            pulls: the gradients of the sides' objectives at what was shown.
+            logits: float32 [A, classes], for each game.
+            gradients: of each game's objective at its perturbed clips.
         """
         ...
 
 
 class AutogradMaskStep:
-    """By autograd, there and back once.
+    """A mask step by autograd.
 
     Args:
-        landscape: masks and terms.
-        pyramid: what they do to the clip.
+        objective: the masks and the terms of their shape.
+        pyramid: perturbs the clip.
         targets: int64 [A].
-        cored: whether the core term weighs anything yet.
     """
 
-    def __init__(
-        self, landscape: MaskObjective, pyramid: Pyramid, targets: torch.Tensor, cored: bool
-    ) -> None:
-        self._landscape, self._pyramid = landscape, pyramid
-        self._targets, self._cored = targets, cored
+    def __init__(self, objective: MaskObjective, pyramid: Pyramid, targets: torch.Tensor) -> None:
+        self._objective, self._pyramid, self._targets = objective, pyramid, targets
 
-    def there(self, coarse: torch.Tensor, weights: torch.Tensor) -> Sequence[torch.Tensor]:
+    def forward(self, coarse: torch.Tensor, weights: torch.Tensor) -> Tensors:
         """See `MaskStep`."""
-        self._leaf = coarse.detach().requires_grad_()
-        # Never open across a yield: the mode belongs to the thread, and so to its other jobs.
+        self._coarse = coarse.detach().requires_grad_()
+        # Closed before the caller yields: the mode belongs to the thread, which runs other jobs.
         with torch.enable_grad():
-            masks = self._landscape.masks(self._leaf)
-            self._views = [self._pyramid(side.shown(masks)) for side in self._landscape.sides]
-            self._area = self._landscape.area(masks)
-            self._core = self._landscape.core(masks if self._cored else masks.detach())
+            masks = self._objective.masks(self._coarse)
+            self._clips = [self._pyramid(game.shown(masks)) for game in self._objective.games]
+            self._area, self._core = self._objective.area(masks), self._objective.core(masks)
             self._shape = weights[0] * self._area + weights[1] * self._core
-        return [view.detach() for view in self._views]
+        return [clips.detach() for clips in self._clips]
 
-    def back(self, logits: Sequence[torch.Tensor], pulls: Sequence[torch.Tensor]) -> StepResult:
+    def backward(self, logits: Tensors, gradients: Tensors) -> StepResult:
         """See `MaskStep`."""
-        goal = self._landscape.goal
+        goal = self._objective.goal
         objective = goal.area * self._area.detach() + goal.core * self._core.detach()
-        sides = self._landscape.sides
         gains = [
-            side.objective.of(scores, self._targets)
-            for side, scores in zip(sides, logits, strict=True)
+            game.objective.of(scores, self._targets)
+            for game, scores in zip(self._objective.games, logits, strict=True)
         ]
         for gain in gains:
             objective = objective.sub(gain, alpha=goal.score)
-        # The score's weight is put in where there is least to multiply.
-        pull = torch.full_like(self._shape, -1 / goal.score)
-        ends = [*self._views, self._shape]
-        (gradient,) = torch.autograd.grad(ends, [self._leaf], [*pulls, pull])
+        # Multiply by the score's weight at the coarse masks, which are the smallest tensors.
+        shape = torch.full_like(self._shape, -1 / goal.score)
+        outputs = [*self._clips, self._shape]
+        (gradient,) = torch.autograd.grad(outputs, [self._coarse], [*gradients, shape])
         return StepResult(objective, -goal.score * gradient, gains[0])
 
 
 class RecordedMaskStep:
-    """By recordings, one for each way, that all searches of a kind share.
-
-    What the way back needs of the way there it computes anew, which costs a GPU less than Python
-    to ask for it.
+    """A mask step by recordings, which all searches of a kind share.
 
     Args:
-        recorder: records and keeps.
-        key: what recordings depend on beside the shapes of tensors.
-        landscape, pyramid, targets, cored: see `AutogradMaskStep`.
+        recorder: records and replays.
+        key: everything that recordings depend on beside the shapes of tensors.
+        objective, pyramid, targets: see `AutogradMaskStep`.
     """
 
     def __init__(
         self,
         recorder: Recorder,
         key: Hashable,
-        landscape: MaskObjective,
+        objective: MaskObjective,
         pyramid: Pyramid,
         targets: torch.Tensor,
-        cored: bool,
     ) -> None:
-        self._recorder, self._key = recorder, (key, cored)
-        self._landscape, self._cored = landscape, cored
+        self._recorder, self._key, self._objective = recorder, key, objective
         self._clip = (pyramid.base, pyramid.rises, targets)
 
-    def there(self, coarse: torch.Tensor, weights: torch.Tensor) -> Sequence[torch.Tensor]:
+    def forward(self, coarse: torch.Tensor, weights: torch.Tensor) -> Tensors:
         """See `MaskStep`."""
-        self._masks = (coarse, weights)
-        landscape, cored = self._landscape, self._cored
+        self._inputs = (coarse, weights, *self._clip)
+        work = partial(_forward, self._objective)
+        return self._recorder.run(("forward", self._key), work, *self._inputs)
 
-        def work(*inputs: torch.Tensor) -> Outputs:
-            coarse, weights, base, rises, targets = inputs
-            traced = AutogradMaskStep(landscape, Pyramid(base, rises), targets, cored)
-            return tuple(traced.there(coarse, weights))
-
-        return self._recorder.run(("there", self._key), work, *self._masks, *self._clip)
-
-    def back(self, logits: Sequence[torch.Tensor], pulls: Sequence[torch.Tensor]) -> StepResult:
+    def backward(self, logits: Tensors, gradients: Tensors) -> StepResult:
         """See `MaskStep`."""
-        landscape, cored = self._landscape, self._cored
+        work = partial(_backward, self._objective)
+        inputs = (*self._inputs, *logits, *gradients)
+        return StepResult(*self._recorder.run(("backward", self._key), work, *inputs))
 
-        def work(*inputs: torch.Tensor) -> Outputs:
-            coarse, weights, base, rises, targets, *answers = inputs
-            sides = len(answers) // 2
-            traced = AutogradMaskStep(landscape, Pyramid(base, rises), targets, cored)
-            traced.there(coarse, weights)
-            felt = traced.back(answers[:sides], answers[sides:])
-            return felt.objective, felt.gradient, felt.gain
 
-        found = self._recorder.run(
-            ("back", self._key), work, *self._masks, *self._clip, *logits, *pulls
-        )
-        return StepResult(*found)
+def _forward(objective: MaskObjective, *inputs: torch.Tensor) -> Outputs:
+    coarse, weights, base, rises, targets = inputs
+    return tuple(
+        AutogradMaskStep(objective, Pyramid(base, rises), targets).forward(coarse, weights)
+    )
+
+
+def _backward(objective: MaskObjective, *inputs: torch.Tensor) -> Outputs:
+    """Repeat the forward pass, which costs a GPU less than one launch from Python; then go back."""
+    coarse, weights, base, rises, targets, *readings = inputs
+    step = AutogradMaskStep(objective, Pyramid(base, rises), targets)
+    step.forward(coarse, weights)
+    games = len(readings) // 2
+    result = step.backward(readings[:games], readings[games:])
+    return result.objective, result.gradient, result.gain

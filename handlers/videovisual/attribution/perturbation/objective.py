@@ -1,4 +1,4 @@
-"""What a search descends: the masks, what they have to do, and the terms of their shape."""
+"""The objective of a search: the masks, the games that they play and the terms of their shape."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
-from videovisual.attribution.perturbation.area import area_term, count_of, cut
+from videovisual.attribution.perturbation.area import area_term, cut, pixel_count
 from videovisual.attribution.perturbation.core import Core
 from videovisual.attribution.perturbation.mask import SmoothMasks
 from videovisual.attribution.perturbation.preset import Preset
@@ -17,38 +17,38 @@ from videovisual.engine.probe import Objective
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the two things that a mask can do.
+class Game:
+    """The preservation or the deletion game (Fong & Vedaldi 2017, arXiv 1704.03296).
 
     Attributes:
         name: `preserve`, where only the mask's inside is shown, or `delete`, only its outside.
-        objective: what the network is asked for, to be made large.
+        objective: of the network, to be maximised.
     """
 
     name: str
     objective: Objective
 
+    @property
+    def deletes(self) -> bool:
+        """Whether the mask's inside is hidden."""
+        return self.name == "delete"
+
     def probability(self, gain: float) -> float:
-        """The target's, by what its objective is."""
+        """The target's probability at a value of the objective."""
         return -expm1(gain) if self.deletes else exp(gain)
 
     def shown(self, masks: torch.Tensor) -> torch.Tensor:
         """How much of each pixel is shown."""
         return 1 - masks if self.deletes else masks
 
-    @property
-    def deletes(self) -> bool:
-        """Whether the mask's inside is what is hidden."""
-        return self.name == "delete"
 
-
-PRESERVE = Side("preserve", Objective.LOG_PROBABILITY)
-DELETE = Side("delete", Objective.LOG_COMPLEMENT)
+PRESERVE = Game("preserve", Objective.LOG_PROBABILITY)
+DELETE = Game("delete", Objective.LOG_COMPLEMENT)
 VARIANTS = {"preserve": (PRESERVE,), "delete": (DELETE,), "dual": (PRESERVE, DELETE)}
 
 
 class MaskObjective:
-    """The terms of the objective, for the masks of all areas at once, whatever the clip shows.
+    """The masks of all areas and the terms of the objective that don't depend on the clip's pixels.
 
     Args:
         case: the clip's shape and device.
@@ -58,52 +58,47 @@ class MaskObjective:
     Attributes:
         masks: makes full-size masks of coarse ones.
         cells: shape (T, h, w) of a coarse mask.
-        sides: what the masks have to do.
+        games: what the masks have to do.
         goal: the weights of the terms.
-        rows: how many parts of a mask have the area, each its own.
-        counts: int64 [A * rows], how many of their pixels that is.
-        cores: the core term's cells, or None.
-        core_counts: int64 [A], how many of them are the area.
     """
 
     def __init__(self, case: Case, parameters: PerturbationParameters, preset: Preset) -> None:
-        clip, goal = case.clip, preset.goal
-        frames, height, width = clip.shape[1:]
+        frames, height, width = case.clip.shape[1:]
+        device = case.clip.device
         self.masks = SmoothMasks(
-            height, width, *preset.grid(height), clip.device, halved=preset.halves(height)
+            height, width, *preset.grid(height), device, halved=preset.halves(height)
         )
-        self.sides = VARIANTS[parameters.variant]
+        self.games = VARIANTS[parameters.variant]
         self.cells = (frames, *self.masks.cells)
-        self.goal = goal
-        self._areas = parameters.area
-        self._device = clip.device
-        self.rows = frames if goal.by_frame else 1
-        self.counts = self._count(frames * height * width // self.rows, self.rows)
-        self.cores = None
-        if goal.core:
-            self.cores = Core((frames, height, width), *preset.core(frames, height), clip.device)
-            self.core_counts = self._count(self.cores.size, 1)
+        self.goal = preset.goal
+        # Each row, a frame or a whole mask, must have the area by itself.
+        self._rows = frames if preset.goal.by_frame else 1
 
-    def _count(self, size: int, rows: int) -> torch.Tensor:
-        counts = [count_of(area, size) for area in self._areas for _ in range(rows)]
-        return torch.tensor(counts, device=self._device)
+        def counts(size: int, rows: int) -> torch.Tensor:
+            each = [pixel_count(area, size) for area in parameters.area for _ in range(rows)]
+            return torch.tensor(each, device=device)
+
+        self._pixel_counts = counts(frames * height * width // self._rows, self._rows)
+        self._core = None
+        if preset.goal.core:
+            self._core = Core((frames, height, width), *preset.core(frames, height), device)
+            self._cell_counts = counts(self._core.size, 1)
 
     def area(self, masks: torch.Tensor) -> torch.Tensor:
         """The area term [A] of masks [A, T, H, W]."""
-        terms = area_term(self._by_row(masks), self.counts)
+        terms = area_term(self._by_row(masks), self._pixel_counts)
         return terms.view(len(masks), -1).mean(dim=1)
 
     def core(self, masks: torch.Tensor) -> torch.Tensor:
-        """The core term [A] of masks [A, T, H, W]; 0 where the goal has none."""
-        if self.cores is None:
+        """The core term [A] of masks [A, T, H, W]; 0 if the goal has none."""
+        if self._core is None:
             return masks.new_zeros(len(masks))
-        return area_term(self.cores(masks), self.core_counts)
+        return area_term(self._core(masks), self._cell_counts)
 
     def hard(self, masks: torch.Tensor) -> torch.Tensor:
-        """Masks cut to 0 and 1, of exactly the areas that were asked for."""
-        return cut(self._by_row(masks), self.counts).view_as(masks)
+        """Masks of only 0 and 1 that have exactly the given areas."""
+        return cut(self._by_row(masks), self._pixel_counts).view_as(masks)
 
     def _by_row(self, masks: torch.Tensor) -> torch.Tensor:
-        """[A, T, H, W] → [A * rows, pixels], a row for what must have the area."""
-        size = prod(masks.shape[1:]) // self.rows
-        return masks.reshape(-1, size)
+        """[A, T, H, W] → [A * rows, pixels]."""
+        return masks.reshape(-1, prod(masks.shape[1:]) // self._rows)

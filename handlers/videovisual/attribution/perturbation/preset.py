@@ -1,4 +1,4 @@
-"""What a search minimises, and by which steps."""
+"""The goal of a search and the settings of its descent."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from math import cos, pi
 
 CELLS = 4096
-"""Of a mask over 16 frames of 112 × 112 pixels, the size for which a rate is given."""
+"""Cells of a mask over 16 frames of 112 × 112 pixels, for which rates are given."""
 
 SIGMAS = {112: 11.0, 224: 23.0}
-"""The published scales of the kernel, in pixels, at the published heights."""
+"""The published scales of the kernel, in pixels, by the clip's height."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """The weights of what is minimised.
+    """The weights of the terms of the objective.
 
     Attributes:
         score: of −log p, where p is the target's probability behind the mask.
         area: of the area term.
-        growth: what the area's weight is multiplied with after each iteration.
+        growth: factor of the area's weight after each iteration.
         core: of the core term.
         core_from: the iteration from which the core term counts.
-        by_frame: whether each frame has to have the area, or the clip as a whole.
+        by_frame: whether each frame must have the area, or only the clip as a whole.
     """
 
     score: float
@@ -32,44 +32,37 @@ class Goal:
     core_from: int = 0
     by_frame: bool = False
 
-    def area_at(self, iteration: int) -> float:
-        """The area term's weight in an iteration, counted from 0."""
-        return self.area * self.growth**iteration
-
-    def core_at(self, iteration: int) -> float:
-        """The core term's."""
-        return self.core if iteration >= self.core_from else 0.0
-
     def weights_at(self, iteration: int) -> tuple[float, float]:
-        """Both."""
-        return self.area_at(iteration), self.core_at(iteration)
+        """The weights of the area and the core term in an iteration, counted from 0."""
+        core = self.core if iteration >= self.core_from else 0.0
+        return self.area * self.growth**iteration, core
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The steps by which it is minimised: gradient descent with momentum.
+    """Settings of a gradient descent with momentum.
 
     Attributes:
         goal: what is minimised.
         iterations: at most.
         rate: learning rate.
-        momentum: the share of the last step's direction that is kept.
-        dampening: the share of a gradient that is left out of the direction.
-        scaled: whether `rate` is that of a mask of `CELLS` cells, and grows with their number, by
+        momentum: the share of the last step's velocity that is kept.
+        dampening: the share of a gradient that is left out of the velocity.
+        scaled: whether `rate` is that of a mask of `CELLS` cells and grows with their number, with
             which the area term's gradient at a single cell falls.
-        bound: the most by which one step may change a cell, so that a mask doesn't overshoot the
-            region that it needs, to which there is no way back; None for no bound.
-        cosine: whether the rate falls to 0 as half a cosine, or stays.
-        patience: iterations after which to stop, in the second half, unless the best objective
-            falls by the share `progress`; None to go on to the end.
-        progress: see there.
+        bound: the largest change of a cell in one step; None for no bound. Without it a mask can
+            overshoot the region that it needs, where no gradient leads back.
+        cosine: whether the rate falls to 0 as half a cosine, or is constant.
+        patience: in the second half, the search stops after so many iterations without progress;
+            None runs all iterations.
+        progress: the share by which the best objective must fall to count as progress.
         last: whether the last mask is the result, or the best.
-        trail: the share of the map that tells how long each place held out, in [0, 1].
-        blur: largest blur of what is hidden, in pixels; None for the model's own.
-        fine: whether cells are 7 pixels apart at any size above 112, or a 16th of the height.
+        mean_share: the share of the mean mask over all iterations in the map, in [0, 1].
+        blur: largest blur of hidden pixels, in pixels; None for the model's own.
+        fine: whether cells are 7 pixels apart at any height above 112, or a 16th of the height.
         halved: whether masks are computed at half their height and width where cells are an even
             number of pixels apart.
-        lowered: whether the network's gradients may be of sixteen-bit numbers.
+        reduced_precision: whether the network's gradients may be computed in 16 bits.
     """
 
     goal: Goal
@@ -83,23 +76,23 @@ class Preset:
     patience: int | None = None
     progress: float = 1e-3
     last: bool = False
-    trail: float = 0.0
+    mean_share: float = 0.0
     blur: float | None = None
     fine: bool = False
     halved: bool = False
-    lowered: bool = False
+    reduced_precision: bool = False
 
     def rate_at(self, iteration: int, of: int, cells: int) -> float:
-        """The learning rate of an iteration, counted from 0, for a mask of so many cells."""
+        """The learning rate of an iteration, counted from 0, for a mask of `cells` cells."""
         rate = self.rate * (cells / CELLS if self.scaled else 1)
         return rate * (1 + cos(pi * iteration / of)) / 2 if self.cosine else rate
 
-    def is_over(self, iteration: int, of: int, idle: int) -> bool:
-        """Whether to stop after an iteration, the last `idle` of which brought no progress."""
-        return self.patience is not None and idle >= self.patience and 2 * iteration >= of
+    def should_stop(self, iteration: int, of: int, stalled: int) -> bool:
+        """Whether to stop after an iteration, when the last `stalled` ones made no progress."""
+        return self.patience is not None and stalled >= self.patience and 2 * iteration >= of
 
     def grid(self, height: int) -> tuple[int, float]:
-        """Distance of a mask's cells and scale of its kernel, in pixels, at a clip's height."""
+        """Distance of the cells and scale of the kernel, in pixels, at a clip's height."""
         step = max(1, round(height / 16))
         return min(step, 7) if self.fine else step, SIGMAS.get(height, height * 11 / 112)
 
@@ -110,12 +103,12 @@ class Preset:
 
     def core(self, frames: int, height: int) -> tuple[int, int]:
         """Frames and side of the core's ellipsoid: 7 and 11 as published at 16 × 112 × 112."""
-        side = 11 if self.fine else round(height * 11 / 112)
-        return min(7, frames - 1 + frames % 2), max(1, min(side, round(height * 11 / 112)))
+        side = round(height * 11 / 112)
+        return min(7, frames - 1 + frames % 2), max(1, min(11, side) if self.fine else side)
 
 
-def published(goal: Goal) -> Preset:
-    """The search as Li et al. published it; the area is that of the visible clip."""
+def reference_preset(goal: Goal) -> Preset:
+    """The published settings (Li et al. 2021); the area is that of the visible clip."""
     return Preset(
         goal,
         iterations=2000,
@@ -128,8 +121,10 @@ def published(goal: Goal) -> Preset:
     )
 
 
-def quick(goal: Goal, iterations: int = 80, rate: float = 4.0, momentum: float = 0.7) -> Preset:
-    """Ours: large steps that are bounded, fall to nothing, and end when nothing is gained."""
+def default_preset(
+    goal: Goal, iterations: int = 80, rate: float = 4.0, momentum: float = 0.7
+) -> Preset:
+    """Faster settings: large, bounded steps that shrink to 0 and stop without progress."""
     return Preset(
         goal,
         iterations,
@@ -140,7 +135,7 @@ def quick(goal: Goal, iterations: int = 80, rate: float = 4.0, momentum: float =
         bound=0.05,
         cosine=True,
         patience=12,
-        trail=0.1,
+        mean_share=0.1,
         halved=True,
-        lowered=True,
+        reduced_precision=True,
     )

@@ -1,4 +1,4 @@
-"""What a mask does to a clip: it fades, or loses its detail, where the mask is low."""
+"""Perturbed clips: a clip is faded or blurred where the mask is low."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ LEVELS = 8
 
 
 class Pyramid:
-    """Versions of a clip from the fully perturbed one to the clip itself, evenly spaced in a mask.
+    """Versions of a clip from the fully perturbed one, at mask 0, to the clip itself, at mask 1.
 
     Args:
-        base: float32 [3, T, H, W], the most perturbed one.
-        rises: float32 [L, 3, T, H, W], from each version to the next; the last one leads to the
-            clip.
+        base: float32 [3, T, H, W], the fully perturbed version.
+        rises: float32 [L, 3, T, H, W], the differences of successive versions.
     """
 
     def __init__(self, base: torch.Tensor, rises: torch.Tensor) -> None:
@@ -26,12 +25,12 @@ class Pyramid:
 
     @classmethod
     def of(cls, case: Case, perturbation: str, sigma: float | None) -> Pyramid:
-        """Of a case's clip: `blur` or `fade`.
+        """The pyramid of a case's clip.
 
         Args:
-            case: the clip, and the model, of which the blur is if there is no `sigma`.
-            perturbation: which.
-            sigma: of the largest blur, in pixels.
+            case: the clip and the model.
+            perturbation: `blur` or `fade`.
+            sigma: of the largest blur, in pixels; None for the model's own.
         """
         if perturbation == "fade":
             return cls.faded(case.clip)
@@ -52,12 +51,8 @@ class Pyramid:
     def _between(cls, levels: torch.Tensor) -> Pyramid:
         return cls(levels[0].clone(), levels.diff(dim=0))
 
-    def levels(self) -> torch.Tensor:
-        """All versions: [L + 1, 3, T, H, W]."""
-        return torch.cat([self.base[None], self.base + self.rises.cumsum(0)])
-
     def ends(self) -> torch.Tensor:
-        """The clip all hidden, and all shown: [2, 3, T, H, W]."""
+        """The clip fully hidden and fully shown: [2, 3, T, H, W]."""
         return torch.stack([self.base, self.base + self.rises.sum(dim=0)])
 
     def __call__(self, masks: torch.Tensor) -> torch.Tensor:
@@ -67,9 +62,9 @@ class Pyramid:
 
 
 class _Interpolation(torch.autograd.Function):
-    """Linear interpolation between levels, as a sum of rises, each climbed as far as the mask says.
+    """Linear interpolation between levels, as a weighted sum of all rises.
 
-    So on the way there every level is read once, in order, and none is gathered by pixel.
+    So the forward pass reads every level once, in order, and gathers nothing by pixel.
     """
 
     @staticmethod
@@ -86,7 +81,7 @@ class _Interpolation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         height, rises = ctx.saved_tensors
-        # At the ends, or beyond by the last bit, a mask feels the rise that it can go along.
+        # At 0 and 1, or beyond by rounding, the slope is that of the level inside.
         levels = height.floor().clamp_(0, len(rises) - 1).long()
         slopes = rises.gather(0, levels[:, None].expand_as(grads[0]))
         return slopes.mul_(grads[0]).sum(dim=1).mul_(len(rises)), None, None

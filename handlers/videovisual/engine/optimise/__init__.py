@@ -1,1 +1,1 @@
-"""How a frozen network is made fast without changing what it computes beyond rounding."""
+"""Faster forms of a frozen network that compute the same up to rounding."""

@@ -1,94 +1,94 @@
-"""Batch normalisation of a frozen network, done by the convolutions before it.
+"""Batch norm of a frozen network, folded into the convolutions before it.
 
-What a normalisation does in evaluation mode, a factor and a summand for each channel (Ioffe &
-Szegedy 2015, arXiv 1502.03167), the convolution's own weights can do as well: a pass over every
-layer's output is saved, on the way there and on the way back.
+In evaluation mode batch norm is a factor and a summand for each channel (Ioffe & Szegedy 2015,
+arXiv 1502.03167), which the convolution's weights can include. That saves a pass over the output of
+every layer, forward and backward.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
-from torch.utils.weak import WeakIdKeyDictionary
+from torch.utils._pytree import tree_leaves
 
-from videovisual.engine.optimise.convolution import Convolution, quickened, replaced
+from videovisual.engine.optimise.convolution import Convolution
+from videovisual.engine.optimise.network import optimised, replace_modules, shallow_copy
 
 
 @dataclass(frozen=True)
-class Folded:
-    """A network's copy whose convolutions normalise, and whose normalisations do nothing.
+class FoldedNetwork:
+    """A copy of a network whose folded batch norms are replaced by the identity.
 
     Attributes:
-        network: it shares the tensors that are as they were. Its results differ from the
-            original's by rounding.
-        pairs: the names of its convolutions that normalise, in the order of a pass, with those of
-            the normalisations that do nothing.
+        network: shares the tensors that are not folded. Its results differ from the original's by
+            rounding.
+        pairs: names of the convolutions, in the order of a pass, with those of the batch norms that
+            are folded into them.
     """
 
     network: nn.Module
     pairs: Mapping[str, str]
 
-    def until(self, layer: str, original: nn.Module) -> nn.Module | None:
-        """A copy that is folded as far as a layer reaches, and the original above it.
+    def up_to(self, layer: str, original: nn.Module) -> nn.Module | None:
+        """A copy that is folded up to the end of a layer and equals the original above it.
 
-        The layer's activations, and the gradient at them, are the original's but for rounding: no
-        rectifier turns above it that didn't before. None where nothing in the layer was folded, or
-        across its end.
+        The layer's activations, and the gradient at them, are the original's up to rounding: above
+        the layer no ReLU flips. None if nothing in the layer was folded, or if a folded batch norm
+        lies beyond the layer that its convolution is in.
         """
 
         def inside(name: str) -> bool:
             return f"{name}.".startswith(f"{layer}.")
 
         names = list(self.pairs)
-        reach = max((place + 1 for place, name in enumerate(names) if inside(name)), default=0)
-        if not all(inside(self.pairs[name]) for name in names if inside(name)) or not reach:
+        end = max((place + 1 for place, name in enumerate(names) if inside(name)), default=0)
+        if not all(inside(self.pairs[name]) for name in names if inside(name)) or not end:
             return None
-        if reach == len(names):
+        if end == len(names):
             return self.network
         modules = dict(original.named_modules(remove_duplicate=False))
-        taken = {modules[each] for name in names[:reach] for each in (name, self.pairs[name])}
+        folded = {modules[each] for name in names[:end] for each in (name, self.pairs[name])}
         with torch.inference_mode(False), torch.no_grad():
-            return replaced(
-                quickened(original),
+            return replace_modules(
+                optimised(original),
                 lambda name, _: (
-                    self.network.get_submodule(name) if modules[name] in taken else None
+                    self.network.get_submodule(name) if modules[name] in folded else None
                 ),
             )
 
 
-def folded(network: nn.Module, clip: torch.Tensor) -> Folded:
-    """Fold what can be folded.
+def fold(network: nn.Module, clip: torch.Tensor) -> FoldedNetwork:
+    """Fold every batch norm that `find_pairs` finds.
 
     Args:
         network: frozen, in evaluation mode.
-        clip: [1, 3, T, H, W], any; how it passes through the network shows what can be folded.
+        clip: any clip, [1, 3, T, H, W].
     """
-    # By the modules themselves, of which one may have several names.
+    # Compare modules rather than names, since one module may have several names.
     modules = dict(network.named_modules(remove_duplicate=False))
     pairs = find_pairs(network, clip)
-    norms = {modules[one]: modules[other] for one, other in pairs.items()}
-    done = set(norms.values())
+    norms = {modules[convolution]: modules[norm] for convolution, norm in pairs.items()}
+    folded = set(norms.values())
 
     def substitute(name: str, module: nn.Module) -> nn.Module | None:
-        if modules[name] in done:
+        if modules[name] in folded:
             return nn.Identity()
         if modules[name] in norms and isinstance(module, Convolution):
             return _fold(module, norms[modules[name]])
         return None
 
-    # Tensors made in inference mode could not take part in a gradient.
+    # Tensors made in inference mode cannot take part in a gradient.
     with torch.inference_mode(False), torch.no_grad():
-        return Folded(replaced(quickened(network), substitute), pairs)
+        return FoldedNetwork(replace_modules(optimised(network), substitute), pairs)
 
 
 def _fold(convolution: Convolution, norm: nn.Module) -> Convolution:
-    """The one convolution that does what both do."""
+    """One convolution that does the work of both; computed in float64."""
     assert isinstance(norm, nn.BatchNorm3d)
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None
@@ -106,99 +106,88 @@ def _fold(convolution: Convolution, norm: nn.Module) -> Convolution:
 
 
 def find_pairs(network: nn.Module, clip: torch.Tensor) -> dict[str, str]:
-    """Convolutions, each with the normalisation that alone takes what it gives.
+    """Convolutions whose output only one batch norm reads, where both run once in a pass.
+
+    A pass runs on a copy whose convolutions mark their outputs. A network that fails on marked
+    tensors has no pairs.
 
     Args:
         network: in evaluation mode.
         clip: [1, 3, T, H, W].
 
     Returns:
-        Dotted names, in the order of a pass.
+        Dotted names of convolutions, in the order of a pass, with those of their batch norms.
     """
-    trace = _Trace()
-    handles = []
-    for name, module in network.named_modules():
+    copy = shallow_copy(network)
+    calls: Counter[str] = Counter()
+    outputs: list[_Readers] = []
+
+    def mark(name: str) -> Any:
+        def hook(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+            calls[name] += 1
+            outputs.append(_Readers(name))
+            marked = output.as_subclass(_Output)
+            marked.readers = outputs[-1]
+            return marked
+
+        return hook
+
+    def unmark(name: str) -> Any:
+        def hook(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor | None:
+            calls[name] += 1
+            if not inputs or not isinstance(inputs[0], _Output):
+                return None
+            inputs[0].readers.norms.append(name)
+            with torch._C.DisableTorchFunctionSubclass():
+                return inputs[0].as_subclass(torch.Tensor)
+
+        return hook
+
+    for name, module in copy.named_modules():
         if Convolution.of(module) is not None:
-            handles.append(module.register_forward_hook(trace.convolution(name)))
+            module.register_forward_hook(mark(name))
         elif type(module) is nn.BatchNorm3d and module.running_mean is not None:
-            handles.append(module.register_forward_hook(trace.normalisation(name)))
+            module.register_forward_pre_hook(unmark(name))
     try:
-        with trace, torch.inference_mode():
-            network(clip)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return trace.pairs()
+        with torch.inference_mode():
+            copy(clip)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:
+        return {}
+    return {
+        output.convolution: output.norms[0]
+        for output in outputs
+        if len(output.norms) == 1
+        and not output.others
+        and calls[output.convolution] == calls[output.norms[0]] == 1
+    }
 
 
 @dataclass
-class _Convolved:
-    """What a convolution gave: which took it, once one is known, and how often it was taken."""
+class _Readers:
+    """The readers of a convolution's output: batch norms, and whether there are others."""
 
-    name: str
-    norm: str | None = None
-    uses: int = 0
+    convolution: str
+    norms: list[str] = field(default_factory=list)
+    others: bool = False
 
 
-class _Trace(TorchFunctionMode):
-    """Notes which normalisations take what convolutions give, and who else does."""
+class _Output(torch.Tensor):
+    """The output of a convolution, which notices every function of torch that reads it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._calls: Counter[str] = Counter()
-        self._outputs: MutableMapping[torch.Tensor, _Convolved] = WeakIdKeyDictionary()
-        self._notes: list[_Convolved] = []
+    readers: _Readers
 
-    def convolution(self, name: str) -> Any:
-        """A hook for the convolution of that name."""
-
-        def note(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
-            self._calls[name] += 1
-            self._notes.append(_Convolved(name))
-            self._outputs[output] = self._notes[-1]
-
-        return note
-
-    def normalisation(self, name: str) -> Any:
-        """A hook for the normalisation of that name."""
-
-        def note(_module: nn.Module, inputs: tuple[torch.Tensor], _output: object) -> None:
-            self._calls[name] += 1
-            if (convolved := self._outputs.get(inputs[0])) is not None:
-                convolved.norm = name
-
-        return note
-
+    @classmethod
     def __torch_function__(
-        self,
+        cls,
         func: Any,
         types: Any,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        # What gives no tensor has only asked for a size.
-        if isinstance(result, torch.Tensor | tuple | list):
-            for tensor in _tensors([*args, *kwargs.values()]):
-                if (convolved := self._outputs.get(tensor)) is not None:
-                    convolved.uses += 1
-        return result
-
-    def pairs(self) -> dict[str, str]:
-        """Those that, like what goes between them, serve nothing else."""
-        return {
-            note.name: note.norm
-            for note in self._notes
-            if note.norm is not None
-            and note.uses == 1
-            and self._calls[note.name] == self._calls[note.norm] == 1
-        }
-
-
-def _tensors(values: Any) -> Iterator[torch.Tensor]:
-    if isinstance(values, torch.Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from _tensors(value)
+        for value in tree_leaves((args, kwargs)):
+            if isinstance(value, cls):
+                value.readers.others = True
+        with torch._C.DisableTorchFunctionSubclass():
+            return func(*args, **(kwargs or {}))

@@ -1,7 +1,7 @@
-"""Work that is recorded once and then replayed.
+"""CUDA graphs: work that is recorded once and then replayed.
 
-A network's pass is hundreds of kernels that a GPU computes sooner than Python can name them.
-RecordedMaskStep as one graph, on memory of their own, all of them are asked for in one call.
+A network's pass is hundreds of kernels, which a GPU computes faster than Python can launch them. A
+graph launches all of them in one call, on memory of its own.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import torch
 Outputs = tuple[torch.Tensor, ...]
 
 Capture = Callable[[Callable[[], Outputs]], tuple[Callable[[], object], Outputs]]
-"""Records work whose tensors stay where they are: what does it again, and where its results lie."""
+"""Records work on fixed tensors. Returns a function that replays it, and the work's results."""
 
 WARM_UPS = 3
-"""Times that work is done before it is recorded, in which libraries choose their kernels."""
+"""Runs before recording, in which libraries choose their kernels."""
 
-MOST = 24
-"""Recordings that are kept. I3D's takes up to half a gigabyte."""
+MAX_RECORDINGS = 24
+"""A recording of I3D takes up to half a gigabyte."""
 
 _log = logging.getLogger(__name__)
 
 
 class CudaCapture:
-    """Records by CUDA graphs, which share one pool of memory, since they take turns.
+    """Records CUDA graphs. They share one pool of memory, since no two run at once.
 
     Args:
         device: of all tensors.
@@ -41,34 +41,34 @@ class CudaCapture:
         self._graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
 
     def __call__(self, work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
-        """Record work; see `Capture`."""
+        """See `Capture`."""
         with torch.cuda.device(self._device):
-            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
+            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
                 for _ in range(WARM_UPS):
                     work()
-            torch.cuda.current_stream().wait_stream(aside)
+            torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            # Other threads may go on using the device.
+            # Other threads may use the device meanwhile.
             with torch.cuda.graph(graph, self._pool(), capture_error_mode="thread_local"):
                 outputs = work()
         self._graphs.add(graph)
         return graph.replay, outputs
 
     def _pool(self) -> Any:
-        """The memory of a graph that there is; it ends with the last one that has it."""
+        """The memory pool of any living graph, so that the pool ends with the last graph."""
         return next((graph.pool() for graph in self._graphs), None)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """RecordedMaskStep work.
+    """Recorded work.
 
     Attributes:
-        work: keeps what it reads beside its inputs.
-        inputs, outputs: where they lie.
-        replay: does it again.
+        work: kept because it keeps the tensors that it reads beside its inputs.
+        inputs, outputs: the tensors that the recording reads and writes.
+        replay: runs the recording.
     """
 
     work: Callable[..., Outputs]
@@ -78,21 +78,21 @@ class Recording:
 
 
 class Recorder:
-    """Runs work by recordings, one for each kind of work and shapes of its inputs.
+    """Runs work by recordings, one for each key and shapes of the inputs.
 
-    What can't be recorded, or for which there is no room, is run as it is. Several threads may use
-    one.
+    Work that cannot be recorded, for lack of memory or else, runs as usual. Several threads may use
+    one recorder.
 
     Args:
         capture: records work.
-        most: how many recordings are kept, those that were used last.
+        most: the number of recordings that are kept; the least recently used go first.
 
     Attributes:
-        tries: how often work was recorded, or that was tried.
+        attempts: how often a recording was tried.
     """
 
-    def __init__(self, capture: Capture, most: int = MOST) -> None:
-        self.tries = 0
+    def __init__(self, capture: Capture, most: int = MAX_RECORDINGS) -> None:
+        self.attempts = 0
         self._capture = capture
         self._most = most
         self._recordings: dict[Hashable, Recording | None] = {}
@@ -102,8 +102,8 @@ class Recorder:
         """The results of `work(*inputs)`.
 
         Args:
-            key: what the work depends on beside its inputs.
-            work: reads and writes nothing else, and waits for nothing that is computed. It is kept.
+            key: everything that the work depends on beside its inputs.
+            work: must not read or write anything else, nor wait for the device. It is kept.
             inputs: all on one device.
         """
         place = (key, tuple(each.shape for each in inputs))
@@ -112,7 +112,7 @@ class Recorder:
                 recording = self._recordings.pop(place)
             else:
                 recording = self._record(work, inputs)
-            # The last one is the one that was used last.
+            # Dictionaries keep their order, so the most recently used recording is the last.
             self._recordings[place] = recording
             while len(self._recordings) > self._most:
                 del self._recordings[next(iter(self._recordings))]
@@ -121,27 +121,27 @@ class Recorder:
             for own, given in zip(recording.inputs, inputs, strict=True):
                 own.copy_(given)
             recording.replay()
-            # The next recording may use their memory for what lies between.
+            # Copies, because the next recording may overwrite the outputs' memory.
             return tuple(output.clone() for output in recording.outputs)
 
-    def run_filled(
+    def run_padded(
         self, key: Hashable, work: Callable[..., Outputs], *inputs: torch.Tensor
     ) -> Outputs:
-        """The same of inputs [N, ...] and results [N, ...], by recordings of few numbers.
+        """The same for inputs and results [N, ...], with recordings of few sizes.
 
-        What is missing to the number of a recording is filled up with the last.
+        Inputs are padded to the next size of `padded_size` with their last row.
         """
         count = len(inputs[0])
-        filled = (_filled(each, roomy(count)) for each in inputs)
-        return tuple(output[:count] for output in self.run(key, work, *filled))
+        padded = (_pad(each, padded_size(count)) for each in inputs)
+        return tuple(output[:count] for output in self.run(key, work, *padded))
 
     def clear(self) -> None:
-        """Forget all recordings, and with them their memory."""
+        """Drop all recordings and their memory."""
         with self._lock:
             self._recordings.clear()
 
     def _record(self, work: Callable[..., Outputs], inputs: Outputs) -> Recording | None:
-        self.tries += 1
+        self.attempts += 1
         inputs = tuple(each.clone() for each in inputs)
         try:
             replay, outputs = self._capture(lambda: work(*inputs))
@@ -150,19 +150,23 @@ class Recorder:
                 self._recordings.clear()
                 torch.cuda.empty_cache()
             shapes = [list(each.shape) for each in inputs]
-            _log.warning("Work on %s is done without a graph: %s", shapes, error)
+            _log.warning(
+                "Inputs of shapes %s run without a CUDA graph: %s",
+                shapes,
+                error,
+            )
             return None
         return Recording(work, inputs, replay, outputs)
 
 
-def roomy(count: int) -> int:
+def padded_size(count: int) -> int:
     """The least number from `count` on that is a power of two, or three halves of one."""
     power = 1 << (count - 1).bit_length()
     return 3 * power // 4 if power > 2 and count <= 3 * power // 4 else power
 
 
-def _filled(values: torch.Tensor, size: int) -> torch.Tensor:
-    """[N, ...] → [size, ...], the last one repeated."""
+def _pad(values: torch.Tensor, size: int) -> torch.Tensor:
+    """[N, ...] → [size, ...], with the last row repeated."""
     missing = size - len(values)
     if not missing:
         return values

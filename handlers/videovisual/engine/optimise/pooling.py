@@ -1,8 +1,7 @@
-"""Maximum pooling whose gradient a GPU computes the same way each time.
+"""Max pooling with a deterministic gradient on a GPU.
 
-Where windows overlap, torch's own adds up what they give to a value in whatever order they come,
-in the gradient's numbers: in sixteen bits, I3D's gradient differs by a hundredth from one time to
-the next.
+Torch's own backward pass adds the gradients of overlapping windows in varying order and in the
+gradient's dtype. In 16 bits, I3D's gradient then differs by a hundredth from run to run.
 """
 
 from __future__ import annotations
@@ -15,22 +14,22 @@ from torch import nn
 
 
 class MaxPooling(nn.Module):
-    """A maximum pooling, as it is on a processor.
+    """Max pooling. On a processor it is torch's own.
 
     Args:
-        module: gives its maxima's places too, where its `return_indices` is set.
+        module: returns the positions of its maxima too where its `return_indices` is set.
     """
 
     def __init__(self, module: nn.MaxPool3d) -> None:
         super().__init__()
-        placing = copy.copy(module)
-        placing.return_indices = True
-        # Not by themselves, lest they be modules of the network with names of their own.
-        self._pools = (module, placing)
+        with_indices = copy.copy(module)
+        with_indices.return_indices = True
+        # In a tuple, so that they are not submodules with names of their own.
+        self._pools = (module, with_indices)
 
     @classmethod
     def of(cls, module: nn.Module) -> MaxPooling | None:
-        """The same as torch's module; None where it is anything else."""
+        """The same as torch's module; None for other modules."""
         return cls(module) if isinstance(module, nn.MaxPool3d) else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -38,28 +37,28 @@ class MaxPooling(nn.Module):
         if x.device.type == "cpu" or not (torch.is_grad_enabled() and x.requires_grad):
             result: torch.Tensor = self._pools[0](x)
             return result
-        return self.steadily(x)
+        return self.deterministic(x)
 
-    def steadily(self, x: torch.Tensor) -> torch.Tensor:
-        """The same, with the gradient that is always the same."""
-        result: torch.Tensor = _Maximum.apply(x, self._pools[1])  # type: ignore[no-untyped-call]
+    def deterministic(self, x: torch.Tensor) -> torch.Tensor:
+        """The same, with a deterministic gradient."""
+        result: torch.Tensor = _MaxPool.apply(x, self._pools[1])  # type: ignore[no-untyped-call]
         return result
 
 
-class _Maximum(torch.autograd.Function):
+class _MaxPool(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, placing: nn.MaxPool3d) -> torch.Tensor:
-        values, places = placing(x)
-        ctx.save_for_backward(places)
+    def forward(ctx: Any, x: torch.Tensor, pool: nn.MaxPool3d) -> torch.Tensor:
+        maxima: torch.Tensor
+        maxima, indices = pool(x)
+        ctx.save_for_backward(indices)
         ctx.shape = x.shape
-        maxima: torch.Tensor = values
         return maxima
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (places,) = ctx.saved_tensors
-        # In float64 sums of so few are exact, or nearly so: their order makes no difference.
-        given = grads[0].flatten(2).double()
-        sums = given.new_zeros(*ctx.shape[:2], ctx.shape[2:].numel())
-        sums.scatter_add_(2, places.flatten(2), given)
+        (indices,) = ctx.saved_tensors
+        # In float64 so few values add up exactly, or nearly so, whatever their order.
+        values = grads[0].flatten(2).double()
+        sums = values.new_zeros(*ctx.shape[:2], ctx.shape[2:].numel())
+        sums.scatter_add_(2, indices.flatten(2), values)
         return sums.to(grads[0].dtype).view(ctx.shape), None

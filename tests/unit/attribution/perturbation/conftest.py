@@ -19,7 +19,7 @@ def torchray() -> ModuleType:
 
 
 class Toy(nn.Module):
-    """Classifies by a convolution, a rectifier and a linear layer over all pixels: microseconds."""
+    """A tiny network: a convolution, a ReLU and a linear layer over all pixels."""
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -67,11 +67,11 @@ def spot() -> ModelRunner:
 
 @pytest.fixture
 def case() -> Case:
-    """A clip of noise, 3 x 4 x 24 x 32, about class 1."""
+    """A clip of noise, 3 x 4 x 24 x 32, with target 1."""
     return case_of(torch.randn(3, *SHAPE))
 
 
 @pytest.fixture
 def bright() -> Case:
-    """A clip that is 1 everywhere, of which `spot` needs its box alone."""
+    """A clip that is 1 everywhere; `spot` reads only its box."""
     return case_of(torch.ones(3, *SHAPE))

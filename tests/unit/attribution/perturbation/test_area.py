@@ -1,4 +1,4 @@
-"""The area term without a sort, against its definition, which sorts."""
+"""The area term, which needs no sort, against its definition, which sorts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import torch
 
 from videovisual.attribution.perturbation.area import (
     area_term,
-    count_of,
     cut,
-    sorted_out,
+    pixel_count,
     step_template,
+    template_by_sort,
 )
 
 SEEDED = torch.Generator().manual_seed(0)
@@ -30,11 +30,11 @@ def by_sorting(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("rows", ROWS)
-def test_the_term_is_that_of_the_sorted_values(rows: str) -> None:
+def test_the_term_equals_its_definition_by_sorting(rows: str) -> None:
     torch.testing.assert_close(area_term(ROWS[rows], COUNTS), by_sorting(ROWS[rows], COUNTS))
 
 
-def test_so_is_its_gradient() -> None:
+def test_its_gradient_equals_that_of_the_definition() -> None:
     values = ROWS["distinct"].clone().requires_grad_()
     terms = (area_term(values, COUNTS), by_sorting(values, COUNTS))
     ours, theirs = (torch.autograd.grad(term.sum(), values)[0] for term in terms)
@@ -43,7 +43,7 @@ def test_so_is_its_gradient() -> None:
 
 
 @pytest.mark.parametrize("rows", ["tied", "all equal", "all shown"])
-def test_ties_share_what_sorting_gives_to_the_first_of_them(rows: str) -> None:
+def test_ties_share_the_gradient_that_sorting_gives_to_the_first(rows: str) -> None:
     values = ROWS[rows].clone().requires_grad_()
     terms = (area_term(values, COUNTS), by_sorting(values, COUNTS))
     ours, theirs = (torch.autograd.grad(term.sum(), values)[0] for term in terms)
@@ -55,7 +55,7 @@ def test_ties_share_what_sorting_gives_to_the_first_of_them(rows: str) -> None:
 
 
 @pytest.mark.parametrize("rows", ROWS)
-def test_the_template_has_as_many_ones_as_asked_for(rows: str) -> None:
+def test_the_template_sums_to_the_counts(rows: str) -> None:
     template, _ = step_template(ROWS[rows], COUNTS)
     torch.testing.assert_close(template.sum(dim=1), COUNTS.double())
     assert template.min() >= 0
@@ -63,9 +63,9 @@ def test_the_template_has_as_many_ones_as_asked_for(rows: str) -> None:
 
 
 @pytest.mark.parametrize("rows", ROWS)
-def test_a_gpus_sort_gives_the_same_template(rows: str) -> None:
+def test_the_template_by_sort_is_the_same(rows: str) -> None:
     for one, other in zip(
-        sorted_out(ROWS[rows], COUNTS), step_template(ROWS[rows], COUNTS), strict=True
+        template_by_sort(ROWS[rows], COUNTS), step_template(ROWS[rows], COUNTS), strict=True
     ):
         torch.testing.assert_close(one, other)
 
@@ -83,4 +83,4 @@ def test_a_cut_keeps_exactly_the_largest(rows: str) -> None:
     [(0.1, 1000, 100), (0.0001, 1000, 1), (0.9999, 1000, 1000), (0.25, 10, 2), (0.26, 10, 3)],
 )
 def test_an_area_is_a_number_of_pixels(area: float, size: int, count: int) -> None:
-    assert count_of(area, size) == count
+    assert pixel_count(area, size) == count

@@ -1,4 +1,4 @@
-"""STEP's core, against sums in loops."""
+"""STEP's core term against loops over pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from videovisual.attribution.perturbation.core import Core, ellipsoid
 
 
-def test_the_ellipsoid_fills_its_box_as_an_ellipsoid_does() -> None:
+def test_the_ellipsoid_fills_pi_sixths_of_its_box() -> None:
     kernel = ellipsoid(7, 11)
     assert kernel.shape == (7, 11, 11)
     assert kernel.unique().tolist() == [0, 1]
@@ -21,7 +21,7 @@ def test_the_ellipsoid_fills_its_box_as_an_ellipsoid_does() -> None:
     assert kernel.mean().item() == pytest.approx(math.pi / 6, rel=0.05)
 
 
-def test_a_cell_is_the_mean_of_the_mask_in_its_ellipsoid_inside_of_the_clip() -> None:
+def test_a_cell_is_the_masks_mean_in_its_ellipsoid_inside_of_the_clip() -> None:
     shape, frames, side = (5, 12, 14), 3, 5
     masks = torch.rand(2, *shape)
     kernel = ellipsoid(frames, side)
@@ -44,7 +44,7 @@ def test_a_cell_is_the_mean_of_the_mask_in_its_ellipsoid_inside_of_the_clip() ->
     assert core.size == shape[0] * rows * columns
 
 
-def test_it_is_between_nothing_and_everything() -> None:
+def test_values_range_from_0_to_1() -> None:
     core = Core((16, 112, 112), 7, 11)
     assert core.size == 16 * 11 * 11
     values = core(torch.stack([torch.zeros(16, 112, 112), torch.ones(16, 112, 112)]))
@@ -52,8 +52,8 @@ def test_it_is_between_nothing_and_everything() -> None:
     torch.testing.assert_close(values[1], torch.ones(core.size))
 
 
-def test_it_prefers_one_solid_region_to_the_same_area_scattered() -> None:
-    """What the term is there for: at equal area, few cells are full and the rest empty."""
+def test_it_prefers_one_solid_region_to_a_scattered_mask_of_equal_area() -> None:
+    """The purpose of the term: at equal area, few cells are full and the others empty."""
     shape = (5, 25, 25)
     core = Core(shape, 5, 5)
     solid, scattered = torch.zeros(2, *shape)

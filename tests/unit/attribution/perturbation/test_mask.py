@@ -1,4 +1,4 @@
-"""Smooth masks against their formula, written out, and against TorchRay's."""
+"""Smooth masks against their formula in loops and against TorchRay's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.reference.textbook import UnfoldedMasks
 
-from videovisual.attribution.perturbation.mask import COLDNESS, SmoothMasks
+from videovisual.attribution.perturbation.mask import INVERSE_TEMPERATURE, SmoothMasks
 
 
 def textbook(coarse: torch.Tensor, height: int, width: int, step: int, sigma: float) -> list[float]:
@@ -26,14 +26,14 @@ def textbook(coarse: torch.Tensor, height: int, width: int, step: int, sigma: fl
                     kernel = math.exp(-2 * max(0.0, distance - 0.5) ** 2)
                     inside = 0 <= row < rows and 0 <= column < columns
                     terms.append(kernel * coarse[row, column].item() if inside else 0.0)
-            powers = [math.exp(COLDNESS * term) for term in terms]
+            powers = [math.exp(INVERSE_TEMPERATURE * term) for term in terms]
             products = [term * power for term, power in zip(terms, powers, strict=True)]
             values.append(sum(products) / sum(powers))
     return values
 
 
 @pytest.mark.parametrize(("step", "sigma"), [(3, 4.0), (2, 3.14), (4, 2.5), (1, 1.5)])
-def test_it_is_the_papers_formula(step: int, sigma: float) -> None:
+def test_masks_follow_the_papers_formula(step: int, sigma: float) -> None:
     masks = SmoothMasks(10, 13, step, sigma, dtype=torch.float64)
     coarse = torch.rand(2, *masks.cells, dtype=torch.float64)
     for ours, one in zip(masks(coarse), coarse, strict=True):
@@ -41,49 +41,51 @@ def test_it_is_the_papers_formula(step: int, sigma: float) -> None:
         torch.testing.assert_close(ours.flatten(), theirs, rtol=0, atol=1e-12)
 
 
-def test_the_generator_that_benchmarks_measure_against_makes_the_same_masks() -> None:
+def test_the_reference_of_the_benchmarks_makes_the_same_masks() -> None:
     ours, theirs = SmoothMasks(64, 48, 4, 6.3), UnfoldedMasks(64, 48, 4, 6.3)
     coarse = torch.rand(3, *ours.cells)
     torch.testing.assert_close(ours(coarse), theirs(coarse), rtol=0, atol=1e-5)
 
 
-def test_its_gradient_is_that_of_the_formula() -> None:
+def test_the_gradient_is_exact() -> None:
     masks = SmoothMasks(7, 10, 3, 3.5, dtype=torch.float64)
     coarse = torch.rand(2, 2, *masks.cells, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(masks, coarse)
 
 
-@pytest.mark.parametrize("count", [70, 500])  # of this size 230 masks fit the room
-def test_many_masks_are_computed_in_parts_and_stay_the_same(count: int) -> None:
+@pytest.mark.parametrize("count", [70, 500])  # 230 masks of this size are computed at once
+def test_masks_computed_in_parts_are_the_same(count: int) -> None:
     masks = SmoothMasks(48, 48, 3, 5.0)
     coarse = torch.rand(count, *masks.cells, requires_grad=True)
-    pull = torch.rand(count, 48, 48)
+    gradient_out = torch.rand(count, 48, 48)
     together = masks(coarse)
-    (gradient,) = torch.autograd.grad(together, coarse, pull)
+    (gradient,) = torch.autograd.grad(together, coarse, gradient_out)
     for index in (0, 2, count - 1):
         leaf = coarse[index : index + 1].detach().requires_grad_()
         alone = masks(leaf)
         torch.testing.assert_close(together[index : index + 1], alone, rtol=0, atol=1e-6)
-        (own,) = torch.autograd.grad(alone, leaf, pull[index : index + 1])
+        (own,) = torch.autograd.grad(alone, leaf, gradient_out[index : index + 1])
         largest = own.abs().max().item()
         torch.testing.assert_close(gradient[index : index + 1], own, rtol=0, atol=2e-5 * largest)
 
 
-def test_a_mask_may_be_computed_at_half_its_size() -> None:
+def test_a_halved_mask_is_close_to_the_full_one() -> None:
     whole = SmoothMasks(224, 200, 14, 23.0)
     halved = SmoothMasks(224, 200, 14, 23.0, halved=True)
     assert halved.cells == whole.cells
     coarse = (torch.rand(3, *whole.cells) * (torch.rand(3, *whole.cells) > 0.8)).requires_grad_()
-    there, here = whole(coarse), halved(coarse)
-    assert here.shape == there.shape
-    torch.testing.assert_close(here[:, ::2, ::2], there[:, ::2, ::2], rtol=0, atol=1e-6)
-    # What is between differs where two cells' blobs meet in an edge.
-    assert (here - there).abs().max() < 0.08
-    assert (here - there).abs().mean() < 0.001
-    assert here.min() >= 0
-    assert here.max() <= 1
-    pull = torch.rand(224, 200)
-    gradients = [torch.autograd.grad((full * pull).sum(), coarse)[0] for full in (there, here)]
+    full, quarter = whole(coarse), halved(coarse)
+    assert quarter.shape == full.shape
+    torch.testing.assert_close(quarter[:, ::2, ::2], full[:, ::2, ::2], rtol=0, atol=1e-6)
+    # Pixels in between differ where the blobs of two cells meet in an edge.
+    assert (quarter - full).abs().max() < 0.08
+    assert (quarter - full).abs().mean() < 0.001
+    assert quarter.min() >= 0
+    assert quarter.max() <= 1
+    gradient_out = torch.rand(224, 200)
+    gradients = [
+        torch.autograd.grad((masks * gradient_out).sum(), coarse)[0] for masks in (full, quarter)
+    ]
     torch.testing.assert_close(*gradients, rtol=0.1, atol=0.02 * gradients[0].max().item())
 
 
@@ -100,7 +102,7 @@ def test_all_cells_shown_show_the_frame_up_to_its_lower_right_edge() -> None:
     ("height", "width", "step", "sigma"),
     [(112, 112, 7, 21), (56, 84, 7, 14), (64, 64, 4, 8), (100, 60, 5, 10)],
 )
-def test_it_equals_torchrays(
+def test_masks_equal_torchrays(
     torchray: ModuleType, height: int, width: int, step: int, sigma: int
 ) -> None:
     generator = torchray.MaskGenerator((height, width), step, sigma)
@@ -110,13 +112,13 @@ def test_it_equals_torchrays(
     theirs, _ = generator.generate(coarse)
     ours = masks(coarse)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
-    pull = torch.rand_like(theirs)
-    gradients = [torch.autograd.grad(each, coarse, pull)[0] for each in (ours, theirs)]
+    gradient_out = torch.rand_like(theirs)
+    gradients = [torch.autograd.grad(each, coarse, gradient_out)[0] for each in (ours, theirs)]
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("side", "sigma"), [(112, 11), (224, 23)])
-def test_at_the_published_sizes_it_differs_from_torchrays_by_the_farthest_cells_alone(
+def test_at_the_published_sizes_only_the_farthest_cells_differ_from_torchrays(
     torchray: ModuleType, side: int, sigma: int
 ) -> None:
     """Where sigma is no multiple of the step, TorchRay's neighbourhood is one cell off centre."""
@@ -130,7 +132,7 @@ def test_at_the_published_sizes_it_differs_from_torchrays_by_the_farthest_cells_
 
 
 @pytest.mark.parametrize(("side", "step", "sigma"), [(64, 4, 6), (63, 7, 9)])
-def test_it_has_the_frames_size_where_torchrays_crop_loses_a_line(
+def test_masks_have_the_frames_size_where_torchrays_crop_loses_a_line(
     torchray: ModuleType, side: int, step: int, sigma: int
 ) -> None:
     generator = torchray.MaskGenerator((side, side), step, sigma)

@@ -1,4 +1,4 @@
-"""The terms of the objective, each against its definition."""
+"""Each term of the objective against its definition."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tests.reference.textbook import sorted_distance
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.objective import DELETE, PRESERVE, MaskObjective
-from videovisual.attribution.perturbation.preset import Goal, published
+from videovisual.attribution.perturbation.preset import Goal, reference_preset
 
 AREAS = [0.1, 0.3]
 SIZE = 4 * 24 * 32
 
 
-def landscape(case: Case, goal: Goal | None = None, **given: object) -> MaskObjective:
+def mask_objective(case: Case, goal: Goal | None = None, **given: object) -> MaskObjective:
     parameters = PerturbationParameters.model_validate({"area": AREAS, **given})
-    return MaskObjective(case, parameters, published(goal or Goal(score=1.0)))
+    return MaskObjective(case, parameters, reference_preset(goal or Goal(score=1.0)))
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def masks() -> torch.Tensor:
     return torch.rand(2, 4, 24, 32)
 
 
-def test_a_sides_objective_is_the_logarithm_of_what_is_wanted() -> None:
+def test_a_games_objective_is_the_logarithm_of_the_wanted_probability() -> None:
     logits = 3 * torch.randn(6, 5)
     targets = torch.full((6,), 2)
     probability = logits.double().softmax(dim=1)[:, 2]
-    for side, wanted in ((PRESERVE, probability), (DELETE, 1 - probability)):
-        objective = side.objective.of(logits, targets).double()
+    for game, wanted in ((PRESERVE, probability), (DELETE, 1 - probability)):
+        objective = game.objective.of(logits, targets).double()
         torch.testing.assert_close(objective, wanted.log(), rtol=1e-5, atol=1e-6)
 
 
@@ -48,20 +48,20 @@ def test_preserving_shows_the_masks_inside_and_deleting_its_outside(masks: torch
 
 
 @pytest.mark.parametrize(
-    ("variant", "sides"),
+    ("variant", "games"),
     [("preserve", [PRESERVE]), ("delete", [DELETE]), ("dual", [PRESERVE, DELETE])],
 )
-def test_a_variant_has_its_sides(case: Case, variant: str, sides: list[object]) -> None:
-    assert list(landscape(case, variant=variant).sides) == sides
+def test_a_variant_has_its_games(case: Case, variant: str, games: list[object]) -> None:
+    assert list(mask_objective(case, variant=variant).games) == games
 
 
 @pytest.mark.parametrize("by_frame", [False, True])
 def test_the_area_term_is_that_of_the_visible_clip(
     case: Case, masks: torch.Tensor, by_frame: bool
 ) -> None:
-    terrain = landscape(case, Goal(score=1.0, by_frame=by_frame))
+    objective = mask_objective(case, Goal(score=1.0, by_frame=by_frame))
     rows = masks.reshape(2, 4 if by_frame else 1, -1)
-    for term, row, area in zip(terrain.area(masks), rows, AREAS, strict=True):
+    for term, row, area in zip(objective.area(masks), rows, AREAS, strict=True):
         torch.testing.assert_close(term, sorted_distance(row, area))
 
 
@@ -69,10 +69,10 @@ def test_the_area_term_is_that_of_the_visible_clip(
 def test_a_hard_mask_has_its_area_and_no_area_term(
     case: Case, masks: torch.Tensor, by_frame: bool
 ) -> None:
-    terrain = landscape(case, Goal(score=1.0, by_frame=by_frame))
-    hard = terrain.hard(masks)
+    objective = mask_objective(case, Goal(score=1.0, by_frame=by_frame))
+    hard = objective.hard(masks)
     assert hard.unique().tolist() == [0, 1]
-    assert not terrain.area(hard).any()
+    assert not objective.area(hard).any()
     for one, soft, area in zip(hard, masks, AREAS, strict=True):
         assert one.mean().item() == pytest.approx(area, abs=1e-3)
         if by_frame:
@@ -82,27 +82,27 @@ def test_a_hard_mask_has_its_area_and_no_area_term(
             assert soft[one == 1].min() >= soft[one == 0].max()
 
 
-def test_a_mask_of_the_asked_area_beside_the_clip_would_not_do(case: Case) -> None:
-    """TorchRay counts a margin that nobody sees, so a mask can show 1.4 times what it may."""
-    terrain = landscape(case)
+def test_the_area_outside_of_the_clip_does_not_count(case: Case) -> None:
+    """TorchRay counts an invisible margin, so a mask can show 1.4 times the area."""
+    objective = mask_objective(case)
     masks = torch.zeros(2, SIZE)
     for mask, area in zip(masks, AREAS, strict=True):
         mask[: round(1.43 * area * SIZE)] = 1
-    excess = terrain.area(masks.view(2, 4, 24, 32))
+    excess = objective.area(masks.view(2, 4, 24, 32))
     for term, area in zip(excess.tolist(), AREAS, strict=True):
         assert term == pytest.approx(0.43 * area, rel=0.01)
 
 
-def test_without_a_core_there_is_no_core_term(case: Case, masks: torch.Tensor) -> None:
-    assert not landscape(case).core(masks).any()
+def test_without_a_core_the_core_term_is_0(case: Case, masks: torch.Tensor) -> None:
+    assert not mask_objective(case).core(masks).any()
 
 
-def test_the_core_term_asks_for_the_areas_share_of_full_cells(case: Case) -> None:
+def test_the_core_term_prefers_the_areas_share_of_full_cells(case: Case) -> None:
     goal = Goal(score=1.0, core=300.0)
-    preset = dataclasses.replace(published(goal), fine=False)
+    preset = dataclasses.replace(reference_preset(goal), fine=False)
     parameters = PerturbationParameters.model_validate({"area": AREAS})
-    terrain = MaskObjective(case, parameters, preset)
+    objective = MaskObjective(case, parameters, preset)
     masks = torch.stack([torch.zeros(4, 24, 32), torch.ones(4, 24, 32)])
-    nothing, everything = terrain.core(masks).tolist()
+    nothing, everything = objective.core(masks).tolist()
     assert nothing == pytest.approx(AREAS[0], abs=0.01)
     assert everything == pytest.approx(1 - AREAS[1], abs=0.01)

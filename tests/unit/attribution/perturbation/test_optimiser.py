@@ -1,4 +1,4 @@
-"""The search: against the published one written out, and on a network whose evidence is known."""
+"""The search against a plain reference, and on a network whose evidence is known."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.unit.attribution.perturbation.conftest import BOX, SHAPE
 
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
-from videovisual.attribution.perturbation import ep_2d, ep_3d, step
 from videovisual.attribution.perturbation.mask import SmoothMasks
+from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.attribution.perturbation.objective import MaskObjective
-from videovisual.attribution.perturbation.optimiser import Best, search
+from videovisual.attribution.perturbation.optimiser import Best, optimise
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner
@@ -24,47 +24,44 @@ from videovisual.engine.probe import Attribution, Objective
 from videovisual.engine.progress import Progress
 from videovisual.saliency import Saliency
 
-REFERENCE = {
-    method.__name__.rpartition(".")[2]: method.PRESETS["reference"]
-    for method in (ep_2d, ep_3d, step)
-}
+REFERENCE = {method: presets["reference"] for method, presets in PRESETS.items()}
 EP_3D = REFERENCE["ep_3d"]
 
 
-def quickened(preset: Preset) -> Preset:
-    """The same search with its late events early."""
+def with_early_core(preset: Preset) -> Preset:
+    """The same search with an earlier start of the core term."""
     goal = dataclasses.replace(preset.goal, core_from=min(preset.goal.core_from, 4))
     return dataclasses.replace(preset, goal=goal)
 
 
-def hurried(preset: Preset) -> Preset:
-    """The same goal in fewer and larger steps, for a network that is as blunt as `spot`."""
+def with_larger_steps(preset: Preset) -> Preset:
+    """The same goal in fewer and larger steps, for the simple network `spot`."""
     goal = dataclasses.replace(preset.goal, score=100.0, core_from=20 if preset.goal.core else 0)
     return dataclasses.replace(preset, goal=goal, rate=0.2)
 
 
 def work(case: Case, preset: Preset = EP_3D, **given: Any) -> Attribution:
-    return search(case, PerturbationParameters.model_validate(given), preset)
+    return optimise(case, PerturbationParameters.model_validate(given), preset)
 
 
-def probabilities(oracle: ModelRunner, clip: torch.Tensor) -> torch.Tensor:
+def probabilities(runner: ModelRunner, clip: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        logits: torch.Tensor = oracle.network(clip[None])
+        logits: torch.Tensor = runner.network(clip[None])
     return logits.softmax(dim=1)[0]
 
 
 @pytest.mark.parametrize("perturbation", ["blur", "fade"])
 @pytest.mark.parametrize("variant", ["preserve", "delete", "dual"])
 @pytest.mark.parametrize("method", REFERENCE)
-def test_it_is_the_published_search(
+def test_the_search_equals_the_published_one(
     toy: ModelRunner, case: Case, method: str, variant: str, perturbation: str
 ) -> None:
-    preset = quickened(REFERENCE[method])
+    preset = with_early_core(REFERENCE[method])
     given = {"area": 0.2, "iterations": 8, "variant": variant, "perturbation": perturbation}
     ours = run(toy, work(case, preset, **given))
     theirs = textbook.search(toy.network, case, preset, **given, generator=SmoothMasks)
     assert ours.map.min() < 0.95
-    # By one generator, since the last bit of a value may decide which pixels are the largest.
+    # With the same masks, since the last bit of a value may decide which pixels are largest.
     assert np.abs(ours.map - theirs.numpy()).mean() < 1e-4
 
 
@@ -83,7 +80,7 @@ def test_it_finds_the_evidence(spot: ModelRunner, bright: Case, method: str, var
         spot,
         work(
             bright,
-            hurried(REFERENCE[method]),
+            with_larger_steps(REFERENCE[method]),
             area=0.08,
             iterations=100,
             variant=variant,
@@ -92,7 +89,7 @@ def test_it_finds_the_evidence(spot: ModelRunner, bright: Case, method: str, var
     )
     inside = np.zeros(SHAPE, dtype=bool)
     inside[BOX] = True
-    if method == "ep_2d":  # which has to show as much of the other frames too
+    if method == "ep_2d":  # which must show as much of the other frames
         inside, saliency = inside[1:3], dataclasses.replace(saliency, map=saliency.map[1:3])
     assert saliency.map[inside].mean() > 5 * saliency.map[~inside].mean()
 
@@ -100,7 +97,7 @@ def test_it_finds_the_evidence(spot: ModelRunner, bright: Case, method: str, var
 @pytest.mark.parametrize("area", [0.05, 0.1, 0.3])
 def test_the_visible_mask_has_the_area(spot: ModelRunner, bright: Case, area: float) -> None:
     saliency = run(
-        spot, work(bright, hurried(EP_3D), area=area, iterations=100, perturbation="fade")
+        spot, work(bright, with_larger_steps(EP_3D), area=area, iterations=100, perturbation="fade")
     )
     (facts,) = saliency.diagnostics["areas"]
     assert facts["area"] == area
@@ -109,7 +106,7 @@ def test_the_visible_mask_has_the_area(spot: ModelRunner, bright: Case, area: fl
 
 
 def test_each_frame_has_the_area_in_2d(spot: ModelRunner, bright: Case) -> None:
-    preset = hurried(REFERENCE["ep_2d"])
+    preset = with_larger_steps(REFERENCE["ep_2d"])
     saliency = run(spot, work(bright, preset, area=0.1, iterations=100, perturbation="fade"))
     np.testing.assert_allclose(saliency.map.mean(axis=(1, 2)), 0.1, atol=0.04)
 
@@ -124,14 +121,14 @@ def test_the_diagnostics_are_what_the_network_says_of_the_cut_clip(
     soft = torch.from_numpy(saliency.map)
     largest = soft.flatten().topk(round(0.2 * soft.numel())).indices
     hard = torch.zeros(soft.numel()).index_fill(0, largest, 1).view_as(soft)
-    sides = {"preserve": ["preserve"], "delete": ["delete"], "dual": ["preserve", "delete"]}
-    for side in ("preserve", "delete"):
-        reported = facts.get(f"probability_{side}")
-        assert (reported is not None) == (side in sides[variant])
+    games = {"preserve": ["preserve"], "delete": ["delete"], "dual": ["preserve", "delete"]}
+    for game in ("preserve", "delete"):
+        reported = facts.get(f"probability_{game}")
+        assert (reported is not None) == (game in games[variant])
         if reported is None:
             continue
         for name, mask in (("soft", soft), ("hard", hard)):
-            shown = mask if side == "preserve" else 1 - mask
+            shown = mask if game == "preserve" else 1 - mask
             expected = probabilities(toy, case.clip * shown)[case.target].item()
             assert reported[name] == pytest.approx(expected, abs=1e-5)
     whole, hidden = (probabilities(toy, clip)[case.target] for clip in (case.clip, 0 * case.clip))
@@ -140,15 +137,15 @@ def test_the_diagnostics_are_what_the_network_says_of_the_cut_clip(
 
 
 @pytest.mark.parametrize("method", REFERENCE)
-def test_several_areas_side_by_side_are_what_each_is_alone(
+def test_several_areas_at_once_equal_each_area_alone(
     toy: ModelRunner, case: Case, method: str
 ) -> None:
-    preset = quickened(REFERENCE[method])
+    preset = with_early_core(REFERENCE[method])
     areas = [0.05, 0.2, 0.4]
     alone = [run(toy, work(case, preset, area=area, iterations=20)) for area in areas]
     together = run(toy, work(case, preset, area=areas, iterations=20))
     mean = np.mean([each.map for each in alone], axis=0)
-    # What rounding does, which differs with the number of masks at once, a search makes larger.
+    # A search amplifies rounding, which differs with the number of masks at once.
     np.testing.assert_allclose(together.map, mean, atol=1e-3)
     for facts, each in zip(together.diagnostics["areas"], alone, strict=True):
         (own,) = each.diagnostics["areas"]
@@ -159,14 +156,14 @@ def test_several_areas_side_by_side_are_what_each_is_alone(
 
 def test_each_area_keeps_its_own_best() -> None:
     early, late = torch.zeros(3, 1, 1, 1), torch.ones(3, 1, 1, 1)
-    best = Best(early, [1.0, 5.0, 4.0]).or_better(late, [3.0, 2.0, float("nan")])
+    best = Best(early, [1.0, 5.0, 4.0]).updated(late, [3.0, 2.0, float("nan")])
     assert best.coarse.flatten().tolist() == [0, 1, 0]
     assert best.objective == [1, 2, 4]
-    assert best.or_better(late, [2.0, 3.0, 5.0]) is best
-    assert best.or_better(late, [0.0, 1.0, 3.0]).coarse is late
+    assert best.updated(late, [2.0, 3.0, 5.0]) is best
+    assert best.updated(late, [0.0, 1.0, 3.0]).coarse is late
 
 
-def until(oracle: ModelRunner, job: Attribution, step: int) -> Progress:
+def until(runner: ModelRunner, job: Attribution, step: int) -> Progress:
     """Run a job up to the probe that follows `step` iterations, and close it there."""
     probe = next(job)
     while True:
@@ -174,21 +171,19 @@ def until(oracle: ModelRunner, job: Attribution, step: int) -> Progress:
         if probe.progress.step == step:
             job.close()
             return probe.progress
-        probe = job.send(oracle.evaluate(probe))
+        probe = job.send(runner.evaluate(probe))
 
 
-def test_stopped_early_it_has_the_best_map_so_far_and_says_so(
-    spot: ModelRunner, bright: Case
-) -> None:
+def test_a_stopped_search_has_the_best_map_so_far(spot: ModelRunner, bright: Case) -> None:
     given = {"area": 0.08, "iterations": 60, "perturbation": "fade"}
-    preset = hurried(EP_3D)
+    preset = with_larger_steps(EP_3D)
     assert until(spot, work(bright, preset, **given), 0).partial is None
     stops = [until(spot, work(bright, preset, **given), step) for step in (1, 20, 50)]
     partials: list[Saliency] = []
     for stop in stops:
         assert stop.of == 60
         assert stop.partial is not None
-        partials.append(stop.partial())  # closing the job leaves it
+        partials.append(stop.partial())  # still available after the job was closed
     for stop, saliency in zip(stops, partials, strict=True):
         facts = saliency.diagnostics
         assert facts["partial"] is True
@@ -202,18 +197,20 @@ def test_stopped_early_it_has_the_best_map_so_far_and_says_so(
 
 
 def test_the_partial_map_is_that_of_the_lowest_objective(spot: ModelRunner, bright: Case) -> None:
-    preset = dataclasses.replace(EP_3D, rate=3.0)  # so large that the first step leads astray
+    preset = dataclasses.replace(
+        EP_3D, rate=3.0
+    )  # so large that the first step raises the objective
     stop = until(spot, work(bright, preset, area=0.2, iterations=20, perturbation="fade"), 2)
     assert stop.partial is not None
     partial = stop.partial()
     first, second = partial.diagnostics["course"]
     assert first < second
     assert partial.diagnostics["areas"][0]["objective"] == pytest.approx(first)
-    terrain = MaskObjective(bright, PerturbationParameters(area=(0.2,)), preset)
-    np.testing.assert_array_equal(partial.map, terrain.masks(torch.ones(terrain.cells)))
+    objective = MaskObjective(bright, PerturbationParameters(area=(0.2,)), preset)
+    np.testing.assert_array_equal(partial.map, objective.masks(torch.ones(objective.cells)))
 
 
-def test_the_reference_ends_with_its_last_mask_and_ours_with_the_best(
+def test_the_reference_returns_its_last_mask_and_the_default_its_best(
     toy: ModelRunner, case: Case
 ) -> None:
     given = {"area": 0.2, "iterations": 10, "perturbation": "fade"}
@@ -236,36 +233,45 @@ def test_the_course_is_the_objective_of_every_iteration(toy: ModelRunner, case: 
 def test_the_first_objective_is_that_of_the_whole_clip(toy: ModelRunner, case: Case) -> None:
     preset = EP_3D
     saliency = run(toy, work(case, area=0.2, iterations=1, perturbation="fade"))
-    terrain = MaskObjective(case, PerturbationParameters(area=(0.2,)), preset)
-    mask = terrain.masks(torch.ones(1, *terrain.cells))
+    objective = MaskObjective(case, PerturbationParameters(area=(0.2,)), preset)
+    mask = objective.masks(torch.ones(1, *objective.cells))
     score = -probabilities(toy, case.clip * mask[0])[case.target].log()
     area = textbook.sorted_distance(mask.reshape(1, -1), 0.2)
     expected = preset.goal.score * score + preset.goal.area * area
     assert saliency.diagnostics["course"] == [pytest.approx(expected.item(), rel=1e-4)]
 
 
-def test_a_dual_search_asks_for_both_sides_in_each_iteration(toy: ModelRunner, case: Case) -> None:
+def test_a_dual_search_evaluates_both_games_in_each_iteration(toy: ModelRunner, case: Case) -> None:
     job = work(case, area=0.2, iterations=2, variant="dual")
-    asked = []
+    probes = []
     probe = next(job)
     for _ in range(4):
-        asked.append((probe.objective, probe.gradient))
+        probes.append((probe.objective, probe.gradient))
         probe = job.send(toy.evaluate(probe))
     job.close()
-    sides = [(Objective.LOG_PROBABILITY, True), (Objective.LOG_COMPLEMENT, True)]
-    assert asked == sides * 2
+    games = [(Objective.LOG_PROBABILITY, True), (Objective.LOG_COMPLEMENT, True)]
+    assert probes == games * 2
 
 
-def test_the_trail_orders_what_the_mask_leaves_equal(spot: ModelRunner, bright: Case) -> None:
+def test_the_mean_mask_orders_pixels_that_the_mask_leaves_equal(
+    spot: ModelRunner, bright: Case
+) -> None:
     plain, trailing = (
-        run(spot, work(bright, dataclasses.replace(hurried(EP_3D), trail=trail), iterations=30)).map
-        for trail in (0.0, 0.1)
+        run(
+            spot,
+            work(
+                bright,
+                dataclasses.replace(with_larger_steps(EP_3D), mean_share=share),
+                iterations=30,
+            ),
+        ).map
+        for share in (0.0, 0.1)
     )
-    held_out = (trailing - 0.9 * plain) / 0.1
-    assert held_out.min() >= -1e-5
-    assert held_out.max() <= 1 + 1e-5
+    mean_mask = (trailing - 0.9 * plain) / 0.1
+    assert mean_mask.min() >= -1e-5
+    assert mean_mask.max() <= 1 + 1e-5
     inside = np.zeros(SHAPE, np.bool_)
     inside[BOX] = True
-    assert held_out[inside].mean() > 1.5 * held_out[~inside].mean()
+    assert mean_mask[inside].mean() > 1.5 * mean_mask[~inside].mean()
     hidden = plain < plain.min() + 1e-6
     assert len(np.unique(trailing[hidden])) > len(np.unique(plain[hidden]))

@@ -1,31 +1,30 @@
-"""The published settings, which `preset="reference"` reproduces; ours may change."""
+"""The presets: the published settings and the default ones."""
 
 from __future__ import annotations
 
 import dataclasses
-from types import ModuleType
 
 import pytest
 
 from videovisual import zoo
 from videovisual.attribution.parameters import PerturbationParameters
-from videovisual.attribution.perturbation import ep_2d, ep_3d, step
-from videovisual.attribution.perturbation.mask import COLDNESS
-from videovisual.attribution.perturbation.preset import Goal, published, quick
+from videovisual.attribution.perturbation.mask import INVERSE_TEMPERATURE
+from videovisual.attribution.perturbation.methods import PRESETS
+from videovisual.attribution.perturbation.preset import Goal, default_preset, reference_preset
 from videovisual.attribution.perturbation.pyramid import LEVELS
 
 REFERENCES = {
-    "ep_2d": (ep_2d.PRESETS["reference"], Goal(score=100, area=300, by_frame=True)),
-    "ep_3d": (ep_3d.PRESETS["reference"], Goal(score=100, area=300)),
+    "ep_2d": (PRESETS["ep_2d"]["reference"], Goal(score=100, area=300, by_frame=True)),
+    "ep_3d": (PRESETS["ep_3d"]["reference"], Goal(score=100, area=300)),
     "step": (
-        step.PRESETS["reference"],
+        PRESETS["step"]["reference"],
         Goal(score=1, area=300, growth=1.0008668, core=300, core_from=100),
     ),
 }
 
 
 @pytest.mark.parametrize("method", REFERENCES)
-def test_the_reference_is_the_published_search(method: str) -> None:
+def test_the_reference_preset_has_the_published_settings(method: str) -> None:
     preset, goal = REFERENCES[method]
     assert preset.goal == goal
     assert preset.iterations == 2000
@@ -35,15 +34,15 @@ def test_the_reference_is_the_published_search(method: str) -> None:
     assert preset.bound is None
     assert preset.last
     assert preset.blur == 20
-    assert not any(preset.is_over(iteration, 2000, iteration) for iteration in range(2000))
+    assert not any(preset.should_stop(iteration, 2000, iteration) for iteration in range(2000))
     assert preset.grid(112) == (7, 11)
     assert preset.grid(224) == (7, 23)
     assert not preset.halves(224)
     assert preset.core(16, 112) == (7, 11)
 
 
-def test_masks_of_quick_searches_are_computed_at_half_their_size_where_cells_allow() -> None:
-    preset = quick(Goal(score=1.0))
+def test_default_masks_are_halved_where_cells_are_an_even_number_of_pixels_apart() -> None:
+    preset = default_preset(Goal(score=1.0))
     # Cells are 4, 7, 14 and 15 pixels apart.
     assert {height: preset.halves(height) for height in (64, 112, 224, 240)} == {
         64: True,
@@ -53,8 +52,8 @@ def test_masks_of_quick_searches_are_computed_at_half_their_size_where_cells_all
     }
 
 
-def test_what_all_searches_share_is_as_published() -> None:
-    assert (COLDNESS, LEVELS) == (20, 8)
+def test_constants_are_as_published() -> None:
+    assert (INVERSE_TEMPERATURE, LEVELS) == (20, 8)
     parameters = PerturbationParameters()
     assert (parameters.area, parameters.variant, parameters.perturbation) == (
         (0.1,),
@@ -67,16 +66,18 @@ def test_what_all_searches_share_is_as_published() -> None:
 
 def test_the_weights_of_a_goal_over_time() -> None:
     goal = REFERENCES["step"][1]
-    assert [goal.core_at(iteration) for iteration in (0, 99, 100, 1999)] == [0, 0, 300, 300]
-    assert goal.area_at(0) == 300
-    assert goal.area_at(1) == pytest.approx(300 * 1.0008668)
-    assert goal.area_at(800) == pytest.approx(600, rel=1e-3)
-    assert REFERENCES["ep_3d"][1].area_at(1999) == 300
+    weights = {iteration: goal.weights_at(iteration) for iteration in (0, 1, 99, 100, 800, 1999)}
+    assert {core for iteration, (_, core) in weights.items() if iteration < 100} == {0}
+    assert {core for iteration, (_, core) in weights.items() if iteration >= 100} == {300}
+    assert weights[0][0] == 300
+    assert weights[1][0] == pytest.approx(300 * 1.0008668)
+    assert weights[800][0] == pytest.approx(600, rel=1e-3)
+    assert REFERENCES["ep_3d"][1].weights_at(1999) == (300, 0)
 
 
-@pytest.mark.parametrize("method", [ep_2d, ep_3d, step])
-def test_the_default_seeks_the_same_kind_of_mask(method: ModuleType) -> None:
-    presets = method.PRESETS
+@pytest.mark.parametrize("method", PRESETS)
+def test_the_default_preset_has_the_same_kind_of_mask(method: str) -> None:
+    presets = PRESETS[method]
     assert presets["default"].goal.by_frame == presets["reference"].goal.by_frame
     assert bool(presets["default"].goal.core) == bool(presets["reference"].goal.core)
 
@@ -84,7 +85,7 @@ def test_the_default_seeks_the_same_kind_of_mask(method: ModuleType) -> None:
 @pytest.mark.parametrize("height", [8, 32, 64, 112, 128, 224, 256])
 @pytest.mark.parametrize("fine", [False, True])
 def test_a_grid_fits_any_clip(height: int, fine: bool) -> None:
-    preset = dataclasses.replace(published(Goal(score=1)), fine=fine)
+    preset = dataclasses.replace(reference_preset(Goal(score=1)), fine=fine)
     step, sigma = preset.grid(height)
     assert 1 <= step <= height / 8
     assert sigma > step / 2

@@ -1,4 +1,4 @@
-"""What a mask does to a clip, against TorchRay's perturbations of images."""
+"""Perturbed clips against TorchRay's perturbations of images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pyramid(kind: str, clip: torch.Tensor) -> Pyramid:
 
 
 def between_levels(*shape: int) -> torch.Tensor:
-    """Masks float64 in [0, 1], none of them at a level, where the interpolation has a corner."""
+    """Masks float64 in [0, 1] between the levels, where the interpolation has corners."""
     levels = torch.randint(LEVELS - 1, shape)
     return (levels + 0.1 + 0.8 * torch.rand(shape, dtype=torch.float64)) / (LEVELS - 1)
 
@@ -47,21 +47,21 @@ def test_each_frame_is_perturbed_as_torchray_perturbs_an_image(
     masks[0, 0, :4], masks[0, 0, 4:8] = 0, 1
     masks.requires_grad_()
     ours = pyramid(kind, clip)(masks)
-    pull = torch.randn_like(ours)
-    (gradient,) = torch.autograd.grad(ours, masks, pull)
+    gradient_out = torch.randn_like(ours)
+    (gradient,) = torch.autograd.grad(ours, masks, gradient_out)
     for index in range(4):
         image = torchray.Perturbation(clip[None, :, index], LEVELS, SIGMA, kind)
         leaf = masks[:, None, index].detach().requires_grad_()
         theirs = image.apply(leaf)
         torch.testing.assert_close(ours[:, :, index], theirs, rtol=0, atol=1e-5)
-        (slope,) = torch.autograd.grad(theirs, leaf, pull[:, :, index])
+        (slope,) = torch.autograd.grad(theirs, leaf, gradient_out[:, :, index])
         # At exactly 1 TorchRay has no slope at all, and a mask could never leave it.
         inside = leaf < 1
         torch.testing.assert_close(gradient[:, index][inside[:, 0]], slope[inside])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_goes_evenly_through_its_levels(kind: str) -> None:
+def test_levels_are_evenly_spaced_in_the_mask(kind: str) -> None:
     clip = torch.randn(3, 2, 12, 16)
     perturbed = pyramid(kind, clip)
     for level in range(LEVELS):
@@ -72,7 +72,7 @@ def test_it_goes_evenly_through_its_levels(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_gradient_is_exact(kind: str) -> None:
+def test_the_gradient_is_exact(kind: str) -> None:
     clip = torch.randn(3, 2, 4, 5, dtype=torch.float64)
     masks = between_levels(2, 2, 4, 5).requires_grad_()
     assert torch.autograd.gradcheck(pyramid(kind, clip), masks)
@@ -82,10 +82,10 @@ def test_its_gradient_is_exact(kind: str) -> None:
 @pytest.mark.parametrize(
     ("value", "inwards"), [(-1e-7, 1e-3), (0.0, 1e-3), (1.0, -1e-3), (1 + 1e-7, -1e-3)]
 )
-def test_at_its_ends_a_mask_feels_the_slope_inwards(
+def test_at_0_and_1_the_gradient_is_the_inward_slope(
     kind: str, value: float, inwards: float
 ) -> None:
-    """A search starts with all masks at 1, up to the last bit, and has to be able to leave it."""
+    """A search starts with all masks at 1, up to rounding, and must be able to leave it."""
     clip = torch.randn(3, 2, 12, 16, dtype=torch.float64)
     perturbed = pyramid(kind, clip)
     masks = torch.full((1, 2, 12, 16), value, dtype=torch.float64, requires_grad=True)
@@ -95,14 +95,14 @@ def test_at_its_ends_a_mask_feels_the_slope_inwards(
 
 
 @pytest.mark.parametrize("perturbation", KINDS)
-def test_the_ends_are_the_clip_hidden_and_whole(case: Case, perturbation: str) -> None:
+def test_the_ends_are_the_hidden_and_the_whole_clip(case: Case, perturbation: str) -> None:
     hidden, whole = Pyramid.of(case, perturbation, None).ends()
     torch.testing.assert_close(whole, case.clip, rtol=0, atol=1e-5)
     assert hidden.square().sum() < 0.05 * case.clip.square().sum()
 
 
 @pytest.mark.parametrize("sigma", [20.0, None])
-def test_what_is_hidden_is_blurred_as_told_or_as_the_model_asks(
+def test_hidden_pixels_have_the_given_blur_or_the_models_own(
     case: Case, sigma: float | None
 ) -> None:
     assert case.card.blur_sigma != 20

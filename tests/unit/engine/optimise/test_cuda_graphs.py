@@ -1,4 +1,4 @@
-"""Passes by recordings give what the passes give; where there is a GPU, by its graphs too."""
+"""Recorded passes equal plain passes; on a GPU, passes by CUDA graphs do too."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.captures import Capture
 
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
-from videovisual.engine import model_runner as oracles
+from videovisual.engine import model_runner
 from videovisual.engine.batch import Kind
-from videovisual.engine.device import Lane
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.model_runner import ModelRunner
-from videovisual.engine.optimise.cuda_graphs import CudaCapture, Outputs, Recorder, roomy
+from videovisual.engine.optimise.cuda_graphs import CudaCapture, Outputs, Recorder, padded_size
 from videovisual.engine.probe import Objective, Probe, Reading, Work
+from videovisual.engine.worker import Worker
 from videovisual.zoo import Classifier
 
 
@@ -38,17 +38,17 @@ def capture() -> Capture:
     return Capture()
 
 
-def test_results_are_the_works_and_stay_so(capture: Capture) -> None:
+def test_replayed_results_are_right_and_are_not_overwritten(capture: Capture) -> None:
     recorder = Recorder(capture)
     given = [values(count) for count in (1, 2, 3, 4, 5, 3)]
-    for run_by in (recorder.run, recorder.run_filled):
+    for run_by in (recorder.run, recorder.run_padded):
         found = [run_by("key", doubled, *each) for each in given]
         for (clips, targets), outputs in zip(given, found, strict=True):
             for output, expected in zip(outputs, doubled(clips, targets), strict=True):
                 torch.testing.assert_close(output, expected, rtol=0, atol=0)
 
 
-def test_there_is_one_recording_a_key_and_shape(capture: Capture) -> None:
+def test_there_is_one_recording_for_each_key_and_shape(capture: Capture) -> None:
     recorder = Recorder(capture)
     for count in (1, 1, 2, 3, 4, 3):
         recorder.run("key", doubled, *values(count))
@@ -60,8 +60,8 @@ def test_there_is_one_recording_a_key_and_shape(capture: Capture) -> None:
     assert capture.recorded == 6
 
 
-def test_what_was_recorded_keeps_what_it_reads() -> None:
-    """A graph reads memory, whoever that belongs to by now."""
+def test_a_recording_keeps_the_tensors_it_reads() -> None:
+    """A graph reads from fixed memory, even if another tensor owns it by then."""
 
     def once(work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
         return lambda: None, work()
@@ -76,22 +76,24 @@ def test_what_was_recorded_keeps_what_it_reads() -> None:
     assert kept() is None
 
 
-def test_what_is_filled_up_shares_recordings(capture: Capture) -> None:
+def test_padded_inputs_share_recordings(capture: Capture) -> None:
     recorder = Recorder(capture)
     for count in range(1, 17):
-        recorder.run_filled("key", doubled, *values(count))
+        recorder.run_padded("key", doubled, *values(count))
     assert capture.recorded == len({1, 2, 3, 4, 6, 8, 12, 16})
 
 
 @pytest.mark.parametrize(
     ("count", "size"), [(1, 1), (2, 2), (3, 3), (5, 6), (7, 8), (9, 12), (13, 16), (17, 24)]
 )
-def test_a_recording_is_at_most_half_as_large_again(count: int, size: int) -> None:
-    assert roomy(count) == size
-    assert all(each <= roomy(each) < 1.5 * each for each in range(1, 200))
+def test_padding_adds_less_than_a_half(count: int, size: int) -> None:
+    assert padded_size(count) == size
+    assert all(each <= padded_size(each) < 1.5 * each for each in range(1, 200))
 
 
-def test_what_cant_be_recorded_is_run_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_work_that_cannot_be_recorded_runs_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def refuse(_work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
@@ -99,13 +101,13 @@ def test_what_cant_be_recorded_is_run_and_told_once(caplog: pytest.LogCaptureFix
     clips, targets = values(3)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            output, _ = recorder.run_filled("key", doubled, clips, targets)
+            output, _ = recorder.run_padded("key", doubled, clips, targets)
             torch.testing.assert_close(output, 2 * clips)
     assert len(caplog.records) == 1
     assert "not permitted" in caplog.text
 
 
-def test_only_those_that_were_used_last_are_kept(capture: Capture) -> None:
+def test_the_most_recently_used_recordings_are_kept(capture: Capture) -> None:
     recorder = Recorder(capture, most=2)
     for key in ("a", "b", "a", "c", "a"):
         recorder.run(key, doubled, *values(1))
@@ -114,7 +116,7 @@ def test_only_those_that_were_used_last_are_kept(capture: Capture) -> None:
     assert capture.recorded == 4
 
 
-def test_where_there_is_no_room_for_a_recording_others_go_and_it_is_done_without(
+def test_without_memory_for_a_recording_others_are_dropped_and_work_runs_plainly(
     capture: Capture,
 ) -> None:
     def up_to_two(work: Callable[[], Outputs]) -> tuple[Callable[[], object], Outputs]:
@@ -135,11 +137,11 @@ def test_where_there_is_no_room_for_a_recording_others_go_and_it_is_done_without
 
 
 @pytest.mark.parametrize("objective", list(Objective))
-def test_recorded_gradients_are_the_networks(
+def test_recorded_gradients_equal_the_networks(
     small: Classifier, capture: Capture, objective: Objective
 ) -> None:
     clips, targets = torch.randn(3, 3, 8, 64, 64), torch.tensor([0, 3, 1])
-    probe = Probe(clips, targets, objective, gradient=True, quick=True)
+    probe = Probe(clips, targets, objective, gradient=True, folded=True)
     plain = ModelRunner(small.network, "cpu", batch=3).evaluate(probe)
     recorded = ModelRunner(small.network, "cpu", batch=3, recorder=Recorder(capture)).evaluate(
         probe
@@ -154,7 +156,7 @@ def test_recorded_gradients_are_the_networks(
 
 @pytest.mark.parametrize("variant", ["preserve", "dual"])
 @pytest.mark.parametrize("method", ["ep_2d", "ep_3d", "step"])
-def test_a_whole_search_goes_by_recordings(
+def test_a_search_runs_entirely_by_recordings(
     small: Classifier, capture: Capture, method: str, variant: str
 ) -> None:
     entry = catalogue.find(method)
@@ -163,52 +165,54 @@ def test_a_whole_search_goes_by_recordings(
     for clip in torch.randn(2, 3, 8, 64, 64):
         case = Case(clip, 1, small.card)
         plain = run(ModelRunner(small.network, "cpu", batch=2), entry.load()(case, given))
-        oracle = ModelRunner(small.network, "cpu", batch=2, recorder=recorder)
+        runner = ModelRunner(small.network, "cpu", batch=2, recorder=recorder)
         case = dataclasses.replace(case, recorder=recorder)
-        recorded = run(oracle, entry.load()(case, given))
+        recorded = run(runner, entry.load()(case, given))
         torch.testing.assert_close(recorded.map, plain.map, rtol=0, atol=1e-5)
         assert recorded.diagnostics["course"] == pytest.approx(plain.diagnostics["course"])
-    # There and back, and once more when STEP's core term begins to weigh; a pass for each side.
-    assert capture.recorded == (4 if method == "step" else 2) + (2 if variant == "dual" else 1)
+    # The mask step forward and backward, and a pass for each game.
+    assert capture.recorded == 2 + (2 if variant == "dual" else 1)
 
 
-def test_a_full_device_forgets_its_recordings(
+def test_recordings_are_dropped_when_memory_runs_out(
     small: Classifier, capture: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    differentiated = oracles._differentiated
+    differentiated = model_runner._gradient
 
     def up_to_one(*given: Any) -> Outputs:
         if len(given[-1]) > 1:
             raise torch.OutOfMemoryError
         return differentiated(*given)
 
-    monkeypatch.setattr(oracles, "_differentiated", up_to_one)
-    oracle = ModelRunner(small.network, "cpu", batch=2, recorder=Recorder(capture))
+    monkeypatch.setattr(model_runner, "_gradient", up_to_one)
+    runner = ModelRunner(small.network, "cpu", batch=2, recorder=Recorder(capture))
 
     def gradients(count: int) -> Work[Reading]:
         clips = torch.randn(count, 3, 8, 64, 64)
         targets = torch.zeros(count, dtype=torch.int64)
-        reading = yield Probe(clips, targets, gradient=True, quick=True)
+        reading = yield Probe(clips, targets, gradient=True, folded=True)
         return reading
 
-    with Engine(oracle, [Lane()]) as engine:
+    with Engine(runner, [Worker()]) as engine:
         for count in (1, 2):
             reading = engine.submit(gradients(count)).result(30)
             assert reading.gradient is not None
             assert len(reading.gradient) == count
-    # One clip, two in vain, and one anew.
+    # One clip, two clips in vain, and one clip again.
     assert capture.recorded == 3
 
 
-def test_what_recording_takes_is_not_the_price_of_a_pass(
+def test_the_time_of_recording_does_not_count_as_a_pass(
     small: Classifier, capture: Capture
 ) -> None:
     def gradient() -> Work[Reading]:
         clips, targets = torch.randn(1, 3, 8, 64, 64), torch.tensor([0])
-        return (yield Probe(clips, targets, gradient=True, quick=True))
+        return (yield Probe(clips, targets, gradient=True, folded=True))
 
-    with Engine(ModelRunner(small.network, "cpu", recorder=Recorder(capture)), [Lane()]) as engine:
-        kind = Kind((3, 8, 64, 64), torch.float32, gradient=True, quick=True)
+    with Engine(
+        ModelRunner(small.network, "cpu", recorder=Recorder(capture)), [Worker()]
+    ) as engine:
+        kind = Kind((3, 8, 64, 64), torch.float32, gradient=True, folded=True)
         engine.submit(gradient()).result(30)
         assert engine.devices[0].budget.seconds(kind) is None
         engine.submit(gradient()).result(30)
@@ -217,20 +221,20 @@ def test_what_recording_takes_is_not_the_price_of_a_pass(
 
 @pytest.fixture
 def gpu(small: Classifier) -> Iterator[torch.device]:
-    """A GPU, from which the small network comes back."""
+    """A GPU; afterwards the small network is moved back to the processor."""
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU")
     yield torch.device("cuda")
     small.to("cpu")
 
 
-def test_a_gpus_graph_gives_what_the_pass_gives(small: Classifier, gpu: torch.device) -> None:
-    probe = Probe(torch.randn(3, 3, 8, 64, 64), torch.tensor([0, 3, 1]), gradient=True, quick=True)
+def test_a_cuda_graph_equals_the_plain_pass(small: Classifier, gpu: torch.device) -> None:
+    probe = Probe(torch.randn(3, 3, 8, 64, 64), torch.tensor([0, 3, 1]), gradient=True, folded=True)
     plain = ModelRunner(small.network, gpu, batch=3).evaluate(probe)
     recorder = Recorder(CudaCapture(gpu))
-    oracle = ModelRunner(small.network, gpu, batch=3, recorder=recorder)
+    runner = ModelRunner(small.network, gpu, batch=3, recorder=recorder)
     for _ in range(2):
-        recorded = oracle.evaluate(probe)
+        recorded = runner.evaluate(probe)
         assert plain.gradient is not None
         assert recorded.gradient is not None
         assert torch.equal(recorded.gradient, plain.gradient)
@@ -238,7 +242,7 @@ def test_a_gpus_graph_gives_what_the_pass_gives(small: Classifier, gpu: torch.de
 
 
 @pytest.mark.parametrize("method", ["ep_3d", "step"])
-def test_a_gpu_searches_the_same_again_by_graphs_or_without(
+def test_searches_on_a_gpu_are_deterministic_with_graphs_and_without(
     small: Classifier, gpu: torch.device, method: str
 ) -> None:
     entry = catalogue.find(method)
@@ -255,7 +259,9 @@ def test_a_gpu_searches_the_same_again_by_graphs_or_without(
         np.testing.assert_array_equal(maps[0], other)
 
 
-def test_a_gpus_float32_is_a_processors(small: Classifier, gpu: torch.device) -> None:
+def test_float32_on_a_gpu_equals_float32_on_a_processor(
+    small: Classifier, gpu: torch.device
+) -> None:
     clips, targets = torch.randn(2, 3, 8, 64, 64), torch.tensor([0, 3])
     probe = Probe(clips, targets, gradient=True)
     there = ModelRunner(small.network, gpu, batch=2).evaluate(probe)

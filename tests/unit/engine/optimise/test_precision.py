@@ -1,4 +1,4 @@
-"""Sixteen-bit gradients are taken where they are asked for, worth it, and point the same way."""
+"""16-bit gradients are used where allowed, where they pay, and where they point the same way."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from torch.nn import functional as F
 from videovisual import motion, zoo
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
-from videovisual.engine import model_runner as oracles
+from videovisual.engine import model_runner
 from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner
-from videovisual.engine.optimise.precision import Lowered, Precision, alike, native
+from videovisual.engine.optimise.precision import (
+    Precision,
+    ReducedPrecision,
+    native_dtype,
+    same_direction,
+)
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.zoo import Classifier
 
@@ -23,7 +28,7 @@ LARGE = (1, 3, 16, 112, 112)
 
 
 class Unsteady(nn.Module):
-    """Turns a rectifier by digits that sixteen bits don't have; its weights can be too large."""
+    """Flips a ReLU by digits that 16 bits don't have; its weights can overflow."""
 
     def __init__(self, offset: float = 1000.0, factor: float = 1.0) -> None:
         super().__init__()
@@ -39,9 +44,9 @@ class Unsteady(nn.Module):
         return self.second(F.relu(self.first(clips) - self.offset)).mean(dim=(2, 3, 4))
 
 
-def quick(clips: torch.Tensor, **asked: bool) -> Probe:
+def folded_probe(clips: torch.Tensor, **options: bool) -> Probe:
     targets = torch.zeros(len(clips), dtype=torch.int64)
-    return Probe(clips, targets, Objective.LOG_PROBABILITY, gradient=True, quick=True, **asked)
+    return Probe(clips, targets, Objective.LOG_PROBABILITY, gradient=True, folded=True, **options)
 
 
 def cosine(one: Reading, other: Reading) -> float:
@@ -51,80 +56,90 @@ def cosine(one: Reading, other: Reading) -> float:
 
 
 @pytest.mark.parametrize("name", [name for name in zoo.cards() if name.endswith("-motion")])
-def test_lowered_gradients_point_where_exact_ones_do(name: str) -> None:
+def test_reduced_gradients_point_the_same_way_as_exact_ones(name: str) -> None:
     classifier = zoo.load(name)
     clips = torch.stack([classifier.prepare(motion.sample(index).frames) for index in (3, 4)])
-    oracle = ModelRunner(classifier.network, "cpu", precision="bfloat16")
-    exact, lowered = (oracle.evaluate(quick(clips, lowered=each)) for each in (False, True))
-    assert (exact.precision, lowered.precision) == (torch.float32, torch.bfloat16)
-    assert lowered.gradient is not None
-    assert lowered.logits.dtype == lowered.gradient.dtype == torch.float32
-    torch.testing.assert_close(lowered.logits, exact.logits, rtol=0.02, atol=0.05)
-    assert 0.95 < cosine(exact, lowered) < 1 - 1e-6
+    runner = ModelRunner(classifier.network, "cpu", precision="bfloat16")
+    exact, reduced = (
+        runner.evaluate(folded_probe(clips, reduced_precision=each)) for each in (False, True)
+    )
+    assert (exact.precision, reduced.precision) == (torch.float32, torch.bfloat16)
+    assert reduced.gradient is not None
+    assert reduced.logits.dtype == reduced.gradient.dtype == torch.float32
+    torch.testing.assert_close(reduced.logits, exact.logits, rtol=0.02, atol=0.05)
+    assert 0.95 < cosine(exact, reduced) < 1 - 1e-6
 
 
-def test_only_quick_gradients_that_may_be_are_lowered(small: Classifier) -> None:
-    oracle = ModelRunner(small.network, "cpu", precision="bfloat16")
+def test_only_folded_gradients_may_have_reduced_precision(small: Classifier) -> None:
+    runner = ModelRunner(small.network, "cpu", precision="bfloat16")
     clips = torch.randn(1, 3, 16, 64, 64)
     target = torch.tensor([0])
     for probe in (
         Probe(clips),
-        Probe(clips, target, gradient=True, lowered=True),
-        Probe(clips, target, layer="layer4", lowered=True),
-        quick(clips),
+        Probe(clips, target, gradient=True, reduced_precision=True),
+        Probe(clips, target, layer="layer4", reduced_precision=True),
+        folded_probe(clips),
     ):
-        assert oracle.evaluate(probe).precision == torch.float32
+        assert runner.evaluate(probe).precision == torch.float32
 
 
 @pytest.mark.parametrize("precision", get_args(Precision))
-def test_a_small_clip_is_lowered_only_when_told(
+def test_a_small_clip_is_reduced_only_when_requested(
     small: Classifier, monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:
-    monkeypatch.setattr(oracles, "native", lambda _: torch.bfloat16)
-    oracle = ModelRunner(small.network, "cpu", precision=precision)
-    found = oracle.evaluate(quick(torch.randn(1, 3, 16, 64, 64), lowered=True)).precision
+    monkeypatch.setattr(model_runner, "native_dtype", lambda _: torch.bfloat16)
+    runner = ModelRunner(small.network, "cpu", precision=precision)
+    found = runner.evaluate(
+        folded_probe(torch.randn(1, 3, 16, 64, 64), reduced_precision=True)
+    ).precision
     assert str(found) == f"torch.{'float32' if precision == 'auto' else precision}"
 
 
 @pytest.mark.parametrize("units", [torch.bfloat16, None])
-def test_a_large_clip_is_lowered_where_the_device_has_units_for_it(
+def test_a_large_clip_is_reduced_if_the_device_has_units_for_it(
     small: Classifier, monkeypatch: pytest.MonkeyPatch, units: torch.dtype | None
 ) -> None:
-    monkeypatch.setattr(oracles, "native", lambda _: units)
-    reading = ModelRunner(small.network, "cpu").evaluate(quick(torch.randn(LARGE), lowered=True))
+    monkeypatch.setattr(model_runner, "native_dtype", lambda _: units)
+    reading = ModelRunner(small.network, "cpu").evaluate(
+        folded_probe(torch.randn(LARGE), reduced_precision=True)
+    )
     assert reading.precision == (units or torch.float32)
 
 
 @pytest.mark.parametrize(
     ("precision", "taken"), [("auto", torch.float32), ("bfloat16", torch.bfloat16)]
 )
-def test_gradients_that_differ_are_not_taken_unless_told(
+def test_gradients_that_differ_are_not_used_unless_requested(
     monkeypatch: pytest.MonkeyPatch, precision: Precision, taken: torch.dtype
 ) -> None:
-    monkeypatch.setattr(oracles, "native", lambda _: torch.bfloat16)
-    oracle = ModelRunner(Unsteady(), "cpu", precision=precision)
-    assert oracle.evaluate(quick(torch.randn(LARGE), lowered=True)).precision == taken
+    monkeypatch.setattr(model_runner, "native_dtype", lambda _: torch.bfloat16)
+    runner = ModelRunner(Unsteady(), "cpu", precision=precision)
+    assert (
+        runner.evaluate(folded_probe(torch.randn(LARGE), reduced_precision=True)).precision == taken
+    )
 
 
-def test_a_gradient_beyond_the_largest_number_is_computed_anew() -> None:
-    oracle = ModelRunner(Unsteady(offset=0.0, factor=3000.0), "cpu", precision="float16")
-    reading = oracle.evaluate(quick(torch.ones(1, 3, 4, 8, 8), lowered=True))
+def test_a_gradient_that_overflows_is_computed_in_float32() -> None:
+    runner = ModelRunner(Unsteady(offset=0.0, factor=3000.0), "cpu", precision="float16")
+    reading = runner.evaluate(folded_probe(torch.ones(1, 3, 4, 8, 8), reduced_precision=True))
     assert reading.precision == torch.float32
     assert reading.gradient is not None
     assert reading.gradient.isfinite().all()
 
 
-def test_float16_keeps_small_gradients() -> None:
-    """A gradient of 1e-8, beside a smallest number of 6e-8."""
+def test_float16_does_not_lose_small_gradients() -> None:
+    """The gradient is 1e-8, below the smallest float16 of 6e-8."""
     network = Unsteady(offset=0.0, factor=1e-2)
     clips = torch.ones(1, 3, 8, 32, 32)
-    oracle = ModelRunner(network, "cpu", precision="float16")
-    exact, lowered = (oracle.evaluate(quick(clips, lowered=each)) for each in (False, True))
-    assert lowered.precision == torch.float16
+    runner = ModelRunner(network, "cpu", precision="float16")
+    exact, reduced = (
+        runner.evaluate(folded_probe(clips, reduced_precision=each)) for each in (False, True)
+    )
+    assert reduced.precision == torch.float16
     assert exact.gradient is not None
     assert 0 < exact.gradient.abs().max() < 1e-7
-    assert lowered.gradient is not None
-    torch.testing.assert_close(lowered.gradient, exact.gradient, rtol=0.01, atol=0)
+    assert reduced.gradient is not None
+    torch.testing.assert_close(reduced.gradient, exact.gradient, rtol=0.01, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +151,7 @@ def test_float16_keeps_small_gradients() -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["ep_2d", "ep_3d", "step"])
-def test_a_search_says_of_which_numbers_its_gradients_were(
+def test_the_diagnostics_of_a_search_report_its_precision(
     small: Classifier, method: str, given: dict[str, str], taken: str
 ) -> None:
     entry = catalogue.find(method)
@@ -146,35 +161,35 @@ def test_a_search_says_of_which_numbers_its_gradients_were(
     assert found.diagnostics["precision"] == taken
 
 
-def test_a_lowered_network_shares_all_but_its_convolutions(small: Classifier) -> None:
+def test_a_reduced_network_shares_all_but_its_convolutions(small: Classifier) -> None:
     before = {name: tensor.dtype for name, tensor in small.network.state_dict().items()}
-    lowered = Lowered(small.network, torch.bfloat16)
-    mine, shared = (each.get_submodule("fc").weight for each in (lowered.network, small.network))
+    reduced = ReducedPrecision(small.network, torch.bfloat16)
+    mine, shared = (each.get_submodule("fc").weight for each in (reduced.network, small.network))
     assert mine is shared
     after = {name: tensor.dtype for name, tensor in small.network.state_dict().items()}
     assert after == before
 
 
-def test_alike_is_a_question_of_direction() -> None:
+def test_same_direction_ignores_length() -> None:
     one = torch.tensor([3.0, 4.0])
-    assert alike(one, 7 * one)
-    assert not alike(one, torch.tensor([4.0, -3.0]))
+    assert same_direction(one, 7 * one)
+    assert not same_direction(one, torch.tensor([4.0, -3.0]))
 
 
 @pytest.mark.parametrize(
     ("capability", "units"),
     [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16), ((6, 1), None)],
 )
-def test_a_gpu_has_the_units_of_its_generation(
+def test_the_native_dtype_of_a_gpu(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], units: torch.dtype | None
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    assert native(torch.device("cuda")) == units
+    assert native_dtype(torch.device("cuda")) == units
 
 
 @pytest.mark.parametrize(("tiles", "units"), [(True, torch.bfloat16), (False, None)])
-def test_a_processor_has_units_where_it_has_tiles(
+def test_the_native_dtype_of_a_processor(
     monkeypatch: pytest.MonkeyPatch, tiles: bool, units: torch.dtype | None
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
-    assert native(torch.device("cpu")) == units
+    assert native_dtype(torch.device("cpu")) == units

@@ -1,0 +1,45 @@
+"""The methods by extremal perturbation, which differ in their goals.
+
+2D-EP: Fong, Patrick & Vedaldi 2019, arXiv 1910.08485. 3D-EP and STEP: Li et al. 2021, arXiv
+2005.00375. Their maps are unsigned, in [0, 1]: how much of a pixel the mask shows. For each area
+the diagnostics give the achieved area and the target's probability with the soft and the hard mask.
+"""
+
+from __future__ import annotations
+
+from videovisual.attribution.method import Case
+from videovisual.attribution.parameters import PerturbationParameters
+from videovisual.attribution.perturbation.optimiser import optimise
+from videovisual.attribution.perturbation.preset import Goal, default_preset, reference_preset
+from videovisual.engine.probe import Attribution
+
+EP_2D, EP_3D = Goal(score=100.0, by_frame=True), Goal(score=100.0)
+PRESETS = {
+    "ep_2d": {"default": default_preset(EP_2D), "reference": reference_preset(EP_2D)},
+    "ep_3d": {
+        "default": default_preset(EP_3D, rate=3.0, momentum=0.5),
+        "reference": reference_preset(EP_3D),
+    },
+    "step": {
+        "default": default_preset(Goal(score=1.0, core=300.0, core_from=10), iterations=100),
+        "reference": reference_preset(Goal(score=1.0, growth=1.0008668, core=300.0, core_from=100)),
+    },
+}
+
+
+def ep_2d(case: Case, parameters: PerturbationParameters) -> Attribution:
+    """The mask that best keeps (or removes) the target and covers the area in every frame."""
+    return optimise(case, parameters, PRESETS["ep_2d"][parameters.preset])
+
+
+def ep_3d(case: Case, parameters: PerturbationParameters) -> Attribution:
+    """The mask that best keeps (or removes) the target and covers the area of the whole clip.
+
+    It may use its area in some frames and leave others out.
+    """
+    return optimise(case, parameters, PRESETS["ep_3d"][parameters.preset])
+
+
+def step(case: Case, parameters: PerturbationParameters) -> Attribution:
+    """As `ep_3d`, with a core term that favours few solid regions of space-time."""
+    return optimise(case, parameters, PRESETS["step"][parameters.preset])
