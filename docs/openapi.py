@@ -141,10 +141,7 @@ def _route(path: str, name: str, summary: str, *, kserve: bool) -> Schema:
 
 def _in_path(path: str) -> Iterator[Schema]:
     parameters = {
-        "model": (
-            {"type": "string", "examples": ["i3d-kinetics400"]},
-            "a served model's name",
-        ),
+        "model": ({"type": "string", "examples": ["i3d-kinetics400"]}, "a served model's name"),
         "method": (
             {"type": "string", "pattern": r"^[A-Za-z0-9_*-]+$", "examples": [DEFAULT]},
             "a method's name",

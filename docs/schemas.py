@@ -25,17 +25,14 @@ def schemas() -> dict[str, Schema]:
     events = get_args(protocol.Event)
     answers = (protocol.Answer, protocol.Failure, protocol.Cancellation, *events)
     _, made = models_json_schema(
-        [(model, "serialization") for model in answers],
-        ref_template="#/components/schemas/{model}",
+        [(model, "serialization") for model in answers], ref_template="#/components/schemas/{model}"
     )
     answer = made["$defs"]["ResultEvent"]["properties"]["answer"]
     answer |= _any([ref("Answer"), ref("KServeAnswer")])
     asked = options()
     clip = {"video": _encoded("the clip's file, base64")}
     return {
-        "JsonRequest": {
-            "anyOf": [ref("JsonClip"), ref("KServeRequest"), ref("Cancel")],
-        },
+        "JsonRequest": {"anyOf": [ref("JsonClip"), ref("KServeRequest"), ref("Cancel")]},
         "JsonClip": {
             "type": "object",
             "properties": clip | asked,
@@ -216,9 +213,5 @@ def _others() -> list[Schema]:
 
 def _encoded(description: str) -> Schema:
     text = {"type": "string", "format": "byte", "contentEncoding": "base64"}
-    wrapped = {
-        "type": "object",
-        "properties": {"b64": text},
-        "required": ["b64"],
-    }
+    wrapped = {"type": "object", "properties": {"b64": text}, "required": ["b64"]}
     return {"description": description, "anyOf": [text, wrapped]}

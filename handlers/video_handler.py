@@ -5,8 +5,6 @@ again and again with every active request. Each round answers a request with not
 part of its reply, or with the end of it.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

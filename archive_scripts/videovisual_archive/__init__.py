@@ -1,7 +1,5 @@
 """Builds `.mar` archives, which TorchServe loads, from published and verified weights."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from pathlib import Path

@@ -4,8 +4,6 @@ torch-model-archiver lays out the archive's folder. The zip is written here, bec
 own depends on the time and on the file system's order.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

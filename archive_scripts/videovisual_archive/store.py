@@ -1,7 +1,5 @@
 """The archives of a model store, and whether they are up to date."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import zipfile

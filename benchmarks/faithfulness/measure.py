@@ -155,10 +155,7 @@ def explain(
 
 
 def _similarities(
-    task: Task,
-    classifier: Classifier,
-    subjects: Sequence[Subject],
-    saliencies: Sequence[Saliency],
+    task: Task, classifier: Classifier, subjects: Sequence[Subject], saliencies: Sequence[Saliency]
 ) -> list[float | None]:
     """Similarities of the first subjects' maps to those of random weights; None for the rest."""
     random = faithfulness.randomised(classifier)

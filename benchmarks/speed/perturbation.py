@@ -17,13 +17,7 @@ from tests.reference import textbook
 from benchmarks.quality.measure import GPU
 from benchmarks.quality.summary import Comparison
 from benchmarks.row import Row, clock
-from benchmarks.speed.intervals import (
-    Interval,
-    gaps,
-    intervals,
-    module_passes,
-    runner_passes,
-)
+from benchmarks.speed.intervals import Interval, gaps, intervals, module_passes, runner_passes
 from benchmarks.speed.subject import Subject, load
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case

@@ -14,10 +14,7 @@ from benchmarks import page
 from benchmarks.row import Row, table
 
 CHART = page.DOCS / "images" / "performance.svg"
-COMMANDS = {
-    "cpu": "python -m benchmarks.speed",
-    "cuda": "python -m benchmarks.speed --device cuda",
-}
+COMMANDS = {"cpu": "python -m benchmarks.speed", "cuda": "python -m benchmarks.speed --device cuda"}
 
 OURS, THEIRS = "#e8b07a", "#9aa7b5"
 

@@ -1,7 +1,5 @@
 """The awaited client."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import os
@@ -53,7 +51,7 @@ class AsyncClient(
         key = Token(token, key_file, management_url)
         self._exchange = Exchange(url, key, timeouts, retries, AwaitedTransport(transport))
 
-    async def __aenter__(self) -> AsyncClient:
+    async def __aenter__(self) -> "AsyncClient":
         return self
 
     async def __aexit__(self, *_: object) -> None:

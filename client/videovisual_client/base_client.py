@@ -1,7 +1,5 @@
 """The blocking clients' base: a server answers (`Client`), or this process (`Local`)."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import closing

@@ -6,8 +6,6 @@ OUT/METHOD/MODEL/summary.csv  one line per clip
 OUT/METHOD/MODEL/summary.json the same, with the accuracy over all clips
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """The command `videovisual`."""
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The blocking client."""
 
-from __future__ import annotations
-
 import os
 
 import httpx

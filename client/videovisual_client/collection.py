@@ -1,7 +1,5 @@
 """A folder of clips on disk."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

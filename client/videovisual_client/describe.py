@@ -1,7 +1,5 @@
 """An explanation in words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

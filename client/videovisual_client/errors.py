@@ -4,32 +4,16 @@
     ├── ConnectionFailed          the server cannot be reached, or closed the connection
     │   └── TimedOut              a phase took longer than its timeout; `.phase` names it
     ├── AuthenticationFailed      the token is missing, wrong or expired, and could not be renewed
-    ├── Overloaded                the server is full; retry after `.retry_after` seconds
-    ├── InvalidRequest            the clip is missing or cannot be read
-    │   └── MalformedClip
-    ├── UnsupportedMedia          not a video
-    ├── TooLarge
-    ├── InvalidParameter          a wrong value; `.detail` says what is allowed
-    │   ├── ClipTooShort
-    │   ├── InvalidTarget         the model has no such class
-    │   ├── UnknownMethod
-    │   └── UnknownOutput
-    ├── UnknownModel              the server does not serve it; `.detail["nearest"]` may help
-    ├── MissingExtra              an optional package is not installed, here or there
-    ├── DeadlineExceeded          `timeout_s` passed
-    ├── Cancelled                 `job.cancel()`
-    └── ServerFailed              a fault of the server; see its log
+    ├── ServerFailed              a fault of the server; see its log
+    └── …                         the errors of `videovisual.errors`
 
-Each error has a `message` for people, and a `code` and a `detail` for programs. All but
-`ConnectionFailed`, `TimedOut`, `AuthenticationFailed` and `ServerFailed` are classes of
-`videovisual.errors`, so code that catches them works with and without a server.
+Each error has a `message` for people, and a `code` and a `detail` for programs. Code that catches
+the errors of `videovisual.errors` works with and without a server.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from videovisual.errors import (
     Cancelled,
@@ -75,16 +59,12 @@ BUSY_S = 2
 """The advised wait when TorchServe itself is full and names no time."""
 
 
-class ConnectionFailed(VideoVisualError):
+class ConnectionFailed(VideoVisualError, code="connection_failed"):
     """The server cannot be reached, or closed the connection before it answered."""
 
-    code = "connection_failed"
 
-
-class TimedOut(ConnectionFailed):
+class TimedOut(ConnectionFailed, code="timed_out"):
     """One phase of a request took longer than its timeout."""
-
-    code = "timed_out"
 
     @property
     def phase(self) -> str:
@@ -92,17 +72,12 @@ class TimedOut(ConnectionFailed):
         return str(self.detail["phase"])
 
 
-class AuthenticationFailed(VideoVisualError):
+class AuthenticationFailed(VideoVisualError, code="authentication_failed", status=401):
     """The token is missing, wrong or expired."""
 
-    code = "authentication_failed"
-    status: ClassVar[int] = 401
 
-
-class ServerFailed(VideoVisualError):
+class ServerFailed(VideoVisualError, code="server_failed"):
     """The server failed on a valid request."""
-
-    code = "server_failed"
 
 
 def _by_code(root: type[VideoVisualError]) -> dict[str, type[VideoVisualError]]:

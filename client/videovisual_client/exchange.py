@@ -1,7 +1,5 @@
 """The HTTP exchange of both clients: requests, retries, token renewal and errors."""
 
-from __future__ import annotations
-
 import json
 import random
 import time

@@ -1,7 +1,5 @@
 """The command's exit statuses."""
 
-from __future__ import annotations
-
 from videovisual_client.errors import AuthenticationFailed, ConnectionFailed, VideoVisualError
 
 OK = 0

@@ -1,7 +1,5 @@
 """The methods of every client, blocking or awaited."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, Literal, TypeVar, overload

@@ -1,7 +1,5 @@
 """A running explanation: follow it, cancel it, wait for it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 
@@ -33,13 +31,13 @@ class AsyncJob:
         self._events = self._read()
         self._first: Event | None = None
 
-    async def begin(self) -> AsyncJob:
+    async def begin(self) -> "AsyncJob":
         """Wait until the server has accepted the job."""
         first = await anext(self._events, None)
         self._first = None if isinstance(first, Accepted) else first
         return self
 
-    async def __aenter__(self) -> AsyncJob:
+    async def __aenter__(self) -> "AsyncJob":
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -106,7 +104,7 @@ class Job:
     def __init__(self, job: AsyncJob) -> None:
         self._job = job
 
-    def __enter__(self) -> Job:
+    def __enter__(self) -> "Job":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """Work on many clips at once, with the results in order."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 from collections import deque

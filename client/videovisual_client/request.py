@@ -1,7 +1,5 @@
 """One request about a clip, before it becomes HTTP."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,7 +40,7 @@ class ClipRequest:
         timeout = self.options.get("timeout_s")
         return None if timeout is None else float(timeout)
 
-    def streamed(self, *, partial: bool = False) -> ClipRequest:
+    def streamed(self, *, partial: bool = False) -> "ClipRequest":
         """The same request, answered by lines of progress and then the result."""
         added: dict[str, Any] = {"stream": True}
         if partial:

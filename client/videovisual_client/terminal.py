@@ -1,7 +1,5 @@
 """Printing, progress bars and two options that all commands share."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator

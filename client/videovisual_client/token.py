@@ -1,7 +1,5 @@
 """A client's inference token: where it is found, and how it is renewed."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

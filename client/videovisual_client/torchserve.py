@@ -1,7 +1,5 @@
 """Starts TorchServe, waits until its models are ready, and stops it with all its processes."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -33,10 +31,8 @@ OLDEST_JAVA = 11
 POLL_S = 0.1
 
 
-class ServerError(VideoVisualError):
+class ServerError(VideoVisualError, code="torchserve_failed"):
     """TorchServe could not start, or exited."""
-
-    code = "torchserve_failed"
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ class Server:
         # One client for all polls, as each loads the certificates anew; no connection stays open.
         self._http = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> "Server":
         self.start()
         return self
 

@@ -5,8 +5,6 @@ of `AwaitedTransport` suspend as any others do. Those of `BlockingTransport` blo
 never suspend, so `run` finishes whatever is built on them without an event loop.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine

@@ -1,7 +1,5 @@
 """The library's own functions: classify a clip, and explain the answer, without a server."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -22,20 +22,23 @@ A message says what was wrong, what is allowed, and what to do. `detail` holds t
 as data, ready for JSON.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 
 class VideoVisualError(Exception):
-    """The root: a message for a person, `code` and `detail` for a program, `status` for HTTP.
+    """The base class: `message` for people, `code` and `detail` for programs, `status` for HTTP.
 
     Attributes:
-        trace: where another's failure that it stands for came from, `file:line function` each.
+        trace: of an error that wraps a foreign one, its traceback as `file:line function` each.
     """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
+
+    def __init_subclass__(cls, *, code: str, status: int | None = None) -> None:
+        super().__init_subclass__()
+        cls.code = code
+        cls.status = cls.status if status is None else status
 
     def __init__(self, message: str, **detail: Any) -> None:
         super().__init__(message)
@@ -44,87 +47,56 @@ class VideoVisualError(Exception):
         self.trace: list[str] = []
 
     def as_json(self) -> dict[str, Any]:
-        """The one shape in which an error travels: `{"error": {"code", "message", "detail"}}`."""
+        """The JSON of an error reply: `{"error": {"code", "message", "detail"}}`."""
         return {"error": {"code": self.code, "message": self.message, "detail": self.detail}}
 
 
-class InvalidRequest(VideoVisualError):
+class InvalidRequest(VideoVisualError, code="invalid_request", status=400):
     """The request cannot be read: no clip, two clips, broken JSON or base64."""
 
-    code = "invalid_request"
-    status = 400
 
-
-class MalformedClip(InvalidRequest):
+class MalformedClip(InvalidRequest, code="malformed_clip"):
     """The bytes are of a known format, but damaged or dangerous."""
 
-    code = "malformed_clip"
 
-
-class UnsupportedMedia(VideoVisualError):
+class UnsupportedMedia(VideoVisualError, code="unsupported_media", status=415):
     """The bytes are not of any format that can be read as a clip."""
 
-    code = "unsupported_media"
-    status = 415
 
-
-class TooLarge(VideoVisualError):
+class TooLarge(VideoVisualError, code="too_large", status=413):
     """A limit on bytes, pixels, frames or seconds is exceeded."""
 
-    code = "too_large"
-    status = 413
 
-
-class InvalidParameter(VideoVisualError):
+class InvalidParameter(VideoVisualError, code="invalid_parameter", status=422):
     """A value that is not allowed; the message says which are."""
 
-    code = "invalid_parameter"
-    status = 422
 
-
-class ClipTooShort(InvalidParameter):
+class ClipTooShort(InvalidParameter, code="clip_too_short"):
     """The clip has fewer frames than the model needs."""
 
-    code = "clip_too_short"
 
-
-class InvalidTarget(InvalidParameter):
+class InvalidTarget(InvalidParameter, code="invalid_target"):
     """The target is not one of the model's classes."""
 
-    code = "invalid_target"
 
-
-class UnknownMethod(InvalidParameter):
+class UnknownMethod(InvalidParameter, code="unknown_method"):
     """No attribution method has that name."""
 
-    code = "unknown_method"
 
-
-class UnknownOutput(InvalidParameter):
+class UnknownOutput(InvalidParameter, code="unknown_output"):
     """No output format has that name."""
 
-    code = "unknown_output"
 
-
-class UnknownModel(VideoVisualError):
+class UnknownModel(VideoVisualError, code="unknown_model", status=404):
     """No model has that name."""
 
-    code = "unknown_model"
-    status = 404
 
-
-class MissingExtra(VideoVisualError):
+class MissingExtra(VideoVisualError, code="missing_extra", status=501):
     """The method needs an optional dependency that is not installed."""
 
-    code = "missing_extra"
-    status = 501
 
-
-class Overloaded(VideoVisualError):
+class Overloaded(VideoVisualError, code="overloaded", status=503):
     """The server has no room for another job; `detail["retry_after_s"]` says when to try again."""
-
-    code = "overloaded"
-    status = 503
 
     @property
     def retry_after(self) -> float:
@@ -132,28 +104,17 @@ class Overloaded(VideoVisualError):
         return float(self.detail.get("retry_after_s", 0))
 
 
-class DeadlineExceeded(VideoVisualError):
+class DeadlineExceeded(VideoVisualError, code="deadline_exceeded", status=504):
     """The request's `timeout_s` passed before the answer was ready."""
 
-    code = "deadline_exceeded"
-    status = 504
 
-
-class Cancelled(VideoVisualError):
+class Cancelled(VideoVisualError, code="cancelled", status=499):
     """The job was cancelled before it was done."""
 
-    code = "cancelled"
-    status = 499
 
-
-class WeightsError(VideoVisualError):
+class WeightsError(VideoVisualError, code="invalid_weights"):
     """A checkpoint that fails its checksum, holds something else than tensors, or doesn't fit."""
 
-    code = "invalid_weights"
 
-
-class DownloadError(VideoVisualError):
+class DownloadError(VideoVisualError, code="download_failed", status=502):
     """A file that its source refuses, cuts off, or doesn't have."""
-
-    code = "download_failed"
-    status = 502

@@ -5,8 +5,6 @@ Insertion and deletion: Petsiuk, Das & Saenko 2018, arXiv 1806.07421. Sensitivit
 Adebayo et al. 2018, arXiv 1810.03292.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """The result of an explanation: a map over the clip, its diagnostics and its provenance."""
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import json
@@ -36,7 +34,7 @@ class Saliency:
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     signed_map: Map | None = None
 
-    def polarised(self, polarity: Polarity) -> Saliency:
+    def polarised(self, polarity: Polarity) -> "Saliency":
         """The positive side max(map, 0) or the negative side max(-map, 0) of a signed map.
 
         `both` returns the saliency itself, and so does `positive` for an unsigned map.
@@ -78,7 +76,7 @@ class Saliency:
         return write_npz(arrays)
 
     @classmethod
-    def from_npz(cls, data: bytes) -> Saliency:
+    def from_npz(cls, data: bytes) -> "Saliency":
         """The inverse of `to_npz`. Never unpickles."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return cls(

@@ -27,12 +27,7 @@ class UnfoldedMasks:
     """Smooth masks by a table of weights for each pixel, [neighbours, H, W]."""
 
     def __init__(
-        self,
-        height: int,
-        width: int,
-        step: int,
-        sigma: float,
-        device: torch.device | str = "cpu",
+        self, height: int, width: int, step: int, sigma: float, device: torch.device | str = "cpu"
     ) -> None:
         self.size, self.step = (height, width), step
         self.cells = (ceil(height / step), ceil(width / step))

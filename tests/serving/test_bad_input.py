@@ -52,11 +52,7 @@ CASES = {
         "malformed_clip",
     ),
     "one frame": (video(clips.npz(clips.frames(1))), 422, "clip_too_short"),
-    "broken JSON": (
-        {"content": b'{"video": ', "headers": JSON},
-        400,
-        "invalid_request",
-    ),
+    "broken JSON": ({"content": b'{"video": ', "headers": JSON}, 400, "invalid_request"),
     "deeply nested JSON": (
         {"content": b'{"video": ' + b"[" * 100_000, "headers": JSON},
         400,

@@ -85,7 +85,7 @@ def test_a_folder_of_clips(where: dict[str, str], video: Path, tmp_path: Path) -
     results = tmp_path / "out" / "gradient" / QUICK
     names = {path.name for path in results.iterdir()}
     assert names == {
-        *("riding a bike-1.json", "riding a bike-1.npz", "summary.csv", "summary.json"),
+        *("riding a bike-1.json", "riding a bike-1.npz", "summary.csv", "summary.json")
     }
 
 

@@ -58,10 +58,7 @@ def requests(operation: Any, mode: GenerationMode, count: int, api: Api) -> None
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(
-        case=cases(operation, mode),
-        entry=st.sampled_from([None, *ENTRIES]),
-    )
+    @given(case=cases(operation, mode), entry=st.sampled_from([None, *ENTRIES]))
     def send(case: Any, entry: Any) -> None:
         fuzz.ask(api, case, entry)
 

@@ -105,11 +105,7 @@ def _defined(text: str) -> Iterator[str]:
 PLANTED: list[tuple[Callable[[Tree], Iterator[str]], str, str]] = [
     (no_circle_of_modules, "videovisual.clips.limits", "def f(): import videovisual.clips.opening"),
     (no_circle_of_rooms, "videovisual.zoo.card", "from videovisual.motion import training"),
-    (
-        no_circle_of_rooms,
-        "videovisual.motion.picture",
-        "import videovisual.zoo.card",
-    ),
+    (no_circle_of_rooms, "videovisual.motion.picture", "import videovisual.zoo.card"),
     (the_engine_does_not_know_the_server, "videovisual.engine.job", "import videovisual.server"),
     (
         methods_know_neither_server_nor_pipeline,

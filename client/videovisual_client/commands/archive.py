@@ -1,7 +1,5 @@
 """The command `videovisual archive`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command `videovisual bench`."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Sequence

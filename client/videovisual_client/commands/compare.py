@@ -1,7 +1,5 @@
 """The command `videovisual compare`."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command `videovisual completion`."""
 
-from __future__ import annotations
-
 import os
 
 import click

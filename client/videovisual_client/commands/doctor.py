@@ -1,7 +1,5 @@
 """The command `videovisual doctor`."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 

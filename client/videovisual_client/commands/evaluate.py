@@ -1,7 +1,5 @@
 """The command `videovisual evaluate`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

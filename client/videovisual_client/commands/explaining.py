@@ -1,7 +1,5 @@
 """How `explain`, `compare` and `evaluate` send their requests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

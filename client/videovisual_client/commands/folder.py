@@ -1,7 +1,5 @@
 """Runs a folder of clips, with a progress bar, and prints its summary."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing

@@ -1,7 +1,5 @@
 """The command `videovisual models`."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command `videovisual serve`."""
 
-from __future__ import annotations
-
 import json
 import signal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command `videovisual train-motion`."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

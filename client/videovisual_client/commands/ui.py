@@ -1,7 +1,5 @@
 """The command `videovisual ui`."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import webbrowser

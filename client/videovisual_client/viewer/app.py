@@ -1,7 +1,5 @@
 """The viewer's web application, between the page and a client."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

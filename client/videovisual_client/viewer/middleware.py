@@ -1,7 +1,5 @@
 """Refuses requests of other web sites, because the viewer has no login of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders

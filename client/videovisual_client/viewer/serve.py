@@ -1,7 +1,5 @@
 """Serves the viewer on this machine until Ctrl-C."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """The clips and tasks of one run of the viewer."""
 
-from __future__ import annotations
-
 import secrets
 import shutil
 import tempfile
@@ -79,7 +77,7 @@ class Session:
         )
         self._tasks: Recent[Task] = Recent("task", MAX_TASKS, Task.cancel)
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> "Session":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """One explanation that the viewer runs."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Baselines: clips without information, which methods compare a clip with."""
 
-from __future__ import annotations
-
 import torch
 
 from videovisual.attribution.blur import blur

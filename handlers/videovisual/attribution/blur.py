@@ -1,7 +1,5 @@
 """Gaussian blur of frames."""
 
-from __future__ import annotations
-
 from math import ceil
 
 import torch

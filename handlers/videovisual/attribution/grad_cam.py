@@ -1,7 +1,5 @@
 """Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391), with time as a third axis."""
 
-from __future__ import annotations
-
 from videovisual.attribution.method import Case, enlarged, to_map
 from videovisual.attribution.parameters import LayerParameters
 from videovisual.engine.probe import Attribution, Probe

@@ -1,7 +1,5 @@
 """Gradient saliency (Simonyan, Vedaldi & Zisserman 2014, arXiv 1312.6034)."""
 
-from __future__ import annotations
-
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.parameters import Parameters
 from videovisual.engine.probe import Attribution, Probe

@@ -1,7 +1,5 @@
 """Gradient × input (Shrikumar et al. 2016, arXiv 1605.01713)."""
 
-from __future__ import annotations
-
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.parameters import Parameters
 from videovisual.engine.probe import Attribution, Probe

@@ -1,7 +1,5 @@
 """Integrated gradients (Sundararajan, Taly & Yan 2017, arXiv 1703.01365)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial

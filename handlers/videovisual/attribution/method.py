@@ -1,7 +1,5 @@
 """The input and the type of every attribution method."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Occlusion (Zeiler & Fergus 2014, arXiv 1311.2901), with a box in space and time."""
 
-from __future__ import annotations
-
 from itertools import product
 from math import ceil
 

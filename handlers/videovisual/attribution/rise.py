@@ -1,7 +1,5 @@
 """RISE (Petsiuk, Das & Saenko 2018, arXiv 1806.07421), with masks in space and time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from math import ceil

@@ -4,8 +4,6 @@ Smilkov et al. 2017, arXiv 1706.03825; squared: Hooker et al. 2019, arXiv 1806.1
 Adebayo et al. 2018, arXiv 1810.03307.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import torch

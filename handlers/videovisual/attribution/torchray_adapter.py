@@ -8,8 +8,6 @@ signal goes to both sides, as in TorchRay where a network doesn't use its own su
 Every method raises MissingExtra if TorchRay is not installed.
 """
 
-from __future__ import annotations
-
 import copy
 import importlib
 from collections.abc import Callable

@@ -7,8 +7,6 @@
 of `videovisual.errors`.
 """
 
-from __future__ import annotations
-
 from videovisual.clips.limits import Limits
 from videovisual.clips.opening import open_bytes, open_frames, open_parts, open_path
 from videovisual.clips.sampling import Clip, Sampling, plan, sample

@@ -1,7 +1,5 @@
 """Transparent pixels over black."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from videovisual.clips.source import Frames

@@ -1,7 +1,5 @@
 """Zip files from untrusted clients."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zipfile

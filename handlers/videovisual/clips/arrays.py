@@ -1,7 +1,5 @@
 """Clips made of arrays: in memory, or in an npz."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Generator, Iterator, Sequence
@@ -75,7 +73,7 @@ class NpzSource(Source):
         if held != math.prod(shape):
             raise MalformedClip(
                 f"`frames` is {list(shape)} by its header, {math.prod(shape)} bytes, but holds "
-                f"{held}. Save it again with numpy.savez.",
+                f"{held}. Save it again with numpy.savez."
             )
         times, end = self._timing(shape[0])
         super().__init__(_describe("npz", shape, end, sha256, limits), times, limits)
@@ -94,7 +92,7 @@ class NpzSource(Source):
             if stamps.shape != (count,) or not (np.isfinite(stamps).all() and (gaps > 0).all()):
                 raise MalformedClip(
                     f"`timestamps` must be {count} finite seconds, one a frame, each greater than "
-                    "the one before.",
+                    "the one before."
                 )
             last = float(np.median(gaps)) if count > 1 else 0.0
             return stamps - stamps[0], float(stamps[-1] - stamps[0]) + last
@@ -108,7 +106,7 @@ class NpzSource(Source):
             shape, dtype = _header(stream)
             if dtype.kind not in "iuf" or len(shape) > 1:
                 raise MalformedClip(
-                    f"`{name}` must hold numbers, not {dtype} {list(shape)}. Save it as float64.",
+                    f"`{name}` must hold numbers, not {dtype} {list(shape)}. Save it as float64."
                 )
             values = np.frombuffer(stream.read(), dtype)
         return values.reshape(shape).astype(np.float64)

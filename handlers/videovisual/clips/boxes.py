@@ -6,8 +6,6 @@ numbers are added up first. They are found by a search for their tags, because F
 any depth.
 """
 
-from __future__ import annotations
-
 import bisect
 import struct
 from collections.abc import Iterator
@@ -39,7 +37,7 @@ def check_index(data: bytes, limits: Limits) -> None:
     if not boxes.find(b"moov") or any(end > len(data) for _, end in _top_level(data, b"moov")):
         raise MalformedClip(
             "The mp4 has no whole index (moov): the recording or the upload was cut short. Send "
-            "the whole file.",
+            "the whole file."
         )
     if boxes.find(b"cmov"):
         raise MalformedClip("The mov's index is compressed, which is not read. Encode it again.")

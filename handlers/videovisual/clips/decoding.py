@@ -92,7 +92,7 @@ class Decoder:
         except FFmpegError as error:
             raise MalformedClip(
                 f"The video is damaged within its packets {first} to {last}: {error.strerror}. "
-                "Send it again, or choose another part with start_s and end_s.",
+                "Send it again, or choose another part with start_s and end_s."
             ) from error
 
     def _decode(self, packet: Packet[Any] | None) -> Iterator[Picture]:

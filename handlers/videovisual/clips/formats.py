@@ -1,7 +1,5 @@
 """Format detection by the first bytes; file names and content types are ignored."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from videovisual.errors import InvalidRequest, UnsupportedMedia
@@ -34,8 +32,7 @@ def sniff(data: bytes) -> str:
         name = "zip"
     if name is None:
         raise UnsupportedMedia(
-            f"These {len(data)} bytes are not a clip. Send {ACCEPTED}.",
-            first_bytes=data[:8].hex(),
+            f"These {len(data)} bytes are not a clip. Send {ACCEPTED}.", first_bytes=data[:8].hex()
         )
     return name
 

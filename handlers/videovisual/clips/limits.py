@@ -1,7 +1,5 @@
 """How much of a clip is read before it is refused."""
 
-from __future__ import annotations
-
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 

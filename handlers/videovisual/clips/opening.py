@@ -1,7 +1,5 @@
 """Opening of clips: from bytes, a path, parts of a request, or an array."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Mapping
@@ -115,7 +113,7 @@ def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> S
         if number not in numbers:
             raise InvalidRequest(
                 f"frame_{number:03} is missing between frame_{first:03} and "
-                f"{numbers[max(numbers)]}. Number the frames one by one from 0 or 1.",
+                f"{numbers[max(numbers)]}. Number the frames one by one from 0 or 1."
             )
     names = [numbers[number] for number in sorted(numbers)]
     return _open_pictures({name: bytes(parts[name]) for name in names}, "parts", limits)
@@ -153,7 +151,7 @@ def _open_zip(data: bytes, sha256: str, limits: Limits) -> Source:
     if archive.members and all(name.endswith(".npy") for name in archive.members):
         raise MalformedClip(
             f"The npz has no `frames`, but {', '.join(sorted(archive.members)[:5])}. Save it with "
-            "numpy.savez(file, frames=…, fps=…).",
+            "numpy.savez(file, frames=…, fps=…)."
         )
     archive.refuse_bombs()
     stills = {name: archive.opener(name) for name in sorted(archive.members, key=natural)}

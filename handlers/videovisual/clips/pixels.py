@@ -1,7 +1,5 @@
 """Conversion of a decoded picture to upright RGB."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, cast
 

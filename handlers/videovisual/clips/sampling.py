@@ -1,7 +1,5 @@
 """Sampling: which frames of a clip a model sees."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +79,7 @@ class Clip:
     source: SourceInfo
 
     @classmethod
-    def of(cls, source: Source, indices: Sequence[int], frames: Frames) -> Clip:
+    def of(cls, source: Source, indices: Sequence[int], frames: Frames) -> "Clip":
         """The clip of `source` whose frames, already decoded, have these indices."""
         times = source.times
         stamps = None if times is None else tuple(times[list(indices)].tolist())
@@ -112,10 +110,7 @@ def sample(source: Source, sampling: Sampling) -> list[Clip]:
 
 
 def plan(
-    times: Times | None,
-    frame_count: int,
-    sampling: Sampling,
-    duration_s: float | None = None,
+    times: Times | None, frame_count: int, sampling: Sampling, duration_s: float | None = None
 ) -> list[list[int]]:
     """Choose the source frames of each view, without decoding them.
 
@@ -169,7 +164,7 @@ def _plan_untimed(frame_count: int, sampling: Sampling) -> list[list[int]]:
     if sampling.start_s is not None or sampling.end_s is not None:
         raise InvalidParameter(
             "start_s and end_s need frames that carry a time, and these don't. Send a video, or "
-            "an npz with `fps` or `timestamps`, or choose the frames yourself.",
+            "an npz with `fps` or `timestamps`, or choose the frames yourself."
         )
     _check_count(frame_count, sampling, "the whole clip")
     steps = sampling.frames * sampling.views

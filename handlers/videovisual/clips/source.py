@@ -1,7 +1,5 @@
 """Opened clips: their description, and their frames on demand."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from contextlib import closing

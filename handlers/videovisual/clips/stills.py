@@ -1,7 +1,5 @@
 """Clips made of pictures: a zip, a folder, parts of a request, or a single picture."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
@@ -80,8 +78,7 @@ def _opened(name: str, opener: Opener) -> Iterator[Image.Image]:
         raise TooLarge(f"{name}: {error} Scale it down.", member=name) from error
     except DAMAGE as error:
         raise MalformedClip(
-            f"{name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}",
-            member=name,
+            f"{name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}", member=name
         ) from error
 
 

@@ -1,7 +1,5 @@
 """Videos, decoded by FFmpeg."""
 
-from __future__ import annotations
-
 import io
 import struct
 from collections import deque
@@ -201,7 +199,7 @@ class VideoSource(Source):
             )
         except FFmpegError as error:
             raise MalformedClip(
-                f"The {self.name} can't be opened, it is cut or damaged: {error.strerror}.",
+                f"The {self.name} can't be opened, it is cut or damaged: {error.strerror}."
             ) from error
         with container:
             stream = container.streams.best("video")
@@ -217,8 +215,7 @@ def _codec(stream: VideoStream) -> str:
     name = "unknown" if context is None else context.codec.canonical_name
     if name not in CODECS:
         raise UnsupportedMedia(
-            f"The video's codec is {name}. Encode it as H.264, or send {ACCEPTED}.",
-            codec=name,
+            f"The video's codec is {name}. Encode it as H.264, or send {ACCEPTED}.", codec=name
         )
     return name
 

@@ -3,8 +3,6 @@
 Windows are decoded a piece at a time, so that memory does not grow with the clip's length.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Probes in pieces, and the batches that pieces of several probes form."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,7 +37,7 @@ class Kind:
     apply: NetworkFunction | None = None
 
     @classmethod
-    def of(cls, probe: Probe) -> Kind:
+    def of(cls, probe: Probe) -> "Kind":
         """The kind of a probe. A probe without targets asks for logits only."""
         scores = cls(tuple(probe.clips.shape[1:]), probe.clips.dtype)
         if probe.targets is None:

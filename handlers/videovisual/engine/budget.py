@@ -1,7 +1,5 @@
 """The most clips of one step, bounded by memory and by a time that is learned."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass
 from math import prod

@@ -1,7 +1,5 @@
 """One copy of the network with its queue and the threads that run its steps."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Sequence

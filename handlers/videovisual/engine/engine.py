@@ -1,7 +1,5 @@
 """Runs jobs on all devices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from videovisual.engine.budget import STEP_S
@@ -112,7 +110,7 @@ class Engine:
         for device in self.devices:
             device.close()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> "Engine":
         return self
 
     def __exit__(self, *_: object) -> None:

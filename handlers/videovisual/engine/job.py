@@ -1,7 +1,5 @@
 """A running piece of work: an explanation or a classification."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 import time
@@ -160,10 +158,7 @@ class Job(Generic[Result]):
         self._end(State.FAILED, error)
 
     def _end(
-        self,
-        state: State,
-        error: BaseException | None,
-        best: Callable[[], Saliency] | None = None,
+        self, state: State, error: BaseException | None, best: Callable[[], Saliency] | None = None
     ) -> None:
         self._work.close()
         self.pending = None

@@ -1,7 +1,5 @@
 """The memory of this process."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 

@@ -1,7 +1,5 @@
 """Runs a network on one device: forward passes, gradients and activations."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,19 +80,13 @@ class ModelRunner:
         self._lock = threading.Lock()
 
     def prepare(self, clip: torch.Tensor) -> None:
-        """Build the folded networks now rather than at the first gradient of a search.
-
-        Afterwards layers are read from a network that is folded below them.
+        """Build the folded networks now rather than at the first pass that needs one.
 
         Args:
             clip: [3, T, H, W].
         """
         with TORCH.read():
             self._reduced_network(clip[None].to(self.device))
-
-    def check_layer(self, name: str) -> None:
-        """Raises InvalidParameter unless the network has a module of that name."""
-        check_layer(self.network, name)
 
     def evaluate(self, probe: Probe) -> Reading:
         """The reading of one probe, in passes of at most `batch` clips.
@@ -162,11 +154,11 @@ class ModelRunner:
                 self._folded = fold(self.network, clips[:1])
             return self._folded.network
 
-    def _network_for(self, layer: str) -> nn.Module:
-        """The network that a layer is read from."""
+    def _network_for(self, layer: str, clips: torch.Tensor) -> nn.Module:
+        """The network that a layer is read from, the same before and after any search."""
+        self._folded_network(clips)
         with self._lock:
-            if self._folded is None:
-                return self._optimised
+            assert self._folded is not None
             if layer not in self._folded_up_to:
                 network = self._folded.up_to(layer, self.network)
                 self._folded_up_to[layer] = network or self._optimised
@@ -197,8 +189,8 @@ class ModelRunner:
     def _read_layer(
         self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor, layer: str
     ) -> Reading:
-        self.check_layer(layer)
-        network = self._network_for(layer)
+        check_layer(self.network, layer)
+        network = self._network_for(layer, clips)
         with torch.enable_grad(), _leaf_at(network.get_submodule(layer)) as leaves:
             logits = network(clips)
             if len(leaves) != 1 or leaves[0].ndim != 5:

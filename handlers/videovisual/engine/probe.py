@@ -1,7 +1,5 @@
 """Probes and readings: the exchange between an attribution method and the engine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum

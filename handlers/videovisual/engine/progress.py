@@ -1,7 +1,5 @@
 """The progress of a method. This file imports no torch, so that a client can use it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

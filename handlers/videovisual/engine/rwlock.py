@@ -1,7 +1,5 @@
 """A reader-writer lock, and the one that guards torch in this process."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

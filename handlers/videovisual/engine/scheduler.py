@@ -1,7 +1,5 @@
 """Chooses the jobs of the next step. It uses no threads, no network and no clock."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

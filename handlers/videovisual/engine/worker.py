@@ -1,7 +1,5 @@
 """The threads of a device, and how each shares the processor."""
 
-from __future__ import annotations
-
 import os
 import threading
 from contextlib import suppress

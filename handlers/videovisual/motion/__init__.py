@@ -17,8 +17,6 @@ Samples are bit-identical on every machine: random numbers are integers, and pix
 them by additions, products and square roots, which IEEE 754 rounds in one way.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The states of a clip's three objects in every frame."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

@@ -1,22 +1,12 @@
 """Draws a clip: objects of the same shape and colour over a drifting texture."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from videovisual.motion.choreography import (
-    DIRECTION,
-    FIXED,
-    MOVER,
-    SCALER,
-    SPINNER,
-    TURN,
-    Integers,
-)
+from videovisual.motion.choreography import DIRECTION, FIXED, MOVER, SCALER, SPINNER, TURN, Integers
 
 Floats = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.uint8]

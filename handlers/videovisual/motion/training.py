@@ -7,8 +7,6 @@ is the only clue. The training is therefore a curriculum: the other objects stan
 and jump further and further as the training proceeds.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import os

@@ -1,7 +1,5 @@
 """Where a pipeline's work is run: in the calling thread, or in an engine that requests share."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext

@@ -1,7 +1,5 @@
 """One attribution method on one classifier, and the provenance of its maps."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,7 +55,7 @@ class Explainer:
         seed: int = 0,
         batch: int = 1,
         polarity: Polarity = "both",
-    ) -> Explainer:
+    ) -> "Explainer":
         """Look the method up and validate its parameters.
 
         Raises:
@@ -76,7 +74,7 @@ class Explainer:
         *,
         seed: int = 0,
         polarity: Polarity = "both",
-    ) -> list[Explainer]:
+    ) -> "list[Explainer]":
         """One explainer a method; each of several methods takes the parameters that it has.
 
         Raises:

@@ -1,7 +1,5 @@
 """Multi-view testing: several windows of one clip are classified, and their scores averaged."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict

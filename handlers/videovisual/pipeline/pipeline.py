@@ -3,8 +3,6 @@
 prepare → classify → resolve the target → explain → evaluate, with the provenance of each map.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """A request's options → what will be computed, checked before any frame is decoded."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +39,7 @@ class Plan:
         parameters: Mapping[str, Any],
         *,
         explain: bool = False,
-    ) -> Plan:
+    ) -> "Plan":
         """Check everything that can be checked without the clip.
 
         Args:

@@ -1,7 +1,5 @@
 """Logits → predictions, and a request's target → a class index."""
 
-from __future__ import annotations
-
 import torch
 
 from videovisual.protocol import Prediction

@@ -1,7 +1,5 @@
 """A path, frames or an opened source → a clip in the form that the network takes."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -137,6 +135,6 @@ def open_source(clip: ClipLike) -> clips.Source:
     if isinstance(clip, torch.Tensor):
         raise InvalidParameter(
             "A prepared clip is one window; views and a timeline need the source. Give a path or "
-            "frames.",
+            "frames."
         )
     return clips.open_path(Path(clip))

@@ -3,13 +3,7 @@
 Importing this loads neither torch nor numpy.
 """
 
-from videovisual.protocol.answers import (
-    Answer,
-    Array,
-    Explanation,
-    Prediction,
-    Second,
-)
+from videovisual.protocol.answers import Answer, Array, Explanation, Prediction, Second
 from videovisual.protocol.events import (
     AcceptedEvent,
     Cancellation,

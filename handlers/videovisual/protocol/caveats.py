@@ -1,7 +1,5 @@
 """Caveats: warnings about an explanation that fails its own checks. Every picture shows them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Errors, cancellations, and the lines of a stream."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field

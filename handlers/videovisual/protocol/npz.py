@@ -1,7 +1,5 @@
 """The numbers of an answer as npz; writing it needs no numpy."""
 
-from __future__ import annotations
-
 import math
 import struct
 

@@ -1,7 +1,5 @@
 """What a request may ask for, beside its clip and the method's own parameters."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from enum import Enum

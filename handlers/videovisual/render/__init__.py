@@ -4,8 +4,6 @@ drawn = panels(answer, saliencies, frames, source)
 to_png(drawn), to_gif(drawn), to_mp4(drawn), to_html(answer, drawn)
 """
 
-from __future__ import annotations
-
 from videovisual.protocol.caveats import caveats
 from videovisual.protocol.caveats import caveats as doubts
 from videovisual.render.compose import overlay

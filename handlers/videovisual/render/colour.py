@@ -5,8 +5,6 @@ https://bottosson.github.io/posts/oklab/. Lightness carries the value, because i
 best, also by the colour-blind and in greyscale print. Hue is redundant.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

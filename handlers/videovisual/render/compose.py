@@ -1,7 +1,5 @@
 """Saliency drawn over source frames."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

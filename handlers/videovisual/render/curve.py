@@ -1,7 +1,5 @@
 """The temporal curve: each frame's share of the saliency, over time."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The frames that moving pictures show, each with its own time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -64,7 +62,7 @@ class Film:
     before_shot: Callable[[], None] = lambda: None
 
     @classmethod
-    def of_frames(cls, frames: Frames, timestamps: Sequence[float] | None = None) -> Film:
+    def of_frames(cls, frames: Frames, timestamps: Sequence[float] | None = None) -> "Film":
         """A film of the frames that the model saw, and no others.
 
         Args:
@@ -79,7 +77,7 @@ class Film:
         return cls(width, height, shots, origin, lambda chosen: frames[list(chosen)])
 
     @classmethod
-    def of_source(cls, source: Source, facts: Mapping[str, Any]) -> Film:
+    def of_source(cls, source: Source, facts: Mapping[str, Any]) -> "Film":
         """A film of all source frames of the window, at the source's own rate.
 
         Args:
@@ -96,7 +94,7 @@ class Film:
         """From the start of the first frame to the end of the last, in seconds."""
         return self.shots[-1].start_s + self.shots[-1].length_s
 
-    def thinned(self, most: int) -> Film:
+    def thinned(self, most: int) -> "Film":
         """The same film in at most `most` frames, evenly chosen, each shown until the next."""
         if len(self.shots) <= most:
             return self

@@ -1,7 +1,5 @@
 """The filmstrip: frames, the same frames with the map over them, and the temporal curve."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 

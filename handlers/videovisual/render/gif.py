@@ -1,7 +1,5 @@
 """Moving pictures as GIF, for where nothing else plays."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 

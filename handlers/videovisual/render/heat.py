@@ -1,7 +1,5 @@
 """A saliency map as levels of colour, and what those levels stand for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +42,7 @@ class Heat:
     unit: str
 
     @classmethod
-    def of(cls, saliency: Saliency) -> Heat:
+    def of(cls, saliency: Saliency) -> "Heat":
         """Levels of the smoothed map.
 
         Level 1 is the 99.5% quantile of |value - low|; larger values are clipped. Level 0 is zero

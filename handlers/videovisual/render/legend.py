@@ -1,7 +1,5 @@
 """The legend: what the colours of a map stand for."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -1,7 +1,5 @@
 """A panel: one explanation to be drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,10 +45,7 @@ class Panel:
 
 
 def panels(
-    answer: Answer,
-    saliencies: Sequence[Saliency],
-    frames: Frames,
-    source: Source | None = None,
+    answer: Answer, saliencies: Sequence[Saliency], frames: Frames, source: Source | None = None
 ) -> list[Panel]:
     """Make one panel for each explanation of an answer.
 

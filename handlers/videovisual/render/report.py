@@ -1,7 +1,5 @@
 """The report: a self-contained HTML page that shows an answer and its explanations."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import html

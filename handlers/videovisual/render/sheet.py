@@ -1,7 +1,5 @@
 """One picture of a film: the source and every panel side by side, each with legend and curve."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

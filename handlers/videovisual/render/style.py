@@ -1,7 +1,5 @@
 """Colours and sizes that all pictures share."""
 
-from __future__ import annotations
-
 PAPER = "#ffffff"
 INK = "#1b1b22"
 MUTED = "#6b6b76"

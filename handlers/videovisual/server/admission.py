@@ -1,7 +1,5 @@
 """Which requests are accepted, and which explanations run or wait in the queue."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

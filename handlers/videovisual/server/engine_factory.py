@@ -1,7 +1,5 @@
 """Builds an engine from settings: the worker threads of each device."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

@@ -1,11 +1,10 @@
 """One request's work in the engine that all requests share."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from videovisual.engine.engine import Engine
 from videovisual.engine.probe import Result, Work
@@ -67,15 +66,15 @@ class EngineExecutor(Executor):
         subject: Mapping[str, str] | None = None,
     ) -> Result:
         """See `Executor`."""
+        submit = partial(
+            self._engine.submit,
+            work,
+            device=device,
+            classification=classification,
+            priority=0 if subject is None else self._priority,
+        )
         try:
-            return self._state.run(
-                self._engine,
-                work,
-                subject=subject,
-                device=device,
-                classification=classification,
-                priority=0 if subject is None else self._priority,
-            )
+            return self._state.run(submit, subject)
         finally:
             self.best = self._state.best
 

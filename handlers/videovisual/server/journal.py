@@ -1,7 +1,5 @@
 """The journal: one line of JSON a request in the log, without anything that the client sent."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

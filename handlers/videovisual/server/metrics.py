@@ -1,7 +1,5 @@
 """The metrics of a service, in a form that any metrics system can take."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +33,12 @@ class Metric:
     about: str
 
 
+METRICS: list[Metric] = []
+
+
 def _metric(name: str, form: Form, unit: str, labels: str, about: str) -> Metric:
-    return Metric(f"videovisual_{name}", form, unit, tuple(labels.split()), about)
+    METRICS.append(Metric(f"videovisual_{name}", form, unit, tuple(labels.split()), about))
+    return METRICS[-1]
 
 
 REQUESTS = _metric(
@@ -69,22 +71,6 @@ MEMORY = _metric(
     "bytes",
     "model device",
     "a GPU's memory in use; of a processor the worker's resident memory",
-)
-
-METRICS = (
-    REQUESTS,
-    CLASSIFICATION,
-    EXPLANATION,
-    REFUSED,
-    CANCELLED,
-    STEPS,
-    CLIPS,
-    SECONDS,
-    FILL,
-    RUNNING,
-    WAITING,
-    CLASSIFYING,
-    MEMORY,
 )
 
 Values = tuple[str, ...]

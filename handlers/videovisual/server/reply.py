@@ -1,7 +1,5 @@
 """A finished answer as bytes: a reply, an error's reply, and the lines of a stream."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterator, Mapping

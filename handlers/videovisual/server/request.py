@@ -1,7 +1,5 @@
 """What arrived over HTTP → a clip, the options beside it, and what the request costs."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,7 +62,7 @@ class ParsedRequest:
         options = sum(_length(value) for value in self.options.values())
         return options + clip + (3 * clip // 4 if self.encoded else 0)
 
-    def decoded(self) -> ParsedRequest:
+    def decoded(self) -> "ParsedRequest":
         """The same request with its clip as bytes.
 
         Raises:
@@ -143,7 +141,7 @@ def _only_instance(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(instances, list) or len(instances) != 1:
         raise InvalidRequest(
             "`instances` must be a list of exactly one clip. Send one request a clip: "
-            "the server runs them together.",
+            "the server runs them together."
         )
     shared = {name: value for name, value in body.items() if name != "instances"}
     instance = instances[0]

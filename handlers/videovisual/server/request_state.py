@@ -1,26 +1,16 @@
 """A request under way, between the thread that serves it and the server that sends its reply."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from videovisual.engine.engine import Engine
 from videovisual.engine.job import Job
-from videovisual.engine.probe import Result, Work
+from videovisual.engine.probe import Result
 from videovisual.engine.progress import Progress
 from videovisual.errors import Cancelled, DeadlineExceeded
-from videovisual.protocol import (
-    AcceptedEvent,
-    Array,
-    Event,
-    Options,
-    PartialEvent,
-    ProgressEvent,
-)
+from videovisual.protocol import AcceptedEvent, Array, Event, Options, PartialEvent, ProgressEvent
 from videovisual.saliency import Saliency
 from videovisual.server.reply import JSON, NDJSON, Reply, event_line
 
@@ -102,22 +92,13 @@ class RequestState:
             )
 
     def run(
-        self,
-        engine: Engine,
-        work: Work[Result],
-        *,
-        subject: Mapping[str, str] | None = None,
-        device: int | None = None,
-        classification: bool = False,
-        priority: int = 0,
+        self, submit: Callable[..., Job[Result]], subject: Mapping[str, str] | None = None
     ) -> Result:
-        """Run a piece of work for this request in the engine, and wait for it.
+        """Run a piece of work for this request in an engine, and wait for it.
 
         Args:
-            engine: runs it.
-            work: a generator of probes.
+            submit: as `Engine.submit`, but for `deadline` and `on_progress`.
             subject: `method` and `target` of an explanation, for its progress.
-            device, classification, priority: as of `Engine.submit`.
 
         Raises:
             Cancelled, DeadlineExceeded: the request ended first.
@@ -126,17 +107,8 @@ class RequestState:
         on_progress = ProgressReporter(self, subject or {}) if self.streaming else None
         with self._lock:
             if self.cancelled:
-                work.close()
                 raise Cancelled("The request was cancelled.")
-            job = engine.submit(
-                work,
-                device=device,
-                classification=classification,
-                priority=priority,
-                deadline=self.deadline,
-                on_progress=on_progress,
-            )
-            self._job = job
+            job = self._job = submit(deadline=self.deadline, on_progress=on_progress)
         try:
             return job.result(self._seconds_left())
         except TimeoutError:

@@ -1,7 +1,5 @@
 """Classification and explanation as a service; a server's adapter puts it behind its routes."""
 
-from __future__ import annotations
-
 import copy
 import json
 import threading
@@ -225,9 +223,5 @@ class Service:
             ]
             if output is Output.HTML:
                 return render.to_html(answer, panels)
-            draw = {
-                Output.PNG: render.to_png,
-                Output.GIF: render.to_gif,
-                Output.MP4: render.to_mp4,
-            }
+            draw = {Output.PNG: render.to_png, Output.GIF: render.to_gif, Output.MP4: render.to_mp4}
             return draw[output](panels)

@@ -1,7 +1,5 @@
 """Server settings, from a JSON file."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
@@ -61,7 +59,7 @@ class Settings(BaseModel):
     retry_after_s: int = Field(default=2, ge=0)
 
     @classmethod
-    def from_environment(cls) -> Settings:
+    def from_environment(cls) -> "Settings":
         """The settings in the JSON file that $VIDEOVISUAL_SETTINGS names, or the defaults.
 
         Raises:

@@ -1,7 +1,5 @@
 """Metrics and journal entries of one model's service."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Packages that not every installation has, and the command that installs them."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import shutil

@@ -1,7 +1,5 @@
 """Folders of frames, and their natural order."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Writes `.npz` files without numpy; the same arrays give the same bytes."""
 
-from __future__ import annotations
-
 import io
 import json
 import struct

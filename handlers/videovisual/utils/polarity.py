@@ -1,7 +1,5 @@
 """The polarity of a map: positive, negative or both."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from videovisual.errors import InvalidParameter

@@ -1,7 +1,5 @@
 """Similar names, for error messages that suggest a correction."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """A traceback as short strings, for logs and errors."""
 
-from __future__ import annotations
-
 import traceback
 from types import TracebackType
 

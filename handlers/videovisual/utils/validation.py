@@ -1,7 +1,5 @@
 """What pydantic found wrong, as an error of our own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The model card: everything about a classifier except its weights."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 from collections.abc import Mapping
@@ -128,7 +126,7 @@ class ModelCard:
         return dataclasses.asdict(self) | {"labels": list(self.labels)}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> ModelCard:
+    def from_json(cls, data: Mapping[str, Any]) -> "ModelCard":
         """The inverse of `to_json`."""
         spec: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list | tuple) else value

@@ -1,7 +1,5 @@
 """A network together with its card."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -31,7 +29,7 @@ class Classifier:
         """The device of the weights."""
         return next(self.network.parameters()).device
 
-    def to(self, device: torch.device | str) -> Classifier:
+    def to(self, device: torch.device | str) -> "Classifier":
         """Move the weights to `device`; returns the classifier itself."""
         self.network.to(device)
         return self

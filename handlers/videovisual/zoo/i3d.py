@@ -4,8 +4,6 @@ Carreira & Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kineti
 CVPR 2017, https://arxiv.org/abs/1705.07750.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

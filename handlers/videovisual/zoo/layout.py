@@ -1,7 +1,5 @@
 """Fits a checkpoint's entries to one of the zoo's networks."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Loads a classifier from its name, a checkpoint or an unpacked archive."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

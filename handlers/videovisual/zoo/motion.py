@@ -5,8 +5,6 @@ measuring explanations and for a first try. They ship with the package; `videovi
 trains them.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from videovisual.motion import FRAMES, LABELS, SIDE

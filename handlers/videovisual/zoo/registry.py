@@ -1,7 +1,5 @@
 """The classifiers by name, and the module that builds each family."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from types import ModuleType

@@ -5,8 +5,6 @@ https://arxiv.org/abs/1711.11248. The state-dict keys are those of torchvision's
 torchvision's published files load unchanged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import torch

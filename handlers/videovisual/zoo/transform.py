@@ -1,7 +1,5 @@
 """The transform from source frames to a network's input, and its geometry."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

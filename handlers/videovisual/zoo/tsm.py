@@ -6,8 +6,6 @@ Kernels are one frame deep, but every module maps [N, C, T, H, W] to [N, C', T, 
 read video features at every layer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import torch

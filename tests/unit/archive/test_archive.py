@@ -16,11 +16,7 @@ from videovisual_archive.store import State, contents
 def make(card, tmp_path):
     def run(weights, name=card.name, **options):
         return archive(
-            name,
-            weights=weights,
-            store=tmp_path / "store",
-            cache=tmp_path / "cache",
-            **options,
+            name, weights=weights, store=tmp_path / "store", cache=tmp_path / "cache", **options
         )
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import weakref
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.preprocessing import PreparedClip
 from videovisual.saliency import Saliency
+from videovisual.utils.extras import install_command
 from videovisual.zoo import Classifier
 
 MODELS = [
@@ -40,11 +42,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "ep_3d": {"iterations": 2, "area": [0.05, 0.2]},
     "step": {"iterations": 2, "variant": "dual"},
 }
-SEARCHED = {
-    "ep_2d": {"iterations": 12},
-    "ep_3d": {"iterations": 12},
-    "step": {"iterations": 24},
-}
+SEARCHED = {"ep_2d": {"iterations": 12}, "ep_3d": {"iterations": 12}, "step": {"iterations": 24}}
 STOCHASTIC = {"smooth_grad", "rise"}
 RECTIFIED = {"grad_cam", "contrastive_excitation_backprop"}
 """Methods whose map is 0 where there is no evidence for the target."""
@@ -135,10 +133,7 @@ def test_map_is_finite_of_the_clips_shape_and_repeatable(
 
 
 def test_closing_at_any_yield_leaves_no_hook_and_no_memory(
-    classifier: Classifier,
-    prepared: PreparedClip,
-    entry: Entry,
-    hooks: Callable[[nn.Module], int],
+    classifier: Classifier, prepared: PreparedClip, entry: Entry, hooks: Callable[[nn.Module], int]
 ) -> None:
     runner = ModelRunner(classifier.network, "cpu")
     readings: list[Reading] = []
@@ -216,15 +211,13 @@ def test_randomised_weights_change_the_map(classifier: Classifier, entry: Entry)
     ids=lambda entry: entry.name,
 )
 def test_methods_of_a_missing_extra_name_the_extra_and_its_licence(
-    classifier: Classifier,
-    prepared: PreparedClip,
-    entry: Entry,
-    monkeypatch: pytest.MonkeyPatch,
+    classifier: Classifier, prepared: PreparedClip, entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("torchray.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torchray", None)
-    with pytest.raises(MissingExtra, match=r"videovisual\[torchray\].*CC BY-NC") as caught:
+    remedy = re.escape(install_command("torchray"))
+    with pytest.raises(MissingExtra, match=f"{remedy}.*CC BY-NC") as caught:
         explain(classifier, entry, prepared)
     assert caught.value.status == 501
     assert caught.value.detail == {"extra": "torchray", "licence": "CC BY-NC 4.0"}

@@ -26,9 +26,7 @@ def classifier() -> Classifier:
     return zoo.load("tsm-motion")
 
 
-def test_without_a_tolerance_the_number_of_steps_is_as_given(
-    classifier: Classifier,
-) -> None:
+def test_without_a_tolerance_the_number_of_steps_is_as_given(classifier: Classifier) -> None:
     saliency = explain(classifier, motion.sample(0).frames, "integrated_gradients", steps=4)
     assert saliency.diagnostics["steps"] == 4
     assert "converged" not in saliency.diagnostics
@@ -136,11 +134,7 @@ def test_adjusted_weights_are_closer_to_the_integral_where_the_error_was_large()
 def test_only_midpoints_can_be_refined(classifier: Classifier) -> None:
     with pytest.raises(InvalidParameter, match="only midpoint can be refined"):
         explain(
-            classifier,
-            motion.sample(0).frames,
-            "integrated_gradients",
-            rule="left",
-            tolerance=0.01,
+            classifier, motion.sample(0).frames, "integrated_gradients", rule="left", tolerance=0.01
         )
 
 
@@ -153,12 +147,7 @@ def clip(classifier: Classifier) -> torch.Tensor:
 def captums(classifier: Classifier, clip: torch.Tensor, start: torch.Tensor) -> np.ndarray:
     """Three midpoints from a baseline [3, T, H, W], by Captum."""
     theirs = attr.IntegratedGradients(classifier.network).attribute(
-        clip[None],
-        start[None],
-        target=1,
-        n_steps=3,
-        method="riemann_middle",
-        internal_batch_size=1,
+        clip[None], start[None], target=1, n_steps=3, method="riemann_middle", internal_batch_size=1
     )
     values: np.ndarray = theirs[0].sum(dim=0).detach().numpy()
     return values

@@ -45,10 +45,7 @@ def functions() -> list[object]:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_a_method_runs_on_a_clip_and_leaves_the_network_unchanged(
-    motion_model: Classifier,
-    clip: torch.Tensor,
-    entry: Entry,
-    hooks: Callable[[nn.Module], int],
+    motion_model: Classifier, clip: torch.Tensor, entry: Entry, hooks: Callable[[nn.Module], int]
 ) -> None:
     network = motion_model.network
     before = {key: value.clone() for key, value in network.state_dict().items()}

@@ -13,11 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from tests.unit.client.conftest import Run
-from tests.unit.client.fake_server import (
-    FakeServer,
-    Reply,
-    explain_or_classify,
-)
+from tests.unit.client.fake_server import FakeServer, Reply, explain_or_classify
 
 from videovisual_client.cli import main
 from videovisual_client.commands.bench import summarise

@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.unit.client.conftest import Run
-from tests.unit.client.fake_server import (
-    FakeServer,
-    Received,
-    Reply,
-    answer,
-)
+from tests.unit.client.fake_server import FakeServer, Received, Reply, answer
 
 from videovisual.attribution import catalogue
 from videovisual.errors import MissingExtra

@@ -14,12 +14,7 @@ from typing import Any
 
 import numpy as np
 from tests.unit.client.conftest import Run
-from tests.unit.client.fake_server import (
-    FakeServer,
-    Received,
-    Reply,
-    explain_or_classify,
-)
+from tests.unit.client.fake_server import FakeServer, Received, Reply, explain_or_classify
 
 DEADLINE_S = 60
 

@@ -48,10 +48,7 @@ def test_progress_and_partial_maps(fake: FakeServer, client: Client, clip: Frame
     maps: list[Partial] = []
     result = client.explain(clip, model="m", on_progress=steps.append, on_partial=maps.append)
     assert result.predictions[0].label == "ironing"
-    assert steps == [
-        Progress(3, 9, None, 0.5),
-        Progress(3, 9, None, 0.5, 4.5, "step", "ironing"),
-    ]
+    assert steps == [Progress(3, 9, None, 0.5), Progress(3, 9, None, 0.5, 4.5, "step", "ironing")]
     np.testing.assert_array_equal(maps[0].map, MAP)
     assert (maps[0].method, maps[0].target, maps[0].step) == ("step", "ironing", 3)
     assert fake.received[0].field("stream") == "true"

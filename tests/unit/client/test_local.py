@@ -69,8 +69,7 @@ def test_the_command(tmp_path: Path, frames: np.ndarray) -> None:
     np.savez(clip, frames=frames)
     picture = tmp_path / "strip.png"
     done = CliRunner().invoke(
-        main,
-        ["explain", str(clip), "--model", MODEL, "--local", "--json", "-o", str(picture)],
+        main, ["explain", str(clip), "--model", MODEL, "--local", "--json", "-o", str(picture)]
     )
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["explanations"][0]["method"] == "grad_cam"

@@ -95,13 +95,7 @@ def test_it_lists_the_errors_that_the_prose_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
-    [
-        {},
-        {"timeline": True},
-        EXPLAIN,
-        {"method": ["grad_cam", "rise"], "masks": 2},
-    ],
+    "given", [{}, {"timeline": True}, EXPLAIN, {"method": ["grad_cam", "rise"], "masks": 2}]
 )
 def test_answers(service: Service, given: dict[str, Any]) -> None:
     check("schemas/JsonClip", JSON | given)

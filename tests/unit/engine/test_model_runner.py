@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from videovisual.engine.model_runner import ModelRunner
+from videovisual.engine.model_runner import ModelRunner, check_layer
 from videovisual.engine.probe import Objective, Probe
 from videovisual.errors import InvalidParameter
 from videovisual.zoo import Classifier
@@ -88,7 +88,10 @@ def test_large_clips_are_passed_with_channels_last(
     hook = small.network.register_forward_pre_hook(note)
     try:
         probe = Probe(clips, torch.tensor([1]), **wanted)
-        reading = ModelRunner(small.network, "cpu").evaluate(probe)
+        runner = ModelRunner(small.network, "cpu")
+        runner.prepare(clips[0])
+        seen.clear()
+        reading = runner.evaluate(probe)
     finally:
         hook.remove()
         torch.set_num_threads(before)
@@ -109,9 +112,10 @@ def test_nothing_below_a_layer_is_differentiated(
     handle = small.network.get_submodule("layer3").register_forward_hook(
         lambda _module, _inputs, output: below.append(output.requires_grad)
     )
-    reading = ModelRunner(small.network, "cpu").evaluate(
-        Probe(clips[:1], torch.tensor([0]), layer="layer4")
-    )
+    runner = ModelRunner(small.network, "cpu")
+    runner.prepare(clips[0])
+    below.clear()
+    reading = runner.evaluate(Probe(clips[:1], torch.tensor([0]), layer="layer4"))
     handle.remove()
     assert below == [False]
     assert reading.activation is not None
@@ -122,7 +126,7 @@ def test_nothing_below_a_layer_is_differentiated(
 
 def test_an_unknown_layer_is_refused_with_the_known_ones(small: Classifier) -> None:
     with pytest.raises(InvalidParameter, match=r"no layer 'layer9'.*layer4"):
-        ModelRunner(small.network, "cpu").check_layer("layer9")
+        check_layer(small.network, "layer9")
 
 
 def test_no_weight_ever_gets_a_gradient(small: Classifier, clips: torch.Tensor) -> None:

@@ -13,6 +13,7 @@ from tests.frames import blocks
 
 import videovisual
 from videovisual import clips
+from videovisual.attribution import catalogue
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Result, Work
 from videovisual.errors import DeadlineExceeded, InvalidParameter, InvalidTarget
@@ -101,6 +102,35 @@ def test_local_answers_as_the_library_does(frames: np.ndarray) -> None:
     facts = json.loads(json.dumps(ours.provenance))
     # An array is sent as npz.
     assert facts | {"source": None} == theirs.provenance | {"source": None}
+
+
+FEW = {
+    "smooth_grad": {"samples": 2},
+    "integrated_gradients": {"steps": 2},
+    "occlusion": {"box": 32, "stride": 32, "box_frames": 8, "stride_frames": 8},
+    "rise": {"masks": 4},
+    "ep_2d": {"iterations": 2},
+    "ep_3d": {"iterations": 2},
+    "step": {"iterations": 2},
+}
+
+
+def test_a_map_does_not_depend_on_what_was_explained_before(
+    small: Classifier, frames: np.ndarray
+) -> None:
+    """Every method of our own, in two orders, each on a classifier without a history."""
+    names = [entry.name for entry in catalogue.ENTRIES if entry.extra is None]
+    maps: list[dict[str, np.ndarray]] = []
+    for order in (names, names[::-1]):
+        fresh = Classifier(small.card, small.network, small.weights_sha256)
+        maps.append(
+            {
+                name: videovisual.explain(fresh, frames, method=name, **FEW.get(name, {})).map
+                for name in order
+            }
+        )
+    for name in names:
+        np.testing.assert_array_equal(maps[0][name], maps[1][name], err_msg=name)
 
 
 def test_explain_refuses_frames_that_do_not_fit(small: Classifier, frames: np.ndarray) -> None:

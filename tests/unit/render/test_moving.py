@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import av
 import numpy as np
@@ -14,6 +15,7 @@ from videovisual.errors import MissingExtra
 from videovisual.render import Film, Panel
 from videovisual.render.sheet import Sheet
 from videovisual.saliency import Saliency
+from videovisual.utils.extras import install_command
 
 
 def timeline(data: bytes) -> tuple[list[float], float]:
@@ -120,7 +122,7 @@ def test_a_gif_is_never_faster_than_browsers_play() -> None:
 
 def test_without_pyav_mp4_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(MissingExtra, match=r"videovisual\[video\]"):
+    with pytest.raises(MissingExtra, match=re.escape(install_command("video"))):
         render.to_mp4([panel()])
     told = answer(saliency())
     assert render.to_gif(drawn(told))

@@ -183,13 +183,7 @@ def test_at_the_deadline_the_best_map_so_far_is_answered_if_it_is_wanted(service
 
 def test_a_stream_tells_how_long_it_takes_and_the_best_map_so_far(service: Service) -> None:
     state = begin(
-        service,
-        "7",
-        **SLOW,
-        stream=b"true",
-        partial_every_s=b"0.2",
-        timeout_s=b"3",
-        target=b"2",
+        service, "7", **SLOW, stream=b"true", partial_every_s=b"0.2", timeout_s=b"3", target=b"2"
     )
     wait(service, state)
     told = events(state)

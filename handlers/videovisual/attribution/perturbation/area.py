@@ -1,7 +1,5 @@
 """The area term: how far a mask is from 1 on a given share of its pixels and 0 on the rest."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

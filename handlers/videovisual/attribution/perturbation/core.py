@@ -1,7 +1,5 @@
 """STEP's core term, which favours masks of few solid regions of space-time."""
 
-from __future__ import annotations
-
 from math import prod
 
 import torch

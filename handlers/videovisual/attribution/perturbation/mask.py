@@ -5,8 +5,6 @@ around it, each weighted by a kernel of its distance. So a single cell makes a b
 and no mask is finer than the kernel.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
@@ -124,7 +122,7 @@ class _Grid:
         radius: int,
         device: torch.device,
         dtype: torch.dtype,
-    ) -> _Grid:
+    ) -> "_Grid":
         neighbours = torch.arange(-radius, radius + 1)
         # distance[i, j, k, l]: from pixel (i, j) of a square to its neighbouring cell (k, l).
         along = (torch.arange(step)[:, None] - step * neighbours) ** 2

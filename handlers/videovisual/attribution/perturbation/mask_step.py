@@ -1,7 +1,5 @@
 """What one iteration of a search computes before and after the network's pass."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -5,8 +5,6 @@
 the diagnostics give the achieved area and the target's probability with the soft and the hard mask.
 """
 
-from __future__ import annotations
-
 from videovisual.attribution.method import Case
 from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.optimiser import optimise

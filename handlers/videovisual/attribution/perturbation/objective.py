@@ -1,7 +1,5 @@
 """The objective of a search: the masks, the games that they play and the terms of their shape."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import exp, expm1, prod
 

@@ -1,7 +1,5 @@
 """The search for masks, which all extremal perturbations share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -49,7 +47,7 @@ class Best:
     coarse: torch.Tensor
     objective: Sequence[float]
 
-    def updated(self, coarse: torch.Tensor, objective: Sequence[float]) -> Best:
+    def updated(self, coarse: torch.Tensor, objective: Sequence[float]) -> "Best":
         """For each area the mask with the lower objective."""
         pairs = list(zip(objective, self.objective, strict=True))
         better = [new < old for new, old in pairs]

@@ -1,7 +1,5 @@
 """The goal of a search and the settings of its descent."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import cos, pi
 

@@ -1,7 +1,5 @@
 """Perturbed clips: a clip is faded or blurred where the mask is low."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -24,7 +22,7 @@ class Pyramid:
         self.base, self.rises = base, rises
 
     @classmethod
-    def of(cls, case: Case, perturbation: str, sigma: float | None) -> Pyramid:
+    def of(cls, case: Case, perturbation: str, sigma: float | None) -> "Pyramid":
         """The pyramid of a case's clip.
 
         Args:
@@ -37,18 +35,18 @@ class Pyramid:
         return cls.blurred(case.clip, sigma or case.card.blur_sigma)
 
     @classmethod
-    def blurred(cls, clip: torch.Tensor, sigma: float) -> Pyramid:
+    def blurred(cls, clip: torch.Tensor, sigma: float) -> "Pyramid":
         """Gaussian blurs of the clip [3, T, H, W], `sigma` in pixels falling evenly to 0."""
         sigmas = [sigma * (1 - level / (LEVELS - 1)) for level in range(LEVELS)]
         return cls._between(torch.stack([blur(clip, each) for each in sigmas]))
 
     @classmethod
-    def faded(cls, clip: torch.Tensor) -> Pyramid:
+    def faded(cls, clip: torch.Tensor) -> "Pyramid":
         """From 0, the middle of the model's space, straight to the clip [3, T, H, W]."""
         return cls._between(torch.stack([torch.zeros_like(clip), clip]))
 
     @classmethod
-    def _between(cls, levels: torch.Tensor) -> Pyramid:
+    def _between(cls, levels: torch.Tensor) -> "Pyramid":
         return cls(levels[0].clone(), levels.diff(dim=0))
 
     def ends(self) -> torch.Tensor:

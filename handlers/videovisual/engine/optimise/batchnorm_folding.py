@@ -5,8 +5,6 @@ arXiv 1502.03167), which the convolution's weights can include. That saves a pas
 every layer, forward and backward.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

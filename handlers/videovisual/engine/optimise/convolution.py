@@ -1,7 +1,5 @@
 """The convolution of a frozen network, in the form that its device runs fastest."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import cast
 
@@ -29,7 +27,7 @@ class Convolution(nn.Module):
         self._cache: dict[str, tuple[int, torch.Tensor]] = {}
 
     @classmethod
-    def of(cls, module: nn.Module) -> Convolution | None:
+    def of(cls, module: nn.Module) -> "Convolution | None":
         """The same convolution as torch's module; None for other modules and special cases."""
         if (
             type(module) is not nn.Conv3d

@@ -4,8 +4,6 @@ A network's pass is hundreds of kernels, which a GPU computes faster than Python
 graph launches all of them in one call, on memory of its own.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable, Hashable
@@ -150,11 +148,7 @@ class Recorder:
                 self._recordings.clear()
                 torch.cuda.empty_cache()
             shapes = [list(each.shape) for each in inputs]
-            _log.warning(
-                "Inputs of shapes %s run without a CUDA graph: %s",
-                shapes,
-                error,
-            )
+            _log.warning("Inputs of shapes %s run without a CUDA graph: %s", shapes, error)
             return None
         return Recording(work, inputs, replay, outputs)
 

@@ -1,7 +1,5 @@
 """Copies of a network in which some modules are replaced and all tensors are shared."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import nn

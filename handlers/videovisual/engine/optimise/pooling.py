@@ -4,8 +4,6 @@ Torch's own backward pass adds the gradients of overlapping windows in varying o
 gradient's dtype. In 16 bits, I3D's gradient then differs by a hundredth from run to run.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 
@@ -28,7 +26,7 @@ class MaxPooling(nn.Module):
         self._pools = (module, with_indices)
 
     @classmethod
-    def of(cls, module: nn.Module) -> MaxPooling | None:
+    def of(cls, module: nn.Module) -> "MaxPooling | None":
         """The same as torch's module; None for other modules."""
         return cls(module) if isinstance(module, nn.MaxPool3d) else None
 

@@ -1,7 +1,5 @@
 """Gradients in 16 bits, where a device has units for them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

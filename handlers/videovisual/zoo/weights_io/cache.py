@@ -1,7 +1,5 @@
 """Published weights and labels, downloaded, verified and kept in a cache folder."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Reads published checkpoints as tensors by key, without running code that they hold."""
 
-from __future__ import annotations
-
 import argparse
 import pickle
 import re

@@ -1,7 +1,5 @@
 """Download one file over HTTP; an interrupted download resumes where it stopped."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable

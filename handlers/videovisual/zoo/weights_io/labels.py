@@ -1,7 +1,5 @@
 """Class names from a file: one per line, or a column of EPIC-Kitchens' annotation tables."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import os

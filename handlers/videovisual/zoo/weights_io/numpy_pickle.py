@@ -5,8 +5,6 @@ bytes. The unpickler replaces the four names that such a pickle needs by classes
 which only store that state, and refuses every other name.
 """
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 from typing import Any

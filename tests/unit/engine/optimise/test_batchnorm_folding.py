@@ -11,6 +11,7 @@ from torch import nn
 from videovisual import zoo
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.optimise.batchnorm_folding import find_pairs, fold
+from videovisual.engine.optimise.network import optimised
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.zoo import Classifier
 
@@ -191,12 +192,13 @@ def test_a_network_that_fails_on_marked_tensors_is_not_folded() -> None:
     torch.testing.assert_close(folded.network(clips), network(clips))
 
 
-def layer_of(network: nn.Module, layer: str, prepared: bool) -> Reading:
+def layer_of(network: nn.Module, layer: str, *, folded: bool) -> Reading:
     torch.manual_seed(0)
     clips = torch.randn(1, 3, 16, 64, 64)
     runner = ModelRunner(network, "cpu")
-    if prepared:
-        runner.prepare(clips[0])
+    if not folded:
+        exact = optimised(network)
+        runner._network_for = lambda *_: exact  # type: ignore[method-assign]
     return runner.evaluate(Probe(clips, torch.tensor([2]), layer=layer))
 
 
@@ -206,14 +208,12 @@ def off(one: torch.Tensor | None, other: torch.Tensor | None) -> float:
     return float((one - other).norm() / other.norm())
 
 
-def test_layers_are_read_from_a_network_folded_below_them(
-    motion_model: Classifier,
-) -> None:
+def test_layers_are_read_from_a_network_folded_below_them(motion_model: Classifier) -> None:
     """Folding above the layer would flip ReLUs, so differences must be of rounding alone."""
     layer = motion_model.card.cam_layer
     for each in (layer, layer.replace("mixed_4f", "mixed_4b").replace("layer4", "layer2")):
         theirs, ours = (
-            layer_of(motion_model.network, each, prepared) for prepared in (False, True)
+            layer_of(motion_model.network, each, folded=folded) for folded in (False, True)
         )
         assert 0 < off(ours.logits, theirs.logits) < 1e-5
         assert off(ours.activation, theirs.activation) < 1e-5
@@ -235,5 +235,5 @@ def test_above_a_layer_nothing_is_folded() -> None:
 @pytest.mark.parametrize("layer", ["layer4.1.conv2.0", "layer4.1.relu"])
 def test_a_layer_that_ends_before_its_batch_norm_is_read_from_the_exact_network(layer: str) -> None:
     network = zoo.load("r3d-motion").network
-    theirs, ours = (layer_of(network, layer, prepared) for prepared in (False, True))
+    theirs, ours = (layer_of(network, layer, folded=folded) for folded in (False, True))
     assert torch.equal(ours.logits, theirs.logits)

@@ -144,11 +144,7 @@ def test_float16_does_not_lose_small_gradients() -> None:
 
 @pytest.mark.parametrize(
     ("given", "taken"),
-    [
-        ({}, "bfloat16"),
-        ({"precision": "float32"}, "float32"),
-        ({"preset": "reference"}, "float32"),
-    ],
+    [({}, "bfloat16"), ({"precision": "float32"}, "float32"), ({"preset": "reference"}, "float32")],
 )
 @pytest.mark.parametrize("method", ["ep_2d", "ep_3d", "step"])
 def test_the_diagnostics_of_a_search_report_its_precision(
