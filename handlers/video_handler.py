@@ -23,7 +23,7 @@ from videovisual.server.metrics import METRICS, Counts, Metric
 from videovisual.server.request import Request as IncomingRequest
 from videovisual.server.settings import Settings
 
-WAIT_S = 0.002
+WAIT_S = 0.001
 """How long one round waits for a change. TorchServe passes new requests only between two rounds."""
 
 CALM_WAIT_S = 0.02
@@ -31,8 +31,8 @@ CALM_S = 1.0
 """Longer wait when no request came for CALM_S: every round takes CPU from running explanations."""
 
 YOUNG_S = 0.05
-"""A round waits until the newest request is this old, because most classifications are ready by
-then; an answer that comes between two rounds has to wait for the next one."""
+"""A round waits until the newest classification is this old, because most are ready by then; an
+answer that comes between two rounds has to wait for the next one."""
 
 SWITCH_S = 0.0005
 """Python's thread switch interval. Its default is ten times as long, which delays a classification
@@ -118,7 +118,8 @@ class VideoHandler:
     def _round_s(self, numbers: Sequence[str]) -> float:
         """How long a round may wait for a change, in seconds."""
         now = time.monotonic()
-        youngest = max((self._open[number].issued for number in numbers), default=0.0)
+        states = [self._open[number] for number in numbers]
+        youngest = max((state.issued for state in states if not state.explains), default=0.0)
         wait = CALM_WAIT_S if now - self._newest > CALM_S else WAIT_S
         return max(wait, youngest + YOUNG_S - now)
 

@@ -30,6 +30,7 @@ class RequestState:
         issued: `time.monotonic()` of its arrival.
         deadline: `time.monotonic()` at which it ends; None for never.
         wants_best: whether the best map so far is wanted at the deadline, rather than an error.
+        explains: whether an explanation is asked for.
         reply: the answer, once it is ready.
         content_type: of the answer.
         streaming: whether the answer is sent as lines of JSON.
@@ -45,6 +46,7 @@ class RequestState:
         self.issued = time.monotonic()
         self.deadline: float | None = None
         self.wants_best = False
+        self.explains = False
         self.reply: Reply | None = None
         self.content_type = JSON
         self.streaming = False

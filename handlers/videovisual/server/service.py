@@ -92,6 +92,7 @@ class Service:
                 body = json.dumps({"cancelled": self.cancel(parsed.cancel)}).encode()
                 state.finish(Reply(200, JSON, body))
                 return state
+            state.explains = parsed.explain
             place = self._admission.enter(parsed.size, explains=parsed.explain)
         except Overloaded as error:
             state.finish(self._failed(state, error))

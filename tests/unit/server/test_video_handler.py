@@ -13,7 +13,8 @@ import pytest
 from tests.frames import blocks
 from ts.context import Context, RequestProcessor
 
-from video_handler import LOST_S, VideoHandler
+from video_handler import LOST_S, WAIT_S, YOUNG_S, VideoHandler
+from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.zoo import Classifier
 
@@ -95,3 +96,14 @@ def test_after_a_silence_what_is_open_is_given_up(rounds: Rounds, video: str) ->
     rounds.silence()
     rounds.handler._cancel_lost()
     assert state.cancelled
+
+
+def test_a_round_waits_for_a_young_classification_and_not_for_a_young_explanation(
+    rounds: Rounds, video: str
+) -> None:
+    """TorchServe passes no request during a round: an explanation must not delay others."""
+    rounds.begin("explanation", {"video": video, **SLOW})
+    assert rounds.handler._round_s(["explanation"]) == WAIT_S
+    rounds.handler._open["classification"] = RequestState("classification", lambda: None)
+    both = ["explanation", "classification"]
+    assert WAIT_S < rounds.handler._round_s(both) <= YOUNG_S
