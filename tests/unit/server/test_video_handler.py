@@ -103,6 +103,7 @@ def test_a_round_waits_for_a_young_classification_and_not_for_a_young_explanatio
 ) -> None:
     """TorchServe passes no request during a round: an explanation must not delay others."""
     rounds.begin("explanation", {"video": video, **SLOW})
+    rounds.handler._open["explanation"].issued = time.monotonic()
     assert rounds.handler._round_s(["explanation"]) == WAIT_S
     rounds.handler._open["classification"] = RequestState("classification", lambda: None)
     both = ["explanation", "classification"]
