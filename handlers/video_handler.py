@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http.client import responses
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +49,8 @@ LOST_S = 5.0
 """TorchServe calls `handle` all the time while it has requests. After this long without a call, all
 clients have left."""
 
-PHRASES = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    413: "Payload Too Large",
-    415: "Unsupported Media Type",
-    422: "Unprocessable Entity",
-    499: "Client Closed Request",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
+CLIENT_CLOSED = "Client Closed Request"
+"""The phrase of status 499, which is in no standard."""
 
 
 class VideoHandler:
@@ -130,7 +120,9 @@ class VideoHandler:
         begun = number in self._begun
         if reply is not None and not begun and not current.streaming:
             self._close(number)
-            context.set_response_status(reply.status, PHRASES.get(reply.status, ""), index)
+            context.set_response_status(
+                reply.status, responses.get(reply.status, CLIENT_CLOSED), index
+            )
             _head(context, index, number, reply.content_type, reply.headers)
             return reply.body, None
         held = time.monotonic() - current.issued < HOLD_S

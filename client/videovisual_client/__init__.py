@@ -6,9 +6,6 @@ client = Client("http://127.0.0.1:8080", key_file="key_file.json")
 result = client.explain("clip.mp4", model="i3d-kinetics400", method="integrated_gradients")
 result.predictions[0].label, result.saliency.map.shape
 result.save("overlay.mp4")
-
-Both clients use httpx. It has timeouts for each phase of a request, streams multipart bodies from
-disk, and has the same interface with and without `await`. The library requests has none of these.
 """
 
 from videovisual_client import errors

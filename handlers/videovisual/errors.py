@@ -1,23 +1,5 @@
 """Every error that VideoVisual raises on purpose.
 
-    VideoVisualError                 500  internal
-    ├── InvalidRequest               400  invalid_request      the request cannot be read
-    │   └── MalformedClip            400  malformed_clip       a video, but broken
-    ├── UnsupportedMedia             415  unsupported_media    not a video at all
-    ├── TooLarge                     413  too_large            over a limit, not even read
-    ├── InvalidParameter             422  invalid_parameter    a value out of its range
-    │   ├── ClipTooShort             422  clip_too_short
-    │   ├── InvalidTarget            422  invalid_target
-    │   ├── UnknownMethod            422  unknown_method
-    │   └── UnknownOutput            422  unknown_output
-    ├── UnknownModel                 404  unknown_model
-    ├── MissingExtra                 501  missing_extra        an optional package is absent
-    ├── Overloaded                   503  overloaded
-    ├── DeadlineExceeded             504  deadline_exceeded
-    ├── Cancelled                    499  cancelled
-    ├── WeightsError                 500  invalid_weights      a checkpoint that doesn't fit
-    └── DownloadError                502  download_failed      weights or labels out of reach
-
 A message says what was wrong, what is allowed, and what to do. `detail` holds the same facts
 as data, ready for JSON.
 """

@@ -38,7 +38,7 @@ def guided_backprop(case: Case, parameters: Parameters) -> Attribution:
     The largest absolute value over a pixel's channels (Springenberg et al. 2015, arXiv 1412.6806).
     """
     del parameters
-    return _at_input(case, "guided_backprop")
+    return _method(case, "guided_backprop")
 
 
 def deconvnet(case: Case, parameters: Parameters) -> Attribution:
@@ -47,7 +47,7 @@ def deconvnet(case: Case, parameters: Parameters) -> Attribution:
     The largest absolute value over a pixel's channels (Zeiler & Fergus 2014, arXiv 1311.2901).
     """
     del parameters
-    return _at_input(case, "deconvnet")
+    return _method(case, "deconvnet")
 
 
 def linear_approx(case: Case, parameters: LayerParameters) -> Attribution:
@@ -56,7 +56,7 @@ def linear_approx(case: Case, parameters: LayerParameters) -> Attribution:
     Raises:
         InvalidParameter: the network has no such layer.
     """
-    return _at_layer(case, "linear_approx", parameters, signed=True)
+    return _method(case, "linear_approx", parameters, signed=True)
 
 
 def excitation_backprop(case: Case, parameters: LayerParameters) -> Attribution:
@@ -67,7 +67,7 @@ def excitation_backprop(case: Case, parameters: LayerParameters) -> Attribution:
     Raises:
         InvalidParameter: the network has no such layer.
     """
-    return _at_layer(case, "excitation_backprop", parameters, signed=False)
+    return _method(case, "excitation_backprop", parameters)
 
 
 def contrastive_excitation_backprop(
@@ -92,22 +92,16 @@ def contrastive_excitation_backprop(
     return _run(case, apply, signed=False)
 
 
-def _at_input(case: Case, name: str) -> Attribution:
+def _method(
+    case: Case, name: str, at: LayerParameters | None = None, *, signed: bool = False
+) -> Attribution:
     method = _find(name)
+    layers = {} if at is None else {"saliency_layer": at.layer or case.card.cam_layer}
 
     def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return method(_copied(network), clips, targets)
-
-    return _run(case, apply, signed=False)
-
-
-def _at_layer(case: Case, name: str, parameters: LayerParameters, *, signed: bool) -> Attribution:
-    method = _find(name)
-    layer = parameters.layer or case.card.cam_layer
-
-    def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        check_layer(network, layer)
-        return method(_copied(network), clips, targets, saliency_layer=layer)
+        for layer in layers.values():
+            check_layer(network, layer)
+        return method(_copied(network), clips, targets, **layers)
 
     return _run(case, apply, signed=signed)
 

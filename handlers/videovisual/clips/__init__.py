@@ -7,23 +7,15 @@
 of `videovisual.errors`.
 """
 
-from videovisual.clips.limits import Limits
-from videovisual.clips.opening import open_bytes, open_frames, open_parts, open_path
-from videovisual.clips.sampling import Clip, Sampling, plan, sample
-from videovisual.clips.source import Source, SourceInfo
-from videovisual.utils.folder import frame_files
-
-__all__ = [
-    "Clip",
-    "Limits",
-    "Sampling",
-    "Source",
-    "SourceInfo",
-    "frame_files",
-    "open_bytes",
-    "open_frames",
-    "open_parts",
-    "open_path",
-    "plan",
-    "sample",
-]
+from videovisual.clips.limits import Limits as Limits
+from videovisual.clips.opening import open_bytes as open_bytes
+from videovisual.clips.opening import open_frames as open_frames
+from videovisual.clips.opening import open_parts as open_parts
+from videovisual.clips.opening import open_path as open_path
+from videovisual.clips.sampling import Clip as Clip
+from videovisual.clips.sampling import Sampling as Sampling
+from videovisual.clips.sampling import plan as plan
+from videovisual.clips.sampling import sample as sample
+from videovisual.clips.source import Source as Source
+from videovisual.clips.source import SourceInfo as SourceInfo
+from videovisual.utils.folder import frame_files as frame_files

@@ -82,14 +82,11 @@ def runner_of(classifier: Classifier) -> ModelRunner:
     """
     network = classifier.network
     tensors = (*network.parameters(), *network.buffers())
-    state = (id(network), [(tensor.data_ptr(), _version(tensor)) for tensor in tensors])
+    versions = [0 if tensor.is_inference() else tensor._version for tensor in tensors]
+    state = (id(network), [tensor.data_ptr() for tensor in tensors], versions)
     with _LOCK:
         known = _RUNNERS.get(classifier)
         if known is None or known[0] != state:
             known = state, ModelRunner(network, classifier.device)
             _RUNNERS[classifier] = known
         return known[1]
-
-
-def _version(tensor: Any) -> int:
-    return 0 if tensor.is_inference() else int(tensor._version)

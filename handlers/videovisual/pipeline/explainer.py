@@ -81,12 +81,11 @@ class Explainer:
             UnknownMethod, InvalidParameter: before anything is computed.
         """
         fields = {name: catalogue.find(name).parameters.model_fields for name in methods}
-        if len(fields) > 1:
-            for name in given:
-                if not any(name in known for known in fields.values()):
-                    raise InvalidParameter(
-                        f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
-                    )
+        for name in given if len(fields) > 1 else ():
+            if not any(name in known for known in fields.values()):
+                raise InvalidParameter(
+                    f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+                )
         return [
             cls.of(
                 classifier,

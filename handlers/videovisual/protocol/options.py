@@ -107,15 +107,10 @@ class Options(BaseModel):
     def _several(cls, value: Any) -> Any:
         if isinstance(value, str):
             # A form field cannot hold a list, and class names contain commas.
-            if value.lstrip().startswith("["):
-                value = json.loads(value)
-            else:
-                return (value,)
+            value = json.loads(value) if value.lstrip().startswith("[") else (value,)
         if isinstance(value, int) and not isinstance(value, bool):
-            return (str(value),)
-        if isinstance(value, list | tuple):
-            return tuple(str(item) for item in value)
-        return value
+            value = (value,)
+        return tuple(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
@@ -127,16 +122,15 @@ def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
     """
     known = {name: value for name, value in given.items() if name in Options.model_fields}
     rest = {name: value for name, value in given.items() if name not in Options.model_fields}
-    output = str(known.get("output", Output.JSON.value)).lower()
     allowed = [item.value for item in Output]
     if "output" in known:
+        output = known["output"] = str(known["output"]).lower()
         if output not in allowed:
             raise UnknownOutput(
                 f"There is no output {output!r}. Allowed: {', '.join(allowed)}.",
                 output=output,
                 allowed=allowed,
             )
-        known["output"] = output
     try:
         return Options.model_validate(known), rest
     except ValidationError as error:

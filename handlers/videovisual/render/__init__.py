@@ -4,32 +4,21 @@ drawn = panels(answer, saliencies, frames, source)
 to_png(drawn), to_gif(drawn), to_mp4(drawn), to_html(answer, drawn)
 """
 
-from videovisual.protocol.caveats import caveats
-from videovisual.protocol.caveats import caveats as doubts
-from videovisual.render.compose import overlay
-from videovisual.render.film import Film
-from videovisual.render.filmstrip import strip, to_png
-from videovisual.render.gif import to_gif
-from videovisual.render.heat import Heat, heat, smooth
-from videovisual.render.panel import Panel, panels
-from videovisual.render.report import report_data, to_html
-from videovisual.render.video import X264, to_mp4
+from videovisual.protocol.caveats import caveats as caveats
+from videovisual.render.compose import overlay as overlay
+from videovisual.render.film import Film as Film
+from videovisual.render.filmstrip import strip as strip
+from videovisual.render.filmstrip import to_png as to_png
+from videovisual.render.gif import to_gif as to_gif
+from videovisual.render.heat import Heat as Heat
+from videovisual.render.heat import heat as heat
+from videovisual.render.heat import smooth as smooth
+from videovisual.render.panel import Panel as Panel
+from videovisual.render.panel import panels as panels
+from videovisual.render.report import report_data as report_data
+from videovisual.render.report import to_html as to_html
+from videovisual.render.video import X264 as X264
+from videovisual.render.video import to_mp4 as to_mp4
 
-__all__ = [
-    "X264",
-    "Film",
-    "Heat",
-    "Panel",
-    "caveats",
-    "doubts",
-    "heat",
-    "overlay",
-    "panels",
-    "report_data",
-    "smooth",
-    "strip",
-    "to_gif",
-    "to_html",
-    "to_mp4",
-    "to_png",
-]
+doubts = caveats
+"""The name of `caveats` in 0.1."""

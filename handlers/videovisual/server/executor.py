@@ -18,15 +18,9 @@ CHECK_S = 0.1
 
 
 class EngineExecutor(Executor):
-    """Runs a pipeline's work as jobs of an engine.
+    """Runs a pipeline's work as jobs of an engine, which has a copy of the classifier per device.
 
-    Args:
-        engine: runs the network.
-        classifiers: the classifier's copy on each of the engine's devices.
-        state: the request's.
-        priority: of its explanations.
-        decoders: bounds how many requests decode or draw at once.
-        hold: counts bytes for the request; raises `Overloaded`.
+    `decoders` bounds how many requests decode or draw at once; `hold` counts bytes for the request.
     """
 
     def __init__(
@@ -80,11 +74,7 @@ class EngineExecutor(Executor):
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
-        """See `Executor`.
-
-        Raises:
-            Cancelled, DeadlineExceeded: before it was the request's turn.
-        """
+        """See `Executor`; raises Cancelled or DeadlineExceeded where the request ends first."""
         while not self._decoders.acquire(timeout=CHECK_S):
             self._state.check()
         try:

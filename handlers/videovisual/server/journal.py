@@ -7,16 +7,11 @@ from typing import Any
 
 from videovisual.utils.tracebacks import frames
 
-logger = logging.getLogger("videovisual.server.journal")
+logger = logging.getLogger("videovisual.journal")
 
 
 def note(event: str, **facts: Any) -> None:
-    """Log one event.
-
-    Args:
-        event: its name.
-        facts: JSON-ready, without clips, tokens or anything else that the client sent.
-    """
+    """Log an event with JSON-ready facts, without anything that the client sent."""
     logger.info(_line(event, facts))
 
 
@@ -24,18 +19,11 @@ def fault(event: str, **facts: Any) -> None:
     """Log the error that is being handled, with its traceback."""
     kind, error, trace = sys.exc_info()
     cause = error.__cause__ if error is not None else None
-    logger.error(
-        _line(
-            event,
-            facts
-            | {
-                "error": kind.__name__ if kind else None,
-                "message": str(error)[:500],
-                "cause": type(cause).__name__ if cause else None,
-                "trace": [*frames(trace), *getattr(error, "trace", [])],
-            },
-        )
-    )
+    facts["error"] = kind.__name__ if kind else None
+    facts["message"] = str(error)[:500]
+    facts["cause"] = type(cause).__name__ if cause else None
+    facts["trace"] = [*frames(trace), *getattr(error, "trace", [])]
+    logger.error(_line(event, facts))
 
 
 def _line(event: str, facts: dict[str, Any]) -> str:

@@ -68,7 +68,7 @@ class ParsedRequest:
         Raises:
             InvalidRequest: the clip is empty, or is not base64.
         """
-        decode = _from_base64 if self.encoded else _bytes_part
+        decode = _from_base64 if self.encoded else lambda _name, part: _bytes(part)
         video = None if self.video is None else decode("video", self.video)
         if video is not None and not video:
             raise InvalidRequest("The clip is empty: 0 bytes arrived. Send a video file.")
@@ -188,10 +188,6 @@ def _bytes(value: Any) -> bytes:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     return repr(value).encode()
-
-
-def _bytes_part(_name: str, value: Any) -> bytes:
-    return _bytes(value)
 
 
 def _text(name: str, value: Any) -> Any:

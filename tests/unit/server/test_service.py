@@ -4,71 +4,23 @@ from __future__ import annotations
 
 import base64
 import gc
-import io
 import json
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from tests.captures import Capture
-from tests.frames import blocks
+from tests.unit.server.requests import SLOW, TIMEOUT_S, ask, begin, events, npz, wait
 
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Work
-from videovisual.errors import InvalidParameter
-from videovisual.server.reply import Reply
 from videovisual.server.request import Request
-from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.server.settings import Settings
 from videovisual.zoo import Classifier
-
-TIMEOUT_S = 60
-
-
-def npz(count: int = 16) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, frames=blocks(count, 64, 64))
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def service(small: Classifier) -> Iterator[Service]:
-    service = Service(
-        small,
-        # Not idle, or beside other work of the same session nothing would be explained.
-        settings=Settings(max_running=1, max_waiting=1, max_reply_bytes=400_000, idle=False),
-    )
-    yield service
-    service.close()
-
-
-def wait(service: Service, state: RequestState) -> Reply:
-    deadline = time.monotonic() + TIMEOUT_S
-    while state.reply is None:
-        assert time.monotonic() < deadline, "no reply"
-        service.wait(0.01)
-    return state.reply
-
-
-def ask(service: Service, **parts: object) -> Reply:
-    return wait(service, service.submit(Request({"video": npz(), **parts})))
-
-
-SLOW = {"method": b"rise", "masks": b"20000"}
-
-
-def begin(service: Service, number: str, **parts: object) -> RequestState:
-    return service.submit(Request({"video": npz(), **parts}), number)
-
-
-def events(state: RequestState) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in state.take_lines().splitlines()]
 
 
 def test_a_search_is_recorded_where_its_device_records(small: Classifier) -> None:
@@ -269,46 +221,6 @@ def test_half_a_character_is_answered_as_a_whole_one(service: Service) -> None:
     assert [event["event"] for event in events(state)] == ["accepted", "error", "done"]
 
 
-def test_settings_come_from_the_file_that_the_environment_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "settings.json"
-    monkeypatch.setenv("VIDEOVISUAL_SETTINGS", str(file))
-    file.write_text('{"max_running": 5, "limits": {"max_frames": 7}}')
-    settings = Settings.from_environment()
-    assert (settings.max_running, settings.limits.max_frames) == (5, 7)
-    file.write_text('{"max_runing": 5}')
-    with pytest.raises(InvalidParameter, match=r"settings\.json.*max_running"):
-        Settings.from_environment()
-    for wrong, named in (
-        ('{"max_running": 0}', "max_running = 0"),
-        ('{"step_s": "soon"}', "step_s = 'soon'"),
-        ('{"limits": {"max_frame": 7}}', r"limits\.max_frame = 7"),
-        ('{"limits": 7}', "limits = 7"),
-        ("[]", "can't be used"),
-        ("{", "can't be used"),
-    ):
-        file.write_text(wrong)
-        with pytest.raises(InvalidParameter, match=named):
-            Settings.from_environment()
-    file.write_text('{"precision": "float8"}')
-    with pytest.raises(InvalidParameter, match=r"precision = 'float8'.*bfloat16"):
-        Settings.from_environment()
-
-
-def test_the_operators_precision_is_that_of_searches(small: Classifier) -> None:
-    settings = Settings(precision="bfloat16", max_reply_bytes=2**24, idle=False)
-    service = Service(small, settings=settings)
-    try:
-        for given, taken in (({}, "bfloat16"), ({"precision": b"float32"}, "float32")):
-            reply = ask(service, method=b"ep_3d", iterations=b"2", **given)
-            assert reply.status == 200, reply.body
-            (explained,) = json.loads(reply.body)["explanations"]
-            assert explained["provenance"]["precision"] == taken
-    finally:
-        service.close()
-
-
 def test_several_methods_share_a_request_and_each_takes_its_own_parameters(
     service: Service,
 ) -> None:
@@ -358,17 +270,34 @@ def test_a_request_may_ask_how_faithful_its_map_is(service: Service) -> None:
     assert 0 <= explanation["faithfulness"]["insertion"] <= 1
 
 
-def test_with_threads_set_an_answer_is_the_same_bytes_among_others(small: Classifier) -> None:
-    service = Service(small, settings=Settings(threads=1))
-    asked = [
-        {"method": b"integrated_gradients", "steps": b"3"},
-        {"method": b"step", "iterations": b"3"},
-        {"method": b"rise", "masks": b"6"},
-    ]
-    try:
-        alone = [ask(service, **parts).body for parts in asked]
-        states = [service.submit(Request({"video": npz(), **parts})) for parts in asked * 2]
-        among_others = [wait(service, state).body for state in states]
-    finally:
-        service.close()
-    assert among_others == alone * 2
+def test_the_first_search_of_a_worker_imports_nothing() -> None:
+    """An import holds Python's lock, and with it every classification that comes meanwhile."""
+    code = """
+import io, sys, time
+import numpy as np
+from videovisual import motion, zoo
+from videovisual.server.request import Request
+from videovisual.server.service import Service
+from videovisual.server.settings import Settings
+
+def explain(method):
+    state = service.submit(Request({"video": buffer.getvalue(), **method}))
+    while state.reply is None:
+        service.wait(0.05)
+    assert state.reply.status == 200, state.reply.body
+
+buffer = io.BytesIO()
+np.savez(buffer, frames=motion.sample(0).frames)
+service = Service(zoo.load("tsm-motion"), settings=Settings(idle=False))
+service.warm_up()
+explain({})
+before = set(sys.modules)
+explain({"method": b"step", "iterations": b"12"})
+service.close()
+packages = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(packages - sys.stdlib_module_names - {"videovisual"}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=TIMEOUT_S
+    )
+    assert done.stdout.split() == []
