@@ -4,7 +4,8 @@
 
 All figures are ratios within the run, or scores, so that another machine's speed cancels out. Fails
 where a figure fell by more than its kept spread, or is missing. `--keep` writes
-`benchmarks/results/headline.json` and its table in `docs/performance-rows.md`.
+`benchmarks/results/headline.json` and its table in `docs/performance-rows.md`; `--keep --join` adds
+the run to the kept repetitions, since a machine differs more between runs than within one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import click
 
 from benchmarks import page
 from benchmarks.headline import cost, maps, serving
-from benchmarks.headline.figure import FAILURES, Figure, compare, table
+from benchmarks.headline.figure import FAILURES, Figure, compare, joined, table
 from benchmarks.headline.plan import FULL, QUICK, Plan
 from benchmarks.machine import machine
 
@@ -41,8 +42,9 @@ GROUPS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
 @click.option("--groups", default=",".join(GROUPS), show_default=True, help="Which to measure.")
 @click.option("--quick", is_flag=True, help="Small models, few repetitions; nothing is compared.")
 @click.option("--keep", is_flag=True, help="Write the figures as the ones to compare with.")
+@click.option("--join", is_flag=True, help="With --keep: add to the repetitions that are kept.")
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, help="Kept figures.")
-def main(groups: str, quick: bool, keep: bool, output: Path) -> None:
+def main(groups: str, quick: bool, keep: bool, join: bool, output: Path) -> None:
     """Measure the headline figures on two idle cores, in at most twelve minutes."""
     wanted = groups.split(",")
     if unknown := set(wanted) - set(GROUPS):
@@ -60,7 +62,7 @@ def main(groups: str, quick: bool, keep: bool, output: Path) -> None:
     click.echo(f"\n{table(rows)}\n\n{machine()}, {seconds:.0f} s")
     if keep and not failed:
         others = [figure for figure in known if figure.group not in wanted]
-        write([*others, *now], seconds, output)
+        write([*others, *(joined(known, now) if join else now)], seconds, output)
     elif not keep:
         failed += [f"{row.measure}: {row.verdict}" for row in rows if row.verdict in FAILURES]
     if failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Literal, TypeVar
 
@@ -96,6 +96,12 @@ def compare(kept: Sequence[Figure], now: Sequence[Figure]) -> list[Comparison]:
     known = {figure.measure for figure in kept}
     pairs = [Comparison(figure, found.get(figure.measure)) for figure in kept]
     return pairs + [Comparison(None, figure) for figure in now if figure.measure not in known]
+
+
+def joined(kept: Sequence[Figure], now: Sequence[Figure]) -> list[Figure]:
+    """The new figures with the repetitions of the kept ones before their own."""
+    before = {figure.measure: figure.values for figure in kept}
+    return [replace(each, values=(*before.get(each.measure, ()), *each.values)) for each in now]
 
 
 def table(comparisons: Sequence[Comparison]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.headline import __main__ as headline
-from benchmarks.headline.figure import Better, Figure, compare, repeat, table
+from benchmarks.headline.figure import Better, Figure, compare, joined, repeat, table
 from benchmarks.headline.plan import Plan
 from click.testing import CliRunner, Result
 
@@ -50,6 +50,14 @@ def test_a_kept_figure_may_be_missing_and_a_measured_one_new() -> None:
         "| ratio | 10 |  | 2 | missing |",
         "| other |  | 1 |  | new |",
     ]
+
+
+def test_a_joined_figure_has_the_spread_between_runs() -> None:
+    one, other = (Figure("g", "m", values) for values in ((5.4, 5.5), (4.3, 4.4)))
+    (both,) = joined([one], [other])
+    assert both.values == (5.4, 5.5, 4.3, 4.4)
+    assert compare([one], [other])[0].verdict == "fell"
+    assert compare([both], [other])[0].verdict == "equal"
 
 
 def test_repetitions_end_with_their_budget() -> None:

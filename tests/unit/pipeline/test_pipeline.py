@@ -199,13 +199,19 @@ class LateExecutor(Executor):
     ("method", "parameters"), [("ep_3d", {"iterations": 20}), ("rise", {"masks": 50})]
 )
 def test_a_partial_map_has_the_provenance_of_a_whole_one(
-    small: Classifier, frames: np.ndarray, method: str, parameters: dict[str, int]
+    small: Classifier,
+    frames: np.ndarray,
+    method: str,
+    parameters: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(runner_of(small), "precision", "bfloat16")
     asked = plan(small, method=method, partial=True, polarity="positive", **parameters)
     (partial,) = run_plan(asked, lambda: frames, LateExecutor(small, steps=3)).saliencies
     (whole,) = run_plan(asked, lambda: frames, Executor(small)).saliencies
     assert partial.diagnostics["partial"] is True
     assert partial.provenance == whole.provenance
+    assert whole.provenance["precision"] == ("bfloat16" if method == "ep_3d" else "float32")
 
 
 def test_a_deadline_in_the_evaluation_keeps_the_map(

@@ -136,12 +136,13 @@ class _Search:
             objectives, gains = torch.stack([result.objective, result.gain]).tolist()
             best = best.updated(coarse, objectives)
             history.add(fmean(objectives), preset.progress)
+            facts = history.diagnostics() | {"precision": str(precision).removeprefix("torch.")}
             progress = Progress(
                 iteration + 1,
                 of,
                 objective=history.values[-1],
                 probability=fmean(map(self.objective.games[0].probability, gains)),
-                partial=partial(self._partial, best, history.diagnostics()),
+                partial=partial(self._partial, best, facts),
             )
             if preset.should_stop(iteration, of, history.stalled()):
                 break
@@ -162,11 +163,10 @@ class _Search:
         mean_mask = _smooth(self.objective.masks(total / len(history.values)))
         return _saliency(
             torch.lerp(masks, mean_mask, preset.mean_share),
-            **history.diagnostics(),
+            **facts,
             **probabilities | {"areas": [area | probability for area, probability in pairs]},
             converged=history.converged(),
             partial=False,
-            precision=str(precision).removeprefix("torch."),
         )
 
     def _evaluate(
