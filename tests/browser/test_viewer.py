@@ -149,6 +149,24 @@ def test_a_clip_is_dropped_in_and_errors_are_shown(
     watched.until(lambda: "no-such-model" in page.get_by_role("alert").inner_text(), "the refusal")
 
 
+def test_a_click_before_the_page_has_started_is_not_lost(open_page: Open, address: str) -> None:
+    page = open_page(address).page
+    held: list[Any] = []
+    page.route("**/api/about", lambda route: held.append(route))
+    page.reload()
+    page.get_by_role("button", name="Explain").click()
+    assert page.get_by_role("alert").count() == 0
+    held[0].continue_()
+    assert page.get_by_role("alert").inner_text() == "Choose a clip first."
+
+
+def test_a_model_must_be_named(open_page: Open, address: str, clip: Path) -> None:
+    page = opened(open_page, address, clip).page
+    page.get_by_label("Model").fill(" ")
+    page.get_by_role("button", name="Explain").click()
+    assert page.get_by_role("alert").inner_text() == "Name a model."
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits_the_width(open_page: Open, address: str, clip: Path, width: int) -> None:
     watched = opened(open_page, address, clip, width=width)

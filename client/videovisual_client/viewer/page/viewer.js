@@ -110,11 +110,23 @@
   }
 
   async function explain() {
-    showError(null);
-    if (!state.clip) {
-      showError(new Error("Choose a clip first."));
-      element("file").focus();
+    try {
+      // Before the page has started it knows no model.
+      await started;
+    } catch (error) {
+      showError(error);
       return;
+    }
+    showError(null);
+    for (const [missing, advice, field] of [
+      [!state.clip, "Choose a clip first.", "file"],
+      [!element("model").value.trim(), "Name a model.", "model"],
+    ]) {
+      if (missing) {
+        showError(new Error(advice));
+        element(field).focus();
+        return;
+      }
     }
     const request = {
       clip: state.clip,
