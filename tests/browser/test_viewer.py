@@ -152,7 +152,11 @@ def test_a_clip_is_dropped_in_and_errors_are_shown(
 def test_a_click_before_the_page_has_started_is_not_lost(open_page: Open, address: str) -> None:
     page = open_page(address).page
     held: list[Any] = []
-    page.route("**/api/about", lambda route: held.append(route))
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/api/about", hold)
     page.reload()
     page.get_by_role("button", name="Explain").click()
     assert page.get_by_role("alert").count() == 0
