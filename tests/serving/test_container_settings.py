@@ -39,7 +39,7 @@ def test_a_server_without_keys_is_found_ready_and_takes_requests(tmp_path: Path)
         assert process.stdout is not None
         served, keys = process.stdout.readline(), process.stdout.readline()
         assert f"Serving {QUICK} at http://0.0.0.0:" in served
-        assert "without a key" in keys
+        assert "need no key" in keys
         ready = subprocess.run(
             [sys.executable, "-S", str(CONTAINER / "ready.py")],
             env=os.environ | {"VIDEOVISUAL_RUN_FOLDER": str(run_folder)},
