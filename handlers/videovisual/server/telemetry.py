@@ -34,38 +34,38 @@ class Telemetry:
             clips, room = self._room.get(done.device, (0, 0))
             self._room[done.device] = (clips + done.clips, room + done.room)
 
-    def refused(self, ticket: RequestState, error: Overloaded) -> None:
+    def refused(self, state: RequestState, error: Overloaded) -> None:
         """Count a request that was refused."""
         reason = str(error.detail["reason"])
         self._counts.add(metrics.REFUSED, self._model, reason)
-        journal.note("refused", request=ticket.number, model=self._model, reason=reason)
+        journal.note("refused", request=state.number, model=self._model, reason=reason)
 
-    def answered(self, ticket: RequestState, reply: Reply) -> None:
+    def answered(self, state: RequestState, reply: Reply) -> None:
         """Count a request that has its reply."""
-        seconds = time.monotonic() - ticket.issued
-        method = SEVERAL if len(ticket.methods) > 1 else (*ticket.methods, NO_METHOD)[0]
+        seconds = time.monotonic() - state.issued
+        method = SEVERAL if len(state.methods) > 1 else (*state.methods, NO_METHOD)[0]
         self._counts.add(metrics.REQUESTS, self._model, method, str(reply.status))
         if reply.status == Cancelled.status:
             self._counts.add(metrics.CANCELLED, self._model)
-        elif reply.status == 200 and ticket.methods:
+        elif reply.status == 200 and state.methods:
             self._counts.observe(metrics.EXPLANATION, self._model, method, value=seconds / 60)
         elif reply.status == 200:
             self._counts.observe(metrics.CLASSIFICATION, self._model, value=seconds)
         journal.note(
             "answered",
-            request=ticket.number,
+            request=state.number,
             model=self._model,
-            methods=ticket.methods,
+            methods=state.methods,
             status=reply.status,
             seconds=round(seconds, 4),
             bytes=len(reply.body),
-            steps=ticket.steps,
-            steps_after_cancel=ticket.late_steps,
+            steps=state.steps,
+            steps_after_cancel=state.late_steps,
         )
 
-    def fault(self, ticket: RequestState) -> None:
+    def fault(self, state: RequestState) -> None:
         """Log a fault of the server; called while the error is handled."""
-        journal.fault("failed", request=ticket.number, model=self._model)
+        journal.fault("failed", request=state.number, model=self._model)
 
     def level(self, counts: Mapping[str, int], devices: Sequence[Device]) -> None:
         """Set the gauges."""

@@ -72,12 +72,12 @@ def test_an_unknown_polarity_is_refused(small: Classifier, clip: torch.Tensor) -
 def ask(service: Service, **parts: bytes) -> tuple[int, bytes]:
     buffer = io.BytesIO()
     np.savez(buffer, frames=blocks(16, 64, 64))
-    ticket = service.submit(Request({"video": buffer.getvalue(), **parts}))
+    state = service.submit(Request({"video": buffer.getvalue(), **parts}))
     deadline = time.monotonic() + TIMEOUT_S
-    while ticket.reply is None:
+    while state.reply is None:
         assert time.monotonic() < deadline, "no reply"
         service.wait(0.01)
-    return ticket.reply.status, ticket.reply.body
+    return state.reply.status, state.reply.body
 
 
 def test_an_answer_has_one_side_and_the_signed_map(small: Classifier) -> None:

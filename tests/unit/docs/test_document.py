@@ -59,12 +59,12 @@ def service(small: Classifier) -> Iterator[Service]:
 
 
 def answered(service: Service, body: Mapping[str, Any]) -> RequestState:
-    ticket = service.submit(Request({"body": dict(body)}))
+    state = service.submit(Request({"body": dict(body)}))
     deadline = time.monotonic() + TIMEOUT_S
-    while ticket.reply is None:
+    while state.reply is None:
         assert time.monotonic() < deadline, "no reply"
         service.wait(0.01)
-    return ticket
+    return state
 
 
 def test_the_file_is_what_the_generator_writes() -> None:
@@ -143,10 +143,10 @@ def test_a_cancellation(service: Service) -> None:
     ],
 )
 def test_streams(service: Service, given: dict[str, Any], last: str) -> None:
-    ticket = answered(service, JSON | given | {"stream": True})
+    state = answered(service, JSON | given | {"stream": True})
     lines = b""
-    while not ticket.is_sent:
-        lines += ticket.take_lines()
+    while not state.is_sent:
+        lines += state.take_lines()
     told = [json.loads(line) for line in lines.splitlines()]
     for event in told:
         check("schemas/Event", event)

@@ -32,7 +32,7 @@ def test_what_is_drained_stays_short() -> None:
     assert counts.drain() == []
 
 
-def ticket(*methods: str) -> RequestState:
+def request(*methods: str) -> RequestState:
     made = RequestState("7", lambda: None)
     made.methods = methods
     return made
@@ -41,13 +41,13 @@ def ticket(*methods: str) -> RequestState:
 def test_each_outcome_is_counted_and_noted_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "videovisual")
     counts = Counts()
-    ledger = Telemetry("m", counts)
+    telemetry = Telemetry("m", counts)
     good = Reply(200, JSON, b"{}")
-    ledger.answered(ticket(), good)
-    ledger.answered(ticket("step"), good)
-    ledger.answered(ticket("step", "rise"), error_reply(Cancelled("gone")))
-    ledger.refused(ticket(), Overloaded("full", retry_after_s=2, reason="jobs"))
-    ledger.passed(Pass("cuda:1", "gradient", clips=3, room=4, seconds=0.5))
+    telemetry.answered(request(), good)
+    telemetry.answered(request("step"), good)
+    telemetry.answered(request("step", "rise"), error_reply(Cancelled("gone")))
+    telemetry.refused(request(), Overloaded("full", retry_after_s=2, reason="jobs"))
+    telemetry.passed(Pass("cuda:1", "gradient", clips=3, room=4, seconds=0.5))
     told = {(sample.metric.name, sample.labels) for sample in counts.drain()}
     assert told == {
         ("videovisual_requests_total", ("m", "none", "200")),

@@ -112,7 +112,7 @@ def test_what_a_cancelled_request_held_is_freed_though_nobody_looks_for_cycles(
             service.cancel(state.number)
             assert wait(service, state).status == 499
         deadline = time.monotonic() + 5
-        # A lane holds its last step until the next one.
+        # A worker holds its last step until the next one.
         while clips() > before + 2 and time.monotonic() < deadline:
             service.wait(0.01)
         assert clips() <= before + 2
