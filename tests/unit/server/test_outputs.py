@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.frames import blocks
+from tests.unit.server.requests import wait
 
-from videovisual.server.reply import Reply
 from videovisual.server.request import Request
 from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.zoo import Classifier
 
-TIMEOUT_S = 120
 FRAMES = 40
 FPS = 20.0
 
@@ -37,16 +36,8 @@ def request(output: str) -> Request:
     return Request({"video": buffer.getvalue(), "method": b"gradient", "output": output.encode()})
 
 
-def finished(service: Service, state: RequestState) -> Reply:
-    deadline = time.monotonic() + TIMEOUT_S
-    while state.reply is None:
-        assert time.monotonic() < deadline, "no reply"
-        service.wait(0.05)
-    return state.reply
-
-
 def ask(service: Service, output: str) -> tuple[str, bytes]:
-    reply = finished(service, service.submit(request(output)))
+    reply = wait(service, service.submit(request(output)))
     assert reply.status == 200, reply.body[:500]
     return reply.content_type, reply.body
 
@@ -107,6 +98,6 @@ def test_drawing_ends_with_its_request(
 
     monkeypatch.setattr(RequestState, "check", check_fifth)
     state = service.submit(request(output))
-    reply = finished(service, state)
+    reply = wait(service, state)
     assert json.loads(reply.body)["error"]["code"] == end
     assert len(drawn) == 5
