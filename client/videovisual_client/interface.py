@@ -51,7 +51,8 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
                 averaged.
             timeline: also classify each second of the clip, at most 600.
             on_progress: called with the progress of each window.
-            options: `frames`, `start_s`, `end_s`, `timeout_s`.
+            options: `frames`, `start_s`, `end_s`, `as_shown` (false for the stored pixels of a
+                file), `timeout_s`.
 
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.
@@ -84,7 +85,7 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
                 methods that can be stopped at any time.
             options: `top_k`, `seed`, `evaluate`, `priority`, `timeout_s`, `partial` (return the
                 best map so far of a search that exceeds `timeout_s`), `frames`, `start_s`,
-                `end_s`, and the methods' own parameters.
+                `end_s`, `as_shown`, and the methods' own parameters.
 
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.

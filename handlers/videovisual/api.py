@@ -33,7 +33,8 @@ def classify(
         options: `top_k`, how many classes to list, 1 to 1000; `views`, how many windows, 1 to 30,
             evenly spread, whose scores are averaged as the model's paper does; `timeline`, true to
             classify every second by itself too; `frames` of a window; `start_s` and `end_s`, the
-            part of the clip that is looked at, in seconds.
+            part of the clip that is looked at, in seconds; `as_shown`, false for the stored pixels
+            of a file.
 
     Returns:
         The answer that a server gives.
@@ -63,6 +64,7 @@ def explain(
     frames: int | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
+    as_shown: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
     **parameters: Any,
 ) -> Saliency:
@@ -81,6 +83,8 @@ def explain(
         frames: how many frames the model sees; the model's own number by default.
         start_s: where the part of the clip that is looked at starts, in seconds.
         end_s: where that part ends, in seconds.
+        as_shown: whether frames of a file are those that a player shows: cropped, with square
+            pixels, upright, high dynamic range mapped to standard. False for the stored pixels.
         on_progress: called before each step.
         parameters: the method's own.
 
@@ -99,6 +103,7 @@ def explain(
             "frames": frames,
             "start_s": start_s,
             "end_s": end_s,
+            "as_shown": as_shown,
         }
     )
     classifier = load(model) if isinstance(model, str) else model

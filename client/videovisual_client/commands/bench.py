@@ -82,7 +82,9 @@ def bench(
               videovisual bench clip.mp4 --model i3d-motion --concurrency 16 --json
     """
     methods = known(method) if method else []
-    sampling = {name: options[name] for name in ("frames", "start_s", "end_s", "timeout_s")}
+    sampling = {
+        name: options[name] for name in ("frames", "start_s", "end_s", "as_shown", "timeout_s")
+    }
     named = [name for name in options["target"] if name != "top1"]
     unused = given({**options, "target": named or None}).keys() - sampling.keys() - {"top_k"}
     if unused and not methods:

@@ -103,6 +103,13 @@ _clip_options: list[Option[Any]] = [
     click.option("--frames", type=int, help="Frames of the clip; the model's own by default."),
     click.option("--start", "start_s", type=float, help="Where the clip starts, in seconds."),
     click.option("--end", "end_s", type=float, help="Where the clip ends, in seconds."),
+    click.option(
+        "--as-stored",
+        "as_shown",
+        is_flag=True,
+        callback=lambda _context, _parameter, stored: False if stored else None,
+        help="The file's pixels as stored: not cropped, stretched, turned or mapped from HDR.",
+    ),
     click.option("--timeout", "timeout_s", type=float, help="Seconds after which to give up."),
     json_option,
 ]

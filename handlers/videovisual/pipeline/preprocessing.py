@@ -88,13 +88,17 @@ def prepare(classifier: Classifier, clip: Clip) -> PreparedClip:
             "frame_indices": list(clip.indices),
             "timestamps": None if clip.timestamps is None else list(clip.timestamps),
             "crop": asdict(geometry(classifier.card.input, height, width)),
-            "source": asdict(clip.source),
+            "source": clip.source.facts(),
         },
     )
 
 
 def read(
-    classifier: Classifier, clip: ClipLike, plan: clips.Sampling | None = None
+    classifier: Classifier,
+    clip: ClipLike,
+    plan: clips.Sampling | None = None,
+    *,
+    as_shown: bool = True,
 ) -> PreparedClip:
     """A path, source frames, or a prepared clip, made ready for the classifier.
 
@@ -103,6 +107,7 @@ def read(
         clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
             source; or a prepared float32 tensor [3, T, H, W], which is taken as it is.
         plan: which frames are seen, `sampling` of the classifier's card by default.
+        as_shown: whether frames of a path are those that a player shows, or the stored pixels.
 
     Raises:
         InvalidParameter: a prepared clip of another shape, or with NaN or infinity in it.
@@ -116,13 +121,17 @@ def read(
                 shape=list(clip.shape),
             )
         return PreparedClip(clip.float(), None, {"frame_indices": list(range(clip.shape[1]))})
-    source = open_source(clip)
+    source = open_source(clip, as_shown=as_shown)
     (sampled,) = clips.sample(source, plan or sampling(classifier.card, Options()))
     return replace(prepare(classifier, sampled), source=source)
 
 
-def open_source(clip: ClipLike) -> clips.Source:
+def open_source(clip: ClipLike, *, as_shown: bool = True) -> clips.Source:
     """A path, source frames or an opened source, ready to be sampled.
+
+    Args:
+        clip: a source stays as it was opened.
+        as_shown: whether frames of a path are those that a player shows, or the stored pixels.
 
     Raises:
         InvalidParameter: a prepared clip, which is one window already.
@@ -137,4 +146,4 @@ def open_source(clip: ClipLike) -> clips.Source:
             "A prepared clip is one window; views and a timeline need the source. Give a path or "
             "frames."
         )
-    return clips.open_path(Path(clip))
+    return clips.open_path(Path(clip), as_shown=as_shown)
