@@ -18,7 +18,8 @@ from videovisual.clips.source import Source
 from videovisual.clips.stills import StillsSource
 from videovisual.errors import InvalidRequest, MalformedClip
 from videovisual.utils.extras import needs
-from videovisual.utils.folder import frame_files, natural
+from videovisual.utils.folder import frame_files
+from videovisual.utils.frame_names import in_order
 
 DEFAULT_LIMITS = Limits()
 
@@ -32,7 +33,7 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
 
     Args:
         data: the whole file. Videos are mp4, mov, webm, mkv, avi or gif; pictures are PNG, JPEG,
-            WebP or BMP, in a zip in natural order of their names; an npz has uint8 `frames`
+            WebP or BMP, in a zip in order of the numbers in their names; an npz has uint8 `frames`
             [T, H, W, 3], and may have `fps` (one number) or `timestamps` (seconds [T]).
         limits: what the clip may cost.
 
@@ -42,7 +43,8 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
     Raises:
         InvalidRequest: there are no bytes.
         UnsupportedMedia: another format or codec; the message lists the allowed ones.
-        MalformedClip: the clip is damaged or unsafe, or its frames differ in size.
+        MalformedClip: the clip is damaged or unsafe, its frames differ in size, are more than one
+            sequence, or their names don't tell the order.
         TooLarge: over one of the limits.
         MissingExtra: the clip is a video, and PyAV is not installed.
     """
@@ -58,7 +60,7 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
 
 
 def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open a file as `open_bytes` does, or a folder of pictures in natural order of their names.
+    """Open a file as `open_bytes` does, or a folder of pictures in the order of their numbers.
 
     Args:
         path: a file, whose name does not matter, or a folder; see `frame_files`.
@@ -72,6 +74,7 @@ def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
     try:
         if path.is_dir():
             files = frame_files(path)
+            limits.check_frames(len(files))
             limits.check_bytes(sum(file.stat().st_size for file in files))
             return _open_pictures(
                 {file.name: file.read_bytes() for file in files}, "folder", limits
@@ -154,7 +157,7 @@ def _open_zip(data: bytes, sha256: str, limits: Limits) -> Source:
             "numpy.savez(file, frames=…, fps=…)."
         )
     archive.refuse_bombs()
-    stills = {name: archive.opener(name) for name in sorted(archive.members, key=natural)}
+    stills = {name: archive.opener(name) for name in in_order(archive.members)}
     return StillsSource(stills, "zip", sha256, limits)
 
 
