@@ -8,8 +8,8 @@ VIDEO = ("mp4", "mov", "webm", "mkv", "avi", "gif")
 STILL = ("png", "jpeg", "webp", "bmp")
 ACCEPTED = (
     "a video (mp4, mov, webm, mkv, avi, gif; codecs H.264, H.265, VP8, VP9, AV1, MPEG-4 part 2, "
-    "Motion JPEG), a zip of PNG, JPEG, WebP or BMP frames, or an npz with uint8 `frames` "
-    "[T, H, W, 3]"
+    "Motion JPEG), an animated WebP or PNG, a zip of PNG, JPEG, WebP or BMP frames, or an npz with "
+    "uint8 `frames` [T, H, W, 3]"
 )
 
 _MP4_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")

@@ -11,12 +11,15 @@ from typing import Any
 import numpy.typing as npt
 
 from videovisual.clips import formats
+from videovisual.clips.animation import WebpSource
+from videovisual.clips.apng import ApngSource
 from videovisual.clips.archive import Archive
 from videovisual.clips.arrays import FRAMES, ArraySource, NpzSource
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Source
 from videovisual.clips.stills import StillsSource
 from videovisual.errors import InvalidRequest, MalformedClip
+from videovisual.utils.animation import is_animated
 from videovisual.utils.extras import needs
 from videovisual.utils.folder import frame_files
 from videovisual.utils.frame_names import in_order
@@ -27,14 +30,15 @@ _PART_NAME = re.compile(r"frame_(\d{1,9})", re.ASCII)
 
 
 def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open a video, a zip of pictures, an npz, or a single picture.
+    """Open a video, an animated picture, a zip of pictures, an npz, or a single picture.
 
     The format is detected by content. Opening decodes at most one frame.
 
     Args:
-        data: the whole file. Videos are mp4, mov, webm, mkv, avi or gif; pictures are PNG, JPEG,
-            WebP or BMP, in a zip in order of the numbers in their names; an npz has uint8 `frames`
-            [T, H, W, 3], and may have `fps` (one number) or `timestamps` (seconds [T]).
+        data: the whole file. Videos are mp4, mov, webm, mkv, avi or gif; animated pictures are
+            WebP or PNG; pictures are PNG, JPEG, WebP or BMP, in a zip in the order of their
+            numbers; an npz has uint8 `frames` [T, H, W, 3], and may have `fps` (one number) or
+            `timestamps` (seconds [T]).
         limits: what the clip may cost.
 
     Returns:
@@ -54,6 +58,9 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
     sha256 = hashlib.sha256(data).hexdigest()
     if name in formats.VIDEO:
         return _open_video(data, name, sha256, limits)
+    if is_animated(data):
+        kind = ApngSource if name == "png" else WebpSource
+        return kind(data, sha256, limits)
     if name in formats.STILL:
         return StillsSource({"The picture": partial(BytesIO, data)}, name, sha256, limits)
     return _open_zip(data, sha256, limits)

@@ -18,6 +18,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _WITH_EXIF = ("JPEG", "MPO")
 """Formats whose EXIF orientation is applied: cameras write it, and it precedes the pixels."""
 
+_WITH_ANIMATION = ("PNG", "WEBP")
+"""Formats whose second frame would be lost. A JPEG's second picture is a preview."""
+
 _ORIENTATION_TAG = 0x0112
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
@@ -64,13 +67,19 @@ class StillsSource(Source):
 
     def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
         for index in wanted:
-            with _opened(*self.stills[index]) as image:
-                pixels = _rgb(image)
+            with opened(*self.stills[index]) as image:
+                pixels = rgb(image)
             yield index, pixels
 
 
 @contextmanager
-def _opened(name: str, opener: Opener) -> Iterator[Image.Image]:
+def opened(name: str, opener: Opener) -> Iterator[Image.Image]:
+    """A picture, open while the context lasts.
+
+    Raises:
+        TooLarge: more pixels than Pillow opens.
+        MalformedClip: it is no picture, or damaged, or found to be so inside the context.
+    """
     try:
         with opener() as stream, Image.open(stream, formats=FORMATS) as image:
             yield image
@@ -84,15 +93,22 @@ def _opened(name: str, opener: Opener) -> Iterator[Image.Image]:
 
 def _size(name: str, opener: Opener, limits: Limits) -> tuple[int, int]:
     """Width and height, after EXIF orientation, from the header alone."""
-    with _opened(name, opener) as image:
+    with opened(name, opener) as image:
         width, height = image.size
+        count = getattr(image, "n_frames", 1) if image.format in _WITH_ANIMATION else 1
+        if count > 1:
+            raise MalformedClip(
+                f"{name} is an animation of {count} frames. Send it as a clip of its own.",
+                member=name,
+            )
         if image.format in _WITH_EXIF and image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
             width, height = height, width
     limits.check_pixels(width, height, where=name)
     return width, height
 
 
-def _rgb(image: Image.Image) -> Frames:
+def rgb(image: Image.Image) -> Frames:
+    """A picture's pixels, uint8 [H, W, 3], upright and over black."""
     if image.format in _WITH_EXIF:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
