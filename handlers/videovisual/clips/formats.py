@@ -37,10 +37,12 @@ def sniff(data: bytes) -> str:
     return name
 
 
-def is_video(path: Path) -> bool:
-    """Whether the file's content is one of `VIDEO`; False if it can't be read."""
+def is_video(clip: Path | bytes) -> bool:
+    """Whether a file's content is one of `VIDEO`; False if it can't be read."""
+    if isinstance(clip, bytes):
+        return _video(clip) is not None
     try:
-        with path.open("rb") as file:
+        with clip.open("rb") as file:
             return _video(file.read(_HEAD_BYTES)) is not None
     except OSError:
         return False

@@ -1,11 +1,11 @@
 """Opening of clips: from bytes, a path, parts of a request, or an array."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
@@ -22,7 +22,8 @@ from videovisual.errors import InvalidRequest, MalformedClip
 from videovisual.utils.animation import is_animated
 from videovisual.utils.extras import needs
 from videovisual.utils.folder import frame_files
-from videovisual.utils.frame_names import in_order
+from videovisual.utils.frame_names import in_order, shown
+from videovisual.utils.streams import as_path, content
 
 DEFAULT_LIMITS = Limits()
 
@@ -66,18 +67,22 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
     return _open_zip(data, sha256, limits)
 
 
-def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
+def open_path(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Source:
     """Open a file as `open_bytes` does, or a folder of pictures in the order of their numbers.
 
     Args:
-        path: a file, whose name does not matter, or a folder; see `frame_files`.
+        path: a file, whose name does not matter; a folder, see `frame_files`; a pipe or a device;
+            or `-`, standard input.
         limits: what the clip may cost. Sizes are checked before anything is read.
 
     Raises:
         InvalidRequest: there is no such file or folder, it can't be read, or the file is empty.
         UnsupportedMedia, MalformedClip, TooLarge, MissingExtra: as `open_bytes`.
     """
-    path = Path(path)
+    streamed = content(path, limits.max_bytes)
+    if streamed is not None:
+        return open_bytes(streamed, limits)
+    path = as_path(path)
     try:
         if path.is_dir():
             files = frame_files(path)
@@ -87,11 +92,15 @@ def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
                 {file.name: file.read_bytes() for file in files}, "folder", limits
             )
         if not path.is_file():
-            raise InvalidRequest(f"{path} is neither a file nor a folder. Give a clip's path.")
+            raise InvalidRequest(
+                f"{shown(str(path))} is neither a file nor a folder. Give a clip's path."
+            )
         limits.check_bytes(path.stat().st_size)
         return open_bytes(path.read_bytes(), limits)
     except OSError as error:
-        raise InvalidRequest(f"{path} can't be read: {error}.") from error
+        raise InvalidRequest(
+            f"{shown(str(path))} can't be read: {error.strerror}. Give a clip's path."
+        ) from error
 
 
 def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> Source:

@@ -1,7 +1,6 @@
 """Folders of frames: which files are frames, and in which order."""
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
@@ -76,12 +75,3 @@ def _files(folder: Path, depth: int) -> Iterator[Path]:
                 yield from _files(Path(entry.path), depth - 1)
             else:
                 yield Path(entry.path)
-
-
-def is_stream(path: Path) -> bool:
-    """Whether a path is a pipe, a terminal or another device, which can be read only once."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
