@@ -27,7 +27,8 @@ def classify(
 
     Args:
         model: a classifier, or a model's name.
-        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
+        clip: path of a video, of a folder of frames or of a pipe, or `-` for standard input; a
+            video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         on_progress: called before each window of several.
         options: `top_k`, how many classes to list, 1 to 1000; `views`, how many windows, 1 to 30,
@@ -73,7 +74,8 @@ def explain(
     Args:
         model: a classifier, or a model's name. A classifier's network is optimised at the first
             call and kept for the next ones.
-        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
+        clip: path of a video, of a folder of frames or of a pipe, or `-` for standard input; a
+            video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         method: an attribution method's name.
         target: a class name, an index, or `top1`.

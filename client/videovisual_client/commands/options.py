@@ -13,12 +13,16 @@ from click.shell_completion import CompletionItem
 
 from videovisual.attribution import catalogue
 from videovisual.names import MODELS
+from videovisual.utils.streams import content
 from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
 from videovisual_client.client import Client
 from videovisual_client.exchange import DEFAULT_URL
 from videovisual_client.result import PICTURES
 from videovisual_client.terminal import json_option
+
+CommandClip = Path | bytes
+"""CLIP on the command line: a path, or the content of a pipe."""
 
 Function = TypeVar("Function", bound=Callable[..., None])
 Option = Callable[[Function], Function]
@@ -61,6 +65,15 @@ class RunOptions:
     fresh: bool
 
 
+class _ClipPath(click.Path):
+    """The path of a clip, or the bytes of a pipe or of standard input (`-`)."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        streamed = content(path)
+        return path if streamed is None else streamed
+
+
 def _complete(names: Sequence[str]) -> Any:
     def complete(
         _context: click.Context, _parameter: click.Parameter, typed: str
@@ -97,7 +110,7 @@ _place_options: list[Option[Any]] = [
 ]
 
 _clip_options: list[Option[Any]] = [
-    click.argument("clip", type=click.Path(exists=True, path_type=Path)),
+    click.argument("clip", type=_ClipPath(exists=True, allow_dash=True, path_type=Path)),
     click.option("--model", required=True, shell_complete=complete_models, help="A model's name."),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
     click.option("--frames", type=int, help="Frames of the clip; the model's own by default."),

@@ -8,8 +8,9 @@ VIDEO = ("mp4", "mov", "webm", "mkv", "avi", "gif", "mpegts", "mpeg", "wmv")
 STILL = ("png", "jpeg", "webp", "bmp")
 ACCEPTED = (
     "a video (mp4, mov, 3gp, webm, mkv, avi, gif, MPEG transport or program stream, wmv; codecs "
-    "H.264, H.265, VP8, VP9, AV1, MPEG-1, -2 and -4, H.263, Windows Media, Motion JPEG), a zip of "
-    "PNG, JPEG, WebP or BMP frames, or an npz with uint8 `frames` [T, H, W, 3]"
+    "H.264, H.265, VP8, VP9, AV1, MPEG-1, -2 and -4, H.263, Windows Media, Motion JPEG), an "
+    "animated WebP or PNG, a zip of PNG, JPEG, WebP or BMP frames, or an npz with uint8 `frames` "
+    "[T, H, W, 3]"
 )
 
 VIDEO_SUFFIXES = (
@@ -72,10 +73,12 @@ def sniff(data: bytes) -> str:
     return name
 
 
-def is_video(path: Path) -> bool:
-    """Whether the file's content is one of `VIDEO`; False if it can't be read."""
+def is_video(clip: Path | bytes) -> bool:
+    """Whether a file's content is one of `VIDEO`; False if it can't be read."""
+    if isinstance(clip, bytes):
+        return _video(clip) is not None
     try:
-        with path.open("rb") as file:
+        with clip.open("rb") as file:
             return _video(file.read(_HEAD_BYTES)) is not None
     except OSError:
         return False

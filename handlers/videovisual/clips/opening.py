@@ -1,24 +1,29 @@
 """Opening of clips: from bytes, a path, parts of a request, or an array."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from videovisual.clips import formats
+from videovisual.clips.animation import WebpSource
+from videovisual.clips.apng import ApngSource
 from videovisual.clips.archive import Archive
 from videovisual.clips.arrays import FRAMES, ArraySource, NpzSource
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Source
 from videovisual.clips.stills import StillsSource
 from videovisual.errors import InvalidRequest, MalformedClip
+from videovisual.utils.animation import is_animated
 from videovisual.utils.extras import needs
-from videovisual.utils.folder import frame_files, natural
+from videovisual.utils.folder import frame_files
+from videovisual.utils.frame_names import in_order, shown
+from videovisual.utils.streams import as_path, content
 
 DEFAULT_LIMITS = Limits()
 
@@ -28,15 +33,15 @@ _PART_NAME = re.compile(r"frame_(\d{1,9})", re.ASCII)
 def open_bytes(
     data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS, *, as_shown: bool = True
 ) -> Source:
-    """Open a video, a zip of pictures, an npz, or a single picture.
+    """Open a video, an animated picture, a zip of pictures, an npz, or a single picture.
 
     The format is detected by content. Opening decodes at most one frame.
 
     Args:
         data: the whole file. Videos are mp4, mov, 3gp, webm, mkv, avi, gif, MPEG transport or
-            program streams, or wmv; pictures are PNG, JPEG, WebP or BMP, in a zip in natural order
-            of their names; an npz has uint8 `frames` [T, H, W, 3], and may have `fps` (one number)
-            or `timestamps` (seconds [T]).
+            program streams, or wmv; animated pictures are WebP or PNG; pictures are PNG, JPEG,
+            WebP or BMP, in a zip in the order of their numbers; an npz has uint8 `frames`
+            [T, H, W, 3], and may have `fps` (one number) or `timestamps` (seconds [T]).
         limits: what the clip may cost.
         as_shown: whether frames are those that a player shows: cropped as the container says, with
             square pixels, upright, high dynamic range mapped to BT.709. False for the stored
@@ -48,7 +53,8 @@ def open_bytes(
     Raises:
         InvalidRequest: there are no bytes.
         UnsupportedMedia: another format or codec; the message lists the allowed ones.
-        MalformedClip: the clip is damaged or unsafe, or its frames differ in size.
+        MalformedClip: the clip is damaged or unsafe, its frames differ in size, are more than one
+            sequence, or their names don't tell the order.
         TooLarge: over one of the limits.
         MissingExtra: the clip is a video, and PyAV is not installed.
     """
@@ -58,6 +64,9 @@ def open_bytes(
     sha256 = hashlib.sha256(data).hexdigest()
     if name in formats.VIDEO:
         return _open_video(data, name, sha256, limits, as_shown)
+    if is_animated(data):
+        kind = ApngSource if name == "png" else WebpSource
+        return kind(data, sha256, limits)
     if name in formats.STILL:
         picture = {"The picture": partial(BytesIO, data)}
         return StillsSource(picture, name, sha256, limits, as_shown=as_shown)
@@ -65,12 +74,13 @@ def open_bytes(
 
 
 def open_path(
-    path: str | Path, limits: Limits = DEFAULT_LIMITS, *, as_shown: bool = True
+    path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS, *, as_shown: bool = True
 ) -> Source:
-    """Open a file as `open_bytes` does, or a folder of pictures in natural order of their names.
+    """Open a file as `open_bytes` does, or a folder of pictures in the order of their numbers.
 
     Args:
-        path: a file, whose name does not matter, or a folder; see `frame_files`.
+        path: a file, whose name does not matter; a folder, see `frame_files`; a pipe or a device;
+            or `-`, standard input.
         limits: what the clip may cost. Sizes are checked before anything is read.
         as_shown: as `open_bytes`.
 
@@ -78,19 +88,27 @@ def open_path(
         InvalidRequest: there is no such file or folder, it can't be read, or the file is empty.
         UnsupportedMedia, MalformedClip, TooLarge, MissingExtra: as `open_bytes`.
     """
-    path = Path(path)
+    streamed = content(path, limits.max_bytes)
+    if streamed is not None:
+        return open_bytes(streamed, limits, as_shown=as_shown)
+    path = as_path(path)
     try:
         if path.is_dir():
             files = frame_files(path)
+            limits.check_frames(len(files))
             limits.check_bytes(sum(file.stat().st_size for file in files))
             pictures = {file.name: file.read_bytes() for file in files}
             return _open_pictures(pictures, "folder", limits, as_shown)
         if not path.is_file():
-            raise InvalidRequest(f"{path} is neither a file nor a folder. Give a clip's path.")
+            raise InvalidRequest(
+                f"{shown(str(path))} is neither a file nor a folder. Give a clip's path."
+            )
         limits.check_bytes(path.stat().st_size)
         return open_bytes(path.read_bytes(), limits, as_shown=as_shown)
     except OSError as error:
-        raise InvalidRequest(f"{path} can't be read: {error}.") from error
+        raise InvalidRequest(
+            f"{shown(str(path))} can't be read: {error.strerror}. Give a clip's path."
+        ) from error
 
 
 def open_parts(
@@ -169,7 +187,7 @@ def _open_zip(data: bytes, sha256: str, limits: Limits, as_shown: bool) -> Sourc
             "numpy.savez(file, frames=…, fps=…)."
         )
     archive.refuse_bombs()
-    stills = {name: archive.opener(name) for name in sorted(archive.members, key=natural)}
+    stills = {name: archive.opener(name) for name in in_order(archive.members)}
     return StillsSource(stills, "zip", sha256, limits, as_shown=as_shown)
 
 

@@ -21,8 +21,8 @@ class SourceInfo:
     """The description of a clip.
 
     Attributes:
-        format: `mp4`, `mov`, `webm`, `mkv`, `avi`, `gif`; `zip`, `npz`, `parts`, `folder`,
-            `frames`; `png`, `jpeg`, `webp`, `bmp` for a single picture.
+        format: `mp4`, `mov`, `webm`, `mkv`, `avi`, `gif`, `apng`, `webp`; `zip`, `npz`, `parts`,
+            `folder`, `frames`; `png`, `jpeg`, `webp`, `bmp` for a single picture.
         codec: FFmpeg's name of the codec, e.g. `h264`; None if the clip is not a video.
         width, height: of a frame, in pixels, as it is shown.
         frame_count: frames in the source.

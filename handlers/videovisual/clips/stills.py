@@ -18,6 +18,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _WITH_EXIF = ("JPEG", "MPO")
 """Formats whose EXIF orientation is applied: cameras write it, and it precedes the pixels."""
 
+_WITH_ANIMATION = ("PNG", "WEBP")
+"""Formats whose second frame would be lost. A JPEG's second picture is a preview."""
+
 _ORIENTATION_TAG = 0x0112
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
@@ -77,13 +80,19 @@ class StillsSource(Source):
 
     def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
         for index in wanted:
-            with _opened(*self.stills[index]) as image:
-                pixels = _rgb(image, self._as_shown)
+            with opened(*self.stills[index]) as image:
+                pixels = rgb(image, as_shown=self._as_shown)
             yield index, pixels
 
 
 @contextmanager
-def _opened(name: str, opener: Opener) -> Iterator[Image.Image]:
+def opened(name: str, opener: Opener) -> Iterator[Image.Image]:
+    """A picture, open while the context lasts.
+
+    Raises:
+        TooLarge: more pixels than Pillow opens.
+        MalformedClip: it is no picture, or damaged, or found to be so inside the context.
+    """
     try:
         with opener() as stream, Image.open(stream, formats=FORMATS) as image:
             yield image
@@ -100,8 +109,14 @@ def _size(
 ) -> tuple[tuple[int, int], bool]:
     """Width and height, and whether EXIF orientation is applied, from the header alone."""
     orientation = 1
-    with _opened(name, opener) as image:
+    with opened(name, opener) as image:
         width, height = image.size
+        count = getattr(image, "n_frames", 1) if image.format in _WITH_ANIMATION else 1
+        if count > 1:
+            raise MalformedClip(
+                f"{name} is an animation of {count} frames. Send it as a clip of its own.",
+                member=name,
+            )
         if as_shown and image.format in _WITH_EXIF:
             orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     if orientation >= 5:
@@ -110,7 +125,8 @@ def _size(
     return (width, height), orientation != 1
 
 
-def _rgb(image: Image.Image, as_shown: bool) -> Frames:
+def rgb(image: Image.Image, *, as_shown: bool = True) -> Frames:
+    """A picture's pixels, uint8 [H, W, 3], over black; upright where `as_shown`."""
     if as_shown and image.format in _WITH_EXIF:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
