@@ -108,6 +108,12 @@ class Service:
         self._requests.submit(self._serve, parsed, state, place)
         return state
 
+    def refuse(self, error: VideoVisualError, number: str) -> RequestState:
+        """A request that is answered with an error at once."""
+        state = RequestState(number, self._notify)
+        self._finish(state, self._failed(state, error))
+        return state
+
     def cancel(self, number: str) -> bool:
         """Cancel a request; whether there was one of that id."""
         with self._changed:
