@@ -12,6 +12,7 @@ from videovisual.clips.archive import DAMAGE
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Frames, Source, SourceInfo
 from videovisual.errors import MalformedClip, TooLarge
+from videovisual.utils.text import shown
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
@@ -55,9 +56,9 @@ class StillsSource(Source):
         for member, opener in self.stills[1:]:
             if (size := _size(member, opener, limits)) != (width, height):
                 raise MalformedClip(
-                    f"{member} is {size[0]}×{size[1]}, but {self.stills[0][0]} is "
+                    f"{shown(member)} is {size[0]}×{size[1]}, but {shown(self.stills[0][0])} is "
                     f"{width}×{height}. All frames must have one size.",
-                    member=member,
+                    member=shown(member),
                 )
         info = SourceInfo(name, None, width, height, len(stills), None, None, sha256)
         super().__init__(info, None, limits)
@@ -75,10 +76,14 @@ def _opened(name: str, opener: Opener) -> Iterator[Image.Image]:
         with opener() as stream, Image.open(stream, formats=FORMATS) as image:
             yield image
     except _BOMB as error:
-        raise TooLarge(f"{name}: {error} Scale it down.", member=name) from error
+        raise TooLarge(
+            f"{shown(name)}: {shown(error, 200)} Scale it down.", member=shown(name)
+        ) from error
     except DAMAGE as error:
         raise MalformedClip(
-            f"{name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}", member=name
+            f"{shown(name)} is not a PNG, JPEG, WebP or BMP picture, or is damaged: "
+            f"{shown(error, 200)}",
+            member=shown(name),
         ) from error
 
 
@@ -88,7 +93,7 @@ def _size(name: str, opener: Opener, limits: Limits) -> tuple[int, int]:
         width, height = image.size
         if image.format in _WITH_EXIF and image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
             width, height = height, width
-    limits.check_pixels(width, height, where=name)
+    limits.check_pixels(width, height, where=shown(name))
     return width, height
 
 
