@@ -7,11 +7,14 @@ import base64
 import gzip
 import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from tests.serving import clips
 from tests.serving.api import Api, eventually
@@ -166,6 +169,22 @@ def test_only_the_path_says_whether_to_explain(small_api: Api, spelling: str) ->
         status, body = knock(small_api.server.url, "POST", path, headers, GOOD)
         assert status == 200
         assert len(json.loads(body)["explanations"]) == wanted, path
+
+
+def test_json_of_millions_of_values_takes_no_memory(small_api: Api) -> None:
+    (pid,) = small_api.workers()
+    process = Path("/proc", str(pid))
+    if not (process / "clear_refs").is_file():
+        pytest.skip("needs /proc")
+    body = b'{"video": [' + b"[]," * 7_000_000 + b"1]}"
+    response = small_api.predict(content=body, headers=JSON)
+    (process / "clear_refs").write_text("5")
+    before = psutil.Process(pid).memory_info().rss
+    assert small_api.predict(content=body, headers=JSON).status_code == response.status_code == 400
+    peak = re.search(r"VmHWM:\s+(\d+)", (process / "status").read_text())
+    assert peak is not None
+    # As lists they would take 20 times as much as the body.
+    assert int(peak[1]) * 1024 - before < 6 * len(body)
 
 
 MESSAGE_NAME, MESSAGE_INPUT = 1, 3

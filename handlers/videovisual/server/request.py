@@ -1,5 +1,6 @@
 """What arrived over HTTP → a clip, the options beside it, and what the request costs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,9 @@ from videovisual.server.decoding import BASE64_COPIES, from_base64, from_json
 from videovisual.utils.text import shown
 
 CLIP_PARTS = ("video", "data", "body")
-FRAME_PREFIX = "frame_"
+FRAME = re.compile(r"frame_\d+", re.ASCII)
+"""Names of frames; `frame_cells` is an option."""
+
 ENVELOPES = ("instances", "parameters")
 
 
@@ -110,7 +113,7 @@ def parse(request: Request) -> ParsedRequest:
         # A null is as good as nothing: many clients write one for what is not set.
         parts = {name: value for name, value in _unwrapped(parts).items() if value is not None}
     videos = {name: parts[name] for name in CLIP_PARTS if parts.get(name) is not None}
-    frames = {name: part for name, part in parts.items() if name.startswith(FRAME_PREFIX)}
+    frames = {name: part for name, part in parts.items() if FRAME.fullmatch(name)}
     _check_one_clip(videos, frames)
     options = _options_from_headers(request)
     for name, value in parts.items():

@@ -23,7 +23,8 @@ class Settings(BaseModel):
         max_running: explanations that run at once.
         max_waiting: explanations that wait for one of those to end; more are refused with 503.
         max_classifications: classifications at once; explanations don't count among them.
-        max_bytes: bytes of uploads, frames and clips that all requests together may hold.
+        max_bytes: bytes of uploads, frames, clips, maps and answers that all requests together may
+            hold, beside the network's own.
         max_passes: passes of the network that one request may take, at one clip a pass.
         decoders: how many requests decode a clip or draw a picture at once.
         lanes: worker threads on a processor for explanations; one more runs classifications.
@@ -49,7 +50,7 @@ class Settings(BaseModel):
     max_running: int = Field(default=8, ge=1, le=1000)
     max_waiting: int = Field(default=16, ge=0, le=10_000)
     max_classifications: int = Field(default=16, ge=1, le=1000)
-    max_bytes: int = Field(default=2**31, ge=1, le=2**50)
+    max_bytes: int = Field(default=2**32, ge=1, le=2**50)
     max_passes: int = Field(default=200_000, ge=1, le=10**9)
     decoders: int = Field(default=2, ge=1, le=256)
     lanes: int = Field(default=2, ge=1, le=256)

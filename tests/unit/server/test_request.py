@@ -99,6 +99,11 @@ def test_a_request_counts_all_that_it_holds(body: Any, held: int) -> None:
     assert parse(Request({"body": body})).size == held
 
 
+def test_an_option_whose_name_begins_as_a_frames_does() -> None:
+    for parts in ({"video": VIDEO, "frame_cells": b"2"}, {"frame_0": VIDEO, "frame_cells": b"2"}):
+        assert read(Request(parts)).options == {"frame_cells": "2"}
+
+
 def test_repeated_parts_are_a_list() -> None:
     parsed = read(Request({"video": VIDEO, "target": Repeated([b"a", bytearray(b"b")])}))
     assert parsed.options == {"target": ["a", "b"]}
