@@ -138,7 +138,9 @@ class Server:
 
         Raises:
             ServerError: an archive is missing, or the models don't become ready in time.
+            InvalidParameter: the settings file of $VIDEOVISUAL_SETTINGS can't be used.
         """
+        _check_settings()
         for model in self.models:
             if not (self.store / f"{model}.mar").is_file():
                 raise ServerError(
@@ -284,6 +286,19 @@ class Server:
         text = self.log.read_text("utf-8", "replace") if self.log.is_file() else ""
         lines = [line for line in text.splitlines() if re.search("ERROR|Exception|Error", line)]
         return " | ".join((lines or text.splitlines())[-5:]) or "no output"
+
+
+def _check_settings() -> None:
+    """Refuse a wrong settings file here: a worker that does dies, and is started again and again.
+
+    Raises:
+        InvalidParameter: see `Settings.from_environment`.
+    """
+    if os.environ.get("VIDEOVISUAL_SETTINGS"):
+        # Imported only now, because it imports torch.
+        from videovisual.server.settings import Settings  # noqa: PLC0415
+
+        Settings.from_environment()
 
 
 def _bind(host: str, wanted: int, bound: contextlib.ExitStack) -> int:

@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from videovisual.utils.extras import needs
 from videovisual.utils.folder import frame_files
-from videovisual.utils.frame_names import readable, shown
 from videovisual.utils.streams import as_path, content
+from videovisual.utils.text import readable, shown
 from videovisual_client.errors import InvalidRequest
 
 if TYPE_CHECKING:

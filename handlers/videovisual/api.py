@@ -13,6 +13,7 @@ from videovisual.pipeline.preprocessing import ClipLike
 from videovisual.protocol import OF_EXPLANATIONS, Answer, split_options
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity
+from videovisual.utils.text import shown
 from videovisual.zoo import Classifier, load
 
 
@@ -48,7 +49,9 @@ def classify(
         check_one_window(chosen)
     for name in options:
         if name in rest or name in ("method", *OF_EXPLANATIONS):
-            raise InvalidParameter(f"A classification has no option {name!r}.", parameter=name)
+            raise InvalidParameter(
+                f"A classification has no option {shown(name)!r}.", parameter=shown(name)
+            )
     classifier = load(model) if isinstance(model, str) else model
     plan = Plan.of(classifier, chosen, {})
     return run_plan(plan, lambda: clip, Executor(classifier, on_progress)).answer

@@ -16,6 +16,7 @@ from videovisual.errors import InvalidParameter
 from videovisual.pipeline.preprocessing import PreparedClip
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity, check_polarity
+from videovisual.utils.text import shown
 from videovisual.version import __version__
 from videovisual.zoo import Classifier
 
@@ -80,11 +81,14 @@ class Explainer:
         Raises:
             UnknownMethod, InvalidParameter: before anything is computed.
         """
-        fields = {name: catalogue.find(name).parameters.model_fields for name in methods}
+        entries = [catalogue.find(name) for name in methods]
+        fields = {found.name: found.parameters.model_fields for found in entries}
         for name in given if len(fields) > 1 else ():
             if not any(name in known for known in fields.values()):
                 raise InvalidParameter(
-                    f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+                    f"None of {', '.join(found.name for found in entries)} has a parameter "
+                    f"{shown(name)!r}.",
+                    parameter=shown(name),
                 )
         return [
             cls.of(

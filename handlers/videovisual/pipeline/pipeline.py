@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from videovisual import faithfulness
+from videovisual.clips.windows import PIECE_BYTES
 from videovisual.engine.probe import classification
 from videovisual.errors import DeadlineExceeded
 from videovisual.pipeline.executor import Executor
@@ -17,7 +18,13 @@ from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.multiview import classify_windows
 from videovisual.pipeline.plan import Plan
 from videovisual.pipeline.prediction import prediction, predictions, resolve_target
-from videovisual.pipeline.preprocessing import ClipLike, PreparedClip, open_source, read
+from videovisual.pipeline.preprocessing import (
+    ClipLike,
+    PreparedClip,
+    decoded_bytes,
+    open_source,
+    read,
+)
 from videovisual.protocol import Answer, Explanation
 from videovisual.saliency import Saliency
 
@@ -54,11 +61,16 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
     if plan.several_windows:
         with executor.decoding():
             source = open_source(open_clip(), as_shown=plan.options.as_shown)
+            # A window is a copy of frames that are read ahead, for several windows at once.
+            window = decoded_bytes(plan.classifier.card, source, plan.sampling)
+            executor.hold(window + max(window, PIECE_BYTES))
         return Result(classify_windows(plan, source, executor))
     with executor.decoding():
-        clip, as_shown = open_clip(), plan.options.as_shown
-        prepared = read(plan.classifier, clip, plan.sampling, as_shown=as_shown)
-    executor.hold(prepared.nbytes)
+        clip = open_clip()
+        if not isinstance(clip, torch.Tensor):
+            clip = open_source(clip, as_shown=plan.options.as_shown)
+            executor.hold(decoded_bytes(plan.classifier.card, clip, plan.sampling))
+        prepared = read(plan.classifier, clip, plan.sampling)
     # As a part of an explanation a classification waits like the rest of it.
     (logits,) = executor.run(
         classification(prepared.clip[None]), classification=not plan.explainers

@@ -81,6 +81,12 @@ class Plan:
         return tuple(explainer.entry.name for explainer in self.explainers)
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height and width of the clip that the network takes."""
+        side = self.classifier.card.input.crop
+        return self.sampling.frames, side, side
+
+    @property
     def several_windows(self) -> bool:
         """Whether more than one window of the clip is classified."""
         return self.options.views > 1 or self.options.timeline

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from videovisual.errors import InvalidParameter, UnknownOutput
 from videovisual.utils.polarity import Polarity
+from videovisual.utils.text import shown
 from videovisual.utils.validation import invalid_value
 
 HEADER_PREFIX = "x-videovisual-"
@@ -132,8 +133,8 @@ def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
         output = known["output"] = str(known["output"]).lower()
         if output not in allowed:
             raise UnknownOutput(
-                f"There is no output {output!r}. Allowed: {', '.join(allowed)}.",
-                output=output,
+                f"There is no output {shown(output)!r}. Allowed: {', '.join(allowed)}.",
+                output=shown(output),
                 allowed=allowed,
             )
     try:
@@ -146,9 +147,9 @@ def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
     """Raises InvalidParameter where a request without a method asks for what only methods give."""
     if parameters:
         raise InvalidParameter(
-            f"Unknown option {next(iter(parameters))[:80]!r}. Options are "
+            f"Unknown option {shown(next(iter(parameters)))!r}. Options are "
             f"{', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
-            parameter=next(iter(parameters))[:80],
+            parameter=shown(next(iter(parameters))),
             allowed=list(Options.model_fields),
         )
     for name in OF_EXPLANATIONS:
@@ -157,5 +158,5 @@ def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
                 f"{name} is about an explanation, and none is asked for: give a `method`, or leave "
                 f"{name} out.",
                 parameter=name,
-                given=options.model_dump(mode="json")[name],
+                given=shown(options.model_dump(mode="json")[name]),
             )

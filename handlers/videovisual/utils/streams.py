@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from videovisual.errors import InvalidRequest, TooLarge
-from videovisual.utils.frame_names import shown
+from videovisual.utils.text import shown
 
 MIB = 2**20
 MAX_BYTES = 64 * MIB

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from videovisual.errors import InvalidTarget
 from videovisual.utils.suggest import nearest
+from videovisual.utils.text import shown
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,9 @@ class ModelCard:
             return int(text)
         near = nearest(text, self.labels)
         raise InvalidTarget(
-            f"{self.name} has no class {text!r}. Give a class name, an index from 0 to "
+            f"{self.name} has no class {shown(text)!r}. Give a class name, an index from 0 to "
             f"{len(self.labels) - 1}, or 'top1'. Nearest: {', '.join(near) or 'none'}.",
-            target=text,
+            target=shown(text),
             classes=len(self.labels),
             nearest=near,
         )

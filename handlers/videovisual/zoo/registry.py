@@ -9,6 +9,7 @@ from torch import nn
 
 from videovisual.errors import UnknownModel
 from videovisual.utils.suggest import nearest
+from videovisual.utils.text import shown
 from videovisual.zoo import i3d, motion, resnet3d, tsm
 from videovisual.zoo.card import ModelCard
 
@@ -51,9 +52,9 @@ def card(name: str) -> ModelCard:
     if name not in cards():
         near = nearest(name, cards())
         raise UnknownModel(
-            f"There is no model {name!r}. Nearest: {', '.join(near) or 'none'}. "
+            f"There is no model {shown(name)!r}. Nearest: {', '.join(near) or 'none'}. "
             f"Known: {', '.join(cards())}.",
-            model=name,
+            model=shown(name),
             nearest=near,
             known=list(cards()),
         )
