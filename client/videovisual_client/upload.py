@@ -77,18 +77,32 @@ def parts(clip: ClipLike) -> list[Part]:
     if hasattr(clip, "__array__"):
         with needs("pictures"):
             import numpy as np  # noqa: PLC0415
+        frames = np.asarray(clip)
+        if frames.dtype.hasobject:
+            raise InvalidRequest("An array of objects is no clip. Give uint8 [T, H, W, 3] frames.")
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, frames=np.asarray(clip))
+        np.savez_compressed(buffer, frames=frames)
         return [("video", ("clip.npz", buffer))]
+    if not isinstance(clip, str | os.PathLike):
+        raise InvalidRequest(
+            f"A {type(clip).__name__} is no clip. Give a path, or uint8 [T, H, W, 3] frames."
+        )
     path = Path(clip)
+    if "\0" in str(path):
+        raise InvalidRequest("A path can't have a null character.")
     if not path.is_dir():
-        return [("video", (path.name, _lazy(path)))]
+        return [("video", (_name(path), _lazy(path)))]
     files = frame_files(path)
     if not files:
         raise InvalidRequest(f"The folder {path} is empty. It should hold PNG or JPEG frames.")
-    return [(f"frame_{index:05d}", (file.name, _lazy(file))) for index, file in enumerate(files)]
+    return [(f"frame_{index:05d}", (_name(file), _lazy(file))) for index, file in enumerate(files)]
 
 
 def _lazy(path: Path) -> IO[bytes]:
     # httpx needs read, seek and tell only.
     return cast(IO[bytes], cast(Any, LazyFile(path)))
+
+
+def _name(path: Path) -> str:
+    # A file's name need not be UTF-8, and a part's must be.
+    return path.name.encode("utf-8", "replace").decode()
