@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from videovisual.errors import VideoVisualError
+from videovisual.errors import NetworkSettingsError, VideoVisualError
 from videovisual.utils.extras import install_command
+from videovisual.utils.network import client_options, network_settings
 from videovisual.version import __version__
-from videovisual_client.errors import from_response
+from videovisual_client.errors import from_response, without_key
 from videovisual_client.token import Token
 
 SPACE_GB = 5
@@ -194,11 +195,17 @@ def server(url: str, token: str | None, key_file: Path | None) -> Iterator[Findi
     try:
         key = Token(token, key_file).value
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        response = httpx.get(f"{url.rstrip('/')}/ping", headers=headers, timeout=5)
+        with network_settings():
+            client = httpx.Client(timeout=5, **client_options(httpx.URL(url)))
+        with client:
+            response = client.get(f"{url.rstrip('/')}/ping", headers=headers)
+    except NetworkSettingsError as error:
+        yield Finding("server", Level.WRONG, error.message, "correct the environment")
+        return
     except VideoVisualError as error:
         yield Finding("server", Level.WRONG, error.message, "name the right --key-file")
         return
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         found = f"none at {urlsplit(url).netloc} ({error})"
         fix = "videovisual serve i3d-motion; or name another address with --url"
         yield Finding("server", Level.NOTE, found, fix)
@@ -207,6 +214,8 @@ def server(url: str, token: str | None, key_file: Path | None) -> Iterator[Findi
         yield Finding("server", Level.OK, f"{url} is healthy and accepts the token")
         return
     refusal = from_response(response.status_code, response.content, response.headers)
+    if refusal is not None and not key:
+        refusal = without_key(refusal)
     found = f"{url}: {refusal.message if refusal else response.status_code}"
     fix = "give the key file that `videovisual serve` printed with --key-file"
     yield Finding("server", Level.WRONG, found, fix)

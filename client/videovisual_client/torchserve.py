@@ -109,7 +109,9 @@ class Server:
         self._process: psutil.Process | None = None
         self._processes: dict[int, psutil.Process] = {}
         # One client for all polls, as each loads the certificates anew; no connection stays open.
-        self._http = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+        # Its addresses are this machine's, so the environment's proxies are not for them.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(timeout=10, limits=limits, trust_env=False)
 
     def __enter__(self) -> "Server":
         self.start()
