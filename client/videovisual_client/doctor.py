@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from videovisual.errors import NetworkSettingsError, VideoVisualError
+from videovisual.errors import NetworkSettingsError, VideoVisualError, WriteError
+from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.extras import install_command
+from videovisual.utils.files import check_writable
 from videovisual.utils.network import client_options, network_settings
 from videovisual.version import __version__
 from videovisual_client.errors import from_response, without_key
@@ -153,16 +155,19 @@ def ports() -> Iterator[Finding]:
 
 def disk(store: Path) -> Iterator[Finding]:
     """The space for weights and archives, and the permission to write them."""
-    cache = Path(os.environ.get("VIDEOVISUAL_CACHE") or Path.home() / ".cache" / "videovisual")
-    for name, folder, fix in (
-        ("cache", cache, "set $VIDEOVISUAL_CACHE to another folder"),
-        ("store", store, "choose another folder with --store"),
+    for name, find, fix in (
+        ("cache", default_cache, "set $VIDEOVISUAL_CACHE to another folder"),
+        ("store", lambda: store, "choose another folder with --store"),
     ):
+        try:
+            folder = find()
+            check_writable(folder / "probe")
+        except WriteError as error:
+            yield Finding(name, Level.WRONG, error.message, fix)
+            continue
         existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         free = shutil.disk_usage(existing).free / GB
-        if not os.access(existing, os.W_OK):
-            yield Finding(name, Level.WRONG, f"{folder} is not writable", fix)
-        elif free < SPACE_GB:
+        if free < SPACE_GB:
             needed = f"large models need {SPACE_GB} GB for weights and archives"
             yield Finding(name, Level.NOTE, f"{free:.1f} GB free for {folder}", needed)
         else:

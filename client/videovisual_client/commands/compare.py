@@ -12,6 +12,7 @@ from videovisual.attribution import catalogue
 from videovisual.protocol import Explanation
 from videovisual.protocol.caveats import caveats
 from videovisual.utils.extras import needs
+from videovisual.utils.files import check_writable
 from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.explaining import Explainer, known, save
@@ -81,6 +82,7 @@ def compare(
     if clips is None:
         for path in pictures:
             format_of(path, clip)
+            check_writable(path)
     with place.open() as client:
         explainer = Explainer(client, model, names, options, skip_missing=every)
         if clips is not None:

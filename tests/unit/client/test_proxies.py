@@ -27,6 +27,8 @@ Frames = npt.NDArray[np.uint8]
 def proxy(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     """A proxy that the environment names, and that must not be asked."""
     with serving() as proxy:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
         yield proxy
