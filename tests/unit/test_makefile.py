@@ -48,6 +48,7 @@ def test_an_old_python_is_refused_and_leaves_nothing(make: list[str], tmp_path: 
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.slow
 def test_an_environment_of_an_old_python_is_made_anew(make: list[str], tmp_path: Path) -> None:
     left = old_python(tmp_path / ".venv" / "bin" / "python")
     (tmp_path / ".venv" / "left").touch()
