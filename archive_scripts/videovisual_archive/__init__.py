@@ -6,10 +6,12 @@ from pathlib import Path
 
 from videovisual import zoo
 from videovisual.errors import InvalidParameter
+from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
+from videovisual.utils.files import check_writable
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import fit
-from videovisual.zoo.weights_io.cache import default_cache, fetch, silent
+from videovisual.zoo.weights_io.cache import fetch, silent
 from videovisual.zoo.weights_io.checkpoint import read_checkpoint
 from videovisual.zoo.weights_io.http import Progress
 from videovisual.zoo.weights_io.labels import labelled, read_label_file
@@ -70,6 +72,7 @@ def archive(
             the weights or labels don't fit.
         InvalidParameter: `served_as` is not a valid name, or another model has it.
         MissingExtra: torch-model-archiver is not installed.
+        WriteError: the archive can't be written; checked before anything is downloaded.
     """
     card = labelled(zoo.card(name), labels, cache, own=weights is not None)
     if served_as is not None:
@@ -80,6 +83,7 @@ def archive(
     known = expected is not None and len(expected) == 64
     if known and not force and is_current(target, fingerprint(card, str(expected).lower())):
         return target
+    check_writable(target)
     checkpoint = fetch(
         published.source if weights is None else str(weights),
         expected,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from videovisual.protocol import Answer
+from videovisual_client.errors import InvalidParameter
 from videovisual_client.events import Partial, Progress
 from videovisual_client.job import AsyncJob
 from videovisual_client.many import CONCURRENCY
@@ -167,8 +168,14 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
             options: as in `explain`.
 
         Raises:
+            InvalidParameter: `concurrency` is below 1.
             VideoVisualError: the first failure, unless `return_errors`.
         """
+        if not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidParameter(
+                f"concurrency={str(concurrency)[:40]!r} is not a number of requests, 1 or more.",
+                parameter="concurrency",
+            )
         return self._explain_many(clips, concurrency, return_errors, {"model": model, **options})
 
     @abstractmethod

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from videovisual_client.errors import InvalidParameter
 from videovisual_client.upload import ClipLike
 
 Target = str | int | Sequence[str | int]
@@ -37,9 +38,18 @@ class ClipRequest:
 
     @property
     def timeout_s(self) -> float | None:
-        """The server's deadline, if the caller set one."""
+        """The server's deadline, if the caller set one.
+
+        Raises:
+            InvalidParameter: it is no number.
+        """
         timeout = self.options.get("timeout_s")
-        return None if timeout is None else float(timeout)
+        try:
+            return None if timeout is None else float(timeout)
+        except (TypeError, ValueError):
+            raise InvalidParameter(
+                f"timeout_s={str(timeout)[:40]!r} is no number of seconds.", parameter="timeout_s"
+            ) from None
 
     def streamed(self, *, partial: bool = False) -> "ClipRequest":
         """The same request, answered by lines of progress and then the result."""

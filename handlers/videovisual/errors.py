@@ -100,3 +100,15 @@ class WeightsError(VideoVisualError, code="invalid_weights"):
 
 class DownloadError(VideoVisualError, code="download_failed", status=502):
     """A file that its source refuses, cuts off, or doesn't have."""
+
+
+class MissingFile(DownloadError, code="missing_file", status=404):
+    """A path that names no file."""
+
+
+class NetworkSettingsError(VideoVisualError, code="network_settings"):
+    """An environment variable about proxies or certificates that can't be used."""
+
+
+class WriteError(VideoVisualError, code="write_failed"):
+    """A file that can't be written; nothing of it is left."""

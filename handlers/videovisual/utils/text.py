@@ -13,6 +13,9 @@ def shown(text: object, longest: int = LONGEST) -> str:
     return f"{whole[:half]}…{whole[-half:]}"
 
 
-def readable(name: str) -> str:
-    """A file's name as text that can be written, with other bytes than UTF-8 as `\\xff`."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def readable(text: str) -> str:
+    """Text that can be written: other bytes than UTF-8 in a file's name as `\\xff`."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can hold and no file's name
+        return text.encode("utf-8", "backslashreplace").decode()

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 
 from videovisual.errors import DownloadError, WeightsError
+from videovisual.utils.devices import usable_device
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
 from videovisual.zoo.card import ModelCard
@@ -48,7 +49,9 @@ def load(
         WeightsError: the weights fail their checksum, or the weights or labels don't fit.
         DownloadError: the published weights or labels cannot be downloaded.
         MissingExtra: downloading or converting them needs the extra `server`.
+        InvalidParameter: the device can't be used here.
     """
+    place = usable_device(device)
     card = find_card(name)
     if isinstance(weights, Mapping):
         state = dict(weights)
@@ -61,7 +64,7 @@ def load(
             from videovisual.zoo.weights_io.labels import labelled  # noqa: PLC0415
         card = labelled(card, labels, own=weights is not None)
     network = fit(build(card), adapt(card, state))
-    return Classifier(card, network, digest).to(device)
+    return Classifier(card, network, digest).to(place)
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:

@@ -46,7 +46,7 @@ def labelled(
     try:
         path = fetch(source, cache=cache)
     except DownloadError as error:
-        raise DownloadError(
+        raise type(error)(
             f"The class names of {card.name}: {error.message} Or give them as a file: "
             "`--labels FILE`, `labels=FILE`.",
             **error.detail,
