@@ -8,7 +8,7 @@ from videovisual import zoo
 from videovisual.errors import InvalidParameter
 from videovisual.utils.digest import file_sha256
 from videovisual.zoo.card import ModelCard
-from videovisual.zoo.layout import fit
+from videovisual.zoo.layout import fit, narrow_dtype
 from videovisual.zoo.weights_io.cache import default_cache, fetch, silent
 from videovisual.zoo.weights_io.checkpoint import read_checkpoint
 from videovisual.zoo.weights_io.http import Progress
@@ -90,10 +90,15 @@ def archive(
     source_sha256 = file_sha256(checkpoint)
     if not force and is_current(target, fingerprint(card, source_sha256)):
         return target
-    network = fit(zoo.build(card), zoo.adapt(card, read_checkpoint(checkpoint)))
-    return build_archive(
-        card, network.state_dict(), store, source_sha256=source_sha256, force=force
-    )
+    state = zoo.adapt(card, read_checkpoint(checkpoint))
+    # 16-bit weights stay so in the archive, where they are as exact and the server tells of them.
+    narrow = {key: tensor.dtype for key, tensor in state.items() if narrow_dtype({key: tensor})}
+    network = fit(zoo.build(card), state)
+    entries = {
+        key: tensor.to(narrow.get(key, tensor.dtype))
+        for key, tensor in network.state_dict().items()
+    }
+    return build_archive(card, entries, store, source_sha256=source_sha256, force=force)
 
 
 def _renamed(card: ModelCard, name: str) -> ModelCard:

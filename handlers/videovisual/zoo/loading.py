@@ -15,7 +15,13 @@ from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.classifier import Classifier
-from videovisual.zoo.layout import fit, read_safetensors
+from videovisual.zoo.layout import (
+    check_tensors,
+    fit,
+    is_safetensors,
+    narrow_dtype,
+    read_safetensors,
+)
 from videovisual.zoo.registry import adapt, build
 from videovisual.zoo.registry import card as find_card
 
@@ -45,13 +51,15 @@ def load(
 
     Raises:
         UnknownModel: there is no such model; the message lists the nearest names.
-        WeightsError: the weights fail their checksum, or the weights or labels don't fit.
+        WeightsError: the weights fail their checksum, are not finite or not dense floats, or the
+            weights or labels don't fit.
         DownloadError: the published weights or labels cannot be downloaded.
         MissingExtra: downloading or converting them needs the extra `server`.
     """
     card = find_card(name)
     if isinstance(weights, Mapping):
-        state = dict(weights)
+        check_tensors(weights)
+        state = {key: tensor.detach().contiguous() for key, tensor in weights.items()}
         digest = hashlib.sha256(save(state)).hexdigest()
     else:
         path = _published(card) if weights is None else Path(weights)
@@ -60,8 +68,9 @@ def load(
         with _weights_io(card):
             from videovisual.zoo.weights_io.labels import labelled  # noqa: PLC0415
         card = labelled(card, labels, own=weights is not None)
-    network = fit(build(card), adapt(card, state))
-    return Classifier(card, network, digest).to(device)
+    state = adapt(card, state)
+    network = fit(build(card), state)
+    return Classifier(card, network, digest, narrow_dtype(state)).to(device)
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
@@ -71,7 +80,8 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     in use.
 
     Raises:
-        WeightsError: a file is missing or damaged, or the weights don't fit the card.
+        WeightsError: a file is missing or damaged, two classes have one name, or the weights are
+            not finite or don't fit the card.
     """
     files = list(folder.glob("*.safetensors"))
     if len(files) != 1 or not (folder / CARD_FILE).is_file():
@@ -82,8 +92,9 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     card = ModelCard.from_json(json.loads((folder / CARD_FILE).read_text("utf-8")))
     with torch.device("meta"):
         network = build(card)
-    fit(network, read_safetensors(files[0]))
-    return Classifier(card, network, file_sha256(files[0])).to(device)
+    state = read_safetensors(files[0])
+    fit(network, state)
+    return Classifier(card, network, file_sha256(files[0]), narrow_dtype(state)).to(device)
 
 
 def _is_packaged(card: ModelCard) -> bool:
@@ -113,7 +124,7 @@ def _weights_io(card: ModelCard) -> AbstractContextManager[None]:
 
 def _read(card: ModelCard, path: Path) -> dict[str, torch.Tensor]:
     # Weights that ship with the package load without the extra `server`.
-    if path.suffix == ".safetensors" and path.is_file():
+    if is_safetensors(path):
         return read_safetensors(path)
     with _weights_io(card):
         from videovisual.zoo.weights_io.checkpoint import read_checkpoint  # noqa: PLC0415

@@ -11,8 +11,8 @@ from videovisual_client import errors
 NAMES = """
     Accepted AsyncClient AsyncJob AuthenticationFailed Cancelled Classification Client ClipTooShort
     ConnectionFailed DeadlineExceeded Explained InvalidParameter InvalidRequest InvalidTarget Job
-    MalformedClip MissingExtra Overloaded Partial Progress ServerFailed TimedOut Timeouts TooLarge
-    UnknownMethod UnknownModel UnknownOutput UnsupportedMedia VideoVisualError
+    MalformedClip MissingExtra NotFinite Overloaded Partial Progress ServerFailed TimedOut Timeouts
+    TooLarge UnknownMethod UnknownModel UnknownOutput UnsupportedMedia VideoVisualError
 """
 
 
