@@ -17,7 +17,7 @@ from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.finite import check_logits, check_numbers
 from videovisual.pipeline.multiview import classify_windows
 from videovisual.pipeline.plan import Plan
-from videovisual.pipeline.prediction import prediction, predictions, resolve_target
+from videovisual.pipeline.prediction import is_top1, prediction, predictions, resolve_target
 from videovisual.pipeline.preprocessing import ClipLike, PreparedClip, open_source, read
 from videovisual.protocol import Answer, Explanation
 from videovisual.saliency import Saliency
@@ -87,7 +87,7 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
 def _explain(
     plan: Plan,
     explainer: Explainer,
-    target: str,
+    target: str | int,
     logits: torch.Tensor,
     result: Result,
     executor: Executor,
@@ -120,6 +120,12 @@ def _explain(
                     raise
                 facts = {**saliency.diagnostics, "evaluated": False}
                 saliency = replace(saliency, diagnostics=facts)
+    other = None if is_top1(target) else card.other_reading(target)
+    if other is not None:
+        reading = {"name": target, "index_of": card.labels[other]}
+        saliency = replace(
+            saliency, diagnostics={**saliency.diagnostics, "target_read_as": reading}
+        )
     result.saliencies.append(saliency)
     shown = prediction(card, logits, index)
     result.answer.explanations.append(Explanation.of(saliency, explainer.entry.name, shown, scores))
