@@ -12,7 +12,8 @@ from videovisual.zoo.layout import fit, narrow_dtype
 from videovisual.zoo.weights_io.cache import default_cache, fetch, silent
 from videovisual.zoo.weights_io.checkpoint import read_checkpoint
 from videovisual.zoo.weights_io.http import Progress
-from videovisual.zoo.weights_io.labels import labelled, read_label_file
+from videovisual.zoo.weights_io.label_file import read_label_file
+from videovisual.zoo.weights_io.labels import labelled
 from videovisual_archive.mar import build_archive, fingerprint, is_current
 
 __all__ = [
@@ -48,8 +49,8 @@ def archive(
     Args:
         name: of the model.
         weights: file or address of a checkpoint, instead of the published one.
-        labels: file or address of the class names, instead of the card's: one per line, or CSV
-            with a column `class_key`. Those of the EPIC-Kitchens models are downloaded by
+        labels: file or address of the class names, instead of the card's, in one of the forms of
+            `read_label_file`. Those of the EPIC-Kitchens models are downloaded by
             default. With `weights`, their number is the number of classes.
         sha256: of the checkpoint, whole or its first digits (at least 8). By default the
             published checkpoint's is checked.

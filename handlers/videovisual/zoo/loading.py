@@ -13,7 +13,7 @@ from safetensors.torch import save
 from videovisual.errors import DownloadError, WeightsError
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
-from videovisual.zoo.card import ModelCard
+from videovisual.zoo.card import ModelCard, check_labels
 from videovisual.zoo.classifier import Classifier
 from videovisual.zoo.layout import (
     check_tensors,
@@ -43,10 +43,10 @@ def load(
         name: one of `videovisual.zoo.cards()`.
         weights: a checkpoint file in any published layout of the family, or its entries. None
             takes the published weights, which the first use downloads and verifies.
-        labels: file or address of the class names, instead of the card's: one per line, or CSV
-            with a column `class_key`. With weights of your own, their number is the number of
-            classes. The published EPIC-Kitchens weights come with downloaded names; with weights
-            of your own the default names are `verb 0`, `verb 1`, ….
+        labels: file or address of the class names, instead of the card's: one per line, numbered
+            lines, CSV or JSON; the numbers decide the order. With weights of your own, their number
+            is the number of classes. The published EPIC-Kitchens weights come with downloaded
+            names; with weights of your own the default names are `verb 0`, `verb 1`, ….
         device: of the weights.
 
     Raises:
@@ -90,6 +90,7 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
             "file. Build it again with `videovisual archive`."
         )
     card = ModelCard.from_json(json.loads((folder / CARD_FILE).read_text("utf-8")))
+    check_labels(card.labels)
     with torch.device("meta"):
         network = build(card)
     state = read_safetensors(files[0])
