@@ -81,7 +81,8 @@ def explain(
             video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         method: an attribution method's name.
-        target: a class name, an index, or `top1`.
+        target: a class name (str), an index (int), or `top1`. Digits that are no class's name are
+            an index too.
         seed: of all randomness; the same seed gives the same map.
         polarity: of a signed map the `positive` or the `negative` side, each unsigned, or `both`,
             the map as it is.

@@ -15,9 +15,10 @@ from videovisual.engine.probe import classification
 from videovisual.errors import DeadlineExceeded
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
+from videovisual.pipeline.finite import check_logits, check_numbers
 from videovisual.pipeline.multiview import classify_windows
 from videovisual.pipeline.plan import Plan
-from videovisual.pipeline.prediction import prediction, predictions, resolve_target
+from videovisual.pipeline.prediction import is_top1, prediction, predictions, resolve_target
 from videovisual.pipeline.preprocessing import (
     ClipLike,
     PreparedClip,
@@ -29,6 +30,11 @@ from videovisual.protocol import Answer, Explanation
 from videovisual.saliency import Saliency
 
 Scores = dict[str, float | None]
+
+UNDEFINED = (
+    "the map's sums in random halves of the clip, or the falls of the logit, are all the same"
+)
+"""Why a correlation of the two has no value."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
         classification(prepared.clip[None]), classification=not plan.explainers
     )
     card, options = plan.classifier.card, plan.options
+    check_logits(card, logits)
     found = predictions(card, logits, options.top_k)
     result = Result(
         Answer(model=card.name, predictions=found, clip=dict(prepared.facts)), prepared=prepared
@@ -93,7 +100,7 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
 def _explain(
     plan: Plan,
     explainer: Explainer,
-    target: str,
+    target: str | int,
     logits: torch.Tensor,
     result: Result,
     executor: Executor,
@@ -117,11 +124,21 @@ def _explain(
             try:
                 measure = faithfulness.evaluate(here.case(result.prepared, index), saliency)
                 scores = executor.run(measure, device=device, subject=subject).to_json()
+                check_numbers("the faithfulness", scores)
+                if scores["sensitivity_n"] is None:
+                    facts = {**saliency.diagnostics, "undefined": {"sensitivity_n": UNDEFINED}}
+                    saliency = replace(saliency, diagnostics=facts)
             except DeadlineExceeded:
                 if not options.partial:
                     raise
                 facts = {**saliency.diagnostics, "evaluated": False}
                 saliency = replace(saliency, diagnostics=facts)
+    other = None if is_top1(target) else card.other_reading(target)
+    if other is not None:
+        reading = {"name": target, "index_of": card.labels[other]}
+        saliency = replace(
+            saliency, diagnostics={**saliency.diagnostics, "target_read_as": reading}
+        )
     result.saliencies.append(saliency)
     shown = prediction(card, logits, index)
     result.answer.explanations.append(Explanation.of(saliency, explainer.entry.name, shown, scores))

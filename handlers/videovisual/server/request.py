@@ -122,7 +122,7 @@ def parse(request: Request) -> ParsedRequest:
     options = _options_from_headers(request)
     for name, value in parts.items():
         if name not in CLIP_PARTS and name not in frames:
-            options[name] = value if is_json else _text(name, value)
+            options[name] = _typed(name, value) if is_json else _text(name, value)
     return ParsedRequest(
         video=next(iter(videos.values()), None),
         frames=frames,
@@ -230,6 +230,11 @@ def _bytes(value: Any) -> bytes:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     return repr(value).encode()
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A JSON string is one target's name, also where it would be a list in a form."""
+    return [value] if name == "target" and isinstance(value, str) else value
 
 
 def _text(name: str, value: Any) -> Any:
