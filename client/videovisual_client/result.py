@@ -127,7 +127,7 @@ class Explained(Classification):
         with needs("pictures"):
             from videovisual import clips  # noqa: PLC0415
         if isinstance(self.clip, str | os.PathLike):
-            shown = self.answer.clip["source"].get("shown", {})
+            shown = self.answer.clip.get("source", {}).get("shown", {})
             return clips.open_path(Path(self.clip), as_shown=shown.get("as_shown", True))
         return clips.open_frames(self.clip)
 
