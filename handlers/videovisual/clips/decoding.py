@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 from typing import Any, Final, cast
 
@@ -47,10 +48,12 @@ class Picture:
         frame: FFmpeg's frame.
         alpha: its alpha channel, as the luma of another frame; None if `frame` is opaque or has
             its own alpha channel.
+        aspect: width of a pixel by its height, as the stream says; None if it doesn't.
     """
 
     frame: VideoFrame
     alpha: VideoFrame | None
+    aspect: Fraction | None
 
     @property
     def packet(self) -> int:
@@ -169,7 +172,7 @@ class Decoder:
             for alpha in self._alpha.decode(beside):
                 self._latest_alpha = alpha
         for frame in self._colour.decode(packet):
-            yield Picture(frame, self._alpha_of(frame))
+            yield Picture(frame, self._alpha_of(frame), self._colour.sample_aspect_ratio)
 
     def _alpha_of(self, frame: VideoFrame) -> VideoFrame | None:
         alpha = self._latest_alpha

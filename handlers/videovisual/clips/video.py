@@ -35,7 +35,11 @@ CODECS = (
 _DEMUXERS = {"webm": "matroska", "mkv": "matroska", "wmv": "asf"}
 """FFmpeg's demuxer by format, where the names differ."""
 
-_AV1_DECODERS = ("libdav1d", "libaom-av1")
+_WHITELIST = ",".join((*CODECS, "libdav1d", "libaom-av1"))
+
+_HEADERLESS = ("mpegts", "mpeg")
+"""Formats whose streams are found while packets are read. FFmpeg opens decoders for them then, to
+which PyAV can't pass `max_pixels`; so it may open none."""
 _SELECTIVE = ("h264",)
 """Codecs that mark pictures from which no other is predicted, so that these can be skipped. That
 halves the time of sparse reads, more than threads on two cores save."""
@@ -108,7 +112,7 @@ class VideoSource(Source):
         self._display = None
         if as_shown:
             crop = crop_of(data, name, track, place, width, height)
-            self._display, shown = display_of(first.frame, crop, aspect, limits)
+            self._display, shown = display_of(first.frame, crop, aspect or first.aspect, limits)
             width, height = self._display.width, self._display.height
         fps = len(times) / end if end else None
         info = SourceInfo(name, self.codec, width, height, len(times), end, fps, sha256, shown)
@@ -218,7 +222,7 @@ class VideoSource(Source):
                 format=_DEMUXERS.get(self.name, self.name),
                 container_options={
                     "protocol_whitelist": "none",
-                    "codec_whitelist": ",".join((*CODECS, *_AV1_DECODERS)),
+                    "codec_whitelist": "none" if self.name in _HEADERLESS else _WHITELIST,
                 },
                 options={"max_pixels": str(most_coded(self.limits))},
                 metadata_errors="replace",
