@@ -129,7 +129,7 @@ class Explained(Classification):
             import numpy as np  # noqa: PLC0415
 
             from videovisual import clips  # noqa: PLC0415
-        as_shown = self.answer.clip["source"].get("shown", {}).get("as_shown", True)
+        as_shown = self.answer.clip.get("source", {}).get("shown", {}).get("as_shown", True)
         if isinstance(self.clip, bytes):
             return clips.open_bytes(self.clip, as_shown=as_shown)
         if isinstance(self.clip, str | os.PathLike):
