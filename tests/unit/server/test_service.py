@@ -227,7 +227,7 @@ def test_several_methods_share_a_request_and_each_takes_its_own_parameters(
     reply = ask(service, method=b'["gradient", "ig"]', steps=b"2", top_k=b"1")
     assert reply.status == 413  # two maps are over this service's limit, so both were made
     reply = ask(service, method=b'["grad", "ig"]', area=b"0.1")
-    assert "None of grad, ig has a parameter 'area'" in json.loads(reply.body)["error"]["message"]
+    assert "None of gradient, integrated_gradients has a parameter 'area'" in json.loads(reply.body)["error"]["message"]
 
 
 @pytest.mark.parametrize(
