@@ -67,6 +67,13 @@ class WeightsCard:
     licence: str
     origin: str
 
+    @property
+    def verified(self) -> Literal["published", "first use"]:
+        """What a download is checked against: the whole published SHA-256, or that of the first
+        download, which is recorded beside it."""
+        whole = self.sha256 is not None and len(self.sha256) == 64
+        return "published" if whole else "first use"
+
 
 @dataclass(frozen=True)
 class ModelCard:
