@@ -8,6 +8,7 @@ from typing import Any
 from videovisual.attribution import catalogue
 from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.protocol import Options
+from videovisual.utils.files import check_writable
 from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch
 from videovisual_client.collection import NamedClip
@@ -73,10 +74,12 @@ class Explainer:
 
         Raises:
             MissingExtra: the pictures of `formats` can't be made here.
+            WriteError: the results can't be written.
         """
         for name in formats:
             for clip in clips:
                 check_format(name, clip.path)
+        check_writable(results / "summary.json")
         jobs = Jobs()
         request = {"model": self.model, "method": list(self.methods), **_fields(self.options)}
         summary = folder.run(

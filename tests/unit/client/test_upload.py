@@ -87,3 +87,19 @@ def test_an_unreadable_clip_is_refused_before_any_request(
         with pytest.raises(InvalidRequest, match=path.name):
             client.classify(path, model="m")
     assert fake.received == []
+
+
+def test_a_file_that_goes_during_the_upload(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"x")
+    ((_, (_, file)),) = upload.parts(path)
+    path.unlink()
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        file.read()
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4"))
+    path.write_bytes(b"x")
+    ((_, (name, _)),) = upload.parts(path)
+    assert name.encode().endswith(b".mp4")
