@@ -118,7 +118,7 @@ class Local(BaseClient):
             raise error or VideoVisualError("The answer came without the requested events.")
 
         async def cancel(_: str) -> bool:
-            state.cancel()
+            state.stop()
             return True
 
         chunks = self._chunks(service, state)

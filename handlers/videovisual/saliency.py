@@ -3,6 +3,9 @@
 import dataclasses
 import io
 import json
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +13,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from videovisual.errors import InvalidRequest, TooLarge
 from videovisual.utils.npz import npy, npy_json, write_npz
 from videovisual.utils.polarity import Polarity, check_polarity
 
 Map = npt.NDArray[np.float32]
+
+MAX_NPZ_BYTES = 2**30
+READ_ERRORS = (
+    *(ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, MemoryError, SyntaxError),
+    *(AttributeError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What numpy and zipfile raise for files that are not what they say."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +88,41 @@ class Saliency:
 
     @classmethod
     def from_npz(cls, data: bytes) -> "Saliency":
-        """The inverse of `to_npz`. Never unpickles."""
+        """The inverse of `to_npz`. Never unpickles.
+
+        Raises:
+            InvalidRequest: this is no such npz, or a damaged one.
+            TooLarge: its arrays have more than `MAX_NPZ_BYTES`.
+        """
+        try:
+            # A member may be a thousand times larger than its compressed bytes.
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            if size <= MAX_NPZ_BYTES:
+                return cls._read(data)
+        except READ_ERRORS as error:
+            raise InvalidRequest(
+                f"This is no npz of a saliency map: {str(error)[:200]}. Give one that `to_npz`, a "
+                "result's `save` or `output=npz` made."
+            ) from None
+        raise TooLarge(
+            f"The npz's arrays have {size} bytes, and {MAX_NPZ_BYTES} are allowed.",
+            allowed=MAX_NPZ_BYTES,
+        )
+
+    @classmethod
+    def _read(cls, data: bytes) -> "Saliency":
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            signed_map = arrays.get("signed_map")
+            for values in (arrays["map"], signed_map):
+                if values is not None and (values.ndim != 3 or values.dtype.kind != "f"):
+                    raise ValueError(f"a map is {values.dtype} {values.shape}, not float [T, H, W]")
             return cls(
                 map=arrays["map"],
                 signed=bool(arrays["signed"]),
-                diagnostics=json.loads(str(arrays["diagnostics"])),
-                provenance=json.loads(str(arrays["provenance"])),
-                signed_map=arrays.get("signed_map"),
+                diagnostics=dict(json.loads(str(arrays["diagnostics"]))),
+                provenance=dict(json.loads(str(arrays["provenance"]))),
+                signed_map=signed_map,
             )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from videovisual.protocol import MAX_VIEWS
+from videovisual.utils.files import check_writable
 from videovisual_client import collection
 from videovisual_client.batch import Batch
 from videovisual_client.commands import folder
@@ -62,9 +63,11 @@ def classify(
     clips = collection.clips_in(clip)
     with place.open() as client:
         if clips is not None:
+            results = output / RESULTS / model
+            check_writable(results / "summary.json")
             summary = folder.run(
                 clips,
-                Batch(output / RESULTS / model, request),
+                Batch(results, request),
                 lambda named: client.classify(named.path, **request),
                 title="classifying",
                 run=run,

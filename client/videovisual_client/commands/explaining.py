@@ -8,11 +8,14 @@ from typing import Any
 from videovisual.attribution import catalogue
 from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.protocol import Options
+from videovisual.utils.files import check_writable
 from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch
 from videovisual_client.collection import NamedClip
 from videovisual_client.commands import folder
+from videovisual_client.commands.interrupt import stopped_by_interrupt
 from videovisual_client.commands.options import CommandClip, Place, RunOptions, given, one_or_all
+from videovisual_client.events import Progress
 from videovisual_client.many import Jobs
 from videovisual_client.result import Explained, check_format
 from videovisual_client.terminal import job_bar, log
@@ -41,11 +44,22 @@ class Explainer:
     _missing: dict[str, MissingExtra] = field(default_factory=dict)
 
     def one(self, clip: CommandClip) -> Explained:
-        """Explain one clip, with a progress bar."""
+        """Explain one clip, with a progress bar; Ctrl-C ends a search with its best map so far."""
         with job_bar("explaining") as advance:
-            result = self._explain(
-                lambda request: self.client.explain(clip, on_progress=advance, **request)
-            )
+
+            def follow(request: dict[str, Any]) -> Explained:
+                # With a deadline, `partial` would also turn its error into a map.
+                best = {} if "timeout_s" in request else {"partial": True}
+                with (
+                    self.client.submit(clip, **{**best, **request}) as job,
+                    stopped_by_interrupt(job),
+                ):
+                    for event in job:
+                        if isinstance(event, Progress):
+                            advance(event)
+                    return job.result()
+
+            result = self._explain(follow)
         self._report_missing()
         return result
 
@@ -60,10 +74,12 @@ class Explainer:
 
         Raises:
             MissingExtra: the pictures of `formats` can't be made here.
+            WriteError: the results can't be written.
         """
         for name in formats:
             for clip in clips:
                 check_format(name, clip.path)
+        check_writable(results / "summary.json")
         jobs = Jobs()
         request = {"model": self.model, "method": list(self.methods), **_fields(self.options)}
         summary = folder.run(

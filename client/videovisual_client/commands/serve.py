@@ -10,6 +10,7 @@ from videovisual.utils.extras import needs
 from videovisual_client.commands import archive
 from videovisual_client.commands.options import complete_models
 from videovisual_client.terminal import json_option, log, out, store_option
+from videovisual_client.token import read_properties
 
 SETTINGS = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -67,6 +68,9 @@ def serve(
             on_wait=status.update,
         )
         server.start()
+    wanted = read_properties(server.config)["inference_address"]
+    if port is None and server.url != wanted:
+        log.print(f"{wanted} is in use, so the server has another port.", soft_wrap=True)
     try:
         if as_json:
             names = ("url", "management_url", "metrics_url")

@@ -121,11 +121,14 @@ class Service:
         return state
 
     def cancel(self, number: str) -> bool:
-        """Cancel a request; whether there was one of that id."""
+        """Cancel a request; whether there was one of that id.
+
+        A search with `partial=true` then answers with its best map so far.
+        """
         with self._changed:
             state = self._states.get(number)
         if state is not None:
-            state.cancel()
+            state.stop()
         return state is not None
 
     def wait(self, seconds: float, changes: int | None = None) -> int:

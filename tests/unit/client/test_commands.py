@@ -155,3 +155,31 @@ def test_models_and_methods_are_completed() -> None:
 def test_serve_needs_a_model() -> None:
     assert isinstance(main, click.Group)
     assert CliRunner().invoke(main, ["serve"]).exit_code == 2
+
+
+@pytest.mark.parametrize("place", ["taken.png", "file/x.png", "/proc/x.png"])
+def test_a_place_that_cannot_be_written_is_told_before_the_request(
+    fake: FakeServer, run: Run, folder: Path, place: str
+) -> None:
+    Path("taken.png").mkdir()
+    Path("file").touch()
+    for command in (("explain",), ("compare", "--methods", "gradient")):
+        done = run(command[0], folder, "--model", "m", *command[1:], "-o", place)
+        assert done.exit_code == 1
+        assert done.stderr.startswith("write_failed: ")
+        assert len(done.stderr.splitlines()) == 1
+    assert fake.received == []
+
+
+@pytest.mark.parametrize("command", ["explain", "compare", "classify"])
+def test_results_that_cannot_be_written_are_told_before_the_requests(
+    fake: FakeServer, run: Run, clips: Path, command: str
+) -> None:
+    for name in ("gradient", "compare", "classification"):
+        Path("results", name).parent.mkdir(exist_ok=True)
+        Path("results", name).touch()
+    options = {"explain": ["--method", "gradient"], "compare": ["--methods", "gradient"]}
+    done = run(command, clips, "--model", "m", *options.get(command, []))
+    assert done.exit_code == 1
+    assert done.stderr.startswith("write_failed: ")
+    assert fake.received == []
