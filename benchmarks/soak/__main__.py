@@ -1,0 +1,120 @@
+"""Send bad input to a real TorchServe for half an hour: `python -m benchmarks.soak`.
+
+Damaged clips of every format, damaged requests, damaged answers to the client, and clients that
+leave. The counts go to `benchmarks/results/soak.json` and `docs/operating.md`, anomalies to
+`anomalies.jsonl` in the work folder. Input N is the same in every run of a seed: `--only N`.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import sys
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+from benchmarks.machine import machine
+from benchmarks.page import DOCS, write_section
+from benchmarks.row import table
+from benchmarks.soak import report
+from benchmarks.soak.campaign import Campaign
+from benchmarks.soak.inputs import Inputs
+from benchmarks.soak.progress import Progress
+from videovisual_archive import archive
+from videovisual_client.torchserve import Server
+
+RESULTS = Path(__file__).parents[1] / "results" / "soak.json"
+WORK = Path(__file__).parents[2] / "build" / "soak"
+PAGE = DOCS / "operating.md"
+COMMAND = "make soak"
+SETTINGS = {"idle": False}
+"""Explanations get a share of the processor though the soak itself keeps it busy."""
+
+LONGEST_MINUTES = 55
+"""A token of TorchServe's is valid for an hour."""
+
+
+def main() -> int:
+    """Returns 1 where anything was wrong."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30, help="at most 55")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", default="r3d-motion,tsm-motion", help="comma-separated")
+    parser.add_argument("--resume", action="store_true", help="go on where a stopped soak ended")
+    parser.add_argument("--only", type=int, help="send one input alone, and print its answer")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of progress and anomalies")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
+    parser.add_argument("--page", action="store_true", help="write the tables into the document")
+    given = parser.parse_args()
+    if not 0 < given.minutes <= LONGEST_MINUTES:
+        parser.error(f"--minutes is from 0 to {LONGEST_MINUTES}.")
+    progress = soak(
+        given.models.split(","),
+        given.seed,
+        seconds=given.minutes * 60,
+        work=given.work,
+        resume=given.resume,
+        only=given.only,
+    )
+    if given.only is not None:
+        print(json.dumps(progress.to_json()["outcomes"]))
+        return len(progress.anomalies) > 0
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    where = machine()
+    found = report.rows(progress)
+    print("\n".join(report.lines(progress, when, where)))
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    written = {
+        "when": when,
+        "machine": where,
+        "rows": [row.to_json() for row in found],
+        **progress.to_json(),
+    }
+    given.output.write_text(json.dumps(written, indent=1) + "\n", "utf-8")
+    if given.page:
+        write_section(PAGE, COMMAND, report.lines(progress, when, where))
+    return not all(row.passed for row in found)
+
+
+def soak(
+    models: list[str],
+    seed: int,
+    *,
+    seconds: float,
+    work: Path,
+    resume: bool = False,
+    only: int | None = None,
+) -> Progress:
+    """Soak a server of its own.
+
+    Args:
+        models: what it serves.
+        seed: of the inputs.
+        seconds: how long, with what a resumed soak has already.
+        work: the folder of progress and anomalies; emptied unless `resume`.
+        resume: go on from the progress in the folder, if there is one of this seed.
+        only: the one input to send.
+    """
+    kept = work / "progress.json"
+    progress = Progress(seed)
+    if resume and kept.is_file() and Progress.read(kept).seed == seed:
+        progress = Progress.read(kept)
+    elif only is None:
+        shutil.rmtree(work, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="videovisual-soak-") as name:
+        settings, store = Path(name, "settings.json"), Path(name, "store")
+        settings.write_text(json.dumps(SETTINGS), "utf-8")
+        os.environ["VIDEOVISUAL_SETTINGS"] = str(settings)
+        for model in models:
+            archive(model, store=store)
+        with Server(models, store=store, port=18300) as server:
+            inputs = Inputs(seed, models, server.keys().inference)
+            campaign = Campaign(server, inputs, progress, work)
+            asyncio.run(campaign.run(seconds=seconds, only=only))
+    return progress
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The server's processes: whether they live, and how much memory they hold."""
+
+import time
+from statistics import median
+
+import psutil
+
+from videovisual_client.torchserve import Server
+
+FLAT = 0.03
+"""How far memory may move between a run's second and its last fifth."""
+
+SIGNS = ("Traceback (most recent call last)", "Worker died", "OutOfMemoryError", "SIGSEGV")
+"""What a log has after a crash."""
+
+
+class Watch:
+    """One server's processes and logs."""
+
+    def __init__(self, server: Server, models: list[str]) -> None:
+        self._server = server
+        self._models = models
+        self._workers = self.workers()
+        self._frontend = psutil.Process(self._workers[models[0]]).parent()
+        self._began = time.monotonic()
+        self._read: dict[str, int] = {}
+        self.memory: list[dict[str, float]] = []
+
+    def workers(self) -> dict[str, int]:
+        """Each model's worker."""
+        return {model: self._server.worker_pids(model)[0] for model in self._models}
+
+    def crashes(self) -> list[str]:
+        """What has crashed since the last call."""
+        found = []
+        now = self.workers()
+        for model, pid in self._workers.items():
+            if now[model] != pid or not psutil.pid_exists(pid):
+                found.append(f"the worker of {model} died")
+        self._workers = now
+        return found + self._signs()
+
+    def sample(self) -> None:
+        """Note the resident memory of every process, in MiB."""
+        sizes = {name: _resident(pid) for name, pid in self._workers.items()}
+        if self._frontend is not None:
+            sizes["frontend"] = _resident(self._frontend.pid)
+        self.memory.append({"at_s": round(time.monotonic() - self._began, 1), **sizes})
+
+    def _signs(self) -> list[str]:
+        """Lines of the logs that tell of a crash, with what follows them."""
+        found = []
+        for path in (self._server.log, *(self._server.folder / "logs").glob("*.log")):
+            with path.open(encoding="utf-8", errors="replace") as log:
+                log.seek(self._read.get(str(path), 0))
+                lines = log.readlines()
+                self._read[str(path)] = log.tell()
+            for at, line in enumerate(lines):
+                if any(sign in line for sign in SIGNS):
+                    found.append(f"{path.name}: {' | '.join(map(str.strip, lines[at : at + 30]))}")
+        return found
+
+
+def _resident(pid: int) -> float:
+    try:
+        return round(psutil.Process(pid).memory_info().rss / 2**20, 1)
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def growth(memory: list[dict[str, float]]) -> dict[str, float]:
+    """Of each process, how much more the last fifth's median is than the second fifth's."""
+    fifth = len(memory) // 5
+    if not fifth:
+        return {}
+    names = [name for name in memory[0] if name != "at_s"]
+    return {
+        name: round(
+            median(sample[name] for sample in memory[-fifth:])
+            / max(1.0, median(sample[name] for sample in memory[fifth : 2 * fifth]))
+            - 1,
+            4,
+        )
+        for name in names
+    }
