@@ -17,7 +17,6 @@ from pathlib import Path
 
 from benchmarks.machine import machine
 from benchmarks.page import DOCS, write_section
-from benchmarks.row import table
 from benchmarks.soak import report
 from benchmarks.soak.campaign import Campaign
 from benchmarks.soak.inputs import Inputs

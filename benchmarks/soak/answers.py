@@ -51,7 +51,7 @@ class Checker:
         threading.Thread(target=self._serve, daemon=True).start()
         self._client = Client(
             f"http://127.0.0.1:{self._listener.getsockname()[1]}",
-            token="none",  # noqa: S106
+            token="none",
             timeouts=Timeouts(connect=READ_S, write=READ_S, read=READ_S),
             retries=0,
         )

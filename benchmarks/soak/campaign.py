@@ -226,7 +226,9 @@ class Campaign:
             self._pool = None
             self._anomaly(item, "hang", f"the client did not return in {HANG_S:.0f} s")
             return
-        self._progress.note(item.kind, found if problem is None else "wrong", time.monotonic() - began)
+        self._progress.note(
+            item.kind, found if problem is None else "wrong", time.monotonic() - began
+        )
         if problem is not None:
             self._anomaly(item, "wrong", problem)
 

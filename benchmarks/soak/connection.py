@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass, field
 
 LARGEST = 1 << 28
+LONGEST_HEAD = 1 << 20
 UNSPOKEN = 0
 """The status of a connection that was closed without an answer."""
 
@@ -49,6 +50,14 @@ class Leaving:
     stay_s: float = 0.0
     read: int = 0
     how: str = "close"
+
+
+class _Protocol(asyncio.StreamReaderProtocol):
+    """Keeps what has arrived when the connection is reset after it: TorchServe resets connections
+    behind its refusals."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(None)
 
 
 class Connection:
@@ -99,9 +108,13 @@ class Connection:
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._reader is None or self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection(
-                *self._address, limit=1 << 20
+            loop = asyncio.get_running_loop()
+            reader = asyncio.StreamReader(LONGEST_HEAD)
+            transport, protocol = await loop.create_connection(
+                lambda: _Protocol(reader), *self._address
             )
+            self._reader = reader
+            self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return self._reader, self._writer
 
     async def _try(self, sent: bytes, pieces: int, pause_s: float) -> Received:
@@ -113,7 +126,7 @@ class Connection:
             for at in range(0, len(sent), step):
                 writer.write(sent[at : at + step])
                 await writer.drain()
-                if pause_s:
+                if pause_s and at + step < len(sent):
                     await asyncio.sleep(pause_s)
         began = clock()
         try:

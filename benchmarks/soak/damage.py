@@ -4,6 +4,7 @@ import io
 import random
 import zipfile
 import zlib
+from typing import Literal
 
 from benchmarks.soak.originals import zipped
 from benchmarks.soak.structure import Span, spans
@@ -92,7 +93,7 @@ def _numbers(data: bytes, rng: random.Random) -> bytes:
 
 
 def _set(data: bytes, span: Span, rng: random.Random) -> bytes:
-    order = "big" if span.order == "big" else "little"
+    order: Literal["big", "little"] = "big" if span.order == "big" else "little"
     value = int.from_bytes(data[span.start : span.end], order)
     top = (1 << 8 * span.size) - 1
     extremes = (0, 1, 2, value + 1, value - 1, value * 2, value // 2, top, top // 2, top // 2 + 1)
@@ -130,7 +131,8 @@ def _member(data: bytes, rng: random.Random) -> bytes:
     name = rng.choice(list(members))
     inner = members.pop(name)
     names = (name, name, name, f"../{name}", "a/" + name, name.upper(), "x" * 300, "frames.npy")
-    members[rng.choice(names)] = _header(inner, rng) if inner[:6] == b"\x93NUMPY" else _any(inner, rng)
+    fault = _header if inner.startswith(b"\x93NUMPY") else _any
+    members[rng.choice(names)] = fault(inner, rng)
     return zipped(members)
 
 

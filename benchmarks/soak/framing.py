@@ -10,17 +10,35 @@ from benchmarks.soak.message import BOUNDARY, Message, Part, form
 TYPES = (
     *("", "text/plain", "application/json", "application/json; charset=utf-16", "video/mp4"),
     *("multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=a"),
-    *(f"multipart/form-data; boundary=other{BOUNDARY}", "multipart/form-data; boundary=" + "b" * 900),
-    *(f'multipart/form-data; boundary="{BOUNDARY}"', "application/x-www-form-urlencoded", "a" * 4000),
+    *(
+        f"multipart/form-data; boundary=other{BOUNDARY}",
+        "multipart/form-data; boundary=" + "b" * 900,
+    ),
+    *(
+        f'multipart/form-data; boundary="{BOUNDARY}"',
+        "application/x-www-form-urlencoded",
+        "a" * 4000,
+    ),
     *("JSON", ";;;", "application/json, text/html", "multipart/form-data; charset=é"),
 )
 METHODS = ("GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "post", "BREW", "CONNECT", "TRACE")
 PATHS = (
     *("/predictions/nothing", "/predictions/", "/predictions", "/", "//", "/predictions/{m}/"),
-    *("/predictions/{m}/1.0", "/predictions/{m}/2.0", "/predictions/{m}/1.0/x/y", "/ping", "/metrics"),
+    *(
+        "/predictions/{m}/1.0",
+        "/predictions/{m}/2.0",
+        "/predictions/{m}/1.0/x/y",
+        "/ping",
+        "/metrics",
+    ),
     *("/explanations/{m}", "/explanations/{m}/1.0/gradient", "/explanations/{m}/1.0/magic"),
-    *("/explanations/{m}/1.0/%00", "/explanations/{m}/9.9/gradient", "/explanations/{m}/1.0/%F0%9F"),
-    *("/v1/models/{m}:predict", "/v1/models/{m}:explain", "/v1/models/{m}", "/v1/models/x:predict"),
+    *(
+        "/explanations/{m}/1.0/%00",
+        "/explanations/{m}/9.9/gradient",
+        "/explanations/{m}/1.0/%F0%9F",
+    ),
+    *("/v1/models/{m}:predict", "/v1/models/{m}:explain", "/v1/models/{m}"),
+    "/v1/models/x:predict",
     *("/v2/models/{m}/infer", "/predictions/{m}?method=gradient", "/predictions/{m}%00", "/models"),
     *("/predictions/../models/{m}", "/predictions/{m}#a", "/predictions/%2e%2e", "*", "a b c"),
     *("http://127.0.0.1/predictions/{m}", "/predictions/" + "m" * 3000, "/" + "a" * 9000),
@@ -39,8 +57,25 @@ HEADERS: tuple[tuple[str, str], ...] = (
     *(("request_id", "1"), ("X-VideoVisual-Timeout-S", "0.001"), ("X-VideoVisual-Cancel", "a")),
 )
 LENGTHS = ("0", "-1", "1", "abc", "99999999", "9" * 30, "10, 20", "1e3", "104857601", "", "+5")
-CHUNKS = (b"0\r\n\r\n", b"zz\r\n", b"5\r\nab\r\n", b"-1\r\n", b"ffffffffffffffff\r\na", b"\r\n", b"")
-PART_NAMES = ("", "vid\u00e9o", "video[]", "a" * 9000, "video; x=", "../video", "frame_000", "cancel")
+CHUNKS = (
+    b"0\r\n\r\n",
+    b"zz\r\n",
+    b"5\r\nab\r\n",
+    b"-1\r\n",
+    b"ffffffffffffffff\r\na",
+    b"\r\n",
+    b"",
+)
+PART_NAMES = (
+    "",
+    "vid\u00e9o",
+    "video[]",
+    "a" * 9000,
+    "video; x=",
+    "../video",
+    "frame_000",
+    "cancel",
+)
 ENCODINGS = ("base64", "quoted-printable", "binary", "x-none")
 
 

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -10,6 +11,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from videovisual import motion
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
 
 Frames = npt.NDArray[np.uint8]
 
@@ -60,7 +64,8 @@ def video(frames: Frames, name: str) -> bytes:
     options = {"movflags": "frag_keyframe+empty_moov"} if name == "fragmented" else {}
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container, options={**options, "fflags": "bitexact"}) as out:
-        stream = out.add_stream(encoder, rate=FPS, options=FASTEST if encoder == "libx264" else {})
+        speed = FASTEST if encoder == "libx264" else {}
+        stream = cast("VideoStream", out.add_stream(encoder, rate=FPS, options=speed))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = pixels
         stream.codec_context.thread_count = 1
@@ -88,7 +93,7 @@ def animated(frames: Frames, kind: str) -> bytes:
 def npz(**arrays: npt.NDArray[np.generic] | np.generic) -> bytes:
     """An npz, compressed."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

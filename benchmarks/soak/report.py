@@ -28,9 +28,7 @@ def rows(progress: Progress) -> list[Row]:
     grown = progress.growth
     worst = max(grown.values(), key=abs, default=0.0)
     minutes = progress.seconds / 60
-    measured = {
-        f"{kind}s": progress.faults(kind) for kind in ("crash", "hang", "wrong")
-    }
+    measured = {f"{kind}s": progress.faults(kind) for kind in ("crash", "hang", "wrong")}
     return [
         Row(
             "inputs",

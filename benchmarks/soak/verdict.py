@@ -27,6 +27,7 @@ TORCHSERVE = {
     "ResourceNotFoundException": 404,
     "MethodNotAllowedException": 405,
     "ErrorDataDecoderException": 500,
+    "StringIndexOutOfBoundsException": 500,
     "ServiceUnavailableException": 503,
 }
 """TorchServe's own errors, which no handler sees; `InternalServerException` is none of them: a
@@ -36,7 +37,7 @@ TORCHSERVES = "TorchServe's own"
 
 
 def _statuses(root: type[errors.VideoVisualError]) -> dict[str, int]:
-    found = {}
+    found: dict[str, int] = {}
     for kind in root.__subclasses__():
         found |= {kind.code: kind.status, **_statuses(kind)}
     return found
@@ -150,8 +151,10 @@ def _answer(document: Any) -> None:
 
 
 def _is_torchserves(document: Any) -> bool:
-    return not isinstance(document, dict) or {"code", "type"} <= set(document) or (
-        "openapi" in document or "status" in document
+    return (
+        not isinstance(document, dict)
+        or {"code", "type"} <= set(document)
+        or ("openapi" in document or "status" in document)
     )
 
 

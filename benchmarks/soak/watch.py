@@ -11,7 +11,10 @@ FLAT = 0.03
 """How far memory may move between a run's second and its last fifth."""
 
 SIGNS = ("Traceback (most recent call last)", "Worker died", "OutOfMemoryError", "SIGSEGV")
-"""What a log has after a crash."""
+"""What the log has after a crash."""
+
+SHOWN = 30
+"""Lines of the log that are shown after a sign."""
 
 
 class Watch:
@@ -23,7 +26,7 @@ class Watch:
         self._workers = self.workers()
         self._frontend = psutil.Process(self._workers[models[0]]).parent()
         self._began = time.monotonic()
-        self._read: dict[str, int] = {}
+        self._read = 0
         self.memory: list[dict[str, float]] = []
 
     def workers(self) -> dict[str, int]:
@@ -48,17 +51,18 @@ class Watch:
         self.memory.append({"at_s": round(time.monotonic() - self._began, 1), **sizes})
 
     def _signs(self) -> list[str]:
-        """Lines of the logs that tell of a crash, with what follows them."""
-        found = []
-        for path in (self._server.log, *(self._server.folder / "logs").glob("*.log")):
-            with path.open(encoding="utf-8", errors="replace") as log:
-                log.seek(self._read.get(str(path), 0))
-                lines = log.readlines()
-                self._read[str(path)] = log.tell()
-            for at, line in enumerate(lines):
-                if any(sign in line for sign in SIGNS):
-                    found.append(f"{path.name}: {' | '.join(map(str.strip, lines[at : at + 30]))}")
-        return found
+        """The first sign of a crash in the log since the last call, with the lines after it."""
+        with self._server.log.open(encoding="utf-8", errors="replace") as log:
+            log.seek(self._read)
+            lines = log.readlines()
+            self._read = log.tell()
+        for at, line in enumerate(lines):
+            if any(sign in line for sign in SIGNS):
+                shown = (
+                    line.rpartition("MODEL_LOG - ")[2].strip() for line in lines[at : at + SHOWN]
+                )
+                return ["the log: " + " | ".join(shown)]
+        return []
 
 
 def _resident(pid: int) -> float:

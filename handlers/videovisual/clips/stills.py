@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from videovisual.clips.alpha import over_black
 from videovisual.clips.archive import DAMAGE
@@ -76,6 +76,12 @@ def _opened(name: str, opener: Opener) -> Iterator[Image.Image]:
             yield image
     except _BOMB as error:
         raise TooLarge(f"{name}: {error} Scale it down.", member=name) from error
+    except UnidentifiedImageError:
+        # Pillow's own message names the stream's address in memory.
+        raise MalformedClip(
+            f"{name} is not a PNG, JPEG, WebP or BMP picture, or its header is damaged.",
+            member=name,
+        ) from None
     except DAMAGE as error:
         raise MalformedClip(
             f"{name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}", member=name
