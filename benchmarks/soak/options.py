@@ -41,6 +41,19 @@ VALUES: tuple[Any, ...] = (
     *("positive", "both", "json", "PNG", "layer4", "layer4.1.conv2", "__class__", "float16"),
 )
 
+PLAUSIBLE: dict[str, tuple[Any, ...]] = {
+    "target": (0, "3", "top1", "moves left", ["top1", 1], '["0", "1"]', "MOVES LEFT"),
+    "method": (*(entry.name for entry in ENTRIES), ["gradient", "grad_cam"]),
+    "output": ("npz", "png", "gif", "mp4", "html", "json"),
+    "frames": (16, 8, 1),
+    "end_s": (0.5, 1.0, 2.0),
+    "start_s": (0.0, 0.1, 1.9),
+    "polarity": ("positive", "negative"),
+    "baseline": ("blur", "black", "zero", "noise", "mean"),
+    "precision": ("float32", "bfloat16"),
+}
+"""What these options may well be; others are numbers or yes and no."""
+
 NAMES = (
     *("", " ", "video2", "Video", "frame", "frame_", "frame_1000000000", "frame_-1", "cancel"),
     *("__proto__", "self", "method ", "mêthode", "x" * 100_000, "inputs", "parameters", "b64"),
@@ -63,7 +76,8 @@ def bad_options(model: str, token: str, clip: bytes, rng: random.Random) -> tupl
     named = []
     for _ in range(rng.choice((1, 1, 2, 3))):
         name = rng.choice(known()) if rng.random() < 0.85 else rng.choice(NAMES)
-        options[name] = rng.choice(VALUES)
+        fitting = PLAUSIBLE.get(name, (1, 2, 3, True, 0.5))
+        options[name] = rng.choice(fitting if rng.random() < 0.5 else VALUES)
         named.append(name[:20])
     form = any_form(rng)
     made = message(model, token, clip, _writable(options, form), form)

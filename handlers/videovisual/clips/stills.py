@@ -74,14 +74,14 @@ def _opened(name: str, opener: Opener) -> Iterator[Image.Image]:
     try:
         with opener() as stream, Image.open(stream, formats=FORMATS) as image:
             yield image
-    except _BOMB as error:
-        raise TooLarge(f"{name}: {error} Scale it down.", member=name) from error
     except UnidentifiedImageError:
         # Pillow's own message names the stream's address in memory.
         raise MalformedClip(
             f"{name} is not a PNG, JPEG, WebP or BMP picture, or its header is damaged.",
             member=name,
         ) from None
+    except _BOMB as error:
+        raise TooLarge(f"{name}: {error} Scale it down.", member=name) from error
     except DAMAGE as error:
         raise MalformedClip(
             f"{name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}", member=name
