@@ -6,31 +6,20 @@ leave. The counts go to `benchmarks/results/soak.json` and `docs/operating.md`, 
 """
 
 import argparse
-import asyncio
 import json
-import os
-import shutil
 import sys
-import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
 from benchmarks.machine import machine
 from benchmarks.page import DOCS, write_section
 from benchmarks.soak import report
-from benchmarks.soak.campaign import Campaign
-from benchmarks.soak.inputs import Inputs
-from benchmarks.soak.progress import Progress
-from videovisual_archive import archive
-from videovisual_client.torchserve import Server
+from benchmarks.soak.run import soak
 
 RESULTS = Path(__file__).parents[1] / "results" / "soak.json"
 WORK = Path(__file__).parents[2] / "build" / "soak"
 PAGE = DOCS / "operating.md"
 COMMAND = "make soak"
-SETTINGS = {"idle": False}
-"""Explanations get a share of the processor though the soak itself keeps it busy."""
-
 LONGEST_MINUTES = 55
 """A token of TorchServe's is valid for an hour."""
 
@@ -75,44 +64,6 @@ def main() -> int:
     if given.page:
         write_section(PAGE, COMMAND, report.lines(progress, when, where))
     return not all(row.passed for row in found)
-
-
-def soak(
-    models: list[str],
-    seed: int,
-    *,
-    seconds: float,
-    work: Path,
-    resume: bool = False,
-    only: int | None = None,
-) -> Progress:
-    """Soak a server of its own.
-
-    Args:
-        models: what it serves.
-        seed: of the inputs.
-        seconds: how long, with what a resumed soak has already.
-        work: the folder of progress and anomalies; emptied unless `resume`.
-        resume: go on from the progress in the folder, if there is one of this seed.
-        only: the one input to send.
-    """
-    kept = work / "progress.json"
-    progress = Progress(seed)
-    if resume and kept.is_file() and Progress.read(kept).seed == seed:
-        progress = Progress.read(kept)
-    elif only is None:
-        shutil.rmtree(work, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="videovisual-soak-") as name:
-        settings, store = Path(name, "settings.json"), Path(name, "store")
-        settings.write_text(json.dumps(SETTINGS), "utf-8")
-        os.environ["VIDEOVISUAL_SETTINGS"] = str(settings)
-        for model in models:
-            archive(model, store=store)
-        with Server(models, store=store, port=18300) as server:
-            inputs = Inputs(seed, models, server.keys().inference)
-            campaign = Campaign(server, inputs, progress, work)
-            asyncio.run(campaign.run(seconds=seconds, only=only))
-    return progress
 
 
 if __name__ == "__main__":

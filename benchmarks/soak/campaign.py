@@ -56,11 +56,12 @@ class Campaign:
         self._under_way: set[int] = set()
         self._open = asyncio.Event()
         self._quiet = asyncio.Condition()
-        self._last = 0
         self._pool: ProcessPoolExecutor | None = None
 
-    async def run(self, *, seconds: float, only: int | None = None) -> None:
-        """Send inputs until the progress has so many seconds, or one input alone."""
+    async def run(
+        self, *, seconds: float, inputs: int | None = None, only: int | None = None
+    ) -> None:
+        """Send inputs until the progress has so many seconds or inputs, or one input alone."""
         await self._record()
         self._open.set()
         self._progress.memory.append(self._watch.memory)
@@ -71,7 +72,7 @@ class Campaign:
                 await self._one(only, Connection(*self._address))
             else:
                 end = began + seconds - before
-                await asyncio.gather(*(self._lane(end) for _ in range(AT_ONCE)))
+                await asyncio.gather(*(self._lane(end, inputs) for _ in range(AT_ONCE)))
         finally:
             watching.cancel()
             self._progress.seconds = round(before + time.monotonic() - began, 1)
@@ -92,11 +93,13 @@ class Campaign:
                 self._expected[place, model] = first
         connection.close()
 
-    async def _lane(self, end: float) -> None:
+    async def _lane(self, end: float, inputs: int | None) -> None:
         connection = Connection(*self._address)
         while time.monotonic() < end:
             await self._open.wait()
             index = self._progress.next
+            if index == inputs:
+                break
             self._progress.next += 1
             self._under_way.add(index)
             try:

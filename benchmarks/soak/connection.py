@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 LARGEST = 1 << 28
 LONGEST_HEAD = 1 << 20
+BODILESS = (b"HEAD ", b"CONNECT ")
+"""The methods whose answers have no body, whatever their headers say."""
+
 UNSPOKEN = 0
 """The status of a connection that was closed without an answer."""
 
@@ -130,7 +133,7 @@ class Connection:
                     await asyncio.sleep(pause_s)
         began = clock()
         try:
-            received = await _receive(reader, head_only=sent.startswith(b"HEAD "))
+            received = await _receive(reader, head_only=sent.startswith(BODILESS))
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             received = Received(UNSPOKEN)
         if received.status == UNSPOKEN:

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,20 +19,8 @@ LONGEST_MESSAGE = 1000
 LARGEST_ERROR = 20_000
 """Bytes of an error's whole answer."""
 
-TORCHSERVE = {
-    "BadRequestException": 400,
-    "InvalidKeyException": 400,
-    "IllegalArgumentException": 403,
-    "ModelNotFoundException": 404,
-    "ModelVersionNotFoundException": 404,
-    "ResourceNotFoundException": 404,
-    "MethodNotAllowedException": 405,
-    "ErrorDataDecoderException": 500,
-    "StringIndexOutOfBoundsException": 500,
-    "ServiceUnavailableException": 503,
-}
-"""TorchServe's own errors, which no handler sees; `InternalServerException` is none of them: a
-worker has died."""
+DIED = "InternalServerException"
+"""What TorchServe answers where a worker has died."""
 
 TORCHSERVES = "TorchServe's own"
 
@@ -72,6 +61,8 @@ def outcome(received: Received, *, foreign: bool) -> str:
     if not received.whole:
         raise Wrong(f"{received.status} broken off after {len(received.body)} bytes")
     kind = received.content_type.partition(";")[0]
+    if foreign and not received.body:
+        return f"{TORCHSERVES}: {received.status}"
     if kind == NDJSON:
         return _stream(received.body)
     if kind != JSON:
@@ -159,8 +150,8 @@ def _is_torchserves(document: Any) -> bool:
 
 
 def _torchserve(document: Any, status: int, *, foreign: bool) -> str:
-    name = document.get("type", "document") if isinstance(document, dict) else "document"
-    if not foreign or (status != 200 and TORCHSERVE.get(name) != status):
+    facts = document if isinstance(document, dict) else {}
+    if not foreign or facts.get("type") == DIED or facts.get("code", status) != status:
         raise Wrong(f"{status} of TorchServe: {str(document)[:300]}")
     return f"{TORCHSERVES}: {status}"
 
@@ -168,36 +159,46 @@ def _torchserve(document: Any, status: int, *, foreign: bool) -> str:
 def _other(received: Received, kind: str, *, foreign: bool) -> str:
     """A picture, a film, a page or arrays; or an answer of TorchServe's without JSON."""
     body = received.body
-    if received.status != 200 or not body:
+    if body.startswith(b'{"error"'):
+        return _error(strict(body), received.status)
+    if received.status != 200 or kind not in FILES:
         if foreign:
             return f"{TORCHSERVES}: {received.status}"
         raise Wrong(f"{received.status} {kind}: {body[:200]!r}")
-    if body.startswith(b'{"error"'):
-        return _error(strict(body), received.status)
     try:
-        _check_file(body, kind)
-    except (OSError, ValueError, SyntaxError) as error:
-        if foreign:
-            return f"{TORCHSERVES}: {received.status}"
+        FILES[kind](body)
+    except (OSError, ValueError, SyntaxError, KeyError) as error:
         raise Wrong(f"{kind} that can't be read: {error}: {body[:60]!r}") from None
     return "200"
 
 
-def _check_file(body: bytes, kind: str) -> None:
-    if kind == "application/octet-stream":
-        with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-            if not np.isfinite(arrays["map"]).all():
-                raise ValueError("a map that isn't finite")
-    elif kind.startswith("image/"):
-        Image.open(io.BytesIO(body)).load()
-    elif kind == "video/mp4":
-        if body[4:8] != b"ftyp":
-            raise ValueError("no mp4")
-    elif kind == "text/html":
-        if b"</html>" not in body[-100:]:
-            raise ValueError("a cut page")
-    else:
-        raise ValueError(f"{kind!r} is no type that is promised")
+def _arrays(body: bytes) -> None:
+    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+        if not np.isfinite(arrays["map"]).all():
+            raise ValueError("a map that isn't finite")
+
+
+def _picture(body: bytes) -> None:
+    Image.open(io.BytesIO(body)).load()
+
+
+def _film(body: bytes) -> None:
+    if body[4:8] != b"ftyp":
+        raise ValueError("no mp4")
+
+
+def _page(body: bytes) -> None:
+    if b"</html>" not in body[-100:]:
+        raise ValueError("a cut page")
+
+
+FILES: dict[str, Callable[[bytes], None]] = {
+    "application/octet-stream": _arrays,
+    "image/png": _picture,
+    "image/gif": _picture,
+    "video/mp4": _film,
+    "text/html": _page,
+}
 
 
 def essence(received: Received) -> tuple[int, bytes]:
