@@ -19,6 +19,7 @@ from videovisual_client import Client
 from videovisual_client.exchange import Timeouts
 
 READ_S = 5.0
+LONGEST_MESSAGE = 5000
 STATUSES = (200, 200, 200, 200, 201, 204, 301, 400, 401, 413, 422, 500, 502, 503, 504, 999)
 HEADERS = (
     *("", "", "", "Retry-After: soon\r\n", "Retry-After: -1\r\n", "Retry-After: 99999999999\r\n"),
@@ -68,8 +69,8 @@ class Checker:
         try:
             call()
         except VideoVisualError as error:
-            if not 0 < len(error.message) <= READ_S * 1000:
-                return error.code, f"{note}: a message of {len(error.message)} letters"
+            if not isinstance(error.message, str) or not 0 < len(error.message) <= LONGEST_MESSAGE:
+                return error.code, f"{note}: {error.code} with the message {error.message!r:.200}"
             return f"error {error.code}", None
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
+import traceback
 from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -26,7 +27,9 @@ AT_ONCE = 10
 REFUSAL_S = 1.0
 HANG_S = 60.0
 WAIT_FOR_MORE_S = 1.5
-SAMPLE_S = 2.0
+LOOK_S = 3.0
+LOOKS = 10
+REST_S = 2.0
 PAUSE_S = 0.01
 REPEATED = ("clip", "frames", "options", "document")
 REPEAT_EVERY = 6
@@ -56,6 +59,7 @@ class Campaign:
         self._under_way: set[int] = set()
         self._open = asyncio.Event()
         self._quiet = asyncio.Condition()
+        self._turn = asyncio.Lock()
         self._pool: ProcessPoolExecutor | None = None
 
     async def run(
@@ -104,6 +108,8 @@ class Campaign:
             self._under_way.add(index)
             try:
                 await self._one(index, connection)
+            except Exception:
+                self._write({"fault": "wrong", "index": index, "what": traceback.format_exc()})
             finally:
                 self._under_way.discard(index)
                 async with self._quiet:
@@ -190,18 +196,19 @@ class Campaign:
         self._anomaly(item, "hang", f"{seconds:.1f} s, over {limit:.1f} s, and again alone")
 
     @asynccontextmanager
-    async def _alone(self, index: int) -> AsyncIterator[None]:
-        """Hold the other lanes, and wait until none of them is at work."""
+    async def _alone(self, index: int | None = None) -> AsyncIterator[None]:
+        """Hold the lanes, and wait until none but the caller's is at work."""
         async with self._quiet:
-            # Two that wait for each other go one after another: the lower number first.
+            self._under_way.discard(-1 if index is None else index)
+            self._quiet.notify_all()
+        async with self._turn:
             self._open.clear()
-            self._under_way.discard(index)
-            await self._quiet.wait_for(lambda: not self._under_way)
-            self._under_way.add(index)
-        try:
-            yield
-        finally:
-            self._open.set()
+            try:
+                async with self._quiet:
+                    await self._quiet.wait_for(lambda: not self._under_way)
+                yield
+            finally:
+                self._open.set()
 
     async def _answer(self, item: Input) -> None:
         if self._pool is None:
@@ -237,10 +244,15 @@ class Campaign:
 
     async def _watching(self) -> None:
         while True:
-            await asyncio.sleep(SAMPLE_S)
-            self._watch.sample()
-            await asyncio.to_thread(self._look)
-            self._save()
+            for _ in range(LOOKS):
+                await asyncio.sleep(LOOK_S)
+                self._watch.sample_peak()
+                await asyncio.to_thread(self._look)
+                self._save()
+            async with self._alone():
+                # What clients have left is cancelled, and freed memory goes back to the system.
+                await asyncio.sleep(REST_S)
+                self._watch.sample()
 
     def _look(self) -> None:
         for crash in self._watch.crashes():

@@ -54,15 +54,13 @@ def outcome(received: Received, *, foreign: bool) -> str:
     Raises:
         Wrong: the answer isn't what the documents promise.
     """
+    if foreign and not received.body:
+        return f"{TORCHSERVES}: {received.status or 'closed'}"
     if received.status == UNSPOKEN:
-        if foreign:
-            return f"{TORCHSERVES}: closed"
         raise Wrong("closed without an answer")
     if not received.whole:
         raise Wrong(f"{received.status} broken off after {len(received.body)} bytes")
     kind = received.content_type.partition(";")[0]
-    if foreign and not received.body:
-        return f"{TORCHSERVES}: {received.status}"
     if kind == NDJSON:
         return _stream(received.body)
     if kind != JSON:

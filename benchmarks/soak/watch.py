@@ -27,6 +27,7 @@ class Watch:
         self._frontend = psutil.Process(self._workers[models[0]]).parent()
         self._began = time.monotonic()
         self._read = 0
+        self._peak = 0.0
         self.memory: list[dict[str, float]] = []
 
     def workers(self) -> dict[str, int]:
@@ -44,11 +45,21 @@ class Watch:
         return found + self._signs()
 
     def sample(self) -> None:
-        """Note the resident memory of every process, in MiB."""
+        """Note the resident memory of every process, in MiB, and the peak since the last sample."""
+        self.sample_peak()
+        at = round(time.monotonic() - self._began, 1)
+        self.memory.append({"at_s": at, **self._resident(), "peak": self._peak})
+        self._peak = 0.0
+
+    def sample_peak(self) -> None:
+        """Note whether all processes together hold more than before."""
+        self._peak = max(self._peak, round(sum(self._resident().values()), 1))
+
+    def _resident(self) -> dict[str, float]:
         sizes = {name: _resident(pid) for name, pid in self._workers.items()}
         if self._frontend is not None:
             sizes["frontend"] = _resident(self._frontend.pid)
-        self.memory.append({"at_s": round(time.monotonic() - self._began, 1), **sizes})
+        return sizes
 
     def _signs(self) -> list[str]:
         """The first sign of a crash in the log since the last call, with the lines after it."""
@@ -77,7 +88,7 @@ def growth(memory: list[dict[str, float]]) -> dict[str, float]:
     fifth = len(memory) // 5
     if not fifth:
         return {}
-    names = [name for name in memory[0] if name != "at_s"]
+    names = memory[0].keys() - {"at_s", "peak"}
     return {
         name: round(
             median(sample[name] for sample in memory[-fifth:])
@@ -85,5 +96,5 @@ def growth(memory: list[dict[str, float]]) -> dict[str, float]:
             - 1,
             4,
         )
-        for name in names
+        for name in sorted(names)
     }
