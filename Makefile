@@ -69,9 +69,9 @@ bench-load: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks.load $(ARGS)
 
 # Half an hour on two cores; ARGS="--minutes 3 --seed 7" is a short one with other inputs, and
-# ARGS="--resume" goes on where a stopped one ended.
+# ARGS="--resume" goes on where a stopped one ended. Fails where anything was wrong.
 soak: $(VENV)/dev-installed
-	$(BIN)/python -m benchmarks.soak --page $(ARGS)
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 # Takes minutes. Builds and runs the image with the machine's Docker engine or, as root on Debian,
 # with one that it starts.

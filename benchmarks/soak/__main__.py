@@ -1,8 +1,9 @@
 """Send bad input to a real TorchServe for half an hour: `python -m benchmarks.soak`.
 
 Damaged clips of every format, damaged requests, damaged answers to the client, and clients that
-leave. The counts go to `benchmarks/results/soak.json` and `docs/operating.md`, anomalies to
-`anomalies.jsonl` in the work folder. Input N is the same in every run of a seed: `--only N`.
+leave. The counts of 30 minutes or more go to `benchmarks/results/soak.json` and
+`docs/operating.md`, those of fewer to the work folder, where `anomalies.jsonl` is too. Input N is
+the same in every run of a seed: `--only N`.
 """
 
 import argparse
@@ -20,6 +21,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "soak.json"
 WORK = Path(__file__).parents[2] / "build" / "soak"
 PAGE = DOCS / "operating.md"
 COMMAND = "make soak"
+FULL_MINUTES = 30
 LONGEST_MINUTES = 55
 """A token of TorchServe's is valid for an hour."""
 
@@ -27,14 +29,13 @@ LONGEST_MINUTES = 55
 def main() -> int:
     """Returns 1 where anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30, help="at most 55")
+    parser.add_argument("--minutes", type=float, default=FULL_MINUTES, help="at most 55")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", default="r3d-motion,tsm-motion", help="comma-separated")
     parser.add_argument("--resume", action="store_true", help="go on where a stopped soak ended")
     parser.add_argument("--only", type=int, help="send one input alone, and print its answer")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of progress and anomalies")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
-    parser.add_argument("--page", action="store_true", help="write the tables into the document")
+    parser.add_argument("--output", type=Path, help="where the JSON goes")
     given = parser.parse_args()
     if not 0 < given.minutes <= LONGEST_MINUTES:
         parser.error(f"--minutes is from 0 to {LONGEST_MINUTES}.")
@@ -53,15 +54,17 @@ def main() -> int:
     where = machine()
     found = report.rows(progress)
     print("\n".join(report.lines(progress, when, where)))
-    given.output.parent.mkdir(parents=True, exist_ok=True)
+    full = given.minutes >= FULL_MINUTES
+    output = given.output or (RESULTS if full else given.work / RESULTS.name)
+    output.parent.mkdir(parents=True, exist_ok=True)
     written = {
         "when": when,
         "machine": where,
         "rows": [row.to_json() for row in found],
         **progress.to_json(),
     }
-    given.output.write_text(json.dumps(written, indent=1) + "\n", "utf-8")
-    if given.page:
+    output.write_text(json.dumps(written, indent=1) + "\n", "utf-8")
+    if full:
         write_section(PAGE, COMMAND, report.lines(progress, when, where))
     return not all(row.passed for row in found)
 

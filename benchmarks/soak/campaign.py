@@ -151,7 +151,7 @@ class Campaign:
         limit = REFUSAL_S + GRACE_S if refused else item.limit_s
         if received.seconds > limit:
             await self._late(item, limit, received.seconds)
-        elif item.kind in REPEATED and item.index % REPEAT_EVERY == 0 and found[:3] not in BUSY:
+        elif self._is_repeated(item) and found[:3] not in BUSY:
             await self._again(item, found, received, connection)
 
     async def _exchange(self, item: Input, connection: Connection) -> Received | None:
@@ -170,6 +170,9 @@ class Campaign:
         expected = self._expected[item.control]
         if essence(received) != essence(expected):
             raise Wrong(f"not the first answer: {_difference(expected, received)}")
+
+    def _is_repeated(self, item: Input) -> bool:
+        return item.kind in REPEATED and item.repeatable and item.index % REPEAT_EVERY == 0
 
     async def _again(
         self, item: Input, found: str, first: Received, connection: Connection

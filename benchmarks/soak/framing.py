@@ -54,6 +54,7 @@ HEADERS: tuple[tuple[str, str], ...] = (
     *(("X", "a" * 7000), ("X", "a" * 20_000), ("X" * 3000, "a"), ("é", "é"), ("X", "\x00")),
     *(("Cookie", "a=b; " * 100), ("Range", "bytes=0-1"), ("Authorization", "Basic YTpi")),
     *(("Host", "evil"), ("X-Forwarded-For", "1.1.1.1"), ("x-request-id", "1"), ("Origin", "null")),
+    *(("describe", "True"), ("Describe", "True"), ("X-VideoVisual-Describe", "True")),
     *(("request_id", "1"), ("X-VideoVisual-Timeout-S", "0.001"), ("X-VideoVisual-Cancel", "a")),
 )
 LENGTHS = ("0", "-1", "1", "abc", "99999999", "9" * 30, "10, 20", "1e3", "104857601", "", "+5")

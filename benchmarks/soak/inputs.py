@@ -74,6 +74,7 @@ class Input:
         foreign: whether TorchServe itself may answer.
         incomplete: whether TorchServe may wait for more.
         pieces: in how many pieces it is sent.
+        repeatable: whether its answer does not depend on the time.
     """
 
     index: int
@@ -86,6 +87,7 @@ class Input:
     foreign: bool = False
     incomplete: bool = False
     pieces: int = 1
+    repeatable: bool = True
 
 
 class Inputs:
@@ -159,7 +161,15 @@ class Inputs:
         made, note = bad_options(model, self.token, clip, rng)
         sent = made.to_bytes()
         # TorchServe answers forms itself that name a part in an unusual way.
-        return Input(index, "options", note, sent, UNKNOWN_S, foreign="form" in note)
+        return Input(
+            index,
+            "options",
+            note,
+            sent,
+            UNKNOWN_S,
+            foreign="form" in note,
+            repeatable="partial" not in note,
+        )
 
     def _document(self, index: int, model: str, rng: random.Random) -> Input:
         clip = base64.b64encode(self.originals[rng.choice(("mp4", "webm", "avi"))]).decode()

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.soak.message import Message, Part, any_form, message
 from videovisual.attribution.catalogue import ENTRIES
 from videovisual.protocol import Options
+from videovisual.protocol.options import OF_EXPLANATIONS
 
 DEADLINE_S = 2.0
 """Given in nearly every request, so that the slowest answer is known."""
@@ -62,10 +63,15 @@ NAMES = (
 METHODS = tuple(entry.name for entry in ENTRIES)
 
 
-def known() -> tuple[str, ...]:
-    """All options' names, the methods' own among them."""
-    own = {name for entry in ENTRIES for name in entry.parameters.model_fields}
-    return tuple(sorted(own | set(Options.model_fields)))
+def known(method: str | None) -> tuple[str, ...]:
+    """The names of the options that a method may have, or a classification."""
+    names = set(Options.model_fields)
+    if method is None:
+        names -= set(OF_EXPLANATIONS)
+    for entry in ENTRIES:
+        if entry.name == method:
+            names |= set(entry.parameters.model_fields)
+    return tuple(sorted(names))
 
 
 def bad_options(model: str, token: str, clip: bytes, rng: random.Random) -> tuple[Message, str]:
@@ -75,7 +81,9 @@ def bad_options(model: str, token: str, clip: bytes, rng: random.Random) -> tupl
         options["method"] = rng.choice(METHODS)
     named = []
     for _ in range(rng.choice((1, 1, 2, 3))):
-        name = rng.choice(known()) if rng.random() < 0.85 else rng.choice(NAMES)
+        method = options.get("method") if rng.random() < 0.9 else rng.choice(METHODS)
+        names = known(method if isinstance(method, str) else None)
+        name = rng.choice(names if rng.random() < 0.85 else NAMES)
         fitting = PLAUSIBLE.get(name, (1, 2, 3, True, 0.5))
         options[name] = rng.choice(fitting if rng.random() < 0.5 else VALUES)
         named.append(name[:20])
