@@ -119,13 +119,25 @@ def _block(data: bytes, rng: random.Random) -> bytes:
     return data[: one.start] + moved + data[one.end : other.start] + whole + data[other.end :]
 
 
-def _member(data: bytes, rng: random.Random) -> bytes:
-    """A member of a zip is damaged within, under a checksum that fits."""
+UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError),
+    *(NotImplementedError, RuntimeError),
+)
+"""What zipfile raises for a damaged or encrypted archive."""
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    """A zip's members by name; empty for anything else."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, ValueError, OSError, zlib.error, NotImplementedError, EOFError):
-        return _flip(data, rng)
+            return {name: archive.read(name) for name in archive.namelist()}
+    except UNREADABLE:
+        return {}
+
+
+def _member(data: bytes, rng: random.Random) -> bytes:
+    """A member of a zip is damaged within, under a checksum that fits."""
+    members = _members(data)
     if not members:
         return _flip(data, rng)
     name = rng.choice(list(members))
@@ -167,11 +179,7 @@ def _header(data: bytes, rng: random.Random) -> bytes:
 
 def _values(data: bytes, rng: random.Random) -> bytes:
     """The numbers of an array become extreme, under a checksum that fits."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, ValueError, OSError, zlib.error, NotImplementedError, EOFError):
-        return _flip(data, rng)
+    members = _members(data)
     for name in ("timestamps.npy", "fps.npy"):
         if len(members.get(name, b"")) > 135:
             inner = bytearray(members[name])
