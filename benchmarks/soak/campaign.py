@@ -27,9 +27,10 @@ AT_ONCE = 10
 REFUSAL_S = 1.0
 HANG_S = 60.0
 WAIT_FOR_MORE_S = 1.5
-LOOK_S = 3.0
-LOOKS = 10
-REST_S = 2.0
+SAMPLE_S = 1.0
+LOOKS = 3
+"""Samples of memory between two looks at the logs."""
+
 PAUSE_S = 0.01
 REPEATED = ("clip", "frames", "options", "document")
 REPEAT_EVERY = 6
@@ -199,10 +200,10 @@ class Campaign:
         self._anomaly(item, "hang", f"{seconds:.1f} s, over {limit:.1f} s, and again alone")
 
     @asynccontextmanager
-    async def _alone(self, index: int | None = None) -> AsyncIterator[None]:
-        """Hold the lanes, and wait until none but the caller's is at work."""
+    async def _alone(self, index: int) -> AsyncIterator[None]:
+        """Hold the other lanes, and wait until none of them is at work."""
         async with self._quiet:
-            self._under_way.discard(-1 if index is None else index)
+            self._under_way.discard(index)
             self._quiet.notify_all()
         async with self._turn:
             self._open.clear()
@@ -248,14 +249,10 @@ class Campaign:
     async def _watching(self) -> None:
         while True:
             for _ in range(LOOKS):
-                await asyncio.sleep(LOOK_S)
-                self._watch.sample_peak()
-                await asyncio.to_thread(self._look)
-                self._save()
-            async with self._alone():
-                # What clients have left is cancelled, and freed memory goes back to the system.
-                await asyncio.sleep(REST_S)
+                await asyncio.sleep(SAMPLE_S)
                 self._watch.sample()
+            await asyncio.to_thread(self._look)
+            self._save()
 
     def _look(self) -> None:
         for crash in self._watch.crashes():

@@ -134,7 +134,10 @@ class Connection:
         began = clock()
         try:
             received = await _receive(reader, head_only=sent.startswith(BODILESS))
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except (
+            *(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError),
+            *(ValueError, IndexError),
+        ):
             received = Received(UNSPOKEN)
         if received.status == UNSPOKEN:
             self.close()

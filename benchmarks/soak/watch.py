@@ -13,6 +13,9 @@ FLAT = 0.03
 SIGNS = ("Traceback (most recent call last)", "Worker died", "OutOfMemoryError", "SIGSEGV")
 """What the log has after a crash."""
 
+WINDOW_S = 30.0
+"""A worker gives freed memory back every 20 s."""
+
 SHOWN = 30
 """Lines of the log that are shown after a sign."""
 
@@ -27,7 +30,6 @@ class Watch:
         self._frontend = psutil.Process(self._workers[models[0]]).parent()
         self._began = time.monotonic()
         self._read = 0
-        self._peak = 0.0
         self.memory: list[dict[str, float]] = []
 
     def workers(self) -> dict[str, int]:
@@ -45,15 +47,16 @@ class Watch:
         return found + self._signs()
 
     def sample(self) -> None:
-        """Note the resident memory of every process, in MiB, and the peak since the last sample."""
-        self.sample_peak()
-        at = round(time.monotonic() - self._began, 1)
-        self.memory.append({"at_s": at, **self._resident(), "peak": self._peak})
-        self._peak = 0.0
-
-    def sample_peak(self) -> None:
-        """Note whether all processes together hold more than before."""
-        self._peak = max(self._peak, round(sum(self._resident().values()), 1))
+        """Note the resident memory of every process, in MiB: the least of a window, which has what
+        the worker holds after it gave freed memory back, and the most of all together."""
+        now = time.monotonic() - self._began
+        sizes = self._resident()
+        if not self.memory or now - self.memory[-1]["at_s"] > WINDOW_S:
+            self.memory.append({"at_s": round(now, 1), **sizes, "peak": 0.0})
+        last = self.memory[-1]
+        last["peak"] = max(last["peak"], round(sum(sizes.values()), 1))
+        for name, size in sizes.items():
+            last[name] = min(last[name], size)
 
     def _resident(self) -> dict[str, float]:
         sizes = {name: _resident(pid) for name, pid in self._workers.items()}
