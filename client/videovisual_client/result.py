@@ -13,6 +13,7 @@ from videovisual.errors import UnknownOutput
 from videovisual.protocol import Answer, Explanation, Prediction, Second
 from videovisual.protocol.npz import to_npz
 from videovisual.utils.extras import needs
+from videovisual.utils.files import check_writable, write_whole
 from videovisual_client.upload import ClipLike
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ PICTURES = ("png", "gif", "mp4", "html")
 FORMATS = ("json", "npz", *PICTURES)
 
 
-def format_of(path: Path, clip: Path | None = None) -> str:
+def format_of(path: Path, clip: Path | bytes | None = None) -> str:
     """The format that a file's suffix names.
 
     Args:
@@ -48,7 +49,7 @@ def format_of(path: Path, clip: Path | None = None) -> str:
     return suffix
 
 
-def check_format(name: str, clip: Path | None = None) -> None:
+def check_format(name: str, clip: Path | bytes | None = None) -> None:
     """Check that the packages of a format are installed.
 
     Args:
@@ -125,10 +126,15 @@ class Explained(Classification):
             MissingExtra: this needs numpy and Pillow, and PyAV for a video.
         """
         with needs("pictures"):
+            import numpy as np  # noqa: PLC0415
+
             from videovisual import clips  # noqa: PLC0415
+        as_shown = self.answer.clip["source"].get("shown", {}).get("as_shown", True)
+        if isinstance(self.clip, bytes):
+            return clips.open_bytes(self.clip, as_shown=as_shown)
         if isinstance(self.clip, str | os.PathLike):
-            return clips.open_path(Path(self.clip))
-        return clips.open_frames(self.clip)
+            return clips.open_path(self.clip, as_shown=as_shown)
+        return clips.open_frames(np.asarray(self.clip))
 
     def source_frames(self) -> npt.NDArray[np.uint8]:
         """The frames that the model used, before its preprocessing: uint8 [T, H, W, 3].
@@ -162,9 +168,11 @@ class Explained(Classification):
         Raises:
             UnknownOutput: the suffix names no format.
             MissingExtra: pictures need the extra `pictures`; reading or writing a video, `video`.
+            WriteError: the file can't be written; nothing of it is left.
         """
         target = Path(path)
         suffix = format_of(target)
+        check_writable(target)
         if suffix == "json":
             data = self.answer.model_dump_json(indent=1).encode()
         elif suffix == "npz":
@@ -175,6 +183,4 @@ class Explained(Classification):
 
             draw = {"png": render.to_png, "gif": render.to_gif, "mp4": render.to_mp4}
             data = draw[suffix](panels) if suffix in draw else render.to_html(self.answer, panels)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        return target
+        return write_whole(target, data)

@@ -5,11 +5,13 @@ from typing import Any
 
 import click
 
+from videovisual.utils.files import check_writable
 from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.classify import show_classes
 from videovisual_client.commands.explaining import Explainer, explain_folder, known, save
 from videovisual_client.commands.options import (
+    CommandClip,
     Place,
     RunOptions,
     clip_command,
@@ -30,7 +32,7 @@ from videovisual_client.terminal import out, print_json
     with_run,
 )
 def explain(
-    clip: Path,
+    clip: CommandClip,
     model: str,
     method: tuple[str, ...],
     as_json: bool,
@@ -66,6 +68,7 @@ def explain(
         raise click.UsageError("--format is for a folder of clips. Name the files with -o.")
     for path in output:
         format_of(path, clip)
+        check_writable(path)
     with place.open() as client:
         result = Explainer(client, model, methods, options).one(clip)
     save(result, output)
