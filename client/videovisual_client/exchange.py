@@ -244,8 +244,8 @@ class Exchange:
                 phase=phase,
             )
         return ConnectionFailed(
-            f"{self.url} did not answer: {shown(failure, 200)}. Is the server running, and is this its "
-            "inference address?",
+            f"{self.url} did not answer: {shown(failure, 200)}. Is the server running, and is this "
+            "its inference address?",
             url=self.url,
         )
 
