@@ -15,6 +15,7 @@ import httpx
 from videovisual.names import MODELS
 from videovisual.protocol import Answer
 from videovisual.utils.suggest import nearest
+from videovisual.utils.text import shown
 from videovisual.version import __version__
 from videovisual_client import upload
 from videovisual_client.errors import (
@@ -243,8 +244,8 @@ class Exchange:
                 phase=phase,
             )
         return ConnectionFailed(
-            f"{self.url} did not answer: {failure}. Is the server running, and is this its "
-            "inference address?",
+            f"{self.url} did not answer: {shown(failure, 200)}. Is the server running, and is this "
+            "its inference address?",
             url=self.url,
         )
 
