@@ -118,11 +118,7 @@ def archive(
 
 
 def _named(
-    card: ModelCard,
-    name: str | None,
-    weights: str | Path,
-    sha256: str,
-    labels: str | Path | None,
+    card: ModelCard, name: str | None, weights: str | Path, sha256: str, labels: str | Path | None
 ) -> ModelCard:
     """The card of given weights, which is the published one if they are the published ones."""
     if name is None and card.is_published(sha256, relabelled=labels is not None):

@@ -11,6 +11,7 @@ from videovisual import zoo
 from videovisual.errors import WeightsError
 from videovisual.names import MODELS
 from videovisual.zoo.archived import read_archive
+from videovisual.zoo.card import ModelCard
 from videovisual_archive.mar import fingerprint
 
 
@@ -40,6 +41,7 @@ class Stored:
         size: in bytes.
         built: modification time, UTC.
         own: whether it has weights of the user's own.
+        card: of its model; None if it can't be read.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Stored:
     size: int
     built: datetime
     own: bool
+    card: ModelCard | None
 
 
 def contents(store: Path) -> list[Stored]:
@@ -56,7 +59,8 @@ def contents(store: Path) -> list[Stored]:
 
 
 def _stored(path: Path) -> Stored:
-    about, state = path.stat(), _state(path)
+    about = path.stat()
+    state, card = _read(path)
     return Stored(
         name=path.stem,
         path=path,
@@ -64,6 +68,7 @@ def _stored(path: Path) -> Stored:
         size=about.st_size,
         built=datetime.fromtimestamp(about.st_mtime, timezone.utc),
         own=state is State.MISNAMED or path.stem not in MODELS,
+        card=card,
     )
 
 
@@ -77,19 +82,19 @@ def is_misnamed(path: Path) -> bool:
     return published is not None and not published.is_published(held.source_sha256)
 
 
-def _state(path: Path) -> State:
+def _read(path: Path) -> tuple[State, ModelCard | None]:
     try:
         held = read_archive(path)
     except WeightsError as error:
         damaged = isinstance(error.__cause__, zipfile.BadZipFile | OSError)
-        return State.DAMAGED if damaged else State.FOREIGN
+        return State.DAMAGED if damaged else State.FOREIGN, None
     card = held.card
     if card.name != path.stem:
-        return State.FOREIGN
+        return State.FOREIGN, card
     if is_misnamed(path):
-        return State.MISNAMED
+        return State.MISNAMED, card
     # An archive may have labels of the user's own, or a card of its own for own weights; neither
     # makes it stale.
     current = dataclasses.replace(zoo.cards().get(card.name, card), labels=card.labels)
     same = held.fingerprint == fingerprint(current, held.source_sha256)
-    return State.CURRENT if same else State.STALE
+    return State.CURRENT if same else State.STALE, card

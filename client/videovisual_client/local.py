@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videovisual.protocol import Answer
@@ -28,18 +29,20 @@ class Local(BaseClient):
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, …; by default a GPU if there is one.
+        store: folder of the archives of your own models; as of `videovisual.load`.
 
     Raises:
         MissingExtra: torch is not installed.
     """
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, store: Path | None = None) -> None:
         with needs("server", "Without them, leave out --local, or use `Client`."):
             import torch  # noqa: PLC0415
 
             from videovisual.server.service import Service  # noqa: PLC0415
         self._make = Service
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._store = store
         self._services: dict[str, Service] = {}
 
     def close(self) -> None:
@@ -59,9 +62,10 @@ class Local(BaseClient):
     def _service(self, model: str) -> Service:
         from videovisual import zoo  # noqa: PLC0415
 
-        name = zoo.card(model).name
+        name = zoo.card(model, self._store).name
         if name not in self._services:
-            self._services[name] = self._make(zoo.load(name), self._device)
+            classifier = zoo.load(model, store=self._store)
+            self._services[name] = self._make(classifier, self._device)
         return self._services[name]
 
     async def _answer(self, request: ClipRequest) -> Answer:

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from videovisual.names import default_store
 from videovisual_client import events
 
 out = Console(highlight=False)
@@ -21,8 +22,8 @@ AS_JSON = "videovisual.as_json"
 store_option = click.option(
     "--store",
     type=click.Path(path_type=Path),
-    default=Path("model_store"),
-    show_default=True,
+    default=default_store,
+    show_default="$VIDEOVISUAL_STORE, else model_store",
     help="Folder of the archives.",
 )
 

@@ -26,7 +26,7 @@ def classify(
     """Classify a clip.
 
     Args:
-        model: a classifier, or a model's name.
+        model: a classifier, or a model's name as of `load`.
         clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         on_progress: called before each window of several.
@@ -47,7 +47,7 @@ def classify(
     for name in options:
         if name in rest or name in ("method", *OF_EXPLANATIONS):
             raise InvalidParameter(f"A classification has no option {name!r}.", parameter=name)
-    classifier = load(model) if isinstance(model, str) else model
+    classifier = _classifier(model)
     plan = Plan.of(classifier, chosen, {})
     return run_plan(plan, lambda: clip, Executor(classifier, on_progress)).answer
 
@@ -101,7 +101,19 @@ def explain(
             "end_s": end_s,
         }
     )
-    classifier = load(model) if isinstance(model, str) else model
+    classifier = _classifier(model)
     plan = Plan.of(classifier, options, parameters)
     (saliency,) = run_plan(plan, lambda: clip, Executor(classifier, on_progress)).saliencies
     return saliency
+
+
+def _classifier(model: Classifier | str) -> Classifier:
+    if isinstance(model, Classifier):
+        return model
+    if isinstance(model, str):
+        return load(model)
+    raise InvalidParameter(
+        f"`model` is a classifier or a model's name, not {type(model).__name__}. Wrap a network "
+        "of your own: `Classifier(ModelCard(…), network)`.",
+        parameter="model",
+    )

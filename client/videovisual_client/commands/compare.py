@@ -71,6 +71,7 @@ def compare(
                 --methods grad_cam,integrated_gradients,step --area 0.1 -o compare.png
               videovisual compare clip.mp4 --model i3d-motion --methods all --local -o compare.mp4
     """
+    place.check()
     with needs("pictures", "Without them, use `explain` with several --method."):
         importlib.import_module("numpy")
     every = methods.strip().lower() == ALL

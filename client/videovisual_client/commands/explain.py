@@ -54,6 +54,7 @@ def explain(
               videovisual explain clips/ --model i3d-kinetics400 --method grad_cam \\
                 --method step -o results --format mp4
     """
+    place.check()
     methods = known(method)
     clips = collection.clips_in(clip)
     if clips is not None:

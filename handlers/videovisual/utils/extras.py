@@ -29,7 +29,7 @@ def needs(extra: str, instead: str = "") -> Iterator[None]:
     """Put around imports: a package that is not installed becomes an error that says what to do.
 
     Args:
-        extra: the extra that installs the package.
+        extra: the extra that installs the package, or several with commas between them.
         instead: a sentence about what can be done without it.
 
     Raises:
@@ -40,12 +40,12 @@ def needs(extra: str, instead: str = "") -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in OURS:
             raise
-        advice = f"{REASONS[extra]}: {install_command(extra)}."
+        advice = f"{REASONS[extra.partition(',')[0]]}: {install_command(extra)}."
         raise MissingExtra(f"{advice} {instead}".rstrip(), extra=extra) from error
 
 
 def install_command(extra: str) -> str:
-    """The shell command that adds an extra to this installation.
+    """The shell command that adds an extra, or `several,extras`, to this installation.
 
     VideoVisual is on no registry, so the command names the checkout, wheel or URL that this
     installation came from. Where that is unknown, or no longer there, the command is one for a

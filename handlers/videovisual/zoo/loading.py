@@ -11,13 +11,7 @@ import torch
 from videovisual.errors import DownloadError, WeightsError
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
-from videovisual.zoo.archived import (
-    BUILD_FILE,
-    CARD_FILE,
-    find_archive,
-    read_archive,
-    read_weights,
-)
+from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, find_archive, read_archive, read_weights
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.classifier import Classifier, tensors_sha256
 from videovisual.zoo.layout import fit, read_safetensors
