@@ -13,7 +13,11 @@ from videovisual.pipeline.preprocessing import ClipLike
 from videovisual.protocol import OF_EXPLANATIONS, Answer, split_options
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity
+from videovisual.utils.suggest import SHOWN, did_you_mean
 from videovisual.zoo import Classifier, load
+
+OPTIONS = ("top_k", "views", "timeline", "frames", "start_s", "end_s")
+"""The options of `classify`."""
 
 
 def classify(
@@ -46,7 +50,12 @@ def classify(
         check_one_window(chosen)
     for name in options:
         if name in rest or name in ("method", *OF_EXPLANATIONS):
-            raise InvalidParameter(f"A classification has no option {name!r}.", parameter=name)
+            raise InvalidParameter(
+                f"A classification has no option {name[:SHOWN]!r}.{did_you_mean(name, OPTIONS)} "
+                f"Allowed: {', '.join(OPTIONS)}.",
+                parameter=name[:SHOWN],
+                allowed=list(OPTIONS),
+            )
     classifier = _classifier(model)
     plan = Plan.of(classifier, chosen, {})
     return run_plan(plan, lambda: clip, Executor(classifier, on_progress)).answer

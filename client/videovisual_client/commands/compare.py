@@ -69,7 +69,8 @@ def compare(
     \b
     Examples: videovisual compare clip.mp4 --model i3d-kinetics400 \\
                 --methods grad_cam,integrated_gradients,step --area 0.1 -o compare.png
-              videovisual compare clip.mp4 --model i3d-motion --methods all --local -o compare.mp4
+              videovisual compare clip.mp4 --model i3d-kinetics400 --methods all --local \\
+                -o compare.mp4
     """
     place.check()
     with needs("pictures", "Without them, use `explain` with several --method."):

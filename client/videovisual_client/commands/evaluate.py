@@ -42,7 +42,7 @@ def evaluate(
     \b
     Examples: videovisual evaluate clip.mp4 --model i3d-kinetics400 \\
                 --method grad_cam --method integrated_gradients
-              videovisual evaluate clips/ --model i3d-motion --method rise --local
+              videovisual evaluate clips/ --model i3d-kinetics400 --method rise --local
     """
     methods = known(method)
     options["evaluate"] = True

@@ -49,8 +49,8 @@ def explain(
     \b
     Examples: videovisual explain clip.mp4 --model i3d-kinetics400 \\
                 --method integrated_gradients --steps 20 -o overlay.mp4 -o map.npz
-              videovisual explain clip.mp4 --model i3d-motion --method step \\
-                --area 0.1 --target "spins" --local -o strip.png
+              videovisual explain clip.mp4 --model i3d-kinetics400 --method step \\
+                --area 0.1 --target "ironing" --local -o strip.png
               videovisual explain clips/ --model i3d-kinetics400 --method grad_cam \\
                 --method step -o results --format mp4
     """

@@ -8,6 +8,7 @@ from typing import Any
 from videovisual.attribution import catalogue
 from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.protocol import Options
+from videovisual.utils.suggest import did_you_mean
 from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch
 from videovisual_client.collection import NamedClip
@@ -153,8 +154,10 @@ def of_methods(
     parameters = {name: set(catalogue.find(name).parameters.model_fields) for name in methods}
     general = {*Options.model_fields, "partial"}
     for name in given(options).keys() - general.union(*parameters.values()):
+        known = [name for own in parameters.values() for name in own]
         raise InvalidParameter(
-            f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+            f"None of {', '.join(methods)} has a parameter {name!r}.{did_you_mean(name, known)}",
+            parameter=name,
         )
     for method in names:
         own = given(options).keys() & parameters[method]

@@ -16,6 +16,7 @@ from videovisual.errors import InvalidParameter
 from videovisual.pipeline.preprocessing import PreparedClip
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity, check_polarity
+from videovisual.utils.suggest import SHOWN, did_you_mean
 from videovisual.version import __version__
 from videovisual.zoo import Classifier
 
@@ -83,8 +84,11 @@ class Explainer:
         fields = {name: catalogue.find(name).parameters.model_fields for name in methods}
         for name in given if len(fields) > 1 else ():
             if not any(name in known for known in fields.values()):
+                own = [parameter for known in fields.values() for parameter in known]
                 raise InvalidParameter(
-                    f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+                    f"None of {', '.join(methods)} has a parameter {name[:SHOWN]!r}."
+                    f"{did_you_mean(name, own)}",
+                    parameter=name[:SHOWN],
                 )
         return [
             cls.of(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from videovisual.errors import InvalidParameter, UnknownOutput
 from videovisual.utils.polarity import Polarity
+from videovisual.utils.suggest import SHOWN, did_you_mean
 from videovisual.utils.validation import invalid_value
 
 HEADER_PREFIX = "x-videovisual-"
@@ -140,10 +141,11 @@ def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
 def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
     """Raises InvalidParameter where a request without a method asks for what only methods give."""
     if parameters:
+        name = next(iter(parameters))
         raise InvalidParameter(
-            f"Unknown option {next(iter(parameters))[:80]!r}. Options are "
-            f"{', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
-            parameter=next(iter(parameters))[:80],
+            f"Unknown option {name[:SHOWN]!r}.{did_you_mean(name, Options.model_fields)} Options "
+            f"are {', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
+            parameter=name[:SHOWN],
             allowed=list(Options.model_fields),
         )
     for name in OF_EXPLANATIONS:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videovisual.errors import InvalidTarget
-from videovisual.utils.suggest import nearest
+from videovisual.utils.suggest import SHOWN, did_you_mean, nearest
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,12 @@ class ModelCard:
         # `int` refuses numbers of thousands of digits.
         if text.isdecimal() and len(text) < 20 and int(text) < len(self.labels):
             return int(text)
-        near = nearest(text, self.labels)
         raise InvalidTarget(
-            f"{self.name} has no class {text!r}. Give a class name, an index from 0 to "
-            f"{len(self.labels) - 1}, or 'top1'. Nearest: {', '.join(near) or 'none'}.",
-            target=text,
+            f"{self.name} has no class {text[:SHOWN]!r}. Give a class name, an index from 0 to "
+            f"{len(self.labels) - 1}, or 'top1'.{did_you_mean(text, self.labels)}",
+            target=text[:SHOWN],
             classes=len(self.labels),
-            nearest=near,
+            nearest=nearest(text, self.labels),
         )
 
     def is_published(self, sha256: str, *, relabelled: bool = False) -> bool:

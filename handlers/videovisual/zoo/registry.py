@@ -65,7 +65,7 @@ def card(name: str, store: Path | None = None) -> ModelCard:
     raise UnknownModel(
         f"There is no model {name[:SHOWN]!r}.{did_you_mean(name, known)} Known: "
         f"{', '.join(known)}. Models of your own are archives in {store or default_store()}.",
-        model=name,
+        model=name[:SHOWN],
         nearest=nearest(name, known),
         known=known,
     )
