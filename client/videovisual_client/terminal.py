@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from videovisual.names import default_store
+from videovisual.protocol import Answer
 from videovisual_client import events
 
 out = Console(highlight=False)
@@ -45,6 +46,11 @@ json_option = click.option(
 def print_json(data: Any) -> None:
     """Print data as JSON to standard output."""
     click.echo(json.dumps(data, indent=1, default=str))
+
+
+def print_answer(answer: Answer, maps: bool, **more: Any) -> None:
+    """Print an answer as JSON, with or without its maps' values."""
+    print_json({**(answer.model_dump(mode="json") if maps else answer.without_maps()), **more})
 
 
 def number(value: float | None) -> str:

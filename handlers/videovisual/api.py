@@ -1,6 +1,7 @@
 """The library's own functions: classify a clip, and explain the answer, without a server."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from videovisual.attribution import catalogue
@@ -11,6 +12,7 @@ from videovisual.pipeline.pipeline import run_plan
 from videovisual.pipeline.plan import Plan, check_one_window
 from videovisual.pipeline.preprocessing import ClipLike
 from videovisual.protocol import OF_EXPLANATIONS, Answer, split_options
+from videovisual.render import ClipDrawing
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity
 from videovisual.utils.suggest import SHOWN, did_you_mean
@@ -94,7 +96,8 @@ def explain(
         parameters: the method's own.
 
     Returns:
-        The saliency; its map is float32 [T, H, W] over the model's crop.
+        The saliency; its map is float32 [T, H, W] over the model's crop. A notebook shows it as a
+        filmstrip, and `save` writes it as a picture, a film or a report.
 
     Raises:
         VideoVisualError: one of `videovisual.errors`; the message says what to change.
@@ -112,8 +115,14 @@ def explain(
     )
     classifier = _classifier(model)
     plan = Plan.of(classifier, options, parameters)
-    (saliency,) = run_plan(plan, lambda: clip, Executor(classifier, on_progress)).saliencies
-    return saliency
+    result = run_plan(plan, lambda: clip, Executor(classifier, on_progress))
+    (saliency,), (explanation,) = result.saliencies, result.answer.explanations
+    source = result.prepared.source if result.prepared else None
+    if source is None:
+        return saliency
+    answer = result.answer.model_copy(update={"explanations": []})
+    drawing = ClipDrawing(answer, explanation.method, explanation.target, source)
+    return replace(saliency, drawing=drawing)
 
 
 def _classifier(model: Classifier | str) -> Classifier:

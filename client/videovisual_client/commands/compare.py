@@ -20,13 +20,14 @@ from videovisual_client.commands.options import (
     RunOptions,
     clip_command,
     complete_methods,
+    map_option,
     output_options,
     with_method,
     with_run,
 )
 from videovisual_client.describe import instant
 from videovisual_client.result import PICTURES, format_of
-from videovisual_client.terminal import out, print_json
+from videovisual_client.terminal import out, print_answer
 
 RESULTS = "compare"
 DEFAULT = "gradient,integrated_gradients,grad_cam"
@@ -47,6 +48,7 @@ STRONGEST = 0.1
     output_options(
         f"File to write, .{', .'.join(PICTURES)}; may be repeated.  [compare.png] ", "  [png]"
     ),
+    map_option,
     with_run,
 )
 def compare(
@@ -56,6 +58,7 @@ def compare(
     as_json: bool,
     output: tuple[Path, ...],
     formats: tuple[str, ...],
+    maps: bool,
     run: RunOptions,
     place: Place,
     **options: Any,
@@ -93,7 +96,7 @@ def compare(
     save(result, pictures)
     shared = overlap(result.explanations)
     if as_json:
-        print_json({**result.answer.model_dump(mode="json"), "overlap": shared})
+        print_answer(result.answer, maps, overlap=shared)
     else:
         _show(result.explanations, shared)
 

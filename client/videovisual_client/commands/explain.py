@@ -13,6 +13,7 @@ from videovisual_client.commands.options import (
     Place,
     RunOptions,
     clip_command,
+    map_option,
     method_option,
     output_options,
     with_method,
@@ -20,13 +21,14 @@ from videovisual_client.commands.options import (
 )
 from videovisual_client.describe import describe
 from videovisual_client.result import FORMATS, format_of
-from videovisual_client.terminal import out, print_json
+from videovisual_client.terminal import out, print_answer
 
 
 @clip_command(
     method_option,
     with_method,
     output_options(f"File to write, .{', .'.join(FORMATS)}; may be repeated."),
+    map_option,
     with_run,
 )
 def explain(
@@ -36,6 +38,7 @@ def explain(
     as_json: bool,
     output: tuple[Path, ...],
     formats: tuple[str, ...],
+    maps: bool,
     run: RunOptions,
     place: Place,
     **options: Any,
@@ -71,7 +74,7 @@ def explain(
         result = Explainer(client, model, methods, options).one(clip)
     save(result, output)
     if as_json:
-        print_json(result.answer.model_dump(mode="json"))
+        print_answer(result.answer, maps)
         return
     show_classes(result)
     for explanation in result.explanations:

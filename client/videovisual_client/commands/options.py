@@ -166,6 +166,13 @@ method_option: Option[Any] = click.option(
     f"[{catalogue.DEFAULT}]",
 )
 
+map_option: Option[Any] = click.option(
+    "--map/--no-map",
+    "maps",
+    default=True,
+    help="With --json, whether the maps' values are printed: megabytes.  [--map]",
+)
+
 results_option: Option[Any] = click.option(
     "-o",
     "--output",

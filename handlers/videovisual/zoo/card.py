@@ -95,6 +95,9 @@ class ModelCard:
     view_average: Literal["logits", "probabilities"] = "logits"
     base: str | None = None
 
+    def __repr__(self) -> str:
+        return f"ModelCard({self.name!r}, {self.title!r}, {len(self.labels)} labels)"
+
     @cached_property
     def _index(self) -> dict[str, int]:
         return {_fold(label): index for index, label in enumerate(self.labels)}

@@ -39,6 +39,21 @@ def test_json_is_all_that_goes_to_standard_output(fake: FakeServer, run: Run, cl
         assert json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("command", ["explain", "compare", "evaluate"])
+def test_the_maps_may_be_left_out_of_json(
+    fake: FakeServer, run: Run, clips: Path, command: str
+) -> None:
+    fake.handler = explain_or_classify
+    words = [command, clips / "ironing-v_0", "--model", "m", "--json"]
+    words += ["-o", "p.png"] if command == "compare" else []
+    whole, small = (json.loads(run(*words, *more).stdout) for more in ([], ["--no-map"]))
+    for explanation in whole["explanations"]:
+        assert explanation["map"].pop("base64")
+    for explanation in small["explanations"]:
+        assert explanation["map"].pop("base64") == ""
+    assert small == whole
+
+
 @pytest.mark.parametrize(
     ("reply", "status", "code"),
     [
