@@ -61,7 +61,10 @@ def check_format(name: str, clip: Path | None = None) -> None:
     """
     if name not in PICTURES:
         return
-    with needs("pictures", "Without them an explanation can be saved as npz or json."):
+    # Whether a file is a video can't be told without `pictures`, which `video` includes.
+    is_file = clip is not None and clip.is_file()
+    extra = "video" if name == "mp4" or is_file else "pictures"
+    with needs(extra, "Without it, ask for npz or json."):
         importlib.import_module("videovisual.render")
         from videovisual.clips import formats  # noqa: PLC0415
     if clip is not None and formats.is_video(clip):

@@ -76,8 +76,6 @@ def compare(
                 -o compare.mp4
     """
     place.check()
-    with needs("pictures", "Without them, use `explain` with several --method."):
-        importlib.import_module("numpy")
     every = methods.strip().lower() == ALL
     chosen = [entry.name for entry in catalogue.ENTRIES] if every else methods.split(",")
     names = known([name for name in chosen if name.strip()])
@@ -86,6 +84,8 @@ def compare(
     if clips is None:
         for path in pictures:
             format_of(path, clip)
+    with needs("pictures", "Without them, use `explain` with several --method."):
+        importlib.import_module("numpy")
     with place.open() as client:
         explainer = Explainer(client, model, names, options, skip_missing=every)
         if clips is not None:

@@ -62,8 +62,9 @@ class Explainer:
         Raises:
             MissingExtra: the pictures of `formats` can't be made here.
         """
-        for name in formats:
-            for clip in clips:
+        # Files first: those may be videos, whose extra includes the one that frames need.
+        for clip in sorted(clips, key=lambda clip: clip.path.is_dir()):
+            for name in sorted(formats, key=lambda name: name != "mp4"):
                 check_format(name, clip.path)
         jobs = Jobs()
         request = {"model": self.model, "method": list(self.methods), **_fields(self.options)}

@@ -21,6 +21,9 @@ REASONS = {
 }
 """What the extras of pyproject.toml are for."""
 
+CONSTRAINTS = "constraints.txt"
+"""A checkout's file of the tested versions."""
+
 OURS = ("videovisual", "videovisual_client")
 
 
@@ -57,7 +60,8 @@ def install_command(extra: str) -> str:
         origin = None
     source = _source(json.loads(origin), extra) if origin else None
     if source is None:
-        return f"pip install -e '.[{extra}]' (in a checkout of VideoVisual)"
+        command = f"pip install -c {CONSTRAINTS} -e '.[{extra}]'"
+        return f"{command} (in a checkout of VideoVisual)"
     return f"{_pip()} install {source}"
 
 
@@ -69,7 +73,9 @@ def _source(origin: dict[str, object], extra: str) -> str | None:
         return None
     match origin:
         case {"dir_info": {"editable": True}}:
-            return f"-e {shlex.quote(f'{path}[{extra}]')}"
+            pins = path / CONSTRAINTS
+            tested = f"-c {shlex.quote(str(pins))} " if pins.is_file() else ""
+            return f"{tested}-e {shlex.quote(f'{path}[{extra}]')}"
         case {"vcs_info": {"vcs": vcs, "commit_id": commit}}:
             url = f"{vcs}+{url}@{commit}"
     return shlex.quote(f"videovisual[{extra}] @ {url}")
