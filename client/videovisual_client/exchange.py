@@ -13,9 +13,9 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from videovisual.names import MODELS
+from videovisual.names import MODELS, own_models
 from videovisual.protocol import Answer
-from videovisual.utils.suggest import nearest
+from videovisual.utils.suggest import SHOWN, did_you_mean, nearest
 from videovisual.version import __version__
 from videovisual_client import upload
 from videovisual_client.errors import (
@@ -216,12 +216,17 @@ class Exchange:
     def _with_nearest(self, error: VideoVisualError, model: str) -> VideoVisualError:
         if not isinstance(error, UnknownModel):
             return error
-        near = nearest(model, MODELS)
+        known = [*MODELS, *own_models()]
+        if model in known:
+            return UnknownModel(
+                f"{self.url} doesn't serve {model}. Serve it: `videovisual serve {model}`.",
+                model=model,
+            )
         return UnknownModel(
-            f"{self.url} serves no model {model!r}. Nearest known: {', '.join(near) or 'none'}. "
+            f"{self.url} serves no model {model[:SHOWN]!r}.{did_you_mean(model, known)} "
             "`videovisual models` lists all, `videovisual serve NAME` serves one.",
-            model=model,
-            nearest=near,
+            model=model[:SHOWN],
+            nearest=nearest(model, known),
         )
 
 
