@@ -20,7 +20,8 @@ class ClipRequest:
     Attributes:
         route: `predictions` or `explanations`.
         model: a served model's name.
-        clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
+        clip: path of a video or of a folder of frames, a video's bytes, or uint8 [T, H, W, 3]
+            frames.
         options: by name; None stands for the server's default.
     """
 

@@ -18,7 +18,7 @@ from videovisual.utils.polarity import Polarity
 from videovisual.utils.suggest import SHOWN, did_you_mean
 from videovisual.zoo import Classifier, load
 
-OPTIONS = ("top_k", "views", "timeline", "frames", "start_s", "end_s")
+OPTIONS = ("top_k", "views", "timeline", "frames", "start_s", "end_s", "as_shown")
 """The options of `classify`."""
 
 
@@ -33,13 +33,15 @@ def classify(
 
     Args:
         model: a classifier, or a model's name as of `load`.
-        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
+        clip: path of a video, of a folder of frames or of a pipe, or `-` for standard input; a
+            video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         on_progress: called before each window of several.
         options: `top_k`, how many classes to list, 1 to 1000; `views`, how many windows, 1 to 30,
             evenly spread, whose scores are averaged as the model's paper does; `timeline`, true to
             classify every second by itself too; `frames` of a window; `start_s` and `end_s`, the
-            part of the clip that is looked at, in seconds.
+            part of the clip that is looked at, in seconds; `as_shown`, false for the stored pixels
+            of a file.
 
     Returns:
         The answer that a server gives.
@@ -74,6 +76,7 @@ def explain(
     frames: int | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
+    as_shown: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
     **parameters: Any,
 ) -> Saliency:
@@ -82,7 +85,8 @@ def explain(
     Args:
         model: a classifier, or a model's name. A classifier's network is optimised at the first
             call and kept for the next ones.
-        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
+        clip: path of a video, of a folder of frames or of a pipe, or `-` for standard input; a
+            video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         method: an attribution method's name.
         target: a class name, an index, or `top1`.
@@ -92,6 +96,8 @@ def explain(
         frames: how many frames the model sees; the model's own number by default.
         start_s: where the part of the clip that is looked at starts, in seconds.
         end_s: where that part ends, in seconds.
+        as_shown: whether frames of a file are those that a player shows: cropped, with square
+            pixels, upright, high dynamic range mapped to standard. False for the stored pixels.
         on_progress: called before each step.
         parameters: the method's own.
 
@@ -111,6 +117,7 @@ def explain(
             "frames": frames,
             "start_s": start_s,
             "end_s": end_s,
+            "as_shown": as_shown,
         }
     )
     classifier = _classifier(model)

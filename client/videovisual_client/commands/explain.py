@@ -10,6 +10,7 @@ from videovisual_client.commands import folder
 from videovisual_client.commands.classify import show_classes
 from videovisual_client.commands.explaining import Explainer, explain_folder, known, save
 from videovisual_client.commands.options import (
+    CommandClip,
     Place,
     RunOptions,
     clip_command,
@@ -32,7 +33,7 @@ from videovisual_client.terminal import out, print_answer
     with_run,
 )
 def explain(
-    clip: Path,
+    clip: CommandClip,
     model: str,
     method: tuple[str, ...],
     as_json: bool,

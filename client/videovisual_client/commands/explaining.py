@@ -13,7 +13,7 @@ from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch
 from videovisual_client.collection import NamedClip
 from videovisual_client.commands import folder
-from videovisual_client.commands.options import Place, RunOptions, given, one_or_all
+from videovisual_client.commands.options import CommandClip, Place, RunOptions, given, one_or_all
 from videovisual_client.many import Jobs
 from videovisual_client.result import Explained, check_format
 from videovisual_client.terminal import job_bar, log
@@ -41,7 +41,7 @@ class Explainer:
     skip_missing: bool = False
     _missing: dict[str, MissingExtra] = field(default_factory=dict)
 
-    def one(self, clip: Path) -> Explained:
+    def one(self, clip: CommandClip) -> Explained:
         """Explain one clip, with a progress bar."""
         with job_bar("explaining") as advance:
             result = self._explain(

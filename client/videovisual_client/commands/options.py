@@ -15,12 +15,16 @@ from click.shell_completion import CompletionItem
 from videovisual.attribution import catalogue
 from videovisual.names import MODELS, own_models
 from videovisual.utils.extras import needs
+from videovisual.utils.streams import content
 from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
 from videovisual_client.client import Client
 from videovisual_client.exchange import DEFAULT_URL
 from videovisual_client.result import PICTURES
 from videovisual_client.terminal import json_option, store_option
+
+CommandClip = Path | bytes
+"""CLIP on the command line: a path, or the content of a pipe."""
 
 Function = TypeVar("Function", bound=Callable[..., None])
 Option = Callable[[Function], Function]
@@ -77,6 +81,15 @@ class RunOptions:
     fresh: bool
 
 
+class _ClipPath(click.Path):
+    """The path of a clip, or the bytes of a pipe or of standard input (`-`)."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        streamed = content(path)
+        return path if streamed is None else streamed
+
+
 def _complete(names: Callable[[], Sequence[str]]) -> Any:
     """Completes a name, also one after a comma."""
 
@@ -121,12 +134,19 @@ _place_options: list[Option[Any]] = [
 MODEL_HELP = "A name of `videovisual models`, or of an archive of your own."
 
 _clip_options: list[Option[Any]] = [
-    click.argument("clip", type=click.Path(exists=True, path_type=Path)),
+    click.argument("clip", type=_ClipPath(exists=True, allow_dash=True, path_type=Path)),
     click.option("--model", required=True, shell_complete=complete_models, help=MODEL_HELP),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
     click.option("--frames", type=int, help="Frames of the clip; the model's own by default."),
     click.option("--start", "start_s", type=float, help="Where the clip starts, in seconds."),
     click.option("--end", "end_s", type=float, help="Where the clip ends, in seconds."),
+    click.option(
+        "--as-stored",
+        "as_shown",
+        is_flag=True,
+        callback=lambda _context, _parameter, stored: False if stored else None,
+        help="The file's pixels as stored: not cropped, stretched, turned or mapped from HDR.",
+    ),
     click.option("--timeout", "timeout_s", type=float, help="Seconds after which to give up."),
     json_option,
 ]

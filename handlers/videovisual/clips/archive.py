@@ -4,13 +4,14 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import PurePosixPath, PureWindowsPath
 from tokenize import TokenError
 from typing import IO
 
 from videovisual.clips.limits import MIB, Limits
 from videovisual.errors import MalformedClip, TooLarge
+from videovisual.utils.folder import is_clutter
 
 LARGEST_RATIO = 100
 """A picture that inflates more than this many times is refused as a zip bomb."""
@@ -34,7 +35,8 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 class Archive:
     """The members of a zip file whose names, sizes and methods were checked.
 
-    Folders, `__MACOSX` and names that begin with a dot are left out.
+    Folders, files that systems leave behind (`__MACOSX`, `Thumbs.db`, …) and names that begin with
+    a dot are left out.
 
     Args:
         data: the zip file.
@@ -44,7 +46,8 @@ class Archive:
         members: the members by name, in the archive's order.
 
     Raises:
-        MalformedClip: not a zip, encrypted, an unsafe name, or a method other than deflate.
+        MalformedClip: not a zip, encrypted, an unsafe name, a name twice, or a method other than
+            deflate.
         TooLarge: too many members, or they declare to inflate to more than the limits.
     """
 
@@ -60,7 +63,11 @@ class Archive:
         infos = self._zip.infolist()
         for info in infos:
             _check_name(info.filename)
-        self.members = {info.filename: info for info in infos if not _is_ignored(info)}
+        self.members: dict[str, zipfile.ZipInfo] = {}
+        for info in infos:
+            if not _is_ignored(info):
+                _check_single(info.filename, self.members)
+                self.members[info.filename] = info
         for info in self.members.values():
             _check_method(info)
         limits.check_frames(len(self.members))
@@ -89,9 +96,16 @@ class Archive:
 
 
 def _is_ignored(info: zipfile.ZipInfo) -> bool:
-    parts = PurePosixPath(info.filename).parts
-    hidden = any(part.startswith(".") and part != ".." for part in parts)
-    return not parts or info.is_dir() or hidden or "__MACOSX" in parts
+    path = PurePosixPath(info.filename)
+    return not path.parts or info.is_dir() or is_clutter(path)
+
+
+def _check_single(name: str, members: Container[str]) -> None:
+    if name in members:
+        raise MalformedClip(
+            f"The zip has more than one member {name[:100]!r}. Make it again with each name once.",
+            member=name[:100],
+        )
 
 
 def _check_name(name: str) -> None:

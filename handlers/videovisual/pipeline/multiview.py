@@ -76,7 +76,7 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
         ],
         clip={
             "crop": asdict(geometry(card.input, info.height, info.width)),
-            "source": asdict(info),
+            "source": info.facts(),
             "windows": [_facts(source, window) for window in chosen],
             "average": card.view_average,
         },

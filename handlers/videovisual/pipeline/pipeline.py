@@ -53,10 +53,11 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
     """
     if plan.several_windows:
         with executor.decoding():
-            source = open_source(open_clip())
+            source = open_source(open_clip(), as_shown=plan.options.as_shown)
         return Result(classify_windows(plan, source, executor))
     with executor.decoding():
-        prepared = read(plan.classifier, open_clip(), plan.sampling)
+        clip, as_shown = open_clip(), plan.options.as_shown
+        prepared = read(plan.classifier, clip, plan.sampling, as_shown=as_shown)
     executor.hold(prepared.nbytes)
     # As a part of an explanation a classification waits like the rest of it.
     (logits,) = executor.run(

@@ -102,6 +102,11 @@ class Options(BaseModel):
     timeline: bool = Field(default=False, description="true: also classify every second separately")
     start_s: float | None = Field(default=None, ge=0, description="start of the clip, in seconds")
     end_s: float | None = Field(default=None, gt=0, description="end of the clip, in seconds")
+    as_shown: bool = Field(
+        default=True,
+        description="frames as a player shows them: cropped, of square pixels, upright, high "
+        "dynamic range mapped to standard; false: the stored pixels",
+    )
 
     @field_validator("target", "method", mode="before")
     @classmethod

@@ -75,15 +75,19 @@ class ParsedRequest:
         frames = {name: decode(name, part) for name, part in self.frames.items()}
         return ParsedRequest(video, frames, self.options, self.explain, kserve=self.kserve)
 
-    def open(self, limits: Limits) -> Source:
+    def open(self, limits: Limits, *, as_shown: bool = True) -> Source:
         """The source of a decoded request's clip.
+
+        Args:
+            limits: what the clip may cost.
+            as_shown: whether frames are those that a player shows, or the stored pixels.
 
         Raises:
             InvalidRequest, UnsupportedMedia, TooLarge: see `videovisual.clips`.
         """
         if self.video is not None:
-            return clips.open_bytes(self.video, limits)
-        return clips.open_parts(self.frames, limits)
+            return clips.open_bytes(self.video, limits, as_shown=as_shown)
+        return clips.open_parts(self.frames, limits, as_shown=as_shown)
 
 
 def parse(request: Request) -> ParsedRequest:

@@ -191,7 +191,11 @@ class Service:
             self._decoders,
             partial(self._admission.hold, place),
         )
-        result = run_plan(plan, partial(request.open, self.settings.limits), executor)
+        result = run_plan(
+            plan,
+            partial(request.open, self.settings.limits, as_shown=plan.options.as_shown),
+            executor,
+        )
         body = self._body(result, options.output, state, executor, kserve=request.kserve)
         reply = Reply(200, options.output.content_type, body)
         reply.check_size(self.settings.max_reply_bytes)
