@@ -5,15 +5,18 @@ from pathlib import Path
 
 from videovisual import zoo
 from videovisual.errors import InvalidParameter
+from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
-from videovisual.utils.suggest import SHOWN
+from videovisual.utils.files import check_writable
+from videovisual.utils.text import shown
 from videovisual.zoo.archived import find_archive, read_archive, read_weights
 from videovisual.zoo.card import ModelCard
-from videovisual.zoo.layout import fit
-from videovisual.zoo.weights_io.cache import default_cache, fetch, silent
+from videovisual.zoo.layout import fit, narrow_dtype
+from videovisual.zoo.weights_io.cache import fetch, silent
 from videovisual.zoo.weights_io.checkpoint import read_checkpoint
 from videovisual.zoo.weights_io.http import Progress
-from videovisual.zoo.weights_io.labels import labelled, read_label_file
+from videovisual.zoo.weights_io.label_file import read_label_file
+from videovisual.zoo.weights_io.labels import labelled
 from videovisual_archive.mar import build_archive, fingerprint, is_current
 
 __all__ = [
@@ -49,8 +52,8 @@ def archive(
     Args:
         name: of the model. An archive of the user's own is built again from its own weights.
         weights: file or address of a checkpoint, instead of the published one.
-        labels: file or address of the class names, instead of the card's: one per line, or CSV
-            with a column `class_key`. Those of the EPIC-Kitchens models are downloaded by
+        labels: file or address of the class names, instead of the card's, in one of the forms of
+            `read_label_file`. Those of the EPIC-Kitchens models are downloaded by
             default. With `weights`, their number is the number of classes.
         sha256: of the checkpoint, whole or its first digits (at least 8). By default the
             published checkpoint's is checked.
@@ -72,6 +75,7 @@ def archive(
         InvalidParameter: `served_as` is not a valid name or a published model's, or weights of
             your own come without it.
         MissingExtra: torch-model-archiver is not installed.
+        WriteError: the archive can't be written; checked before anything is downloaded.
     """
     if served_as is not None:
         _check_name(served_as)
@@ -91,6 +95,7 @@ def archive(
 
     if expected is not None and len(expected) == 64 and (made := finished(expected.lower())):
         return made
+    check_writable(store / f"{served_as or card.name}.mar")
     checkpoint = fetch(
         published.source if weights is None else str(weights),
         expected,
@@ -101,7 +106,14 @@ def archive(
     source_sha256 = file_sha256(checkpoint)
     if made := finished(source_sha256):
         return made
-    network = fit(zoo.build(card), zoo.adapt(card, read_checkpoint(checkpoint)))
+    state = zoo.adapt(card, read_checkpoint(checkpoint))
+    # 16-bit weights stay so in the archive, where they are as exact and the server tells of them.
+    narrow = {key: tensor.dtype for key, tensor in state.items() if narrow_dtype({key: tensor})}
+    network = fit(zoo.build(card), state)
+    entries = {
+        key: tensor.to(narrow.get(key, tensor.dtype))
+        for key, tensor in network.state_dict().items()
+    }
     if weights is not None:
         card = _named(card, served_as, weights, source_sha256, labels)
     if card.name == card.base:
@@ -112,9 +124,7 @@ def archive(
             expected=published.sha256,
             actual=source_sha256,
         )
-    return build_archive(
-        card, network.state_dict(), store, source_sha256=source_sha256, force=force
-    )
+    return build_archive(card, entries, store, source_sha256=source_sha256, force=force)
 
 
 def _named(
@@ -130,8 +140,8 @@ def _named(
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name) or name in zoo.cards():
         raise InvalidParameter(
-            f"A model cannot be served as {name[:SHOWN]!r}. Give a name of letters, digits, '.', "
+            f"A model cannot be served as {shown(name)!r}. Give a name of letters, digits, '.', "
             "'_' and '-' that starts with a letter or digit and that no published model has.",
             parameter="served_as",
-            given=name[:SHOWN],
+            given=shown(name),
         )

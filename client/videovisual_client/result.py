@@ -13,6 +13,7 @@ from videovisual.errors import UnknownOutput, VideoVisualError
 from videovisual.protocol import Answer, Explanation, Prediction, Second
 from videovisual.protocol.npz import to_npz
 from videovisual.utils.extras import needs
+from videovisual.utils.files import check_writable, write_whole
 from videovisual_client.upload import ClipLike
 
 if TYPE_CHECKING:
@@ -183,9 +184,11 @@ class Explained(Classification):
         Raises:
             UnknownOutput: the suffix names no format.
             MissingExtra: pictures need the extra `pictures`; reading or writing a video, `video`.
+            WriteError: the file can't be written; nothing of it is left.
         """
         target = Path(path)
         suffix = format_of(target)
+        check_writable(target)
         if suffix == "json":
             data = self.answer.model_dump_json(indent=1).encode()
         elif suffix == "npz":
@@ -195,6 +198,4 @@ class Explained(Classification):
             from videovisual import render  # noqa: PLC0415
 
             data = render.draw(suffix, self.answer, panels)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        return target
+        return write_whole(target, data)

@@ -15,7 +15,8 @@ from videovisual.protocol import OF_EXPLANATIONS, Answer, split_options
 from videovisual.render import ClipDrawing
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity
-from videovisual.utils.suggest import SHOWN, did_you_mean
+from videovisual.utils.suggest import did_you_mean
+from videovisual.utils.text import shown
 from videovisual.zoo import Classifier, load
 
 OPTIONS = ("top_k", "views", "timeline", "frames", "start_s", "end_s", "as_shown")
@@ -55,9 +56,9 @@ def classify(
     for name in options:
         if name in rest or name in ("method", *OF_EXPLANATIONS):
             raise InvalidParameter(
-                f"A classification has no option {name[:SHOWN]!r}.{did_you_mean(name, OPTIONS)} "
+                f"A classification has no option {shown(name)!r}.{did_you_mean(name, OPTIONS)} "
                 f"Allowed: {', '.join(OPTIONS)}.",
-                parameter=name[:SHOWN],
+                parameter=shown(name),
                 allowed=list(OPTIONS),
             )
     classifier = _classifier(model)
@@ -89,7 +90,8 @@ def explain(
             video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         method: an attribution method's name.
-        target: a class name, an index, or `top1`.
+        target: a class name (str), an index (int), or `top1`. Digits that are no class's name are
+            an index too.
         seed: of all randomness; the same seed gives the same map.
         polarity: of a signed map the `positive` or the `negative` side, each unsigned, or `both`,
             the map as it is.

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from videovisual.errors import InvalidParameter, VideoVisualError
+from videovisual.utils.files import check_writable, write_whole
 from videovisual.utils.npz import npy, npy_json, write_npz
 from videovisual.utils.polarity import Polarity, check_polarity
 
@@ -77,8 +78,10 @@ class Saliency:
             UnknownOutput: the suffix names no format.
             InvalidParameter: the clip isn't known, over which a picture is drawn.
             MissingExtra: an mp4 needs the extra `video`.
+            WriteError: the file can't be written; nothing of it is left.
         """
         target = Path(path)
+        check_writable(target)
         suffix = target.suffix.lower().removeprefix(".")
         if suffix == "npz":
             data = self.to_npz()
@@ -91,9 +94,7 @@ class Saliency:
             )
         else:
             data = self.drawing(self, suffix)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        return target
+        return write_whole(target, data)
 
     def polarised(self, polarity: Polarity) -> "Saliency":
         """The positive side max(map, 0) or the negative side max(-map, 0) of a signed map.

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from videovisual.attribution import catalogue
 from videovisual.names import MODELS, own_models
+from videovisual.protocol import names_in
 from videovisual.utils.extras import needs
 from videovisual.utils.streams import content
 from videovisual_client import exits
@@ -28,6 +29,7 @@ CommandClip = Path | bytes
 
 Function = TypeVar("Function", bound=Callable[..., None])
 Option = Callable[[Function], Function]
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,7 @@ def with_method(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(target: tuple[str, ...], param: tuple[str, ...], **others: Any) -> None:
-        others["target"] = list(target) or ["top1"]
+        others["target"] = [name for text in target or ["top1"] for name in names_in(text)]
         for name, value in map(_pair, param):
             if others.get(name) is not None:
                 raise click.UsageError(f"{name} is given twice: leave out --{name} or -p {name}=….")
@@ -284,7 +286,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def one_or_all(names: Sequence[str]) -> str | list[str]:
+def one_or_all(names: Sequence[Name]) -> Name | list[Name]:
     """A single name as it is, so that messages about it contain no list."""
     return names[0] if len(names) == 1 else list(names)
 

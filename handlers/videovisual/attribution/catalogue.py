@@ -20,7 +20,8 @@ from videovisual.attribution.parameters import (
     SmoothGradParameters,
 )
 from videovisual.errors import InvalidParameter, UnknownMethod
-from videovisual.utils.suggest import SHOWN, did_you_mean, nearest
+from videovisual.utils.suggest import did_you_mean, nearest
+from videovisual.utils.text import shown
 from videovisual.utils.validation import invalid_value
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ class Entry:
         for name in given:
             if name not in known:
                 raise InvalidParameter(
-                    f"{self.name} has no parameter {name[:SHOWN]!r}.{did_you_mean(name, known)} "
+                    f"{self.name} has no parameter {shown(name)!r}.{did_you_mean(name, known)} "
                     f"Allowed: {', '.join(known) or 'none'}.",
-                    parameter=name[:SHOWN],
+                    parameter=shown(name),
                     allowed=list(known),
                     nearest=nearest(name, known),
                 )
@@ -257,9 +258,9 @@ def find(name: str) -> Entry:
     if key not in _BY_NAME:
         known = [entry.name for entry in ENTRIES]
         raise UnknownMethod(
-            f"There is no method {name[:SHOWN]!r}.{did_you_mean(key, known)} "
+            f"There is no method {shown(name)!r}.{did_you_mean(key, known)} "
             f"Allowed: {', '.join(known)}.",
-            method=name[:SHOWN],
+            method=shown(name),
             nearest=nearest(key, known),
             allowed=known,
         )

@@ -22,8 +22,9 @@ from videovisual.errors import InvalidRequest, MalformedClip
 from videovisual.utils.animation import is_animated
 from videovisual.utils.extras import needs
 from videovisual.utils.folder import frame_files
-from videovisual.utils.frame_names import in_order, shown
+from videovisual.utils.frame_names import in_order
 from videovisual.utils.streams import as_path, content
+from videovisual.utils.text import shown
 
 DEFAULT_LIMITS = Limits()
 
@@ -133,9 +134,13 @@ def open_parts(
     for name in parts:
         match = _PART_NAME.fullmatch(name)
         if match is None:
-            raise InvalidRequest(f"{name!r} is not a frame's name. Use frame_000, frame_001, ….")
+            raise InvalidRequest(
+                f"{shown(name)!r} is not a frame's name. Use frame_000, frame_001, …."
+            )
         if (other := numbers.setdefault(int(match[1]), name)) != name:
-            raise InvalidRequest(f"{other!r} and {name!r} are the same frame. Send it once.")
+            raise InvalidRequest(
+                f"{shown(other)!r} and {shown(name)!r} are the same frame. Send it once."
+            )
     if not numbers:
         raise InvalidRequest("There are no frames. Send parts frame_000, frame_001, ….")
     first = 0 if 0 in numbers else 1
@@ -182,9 +187,10 @@ def _open_zip(data: bytes, sha256: str, limits: Limits, as_shown: bool) -> Sourc
     if FRAMES in archive.members:
         return NpzSource(archive, sha256, limits)
     if archive.members and all(name.endswith(".npy") for name in archive.members):
+        found = shown(", ".join(sorted(archive.members)[:5]))
         raise MalformedClip(
-            f"The npz has no `frames`, but {', '.join(sorted(archive.members)[:5])}. Save it with "
-            "numpy.savez(file, frames=…, fps=…)."
+            f"The npz has no `frames`, but {found}. Save it with numpy.savez(file, frames=…, "
+            "fps=…)."
         )
     archive.refuse_bombs()
     stills = {name: archive.opener(name) for name in in_order(archive.members)}

@@ -12,6 +12,7 @@ from videovisual.clips.archive import DAMAGE
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Frames, Source, SourceInfo
 from videovisual.errors import MalformedClip, TooLarge
+from videovisual.utils.text import shown
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
@@ -68,14 +69,14 @@ class StillsSource(Source):
             is_turned = is_turned or turns
             if size != (width, height):
                 raise MalformedClip(
-                    f"{member} is {size[0]}×{size[1]}, but {self.stills[0][0]} is "
+                    f"{shown(member)} is {size[0]}×{size[1]}, but {shown(self.stills[0][0])} is "
                     f"{width}×{height}. All frames must have one size.",
-                    member=member,
+                    member=shown(member),
                 )
-        shown = {"exif_orientation": True} if is_turned else {}
+        changes = {"exif_orientation": True} if is_turned else {}
         if not as_shown:
-            shown = {"as_shown": False}
-        info = SourceInfo(name, None, width, height, len(stills), None, None, sha256, shown)
+            changes = {"as_shown": False}
+        info = SourceInfo(name, None, width, height, len(stills), None, None, sha256, changes)
         super().__init__(info, None, limits)
 
     def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
@@ -97,10 +98,14 @@ def opened(name: str, opener: Opener) -> Iterator[Image.Image]:
         with opener() as stream, Image.open(stream, formats=FORMATS) as image:
             yield image
     except _BOMB as error:
-        raise TooLarge(f"{name}: {error} Scale it down.", member=name) from error
+        raise TooLarge(
+            f"{shown(name)}: {shown(error, 200)} Scale it down.", member=shown(name)
+        ) from error
     except DAMAGE as error:
         raise MalformedClip(
-            f"{name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}", member=name
+            f"{shown(name)} is not a PNG, JPEG, WebP or BMP picture, or is damaged: "
+            f"{shown(error, 200)}",
+            member=shown(name),
         ) from error
 
 
@@ -114,14 +119,14 @@ def _size(
         count = getattr(image, "n_frames", 1) if image.format in _WITH_ANIMATION else 1
         if count > 1:
             raise MalformedClip(
-                f"{name} is an animation of {count} frames. Send it as a clip of its own.",
-                member=name,
+                f"{shown(name)} is an animation of {count} frames. Send it as a clip of its own.",
+                member=shown(name),
             )
         if as_shown and image.format in _WITH_EXIF:
             orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     if orientation >= 5:
         width, height = height, width
-    limits.check_pixels(width, height, where=name)
+    limits.check_pixels(width, height, where=shown(name))
     return (width, height), orientation != 1
 
 

@@ -15,7 +15,7 @@ from videovisual.errors import InvalidParameter
 from videovisual.protocol import Options
 from videovisual.utils.streams import as_path, content
 from videovisual.zoo import Classifier, ModelCard
-from videovisual.zoo.transform import Geometry, geometry
+from videovisual.zoo.transform import Geometry, geometry, resized_size
 
 ClipLike = (
     str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8] | clips.Source | torch.Tensor
@@ -37,11 +37,6 @@ class PreparedClip:
     frames: npt.NDArray[np.uint8] | None
     facts: Mapping[str, Any]
     source: clips.Source | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the source frames and of the clip."""
-        return self.clip.nbytes + (0 if self.frames is None else self.frames.nbytes)
 
     @property
     def geometry(self) -> Geometry | None:
@@ -127,6 +122,17 @@ def read(
     source = open_source(clip, as_shown=as_shown)
     (sampled,) = clips.sample(source, plan or sampling(classifier.card, Options()))
     return replace(prepare(classifier, sampled), source=source)
+
+
+def decoded_bytes(card: ModelCard, source: clips.Source, sampling: clips.Sampling) -> int:
+    """Bytes of the source frames of one window.
+
+    Raises:
+        TooLarge: the frames are too narrow for the model.
+    """
+    width, height = source.info.width, source.info.height
+    resized_size(card.input, height, width)
+    return 3 * sampling.frames * width * height
 
 
 def open_source(clip: ClipLike, *, as_shown: bool = True) -> clips.Source:

@@ -4,8 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-SHOWN = 80
-"""Most letters of a wrong name that a message repeats."""
+from videovisual.utils.text import LONGEST
 
 
 def nearest(name: str, allowed: Iterable[str], count: int = 3) -> list[str]:
@@ -14,7 +13,7 @@ def nearest(name: str, allowed: Iterable[str], count: int = 3) -> list[str]:
     Names that begin with `name` come first, then those with a word that does, then those that
     differ by a few letters. Case and separators don't count.
     """
-    wanted = _fold(name[:SHOWN])
+    wanted = _fold(name[:LONGEST])
     names = list(dict.fromkeys(allowed))
     folded = [_fold(candidate) for candidate in names]
     found = [index for index, text in enumerate(folded) if wanted and text.startswith(wanted)]

@@ -22,13 +22,19 @@ class Classifier:
         network: maps clips float32 [N, 3, T, H, W] to logits float32 [N, classes].
         weights_sha256: SHA-256 of the checkpoint that the weights were read from, which
             explanations record as provenance; that of the network's tensors unless given.
+        weights_dtype: the 16-bit dtype in which the weights are stored, if they are; they are
+            computed with in float32, and explanations record it too.
 
     Raises:
         InvalidParameter: `card` is no `ModelCard`, or `network` no module.
     """
 
     def __init__(
-        self, card: ModelCard, network: nn.Module, weights_sha256: str | None = None
+        self,
+        card: ModelCard,
+        network: nn.Module,
+        weights_sha256: str | None = None,
+        weights_dtype: str | None = None,
     ) -> None:
         if not isinstance(card, ModelCard) or not isinstance(network, nn.Module):
             raise InvalidParameter(
@@ -38,6 +44,7 @@ class Classifier:
         self.card = card
         self.network = network.eval().requires_grad_(False)
         self.weights_sha256 = weights_sha256 or tensors_sha256(network.state_dict())
+        self.weights_dtype = weights_dtype
 
     def __repr__(self) -> str:
         return f"Classifier({self.card.name!r}, {len(self.card.labels)} classes, {self.device})"

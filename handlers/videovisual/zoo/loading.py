@@ -9,12 +9,19 @@ from pathlib import Path
 import torch
 
 from videovisual.errors import DownloadError, WeightsError
+from videovisual.utils.devices import usable_device
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
 from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, find_archive, read_archive, read_weights
-from videovisual.zoo.card import ModelCard
+from videovisual.zoo.card import ModelCard, check_labels
 from videovisual.zoo.classifier import Classifier, tensors_sha256
-from videovisual.zoo.layout import fit, read_safetensors
+from videovisual.zoo.layout import (
+    check_tensors,
+    fit,
+    is_safetensors,
+    narrow_dtype,
+    read_safetensors,
+)
 from videovisual.zoo.registry import adapt, build
 from videovisual.zoo.registry import card as find_card
 
@@ -38,27 +45,31 @@ def load(
         weights: a checkpoint file in any published layout of the family, or its entries. None
             takes the published weights, which the first use downloads and verifies. With weights
             of your own the classifier's name becomes `NAME-own`.
-        labels: file or address of the class names, instead of the card's: one per line, or CSV
-            with a column `class_key`. With weights of your own, their number is the number of
-            classes. The published EPIC-Kitchens weights come with downloaded names; with weights
-            of your own the default names are `verb 0`, `verb 1`, ….
+        labels: file or address of the class names, instead of the card's: one per line, numbered
+            lines, CSV or JSON; the numbers decide the order. With weights of your own, their number
+            is the number of classes. The published EPIC-Kitchens weights come with downloaded
+            names; with weights of your own the default names are `verb 0`, `verb 1`, ….
         device: of the weights.
         store: the folder of your own archives; by default `$VIDEOVISUAL_STORE`, else
             `model_store` in the working directory.
 
     Raises:
         UnknownModel: there is no such model; the message lists the nearest names.
-        WeightsError: the weights fail their checksum, or the weights or labels don't fit.
+        WeightsError: the weights fail their checksum, are not finite or not dense floats, or the
+            weights or labels don't fit.
         DownloadError: the published weights or labels cannot be downloaded.
         MissingExtra: downloading or converting them needs the extra `server`.
+        InvalidParameter: the device can't be used here.
     """
+    place = usable_device(device)
     archive = find_archive(name, store)
     if archive is not None and weights is None and labels is None:
         held = read_archive(archive)
-        return _unpacked(held.card, read_weights(archive), held.source_sha256).to(device)
+        return _unpacked(held.card, read_weights(archive), held.source_sha256).to(place)
     card = find_card(name, store)
     if isinstance(weights, Mapping):
-        state = dict(weights)
+        check_tensors(weights)
+        state = {key: tensor.detach().contiguous() for key, tensor in weights.items()}
         digest = tensors_sha256(state)
     else:
         path = _published(card) if weights is None else Path(weights)
@@ -70,8 +81,9 @@ def load(
     if weights is not None and not card.is_published(digest, relabelled=labels is not None):
         source = "entries" if isinstance(weights, Mapping) else Path(weights).name
         card = card.with_own_weights(f"{card.name}-own", source, digest)
-    network = fit(build(card), adapt(card, state))
-    return Classifier(card, network, digest).to(device)
+    state = adapt(card, state)
+    network = fit(build(card), state)
+    return Classifier(card, network, digest, narrow_dtype(state)).to(place)
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
@@ -81,7 +93,8 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     in use.
 
     Raises:
-        WeightsError: a file is missing or damaged, or the weights don't fit the card.
+        WeightsError: a file is missing or damaged, two classes have one name, or the weights are
+            not finite or don't fit the card.
     """
     files = list(folder.glob("*.safetensors"))
     if len(files) != 1 or not (folder / CARD_FILE).is_file():
@@ -101,9 +114,10 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
 
 def _unpacked(card: ModelCard, state: Mapping[str, torch.Tensor], digest: str) -> Classifier:
     """The classifier of an archive's entries, which are used themselves, not copied."""
+    check_labels(card.labels)
     with torch.device("meta"):
         network = build(card)
-    return Classifier(card, fit(network, state), digest)
+    return Classifier(card, fit(network, state), digest, narrow_dtype(state))
 
 
 def _is_packaged(card: ModelCard) -> bool:
@@ -133,7 +147,7 @@ def _weights_io(card: ModelCard) -> AbstractContextManager[None]:
 
 def _read(card: ModelCard, path: Path) -> dict[str, torch.Tensor]:
     # Weights that ship with the package load without the extra `server`.
-    if path.suffix == ".safetensors" and path.is_file():
+    if is_safetensors(path):
         return read_safetensors(path)
     with _weights_io(card):
         from videovisual.zoo.weights_io.checkpoint import read_checkpoint  # noqa: PLC0415

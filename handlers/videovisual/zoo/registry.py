@@ -10,10 +10,12 @@ from torch import nn
 
 from videovisual.errors import UnknownModel
 from videovisual.names import default_store, own_models
-from videovisual.utils.suggest import SHOWN, did_you_mean, nearest
+from videovisual.utils.suggest import did_you_mean, nearest
+from videovisual.utils.text import shown
 from videovisual.zoo import i3d, motion, resnet3d, tsm
 from videovisual.zoo.archived import find_archive, read_archive
 from videovisual.zoo.card import ModelCard
+from videovisual.zoo.layout import check_tensors, unwrapped
 
 StateDict = Mapping[str, torch.Tensor]
 
@@ -63,9 +65,9 @@ def card(name: str, store: Path | None = None) -> ModelCard:
         return read_archive(archive).card
     known = [*cards(), *own_models(store)]
     raise UnknownModel(
-        f"There is no model {name[:SHOWN]!r}.{did_you_mean(name, known)} Known: "
+        f"There is no model {shown(name)!r}.{did_you_mean(name, known)} Known: "
         f"{', '.join(known)}. Models of your own are archives in {store or default_store()}.",
-        model=name[:SHOWN],
+        model=shown(name),
         nearest=nearest(name, known),
         known=known,
     )
@@ -80,8 +82,12 @@ def build(card: ModelCard) -> nn.Module:
 def adapt(card: ModelCard, state: StateDict) -> dict[str, torch.Tensor]:
     """Convert a published checkpoint's entries to those of the card's network.
 
+    Prefixes that all keys have, such as `module.`, and entries that no network uses are left out.
+
     Raises:
-        WeightsError: the keys are in no published layout of the family.
+        WeightsError: the keys are in no published layout of the family, or an entry is not a dense
+            tensor of real numbers.
     """
-    adapted: dict[str, torch.Tensor] = FAMILIES[card.family].adapt(card, state)
+    check_tensors(state)
+    adapted: dict[str, torch.Tensor] = FAMILIES[card.family].adapt(card, unwrapped(state))
     return adapted
