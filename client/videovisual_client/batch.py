@@ -20,9 +20,6 @@ from videovisual_client.collection import NamedClip, same_class
 from videovisual_client.errors import VideoVisualError
 from videovisual_client.result import Classification, Explained
 
-MAPS = {"map", "signed_map"}
-"""Arrays that a record omits; the npz has them."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -88,18 +85,13 @@ class Batch:
         if isinstance(result, Explained):
             for suffix in self._files(kind):
                 result.save(self._path(clip, suffix))
-        answer = result.answer.model_dump(mode="json")
-        for explanation in answer["explanations"]:
-            for name in MAPS & explanation.keys():
-                if explanation[name] is not None:
-                    explanation[name]["base64"] = ""
         record = {
             "clip": str(clip.path),
             "label": clip.label,
             "kind": kind,
             "request": self._request,
             "seconds": round(seconds, 3),
-            "answer": answer,
+            "answer": result.answer.without_maps(),
         }
         _write(self._path(clip, "json"), json.dumps(record, indent=1))
         row = self._rows[clip.name] = _row(clip, result.answer, seconds)

@@ -57,7 +57,7 @@ def classify(
               videovisual classify long.mp4 --model i3d-kinetics400 --views 10
               videovisual classify long.mp4 --model i3d-kinetics400 --timeline
               videovisual classify clips/ --model i3d-kinetics400 -o results
-              videovisual classify clip.mp4 --model i3d-motion --local --json
+              videovisual classify clip.mp4 --model i3d-kinetics400 --local --json
     """
     request = given({"model": model, **options, "timeline": timeline or None})
     clips = collection.clips_in(clip)

@@ -9,6 +9,7 @@ from videovisual.attribution import catalogue
 from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.protocol import Options
 from videovisual.utils.files import check_writable
+from videovisual.utils.suggest import did_you_mean
 from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch
 from videovisual_client.collection import NamedClip
@@ -76,8 +77,9 @@ class Explainer:
             MissingExtra: the pictures of `formats` can't be made here.
             WriteError: the results can't be written.
         """
-        for name in formats:
-            for clip in clips:
+        # Files first: those may be videos, whose extra includes the one that frames need.
+        for clip in sorted(clips, key=lambda clip: clip.path.is_dir()):
+            for name in sorted(formats, key=lambda name: name != "mp4"):
                 check_format(name, clip.path)
         check_writable(results / "summary.json")
         jobs = Jobs()
@@ -169,8 +171,10 @@ def of_methods(
     parameters = {name: set(catalogue.find(name).parameters.model_fields) for name in methods}
     general = {*Options.model_fields, "partial"}
     for name in given(options).keys() - general.union(*parameters.values()):
+        known = [name for own in parameters.values() for name in own]
         raise InvalidParameter(
-            f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+            f"None of {', '.join(methods)} has a parameter {name!r}.{did_you_mean(name, known)}",
+            parameter=name,
         )
     for method in names:
         own = given(options).keys() & parameters[method]
