@@ -60,14 +60,17 @@ def classify(
               videovisual classify clip.mp4 --model i3d-motion --local --json
     """
     request = given({"model": model, **options, "timeline": timeline or None})
-    clips = collection.clips_in(clip)
+    clips = collection.clips_in(clip, run.labels_from)
     with place.open() as client:
         if clips is not None:
             summary = folder.run(
+                client,
                 clips,
                 Batch(output / RESULTS / model, request),
                 lambda named: client.classify(named.path, **request),
                 title="classifying",
+                model=model,
+                options=options,
                 run=run,
             )
             folder.show([summary], as_json)

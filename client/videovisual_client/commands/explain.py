@@ -56,7 +56,7 @@ def explain(
                 --method step -o results --format mp4
     """
     methods = known(method)
-    clips = collection.clips_in(clip)
+    clips = collection.clips_in(clip, run.labels_from)
     if clips is not None:
         results = _results(output)
         folder.show(

@@ -10,7 +10,7 @@ from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.protocol import Options
 from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch
-from videovisual_client.collection import NamedClip
+from videovisual_client.collection import Collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.options import CommandClip, Place, RunOptions, given, one_or_all
 from videovisual_client.many import Jobs
@@ -50,11 +50,7 @@ class Explainer:
         return result
 
     def many(
-        self,
-        clips: Sequence[NamedClip],
-        results: Path,
-        run: RunOptions,
-        formats: Sequence[str] = (),
+        self, clips: Collection, results: Path, run: RunOptions, formats: Sequence[str] = ()
     ) -> dict[str, Any]:
         """Explain the clips that have no finished result, and return the summary.
 
@@ -62,17 +58,20 @@ class Explainer:
             MissingExtra: the pictures of `formats` can't be made here.
         """
         for name in formats:
-            for clip in clips:
+            for clip in clips.clips:
                 check_format(name, clip.path)
         jobs = Jobs()
         request = {"model": self.model, "method": list(self.methods), **_fields(self.options)}
         summary = folder.run(
+            self.client,
             clips,
             Batch(results, request, formats),
             lambda clip: self._explain(
                 lambda request: jobs.run(self.client.submit(clip.path, **request))
             ),
             title=" ".join(self.methods),
+            model=self.model,
+            options=self.options,
             run=run,
             stop=jobs.cancel,
         )
@@ -111,7 +110,7 @@ class Explainer:
 
 def explain_folder(
     place: Place,
-    clips: Sequence[NamedClip],
+    clips: Collection,
     model: str,
     methods: Sequence[str],
     options: dict[str, Any],
