@@ -62,12 +62,13 @@ class Collection:
 
     def remarks(self) -> Iterator[str]:
         """A sentence about each kind of thing that doesn't count."""
-        if self.left_out:
-            yield f"{len(self.left_out)} left out, no clips: {listed(self.left_out)}"
-        if self.missing:
-            yield f"{len(self.missing)} entries of the list not found: {listed(self.missing)}"
-        if self.unlisted:
-            yield f"{len(self.unlisted)} clips are not in the list: {listed(self.unlisted)}"
+        for about, names in (
+            ("left out, because they are no clips", self.left_out),
+            ("in the list, but not in the folder", self.missing),
+            ("in the folder, but not in the list", self.unlisted),
+        ):
+            if names:
+                yield f"{about}: {len(names)} ({listed(names)})"
 
 
 @dataclass
@@ -125,7 +126,8 @@ def _content(folder: Path) -> _Content:
         if is_clutter(Path(path.name)):
             continue
         if path.is_dir():
-            found.folders.append(path)
+            is_empty = all(is_clutter(Path(each.name)) for each in path.iterdir())
+            (found.others if is_empty else found.folders).append(path)
         elif not path.is_file():
             found.others.append(path)
         elif suffix in CLIP_SUFFIXES:
@@ -146,7 +148,7 @@ def _clips(
     """The clips of a folder and of the class folders in it, and what is left out."""
     paths = list(content.clips)
     classes: list[tuple[Path, _Content]] = []
-    left_out = [readable(path.name) for path in (*content.others, *content.pictures)]
+    left_out = [_described(path) for path in (*content.others, *content.pictures)]
     for path in content.folders:
         inner = _content(path)
         if inner.is_clip:
@@ -193,6 +195,12 @@ def _uniquely_named(clips: Sequence[NamedClip]) -> list[NamedClip]:
         seen.add(f"{parent}{slash}{name}".casefold())
         named.append(replace(clip, name=f"{parent}{slash}{name}"))
     return named
+
+
+def _described(path: Path) -> str:
+    if path.is_dir():
+        return f"{readable(path.name)}/ (empty)"
+    return readable(path.name) + ("" if path.exists() else " (a link to nothing)")
 
 
 def _stem(path: Path) -> str:
