@@ -13,6 +13,8 @@ from videovisual.version import __version__
 SHOWN = ("png", "gif")
 """Pictures that the page shows; it links the others."""
 
+LINKED = {"html": "report", "mp4": "film"}
+
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1b22; --muted: #5d5d69;
   --rule: #8a8a96; --accent: #4b3fb5; --warn: #8a1f0b; }
@@ -75,7 +77,7 @@ def to_page(summary: Mapping[str, Any], request: Mapping[str, Any]) -> str:
     measures = list(summary["faithfulness"])
     methods = request.get("method") or "classification"
     names = methods if isinstance(methods, str) else ", ".join(methods)
-    heads = ("clip", "label", "predicted", "", *measures, "caveats", "pictures")
+    heads = ("clip", "label", "predicted", "correct", *measures, "caveats", "pictures")
     style = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     return _PAGE.substitute(
         policy=f"default-src 'none'; img-src 'self' file:; style-src 'sha256-{style}'",
@@ -113,7 +115,7 @@ def _row(row: Mapping[str, Any], measures: Sequence[str]) -> str:
         error = f'<td class="warn" colspan="{span}">{escape(row["error"])}</td>'
         return f"<tr>{name}<td>{label}</td>{error}</tr>"
     scores = (row["faithfulness"].get(measure) for measure in measures)
-    mark = {True: "right", False: "wrong", None: ""}[row["correct"]]
+    mark = {True: "yes", False: "no", None: ""}[row["correct"]]
     caveats = "".join(f"<li>{escape(line)}</li>" for line in row["caveats"])
     cells = [
         label,
@@ -132,7 +134,7 @@ def _picture(file: str, clip: str) -> str:
         alt = escape(f"Saliency of {clip}", quote=True)
         inner = f'<img src="{_link(file)}" alt="{alt}" loading="lazy">'
     else:
-        inner = f"{suffix} of {escape(clip)}"
+        inner = f"{LINKED.get(suffix, suffix)} of {escape(clip)}"
     return f'<a href="{_link(file)}">{inner}</a>'
 
 

@@ -163,8 +163,8 @@ def _show(summary: dict[str, Any]) -> None:
     if summary["unknown_labels"]:
         unknown = [f"{shown(name)} ({n})" for name, n in summary["unknown_labels"].items()]
         log.print(
-            f"{sum(summary['unknown_labels'].values())} clips don't count: the model has no class "
-            f"{listed(unknown)}",
+            "of a class that the model doesn't have, so they don't count: "
+            f"{sum(summary['unknown_labels'].values())} ({listed(unknown)})",
             soft_wrap=True,
             markup=False,
         )

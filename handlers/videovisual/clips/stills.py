@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from videovisual.clips.alpha import over_black
 from videovisual.clips.archive import DAMAGE
@@ -86,8 +86,10 @@ def opened(name: str, opener: Opener) -> Iterator[Image.Image]:
     except _BOMB as error:
         raise TooLarge(f"{name}: {error} Scale it down.", member=name) from error
     except DAMAGE as error:
+        # Pillow's own message shows the stream as an object.
+        why = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
         raise MalformedClip(
-            f"{name} is not a PNG, JPEG, WebP or BMP picture, or is damaged: {error}", member=name
+            f"{name} is not a PNG, JPEG, WebP or BMP picture, or is damaged{why}.", member=name
         ) from error
 
 
