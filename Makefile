@@ -5,6 +5,9 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# An environment that an older Python or an interrupted run left is made anew.
+CHECK_PYTHON := "import sys; sys.version_info >= (3, 10) or sys.exit('Python 3.10 or newer is needed, \
+and this is %d.%d. Name another: make PYTHON=python3.12' % sys.version_info[:2])"
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-slow lint types check docs site bench bench-load headline container-test clean
@@ -30,7 +33,9 @@ types: $(VENV)/dev-installed
 check: lint types
 
 $(VENV)/demo-installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c $(CHECK_PYTHON)
+	@$(BIN)/python -c $(CHECK_PYTHON) 2>/dev/null && $(BIN)/python -m pip --version >/dev/null 2>&1 \
+		|| $(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) torch)
 	@echo "installing (torch is large; this takes a minute or two the first time)"
 	$(PIP) -e '.[server]'

@@ -15,6 +15,7 @@ import av
 from rich.console import Console
 
 from videovisual import clips, faithfulness, motion, render
+from videovisual.utils.files import write_whole
 from videovisual_archive import archive, fetch
 from videovisual_client import Client, Explained, Progress
 from videovisual_client.describe import describe
@@ -125,8 +126,7 @@ def main() -> None:
             say("\n          ".join(describe(result.explanations[0])))
         for name, shown in (("strip.png", results), ("motion.png", small)):
             picture = render.to_png([panel for result in shown for panel in result.panels()])
-            (OUTPUT / name).write_bytes(picture)
-            say(f"wrote {OUTPUT / name}")
+            say(f"wrote {write_whole(OUTPUT / name, picture)}")
         for name in ("overlay.mp4", "saliency.npz"):
             say(f"wrote {results[-1].save(OUTPUT / name)}")
         say("stopping the server")

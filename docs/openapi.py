@@ -36,7 +36,14 @@ LATE = (
     "after that, the body is an `error`, whatever the content type is."
 )
 
-UNREACHABLE = (errors.UnknownModel, errors.WeightsError, errors.DownloadError)
+UNREACHABLE = (
+    errors.UnknownModel,
+    errors.WeightsError,
+    errors.DownloadError,
+    errors.MissingFile,
+    errors.NetworkSettingsError,
+    errors.WriteError,
+)
 """Errors that only occur without a server: no request is answered with one."""
 
 TORCHSERVE = {

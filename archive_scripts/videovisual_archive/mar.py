@@ -24,6 +24,7 @@ from videovisual import errors
 from videovisual.errors import MissingExtra, WeightsError
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import install_command
+from videovisual.utils.files import check_writable, whole_file
 from videovisual.zoo.card import ModelCard
 
 WEIGHTS = "weights.safetensors"
@@ -109,13 +110,14 @@ def build_archive(
     Raises:
         MissingExtra: torch-model-archiver is not installed.
         WeightsError: torch-model-archiver failed; the message ends with its last line of output.
+        WriteError: the archive can't be written; nothing of it is left.
     """
     handler = handler or handler_file()
     target = store / f"{card.name}.mar"
     wanted = fingerprint(card, source_sha256, handler)
     if not force and is_current(target, wanted):
         return target
-    store.mkdir(parents=True, exist_ok=True)
+    check_writable(target)
     with tempfile.TemporaryDirectory(prefix="videovisual-") as name:
         folder = Path(name)
         build = {"fingerprint": wanted, "source_sha256": source_sha256}
@@ -169,22 +171,15 @@ def _zip(folder: Path, target: Path) -> None:
     manifest = folder / MANIFEST
     made = json.loads(manifest.read_text("utf-8")) | {"createdOn": "01/01/1980 00:00:00"}
     manifest.write_text(_json(made), "utf-8")
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    unfinished = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out, zipfile.ZipFile(out, "w") as archive:
-            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
-                entry.external_attr = 0o644 << 16
-                entry.file_size = path.stat().st_size
-                stored = path.suffix == ".safetensors"
-                entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-                with path.open("rb") as file, archive.open(entry, "w") as into:
-                    shutil.copyfileobj(file, into, 1 << 20)
-        unfinished.chmod(0o644)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(target) as draft, zipfile.ZipFile(draft, "w") as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
+            entry.external_attr = 0o644 << 16
+            entry.file_size = path.stat().st_size
+            stored = path.suffix == ".safetensors"
+            entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            with path.open("rb") as file, archive.open(entry, "w") as into:
+                shutil.copyfileobj(file, into, 1 << 20)
 
 
 def _package_files() -> Iterator[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from videovisual.protocol import Answer
-from videovisual_client.errors import VideoVisualError
+from videovisual_client.errors import VideoVisualError, one_item
 from videovisual_client.exchange import DEFAULT_URL, RETRIES, Exchange, Timeouts
 from videovisual_client.interface import Interface
 from videovisual_client.job import AsyncJob
@@ -84,12 +84,13 @@ class AsyncClient(
         running = asyncio.Semaphore(concurrency)
 
         async def explain(clip: ClipLike) -> Explained:
-            async with running, await self.submit(clip, **options) as job:
-                try:
-                    return await job.result()
-                except asyncio.CancelledError:
-                    await asyncio.shield(job.cancel())
-                    raise
+            with one_item():
+                async with running, await self.submit(clip, **options) as job:
+                    try:
+                        return await job.result()
+                    except asyncio.CancelledError:
+                        await asyncio.shield(job.cancel())
+                        raise
 
         tasks: deque[asyncio.Task[Explained]] = deque()
         remaining = iter(clips)

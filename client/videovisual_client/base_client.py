@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import closing
 from typing import Any, TypeVar
 
-from videovisual_client.errors import VideoVisualError
+from videovisual_client.errors import VideoVisualError, one_item
 from videovisual_client.interface import Interface
 from videovisual_client.job import Job
 from videovisual_client.many import Jobs, concurrently
@@ -46,7 +46,8 @@ class BaseClient(
         jobs = Jobs()
 
         def explain(clip: ClipLike) -> Explained:
-            return jobs.run(self.submit(clip, **options))
+            with one_item():
+                return jobs.run(self.submit(clip, **options))
 
         results = concurrently(explain, clips, concurrency=concurrency, stop=jobs.cancel)
         with closing(results):

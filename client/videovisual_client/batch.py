@@ -21,6 +21,7 @@ from typing import Any
 from videovisual.protocol import Answer, Prediction
 from videovisual.protocol.caveats import caveats
 from videovisual.utils.digest import file_sha256
+from videovisual.utils.files import write_whole
 from videovisual.utils.folder import frame_files
 from videovisual.version import __version__
 from videovisual_client.collection import NamedClip
@@ -130,19 +131,12 @@ class Batch:
             sha256: `sha256_of` the clip, from before the request.
         """
         record_path = self._path(clip, "json")
-        record_path.parent.mkdir(parents=True, exist_ok=True)
         # Until it is written again, the old record must not vouch for the new files.
         record_path.unlink(missing_ok=True)
         kind = "explanation" if isinstance(result, Explained) else "classification"
         if isinstance(result, Explained):
             for suffix in self._files(kind):
-                path = self._path(clip, suffix)
-                draft = _draft(path)
-                try:
-                    result.save(draft)
-                    os.replace(draft, path)
-                finally:
-                    draft.unlink(missing_ok=True)
+                result.save(self._path(clip, suffix))
         answer = result.answer.model_dump(mode="json")
         for explanation in answer["explanations"]:
             for name in MAPS & explanation.keys():
@@ -158,7 +152,7 @@ class Batch:
             "seconds": round(seconds, 3),
             "answer": answer,
         }
-        _write(record_path, json.dumps(record, indent=1))
+        write_whole(record_path, json.dumps(record, indent=1))
         row = self._rows[clip.name] = self._row(clip, result.answer, seconds)
         return row
 
@@ -192,9 +186,8 @@ class Batch:
 
     def write_summary(self) -> dict[str, Any]:
         """Write `summary.csv`, `summary.json` and `index.html`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         summary = self.summary()
-        _write(self.folder / "summary.json", json.dumps(summary, indent=1))
+        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1))
         measures = list(summary["faithfulness"])
         buffer = io.StringIO()
         apart = {"faithfulness", "caveats", "files"}
@@ -203,8 +196,8 @@ class Batch:
         table.writeheader()
         for row in summary["rows"]:
             table.writerow(row | row["faithfulness"])
-        _write(self.folder / "summary.csv", buffer.getvalue())
-        _write(self.folder / "index.html", to_page(summary, self._request))
+        write_whole(self.folder / "summary.csv", buffer.getvalue())
+        write_whole(self.folder / "index.html", to_page(summary, self._request))
         return summary
 
     def _files(self, kind: str) -> tuple[str, ...]:
@@ -272,16 +265,3 @@ def _means(scores: Iterable[Mapping[str, float | None]]) -> dict[str, float]:
             if value is not None:
                 values.setdefault(name, []).append(value)
     return {name: sum(values[name]) / len(values[name]) for name in sorted(values)}
-
-
-def _draft(path: Path) -> Path:
-    """A name beside `path`, with its suffix, that no other result has."""
-    digest = hashlib.sha256(path.name.encode()).hexdigest()[:16]
-    return path.with_name(f".{digest}.part{path.suffix}")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = _draft(path)
-    draft.write_text(text, "utf-8", newline="")
-    os.replace(draft, path)

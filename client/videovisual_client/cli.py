@@ -1,7 +1,7 @@
 """The command `videovisual`."""
 
 import importlib
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -30,6 +30,10 @@ WIDTH = 100
 """Widest help text, in characters."""
 
 
+class SystemFailed(VideoVisualError, code="system_error"):
+    """What the operating system refuses where no other error says more."""
+
+
 class Commands(click.Group):
     """Prints a `VideoVisualError` as one line, and exits with its status."""
 
@@ -38,14 +42,24 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except VideoVisualError as error:
-            if context.meta.get(AS_JSON):
-                print_json(error.as_json())
-            log.print(f"[bold red]{error.code}[/]: ", end="")
-            log.print(error.message, markup=False)
-            context.exit(exits.status(error))
+            _report(context, error)
+        except BrokenPipeError:
+            # The reader of a pipe has gone; click ends the command without a word.
+            raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _report(context, SystemFailed(f"{where}{error.strerror or error}"))
         except KeyboardInterrupt:
             log.print("interrupted")
             context.exit(exits.INTERRUPTED)
+
+
+def _report(context: click.Context, error: VideoVisualError) -> NoReturn:
+    if context.meta.get(AS_JSON):
+        print_json(error.as_json())
+    log.print(f"[bold red]{error.code}[/]: ", end="")
+    log.print(error.message, markup=False)
+    context.exit(exits.status(error))
 
 
 @click.group(cls=Commands, epilog=exits.TABLE, context_settings={"max_content_width": WIDTH})

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from videovisual.utils.animation import is_animated
 from videovisual.utils.folder import is_clutter, listed
-from videovisual.utils.frame_names import PICTURE_SUFFIXES, natural, readable, shown
+from videovisual.utils.frame_names import PICTURE_SUFFIXES, natural
 from videovisual.utils.suffixes import CLIP_SUFFIXES, PERHAPS_ANIMATED
+from videovisual.utils.text import readable, shown
 from videovisual_client.errors import InvalidRequest
 from videovisual_client.label_list import ListedLabel, read_list
 

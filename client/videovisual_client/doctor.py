@@ -13,10 +13,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from videovisual.errors import VideoVisualError
+from videovisual.errors import NetworkSettingsError, VideoVisualError, WriteError
+from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.extras import install_command
+from videovisual.utils.files import check_writable
+from videovisual.utils.network import client_options, network_settings
 from videovisual.version import __version__
-from videovisual_client.errors import from_response
+from videovisual_client.errors import from_response, without_key
 from videovisual_client.token import Token
 
 SPACE_GB = 5
@@ -152,16 +155,19 @@ def ports() -> Iterator[Finding]:
 
 def disk(store: Path) -> Iterator[Finding]:
     """The space for weights and archives, and the permission to write them."""
-    cache = Path(os.environ.get("VIDEOVISUAL_CACHE") or Path.home() / ".cache" / "videovisual")
-    for name, folder, fix in (
-        ("cache", cache, "set $VIDEOVISUAL_CACHE to another folder"),
-        ("store", store, "choose another folder with --store"),
+    for name, find, fix in (
+        ("cache", default_cache, "set $VIDEOVISUAL_CACHE to another folder"),
+        ("store", lambda: store, "choose another folder with --store"),
     ):
+        try:
+            folder = find()
+            check_writable(folder / "probe")
+        except WriteError as error:
+            yield Finding(name, Level.WRONG, error.message, fix)
+            continue
         existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         free = shutil.disk_usage(existing).free / GB
-        if not os.access(existing, os.W_OK):
-            yield Finding(name, Level.WRONG, f"{folder} is not writable", fix)
-        elif free < SPACE_GB:
+        if free < SPACE_GB:
             needed = f"large models need {SPACE_GB} GB for weights and archives"
             yield Finding(name, Level.NOTE, f"{free:.1f} GB free for {folder}", needed)
         else:
@@ -194,11 +200,17 @@ def server(url: str, token: str | None, key_file: Path | None) -> Iterator[Findi
     try:
         key = Token(token, key_file).value
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        response = httpx.get(f"{url.rstrip('/')}/ping", headers=headers, timeout=5)
+        with network_settings():
+            client = httpx.Client(timeout=5, **client_options(httpx.URL(url)))
+        with client:
+            response = client.get(f"{url.rstrip('/')}/ping", headers=headers)
+    except NetworkSettingsError as error:
+        yield Finding("server", Level.WRONG, error.message, "correct the environment")
+        return
     except VideoVisualError as error:
         yield Finding("server", Level.WRONG, error.message, "name the right --key-file")
         return
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         found = f"none at {urlsplit(url).netloc} ({error})"
         fix = "videovisual serve i3d-motion; or name another address with --url"
         yield Finding("server", Level.NOTE, found, fix)
@@ -207,6 +219,8 @@ def server(url: str, token: str | None, key_file: Path | None) -> Iterator[Findi
         yield Finding("server", Level.OK, f"{url} is healthy and accepts the token")
         return
     refusal = from_response(response.status_code, response.content, response.headers)
+    if refusal is not None and not key:
+        refusal = without_key(refusal)
     found = f"{url}: {refusal.message if refusal else response.status_code}"
     fix = "give the key file that `videovisual serve` printed with --key-file"
     yield Finding("server", Level.WRONG, found, fix)

@@ -1,15 +1,15 @@
 """The events of a running job, and the parser of the server's lines of JSON."""
 
-from __future__ import annotations
-
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from videovisual.protocol import Answer, Array
 from videovisual_client.errors import Cancelled, ConnectionFailed, VideoVisualError, from_json
+from videovisual_client.wire import MAX_ANSWER_BYTES, MIB, check_map, parse_answer, parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,13 +61,13 @@ class Partial:
         step: how many steps were done.
     """
 
-    method: str | None
-    target: str | None
-    encoded: Array = field(repr=False)
-    step: int
+    method: str | None = None
+    target: str | None = None
+    encoded: Array = field(repr=False, kw_only=True)
+    step: int = field(kw_only=True)
 
     @cached_property
-    def map(self) -> npt.NDArray[np.float32]:
+    def map(self) -> "npt.NDArray[np.float32]":
         """The map: float32 [T, H, W].
 
         Raises:
@@ -77,6 +77,12 @@ class Partial:
 
 
 Event = Accepted | Progress | Partial
+
+EVENTS: Mapping[str, TypeAdapter[Any]] = {
+    "accepted": TypeAdapter(Accepted),
+    "progress": TypeAdapter(Progress),
+    "partial": TypeAdapter(Partial),
+}
 
 
 class EventParser:
@@ -91,37 +97,80 @@ class EventParser:
         self.accepted = Accepted()
         self.cancelled = False
         self._unfinished: list[bytes] = []
+        self._size = 0
         self._answer: Answer | None = None
         self._error: VideoVisualError | None = None
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """The events of the lines that a chunk completes."""
+        """The events of the lines that a chunk completes.
+
+        Raises:
+            ConnectionFailed: a line is too long, or is no event.
+        """
         # Joined only at a line's end, so that the time is linear in the line's length.
         head, *rest = chunk.split(b"\n")
-        self._unfinished.append(head)
+        self._add(head)
         for start in rest:
-            line = b"".join(self._unfinished)
-            self._unfinished = [start]
-            event = self.parse(line) if line.strip() else None
-            if event is not None:
-                yield event
+            yield from self.finish()
+            self._add(start)
+
+    def finish(self) -> Iterator[Event]:
+        """The event of the present line, which ends here.
+
+        Raises:
+            ConnectionFailed: the line is no event.
+        """
+        line = b"".join(self._unfinished)
+        self._unfinished, self._size = [], 0
+        event = self.parse(line) if line.strip() else None
+        if event is not None:
+            yield event
+
+    def _add(self, part: bytes) -> None:
+        self._unfinished.append(part)
+        self._size += len(part)
+        if self._size > MAX_ANSWER_BYTES:
+            raise ConnectionFailed(
+                f"The server sent a line of more than {MAX_ANSWER_BYTES // MIB} MiB, the most "
+                "that this client reads. Ask for fewer maps at once."
+            )
 
     def parse(self, line: bytes) -> Event | None:
-        """The event of one line; None for the lines that end a job."""
-        fields: Mapping[str, Any] = json.loads(line)
-        kind = fields.get("event")
-        if kind == "accepted":
-            self.accepted = Accepted(str(fields.get("job") or ""), int(fields.get("queue") or 0))
-            return self.accepted
-        if kind == "progress":
-            return _progress(fields)
-        if kind == "partial":
-            return _partial(fields)
+        """The event of one line; None for the lines that end a job, and for unknown events.
+
+        Raises:
+            ConnectionFailed: the line is no JSON, or not what its event consists of.
+        """
+        fields = parse_json(line)
+        if not isinstance(fields, dict):
+            raise _broken("a line that is no event")
+        kind = str(fields.get("event"))
         if kind == "result":
-            self._answer = Answer.model_validate(fields["answer"])
+            if not self.ended:
+                self._answer = parse_answer(fields.get("answer"))
         elif "error" in fields:
-            self._error = from_json(fields, int(fields.get("status", 500)))
+            status = fields.get("status")
+            error = from_json(fields, status if isinstance(status, int) else 500)
+            self._error = self._error or error
+        elif kind in EVENTS:
+            return self._event(EVENTS[kind], fields)
         return None
+
+    def _event(self, kind: TypeAdapter[Any], fields: dict[str, Any]) -> Event:
+        known = {name: value for name, value in fields.items() if value is not None}
+        if "target" in known:
+            known["target"] = _label(known["target"])
+        if "map" in known:
+            known["encoded"] = known.pop("map")
+        try:
+            event: Event = kind.validate_python(known)
+            if isinstance(event, Partial):
+                check_map(event.encoded)
+        except ValueError:
+            raise _broken(f"a {fields['event']} event without its parts") from None
+        if isinstance(event, Accepted):
+            self.accepted = event
+        return event
 
     @property
     def ended(self) -> bool:
@@ -129,8 +178,8 @@ class EventParser:
         return self._answer is not None or self._error is not None
 
     def fail(self, error: VideoVisualError) -> None:
-        """End the job with an error of this side, unless it has ended."""
-        if not self.ended:
+        """End the job with an error, unless it has ended or this side has cancelled it."""
+        if not self.ended and not self.cancelled:
             self._error = error
 
     def answer(self) -> Answer:
@@ -148,28 +197,13 @@ class EventParser:
         raise ConnectionFailed("The server closed the connection before it sent the result.")
 
 
-def _progress(fields: Mapping[str, Any]) -> Progress:
-    return Progress(
-        step=int(fields["step"]),
-        of=int(fields["of"]),
-        objective=fields.get("objective"),
-        probability=fields.get("probability"),
-        eta_s=fields.get("eta_s"),
-        method=fields.get("method"),
-        target=_label(fields.get("target")),
+def _broken(what: str) -> ConnectionFailed:
+    return ConnectionFailed(
+        f"The server sent {what}. Check that its version fits this client, and any proxy before it."
     )
 
 
-def _partial(fields: Mapping[str, Any]) -> Partial:
-    return Partial(
-        method=fields.get("method"),
-        target=_label(fields.get("target")),
-        encoded=Array.model_validate(fields["map"]),
-        step=int(fields["step"]),
-    )
-
-
-def _label(target: Any) -> str | None:
+def _label(target: Any) -> str:
     if isinstance(target, Mapping):
         target = target.get("label")
-    return None if target is None else str(target)
+    return str(target)

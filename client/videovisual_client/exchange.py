@@ -1,6 +1,6 @@
 """The HTTP exchange of both clients: requests, retries, token renewal and errors."""
 
-import json
+import math
 import random
 import time
 from collections.abc import AsyncGenerator
@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from pydantic import ValidationError
 
 from videovisual.names import MODELS
 from videovisual.protocol import Answer
@@ -20,23 +19,29 @@ from videovisual.version import __version__
 from videovisual_client import upload
 from videovisual_client.errors import (
     AuthenticationFailed,
+    ClientClosed,
     ConnectionFailed,
+    InvalidRequest,
     Overloaded,
     TimedOut,
     UnknownModel,
     VideoVisualError,
     from_response,
+    without_key,
 )
 from videovisual_client.job import AsyncJob
 from videovisual_client.request import ClipRequest
 from videovisual_client.token import Token
-from videovisual_client.transport import Transport
+from videovisual_client.transport import FAILURES, Transport, interrupt
+from videovisual_client.wire import MAX_ANSWER_BYTES, MAX_ERROR_BYTES, MIB, parse_answer, parse_json
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 RETRIES = 3
 RENEWALS = 3
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
+SLOWEST = 1024
+"""Bytes a second: a slower response has stalled."""
 MARGIN_S = 10.0
 """Added to the server's deadline, so that the server reports it before the client times out."""
 
@@ -76,11 +81,13 @@ class Exchange:
     def __init__(
         self, url: str, token: Token, timeouts: Timeouts | None, retries: int, transport: Transport
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = _checked(url)
         self.token = token
         self.transport = transport
         self._timeouts = timeouts or Timeouts()
         self._retries = retries
+        # Now, so that wrong settings of the environment fail before a clip is read.
+        transport.connections.client(httpx.URL(self.url))
 
     async def answer(self, request: ClipRequest) -> Answer:
         """The whole answer.
@@ -89,18 +96,11 @@ class Exchange:
             VideoVisualError: any of `videovisual_client.errors`.
         """
         response = await self._send_clip(request)
-        body = await self._read(response)
+        body = await self._read(response, MAX_ANSWER_BYTES, request.timeout_s)
         error = from_response(response.status_code, body)
         if error is not None:
             raise error
-        try:
-            return Answer.model_validate_json(body)
-        except ValidationError:
-            raise ConnectionFailed(
-                f"The response of {self.url} is not a VideoVisual answer ({len(body)} bytes). "
-                "Is this the server's inference address?",
-                url=self.url,
-            ) from None
+        return parse_answer(parse_json(body))
 
     async def open(self, request: ClipRequest) -> AsyncJob:
         """A job that reads the answer's events as they come.
@@ -110,17 +110,20 @@ class Exchange:
         """
         response = await self._send_clip(request)
         cancel = partial(self._cancel, request.model)
-        return await AsyncJob(request.clip, self._chunks(response), cancel).begin()
+        chunks = self._chunks(response, request.timeout_s)
+        return await AsyncJob(request.clip, chunks, cancel, partial(interrupt, response)).begin()
 
     async def _cancel(self, model: str, job: str) -> bool:
         """Whether the server knew the job and cancels it."""
         request = self._request("predictions", model, json={"cancel": job})
         try:
             response = await self.transport.send(request)
-            body = await self._read(response)
-            return response.status_code == 200 and bool(json.loads(body)["cancelled"])
-        except (ConnectionFailed, httpx.RequestError, ValueError, KeyError, TypeError):
+            body = parse_json(await self._read(response, MAX_ERROR_BYTES))
+        except (VideoVisualError, *FAILURES):
             return False
+        return (
+            response.status_code == 200 and isinstance(body, dict) and body.get("cancelled") is True
+        )
 
     async def _send_clip(self, request: ClipRequest) -> httpx.Response:
         """The response to a clip, its status a success and its body unread."""
@@ -138,12 +141,15 @@ class Exchange:
                     files=parts,
                 )
                 response = await self.transport.send(sending)
-                if response.status_code < 400:
+                if response.status_code < 300:
                     return response
-                error = _error(response, await self._read(response))
-            except httpx.RequestError as failure:
+                body = await self._read(response, MAX_ERROR_BYTES, request.timeout_s)
+                error = from_response(response.status_code, body, response.headers)
+                assert error is not None
+                if not used:
+                    error = without_key(error)
+            except FAILURES as failure:
                 error = self._connection_error(failure)
-                error.__cause__ = failure
                 sent = not isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout)
             if isinstance(error, AuthenticationFailed) and renewals < RENEWALS:
                 renewals += 1
@@ -159,16 +165,38 @@ class Exchange:
                 raise error
             await self.transport.sleep(pause)
 
-    async def _chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    async def _chunks(
+        self, response: httpx.Response, deadline_s: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The body. It has to end by the server's deadline, with time for a slow connection."""
+        began, size = time.monotonic(), 0
         try:
             async with aclosing(self.transport.chunks(response)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        except httpx.RequestError as failure:
-            raise self._connection_error(failure) from failure
+                    size += len(chunk)
+                    allowed = math.inf if deadline_s is None else deadline_s + MARGIN_S
+                    if time.monotonic() - began > allowed + size / SLOWEST:
+                        raise httpx.ReadTimeout("too slow")
+        except FAILURES as failure:
+            raise self._connection_error(failure) from None
 
-    async def _read(self, response: httpx.Response) -> bytes:
-        return b"".join([chunk async for chunk in self._chunks(response)])
+    async def _read(
+        self, response: httpx.Response, most: int, deadline_s: float | None = None
+    ) -> bytes:
+        """The whole body, of at most `most` bytes."""
+        chunks, size = [], 0
+        async with aclosing(self._chunks(response, deadline_s)) as body:
+            async for chunk in body:
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > most:
+                    raise ConnectionFailed(
+                        f"{self.url} sent more than {most // MIB} MiB, the most that this client "
+                        "reads. Ask for fewer maps at once, or check any proxy before the server.",
+                        url=self.url,
+                    )
+        return b"".join(chunks)
 
     async def _renew(self, refused: str) -> bool:
         """Whether there is a token now that differs from the refused one."""
@@ -181,8 +209,8 @@ class Exchange:
         request.extensions = {"timeout": self._timeouts.for_request()}
         try:
             response = await self.transport.send(request)
-            await self._read(response)
-        except (httpx.RequestError, ConnectionFailed):
+            await self._read(response, MAX_ERROR_BYTES)
+        except (ConnectionFailed, *FAILURES):
             return False
         # TorchServe writes the new token into its key file; its response is empty.
         return response.status_code == 200 and self.token.reread()
@@ -193,11 +221,18 @@ class Exchange:
         headers = {"User-Agent": f"videovisual/{__version__}"}
         if self.token.value:
             headers["Authorization"] = f"Bearer {self.token.value}"
-        url = f"{self.url}/{route}/{quote(model, safe='')}"
+        url = f"{self.url}/{route}/{quote(model, safe='', errors='replace')}"
         timeouts = {"timeout": self._timeouts.for_request(deadline_s)}
-        return httpx.Request("POST", url, headers=headers, extensions=timeouts, **content)
+        try:
+            return httpx.Request("POST", url, headers=headers, extensions=timeouts, **content)
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(
+                f"An option has a character that UTF-8 lacks: {error.reason}. Leave it out."
+            ) from None
 
-    def _connection_error(self, failure: httpx.RequestError) -> ConnectionFailed:
+    def _connection_error(self, failure: Exception) -> VideoVisualError:
+        if self.transport.connections.closed:
+            return ClientClosed("The client was closed while the request was running.")
         if isinstance(failure, httpx.TimeoutException):
             phase = type(failure).__name__.removesuffix("Timeout").lower()
             return TimedOut(
@@ -216,19 +251,36 @@ class Exchange:
     def _with_nearest(self, error: VideoVisualError, model: str) -> VideoVisualError:
         if not isinstance(error, UnknownModel):
             return error
+        if model in MODELS:
+            return UnknownModel(
+                f"{self.url} doesn't serve {model}. Serve it: `videovisual serve {model}`.",
+                model=model,
+            )
         near = nearest(model, MODELS)
         return UnknownModel(
-            f"{self.url} serves no model {model!r}. Nearest known: {', '.join(near) or 'none'}. "
-            "`videovisual models` lists all, `videovisual serve NAME` serves one.",
+            f"{self.url} serves no model {model[:100]!r}. Nearest known: "
+            f"{', '.join(near) or 'none'}. `videovisual models` lists all, "
+            "`videovisual serve NAME` serves one.",
             model=model,
             nearest=near,
         )
 
 
-def _error(response: httpx.Response, body: bytes) -> VideoVisualError:
-    error = from_response(response.status_code, body, response.headers)
-    assert error is not None
-    return error
+def _checked(url: str) -> str:
+    """The address without the last slash.
+
+    Raises:
+        InvalidRequest: this is no address.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError, ValueError):
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise InvalidRequest(
+            f"{str(url)[:100]!r} is no address of a server. Give one like {DEFAULT_URL}."
+        )
+    return str(url).rstrip("/")
 
 
 def _pause(failures: int, error: VideoVisualError) -> float:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from videovisual.protocol import Answer
+from videovisual_client.errors import InvalidParameter
 from videovisual_client.events import Partial, Progress
 from videovisual_client.job import AsyncJob
 from videovisual_client.many import CONCURRENCY
-from videovisual_client.request import ClipRequest, Methods, Target, one_or_several
+from videovisual_client.request import ClipRequest, Methods, Target, one_or_several, targets
 from videovisual_client.result import Classification, Explained
 from videovisual_client.upload import ClipLike, repeatable
 
@@ -52,7 +53,8 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
                 averaged.
             timeline: also classify each second of the clip, at most 600.
             on_progress: called with the progress of each window.
-            options: `frames`, `start_s`, `end_s`, `timeout_s`.
+            options: `frames`, `start_s`, `end_s`, `as_shown` (false for the stored pixels of a
+                file), `timeout_s`.
 
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.
@@ -80,13 +82,13 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
                 video's bytes or opened file; or uint8 [T, H, W, 3] frames.
             model: a served model's name.
             method: an attribution method, or several; the server's default if None.
-            target: a class name, an index, `top1`, or several of them.
+            target: a class name (str), an index (int), `top1`, or several of them.
             on_progress: called with the progress of each step.
             on_partial: called with the best map so far, every `partial_every_s` seconds (2), by
                 methods that can be stopped at any time.
             options: `top_k`, `seed`, `evaluate`, `priority`, `timeout_s`, `partial` (return the
                 best map so far of a search that exceeds `timeout_s`), `frames`, `start_s`,
-                `end_s`, and the methods' own parameters.
+                `end_s`, `as_shown`, and the methods' own parameters.
 
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.
@@ -166,8 +168,14 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
             options: as in `explain`.
 
         Raises:
+            InvalidParameter: `concurrency` is below 1.
             VideoVisualError: the first failure, unless `return_errors`.
         """
+        if not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidParameter(
+                f"concurrency={str(concurrency)[:40]!r} is not a number of requests, 1 or more.",
+                parameter="concurrency",
+            )
         return self._explain_many(clips, concurrency, return_errors, {"model": model, **options})
 
     @abstractmethod
@@ -211,7 +219,7 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
 def _explanation(
     clip: ClipLike, model: str, method: Methods | None, target: Target, options: dict[str, Any]
 ) -> ClipRequest:
-    fields = {"target": one_or_several(target), **options}
+    fields = {"target": targets(target), **options}
     if method is not None:
         fields["method"] = one_or_several(method)
     return ClipRequest("explanations", model, repeatable(clip), fields)

@@ -1,5 +1,7 @@
 """A running explanation: follow it, cancel it, wait for it."""
 
+import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 
@@ -14,8 +16,8 @@ from videovisual_client.upload import ClipLike
 class AsyncJob:
     """As `Job`, awaited: `async for event in job`, `await job.result()`, `await job.cancel()`.
 
-    `chunks` is the body of the server's response. `cancel` cancels the job of an id, and returns
-    whether the server knew it.
+    `chunks` is the body of the server's response, whose readers `interrupt` ends. `cancel` cancels
+    the job of an id, and returns whether the server knew it.
     """
 
     def __init__(
@@ -23,10 +25,14 @@ class AsyncJob:
         clip: ClipLike,
         chunks: AsyncGenerator[bytes, None],
         cancel: Callable[[str], Awaitable[bool]],
+        interrupt: Callable[[], None],
     ) -> None:
         self._clip = clip
         self._chunks = chunks
         self._cancel = cancel
+        self._interrupt = interrupt
+        # A generator can't be resumed while it runs. Of a blocking job, `Job` has a lock before.
+        self._reading = asyncio.Lock()
         self._parser = EventParser()
         self._events = self._read()
         self._first: Event | None = None
@@ -47,8 +53,9 @@ class AsyncJob:
         return self
 
     async def __anext__(self) -> Event:
-        event, self._first = self._first, None
-        return await anext(self._events) if event is None else event
+        async with self._reading:
+            event, self._first = self._first, None
+            return await anext(self._events) if event is None else event
 
     @property
     def id(self) -> str:
@@ -80,8 +87,16 @@ class AsyncJob:
         return False
 
     async def close(self) -> None:
-        """As `Job.close`."""
-        await self._events.aclose()
+        """As `Job.close`; from another task too."""
+        self.stop()
+        async with self._reading:
+            await self._events.aclose()
+
+    def stop(self) -> None:
+        """Have a reader of an unfinished job meet its end."""
+        if not self._parser.ended:
+            self._parser.cancelled = True
+            self._interrupt()
 
     async def _read(self) -> AsyncGenerator[Event, None]:
         try:
@@ -91,6 +106,8 @@ class AsyncJob:
                         yield event
                     if self._parser.cancelled:
                         return
+            for event in self._parser.finish():
+                yield event
         except VideoVisualError as error:
             self._parser.fail(error)
 
@@ -98,11 +115,13 @@ class AsyncJob:
 class Job:
     """A running explanation; iterate it for `Progress` and `Partial` events as they arrive.
 
-    Also a context manager: leaving it before the end cancels the job.
+    Also a context manager: leaving it before the end cancels the job. Several threads may use it:
+    each event reaches one of them.
     """
 
     def __init__(self, job: AsyncJob) -> None:
         self._job = job
+        self._reading = threading.RLock()
 
     def __enter__(self) -> "Job":
         return self
@@ -115,7 +134,8 @@ class Job:
 
     def __next__(self) -> Event:
         try:
-            return run(self._job.__anext__())
+            with self._reading:
+                return run(self._job.__anext__())
         except StopAsyncIteration:
             raise StopIteration from None
 
@@ -136,11 +156,13 @@ class Job:
             Cancelled: `cancel` was called.
             VideoVisualError: any other of `videovisual_client.errors`.
         """
-        return run(self._job.result())
+        with self._reading:
+            return run(self._job.result())
 
     def answer(self) -> Answer:
         """Wait for the end, and return the server's answer without the clip."""
-        return run(self._job.answer())
+        with self._reading:
+            return run(self._job.answer())
 
     def cancel(self) -> bool:
         """Cancel the job within one step; from any thread.
@@ -152,5 +174,10 @@ class Job:
         return run(self._job.cancel())
 
     def close(self) -> None:
-        """Close the connection, upon which the server cancels an unfinished job."""
-        run(self._job.close())
+        """Close the connection, upon which the server cancels an unfinished job; from any thread.
+
+        A thread that waits for the job's result gets `Cancelled`.
+        """
+        self._job.stop()
+        with self._reading:
+            run(self._job.close())

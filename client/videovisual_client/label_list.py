@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from videovisual.utils.frame_names import readable, shown
+from videovisual.utils.text import readable, shown
 from videovisual_client.errors import InvalidRequest
 
 CLASS_INDEX = "classInd.txt"

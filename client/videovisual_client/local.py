@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
 from videovisual.protocol import Answer
 from videovisual.utils.extras import needs
 from videovisual_client import upload
 from videovisual_client.base_client import BaseClient
-from videovisual_client.errors import VideoVisualError, from_response
+from videovisual_client.errors import ClientClosed, VideoVisualError, from_response
 from videovisual_client.job import AsyncJob
 from videovisual_client.request import ClipRequest
+from videovisual_client.wire import parse_answer, parse_json
 
 if TYPE_CHECKING:
     from videovisual.server.request_state import RequestState
@@ -29,8 +31,11 @@ class Local(BaseClient):
     Args:
         device: `cpu`, `cuda`, `cuda:1`, …; by default a GPU if there is one.
 
+    May be used from several threads.
+
     Raises:
         MissingExtra: torch is not installed.
+        InvalidParameter: the device can't be used here.
     """
 
     def __init__(self, device: str | None = None) -> None:
@@ -38,21 +43,29 @@ class Local(BaseClient):
             import torch  # noqa: PLC0415
 
             from videovisual.server.service import Service  # noqa: PLC0415
+            from videovisual.utils.devices import usable_device  # noqa: PLC0415
         self._make = Service
-        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._services: dict[str, Service] = {}
+        self._loading = threading.Lock()
+        # Held for moments only, so that a request doesn't wait while another model is loaded.
+        self._lock = threading.Lock()
+        self._closed = False
 
     def close(self) -> None:
-        """Release the models."""
-        for service in self._services.values():
+        """Release the models; requests that run in other threads end with `ClientClosed`."""
+        with self._lock:
+            self._closed = True
+            services, self._services = list(self._services.values()), {}
+        for service in services:
             service.close()
-        self._services.clear()
 
     def load(self, model: str) -> None:
         """Load a model now instead of at its first request.
 
         Raises:
             UnknownModel, WeightsError, DownloadError: as `videovisual.load`.
+            ClientClosed: `close` was called.
         """
         self._service(model)
 
@@ -60,28 +73,46 @@ class Local(BaseClient):
         from videovisual import zoo  # noqa: PLC0415
 
         name = zoo.card(model).name
-        if name not in self._services:
-            self._services[name] = self._make(zoo.load(name), self._device)
-        return self._services[name]
+        service = self._loaded(name)
+        if service is not None:
+            return service
+        with self._loading:
+            # Another thread may have loaded it meanwhile.
+            service = self._loaded(name)
+            if service is None:
+                service = self._make(zoo.load(name), str(self._device))
+                self._keep(name, service)
+            return service
+
+    def _loaded(self, name: str) -> Service | None:
+        with self._lock:
+            if self._closed:
+                raise ClientClosed("This client is closed. Make a new one.")
+            return self._services.get(name)
+
+    def _keep(self, name: str, service: Service) -> None:
+        with self._lock:
+            if not self._closed:
+                self._services[name] = service
+                return
+        service.close()
+        raise ClientClosed("The client was closed while the model was loaded.")
 
     async def _answer(self, request: ClipRequest) -> Answer:
         service, state = self._start(request)
         try:
-            seen = service.wait(0)
-            while state.reply is None:
-                seen = service.wait(WAIT_S, seen)
+            self._wait(service, lambda: state.reply is not None)
         finally:
             state.cancel()
+        assert state.reply is not None
         problem = from_response(state.reply.status, state.reply.body)
         if problem is not None:
             raise problem
-        return Answer.model_validate_json(state.reply.body)
+        return parse_answer(parse_json(state.reply.body))
 
     async def _open(self, request: ClipRequest) -> AsyncJob:
         service, state = self._start(request)
-        seen = service.wait(0)
-        while state.reply is None and not state.streaming:
-            seen = service.wait(WAIT_S, seen)
+        self._wait(service, lambda: state.reply is not None or state.streaming)
         if state.reply is not None and not state.streaming:
             error = from_response(state.reply.status, state.reply.body)
             raise error or VideoVisualError("The answer came without the requested events.")
@@ -90,7 +121,8 @@ class Local(BaseClient):
             state.cancel()
             return True
 
-        return await AsyncJob(request.clip, _chunks(service, state), cancel).begin()
+        chunks = self._chunks(service, state)
+        return await AsyncJob(request.clip, chunks, cancel, state.cancel).begin()
 
     def _start(self, request: ClipRequest) -> tuple[Service, RequestState]:
         from videovisual.server.request import Request  # noqa: PLC0415
@@ -100,21 +132,35 @@ class Local(BaseClient):
         for name, (_, file) in upload.parts(request.clip):
             file.seek(0)
             parts[name] = file.read()
-        return service, service.submit(Request(parts, explain=request.route == "explanations"))
+        asked = Request(parts, explain=request.route == "explanations")
+        with self._lock:
+            if self._closed:
+                raise ClientClosed("This client is closed. Make a new one.")
+            return service, service.submit(asked)
 
-
-async def _chunks(service: Service, state: RequestState) -> AsyncGenerator[bytes, None]:
-    try:
+    def _wait(self, service: Service, ready: Callable[[], bool]) -> None:
         seen = service.wait(0)
-        while True:
-            # Checked before the lines are taken, so that none is lost.
-            ended = state.reply is not None
-            lines = state.take_lines()
-            if lines:
-                yield lines
-            elif ended:
-                return
-            else:
-                seen = service.wait(WAIT_S, seen)
-    finally:
-        state.cancel()
+        while not ready():
+            seen = self._changes(service, seen)
+
+    def _changes(self, service: Service, seen: int) -> int:
+        # A closed service may leave a request without a reply.
+        if self._closed:
+            raise ClientClosed("The client was closed while the request was running.")
+        return service.wait(WAIT_S, seen)
+
+    async def _chunks(self, service: Service, state: RequestState) -> AsyncGenerator[bytes, None]:
+        try:
+            seen = service.wait(0)
+            while True:
+                # Checked before the lines are taken, so that none is lost.
+                ended = state.reply is not None
+                lines = state.take_lines()
+                if lines:
+                    yield lines
+                elif ended:
+                    return
+                else:
+                    seen = self._changes(service, seen)
+        finally:
+            state.cancel()

@@ -13,6 +13,7 @@ from videovisual.errors import UnknownOutput
 from videovisual.protocol import Answer, Explanation, Prediction, Second
 from videovisual.protocol.npz import to_npz
 from videovisual.utils.extras import needs
+from videovisual.utils.files import check_writable, write_whole
 from videovisual_client.upload import ClipLike
 
 if TYPE_CHECKING:
@@ -128,10 +129,11 @@ class Explained(Classification):
             import numpy as np  # noqa: PLC0415
 
             from videovisual import clips  # noqa: PLC0415
+        as_shown = self.answer.clip.get("source", {}).get("shown", {}).get("as_shown", True)
         if isinstance(self.clip, bytes):
-            return clips.open_bytes(self.clip)
+            return clips.open_bytes(self.clip, as_shown=as_shown)
         if isinstance(self.clip, str | os.PathLike):
-            return clips.open_path(self.clip)
+            return clips.open_path(self.clip, as_shown=as_shown)
         return clips.open_frames(np.asarray(self.clip))
 
     def source_frames(self) -> npt.NDArray[np.uint8]:
@@ -166,9 +168,11 @@ class Explained(Classification):
         Raises:
             UnknownOutput: the suffix names no format.
             MissingExtra: pictures need the extra `pictures`; reading or writing a video, `video`.
+            WriteError: the file can't be written; nothing of it is left.
         """
         target = Path(path)
         suffix = format_of(target)
+        check_writable(target)
         if suffix == "json":
             data = self.answer.model_dump_json(indent=1).encode()
         elif suffix == "npz":
@@ -179,6 +183,4 @@ class Explained(Classification):
 
             draw = {"png": render.to_png, "gif": render.to_gif, "mp4": render.to_mp4}
             data = draw[suffix](panels) if suffix in draw else render.to_html(self.answer, panels)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        return target
+        return write_whole(target, data)

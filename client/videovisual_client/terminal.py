@@ -1,20 +1,36 @@
 """Printing, progress bars and two options that all commands share."""
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 
 from videovisual_client import events
 
-out = Console(highlight=False)
-log = Console(stderr=True, highlight=False)
+UNLIMITED = 100_000
+"""The width, in characters, where no terminal shows the text: nothing is wrapped or cut."""
+
+EVERY_S = 10.0
+"""How often a line tells the progress where there is no terminal."""
+
+
+def console(stream: TextIO, *, stderr: bool = False) -> Console:
+    """A console of the terminal's width; of no width if the stream is a file or a pipe."""
+    fixed = stream.isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, highlight=False, width=None if fixed else UNLIMITED)
+
+
+out = console(sys.stdout)
+log = console(sys.stderr, stderr=True)
 
 AS_JSON = "videovisual.as_json"
 
@@ -44,6 +60,11 @@ json_option = click.option(
 def print_json(data: Any) -> None:
     """Print data as JSON to standard output."""
     click.echo(json.dumps(data, indent=1, default=str))
+
+
+def table(*titles: str) -> Table:
+    """A table whose cells are never cut: what doesn't fit continues on the next line."""
+    return Table(*(Column(title, overflow="fold") for title in titles), box=None)
 
 
 def number(value: float | None) -> str:
@@ -88,6 +109,9 @@ def job_bar(title: str) -> Iterator[Callable[[events.Progress], None]]:
 
 @contextmanager
 def _progress(title: str) -> Iterator[Callable[..., None]]:
+    if not log.is_terminal:
+        yield _Lines(title).update
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -96,9 +120,23 @@ def _progress(title: str) -> Iterator[Callable[..., None]]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, console=log, transient=True, disable=not log.is_terminal) as progress:
+    with Progress(*columns, console=log, transient=True) as progress:
         task = progress.add_task(title, total=None, done="", left="")
         yield lambda **fields: progress.update(task, **fields)
+
+
+class _Lines:
+    """A line of progress now and then, for logs."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._told = time.monotonic()
+
+    def update(self, **fields: Any) -> None:
+        if time.monotonic() - self._told >= EVERY_S:
+            self._told = time.monotonic()
+            known = (fields.get("description", self._title), fields["done"], fields["left"])
+            log.print(" ".join(filter(None, known)), markup=False)
 
 
 class _MethodClock:

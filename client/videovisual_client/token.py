@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ class Token:
             `config.properties` beside the key file, which `videovisual serve` writes.
 
     Raises:
-        AuthenticationFailed: the key file cannot be read.
+        AuthenticationFailed: the key file cannot be read, or the token has characters that no key
+            has.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Token:
     ) -> None:
         source = _source(token, key_file)
         self.key_file = source if isinstance(source, Path) else None
-        self.value = _from_file(source) if isinstance(source, Path) else source
+        self.value = _from_file(source) if isinstance(source, Path) else _checked(source)
         self._management_url = management_url
 
     def reread(self) -> bool:
@@ -57,11 +59,18 @@ class Token:
         try:
             config = self.key_file.with_name(CONFIG)
             url = self._management_url or read_properties(config)["management_address"]
-            key = _keys(self.key_file)["API"]["key"]
-        except (OSError, ValueError, KeyError, TypeError):
+            key = _checked(str(_keys(self.key_file)["API"]["key"]))
+            headers = {"Authorization": f"Bearer {key}"}
+            return httpx.Request("GET", f"{url.rstrip('/')}/token?type=inference", headers=headers)
+        except (
+            AuthenticationFailed,
+            httpx.InvalidURL,
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+        ):
             return None
-        headers = {"Authorization": f"Bearer {key}"}
-        return httpx.Request("GET", f"{url.rstrip('/')}/token?type=inference", headers=headers)
 
 
 def find_token(token: str | None = None, key_file: str | os.PathLike[str] | None = None) -> str:
@@ -91,12 +100,30 @@ def _keys(path: Path) -> Any:
 
 def _from_file(path: Path) -> str:
     try:
-        return str(_keys(path)["inference"]["key"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _checked(str(_keys(path)["inference"]["key"]))
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        reason = "it has no inference key"
+    raise AuthenticationFailed(
+        f"No inference key can be read from {path}: {reason}. Give the key_file.json that "
+        "TorchServe writes into its working directory at each start."
+    )
+
+
+def _checked(token: str) -> str:
+    """The token, if a header can hold it.
+
+    Raises:
+        AuthenticationFailed: it has characters that no key has.
+    """
+    token = token.strip()
+    if not re.fullmatch(r"[!-~]*", token):
         raise AuthenticationFailed(
-            f"No inference key can be read from {path}: {error!r}. Give the key_file.json that "
-            "TorchServe writes into its working directory at each start."
-        ) from None
+            "The token has a space, a line break or a letter outside ASCII, which no key has. Give "
+            "the inference key of key_file.json."
+        )
+    return token
 
 
 def read_properties(path: Path) -> dict[str, str]:

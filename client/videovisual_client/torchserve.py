@@ -20,7 +20,9 @@ import httpx
 import psutil
 
 from videovisual.errors import VideoVisualError
+from videovisual.utils.environment import for_torchserve
 from videovisual.utils.extras import install_command
+from videovisual.utils.files import check_writable, write_whole
 from videovisual_client.token import read_properties
 
 CONFIG = Path(__file__).with_name("config.properties")
@@ -29,6 +31,11 @@ ADDRESSES = ("inference_address", "management_address", "metrics_address")
 GRPC_PORTS = ("grpc_inference_port", "grpc_management_port")
 OLDEST_JAVA = 11
 POLL_S = 0.1
+LOG_NAME = "torchserve.log"
+SOCKET = ".ts.sock.65535"
+"""The longest name of a socket in TorchServe's temporary folder."""
+SOCKET_BYTES = 103
+"""The longest path of a socket on every system; Linux allows four bytes more."""
 
 
 class ServerError(VideoVisualError, code="torchserve_failed"):
@@ -88,7 +95,7 @@ class Server:
         config: the `config.properties` to start from.
         log_config: TorchServe's log settings.
         port: the inference port; management and metrics get the next two. None uses the ports of
-            `config`. A port in use is replaced by a free one.
+            `config`, and free ones instead of those that are in use.
         run_folder: the folder of tokens, logs and unpacked archives; by default a temporary one,
             deleted at the end.
         timeout_s: how long the models may take to become ready.
@@ -108,8 +115,11 @@ class Server:
     def __post_init__(self) -> None:
         self._process: psutil.Process | None = None
         self._processes: dict[int, psutil.Process] = {}
+        self._short: Path | None = None
         # One client for all polls, as each loads the certificates anew; no connection stays open.
-        self._http = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+        # Its addresses are this machine's, so the environment's proxies are not for them.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(timeout=10, limits=limits, trust_env=False)
 
     def __enter__(self) -> "Server":
         self.start()
@@ -126,7 +136,7 @@ class Server:
     @property
     def log(self) -> Path:
         """The file of TorchServe's output."""
-        return self.folder / "torchserve.log"
+        return self.folder / LOG_NAME
 
     def keys(self) -> Keys:
         """The current tokens."""
@@ -137,19 +147,25 @@ class Server:
         """Start TorchServe and wait until every model is ready.
 
         Raises:
-            ServerError: an archive is missing, or the models don't become ready in time.
+            ServerError: an archive is missing, `port` is in use, or the models don't become ready
+                in time.
+            InvalidParameter: the settings file of $VIDEOVISUAL_SETTINGS can't be used.
+            WriteError: the run folder can't be written.
         """
+        _check_settings()
         for model in self.models:
             if not (self.store / f"{model}.mar").is_file():
                 raise ServerError(
                     f"There is no archive {model}.mar in {self.store.resolve()}. "
                     f"Build it with: videovisual archive {model}"
                 )
+        if self.run_folder is not None:
+            check_writable(self.run_folder / LOG_NAME)
+        properties = self._properties()
         folder = self.run_folder or Path(tempfile.mkdtemp(prefix="videovisual-serve-"))
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.key_file.unlink(missing_ok=True)
-        properties = self._properties()
         self.url = properties["inference_address"]
         self.management_url = properties["management_address"]
         self.metrics_url = properties["metrics_address"]
@@ -170,6 +186,8 @@ class Server:
                 _signal(process, signal.SIGKILL)
             psutil.wait_procs(alive, timeout=5)
             self._process = None
+        if self._short is not None:
+            shutil.rmtree(self._short, ignore_errors=True)
         if self.run_folder is None and hasattr(self, "folder"):
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -210,24 +228,26 @@ class Server:
         with contextlib.ExitStack() as bound:
             for index, name in enumerate(ADDRESSES):
                 address = urlsplit(properties[name])
-                wanted = self.port + index if self.port else address.port or 0
-                port = _bind(address.hostname or "127.0.0.1", wanted, bound)
+                host = address.hostname or "127.0.0.1"
+                if self.port:
+                    port = _bind(host, [self.port + index], bound)
+                else:
+                    port = _bind(host, [address.port or 0, 0], bound)
                 properties[name] = f"{address.scheme}://{address.hostname}:{port}"
             for name in GRPC_PORTS:
                 host = properties[name.replace("port", "address")]
-                properties[name] = str(_bind(host, int(properties[name]), bound))
+                properties[name] = str(_bind(host, [int(properties[name]), 0], bound))
         properties["model_store"] = str(self.store.resolve())
         properties["load_models"] = ",".join(f"{model}={model}.mar" for model in self.models)
         return properties
 
     def _launch(self, properties: dict[str, str]) -> None:
         config = self.folder / "config.properties"
-        config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
-        private = self.folder / "tmp"
-        private.mkdir(exist_ok=True)
+        write_whole(config, "".join(f"{name}={value}\n" for name, value in properties.items()))
         # With a shared temporary folder, two servers would share pid file and sockets.
-        environment = os.environ | find_java() | {"TMPDIR": str(private), "TEMP": str(private)}
-        environment.pop("TS_CONFIG_FILE", None)
+        private = self._private()
+        places = {name: str(private) for name in ("TMPDIR", "TEMP", "TMP")}
+        environment = for_torchserve(**places, **find_java())
         command = [sys.executable, "-m", "ts.model_server", "--start", "--ncs", "--ts-config"]
         with self.log.open("ab") as log:
             subprocess.run(
@@ -245,6 +265,22 @@ class Server:
         if not pid_file.is_file():
             raise ServerError(f"TorchServe did not start: {self._log_end()}")
         self._process = psutil.Process(int(pid_file.read_text()))
+
+    def _private(self) -> Path:
+        """TorchServe's own temporary folder, where its sockets are."""
+        private = self.folder / "tmp"
+        if len(os.fsencode(private / SOCKET)) <= SOCKET_BYTES:
+            private.mkdir(exist_ok=True)
+            return private
+        # Batch systems give long folders.
+        try:
+            self._short = Path(tempfile.mkdtemp(prefix="videovisual-", dir="/tmp"))
+        except OSError:
+            raise ServerError(
+                f"The run folder's path is too long: a socket in it may have {SOCKET_BYTES} bytes. "
+                "Give a shorter one with --run-folder, or a shorter TMPDIR."
+            ) from None
+        return self._short
 
     def _wait_until_ready(self) -> None:
         began = time.monotonic()
@@ -286,15 +322,31 @@ class Server:
         return " | ".join((lines or text.splitlines())[-5:]) or "no output"
 
 
-def _bind(host: str, wanted: int, bound: contextlib.ExitStack) -> int:
-    """Bind the wanted port, or a free one if it is in use, until `bound` is closed."""
-    for port in (wanted, 0):
+def _check_settings() -> None:
+    """Refuse a wrong settings file here: a worker that does dies, and is started again and again.
+
+    Raises:
+        InvalidParameter: see `Settings.from_environment`.
+    """
+    if os.environ.get("VIDEOVISUAL_SETTINGS"):
+        # Imported only now, because it imports torch.
+        from videovisual.server.settings import Settings  # noqa: PLC0415
+
+        Settings.from_environment()
+
+
+def _bind(host: str, wanted: Sequence[int], bound: contextlib.ExitStack) -> int:
+    """Bind the first free one of some ports, until `bound` is closed; 0 is any."""
+    for port in wanted:
         probe = bound.enter_context(socket.socket())
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
             probe.bind((host, port))
             return int(probe.getsockname()[1])
-    raise ServerError(f"There is no free port on {host}.")
+    raise ServerError(
+        f"Port {wanted[0]} on {host} is in use, or may not be used. Choose another with --port "
+        "(the next two are needed too), or leave it out."
+    )
 
 
 def _signal(process: psutil.Process, number: int) -> None:

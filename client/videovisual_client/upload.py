@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from videovisual.utils.extras import needs
 from videovisual.utils.folder import frame_files
-from videovisual.utils.frame_names import readable, shown
 from videovisual.utils.streams import as_path, content
+from videovisual.utils.text import readable, shown
 from videovisual_client.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -93,8 +93,11 @@ def parts(clip: ClipLike) -> list[Part]:
     if hasattr(clip, "__array__"):
         with needs("pictures"):
             import numpy as np  # noqa: PLC0415
+        frames = np.asarray(clip)
+        if frames.dtype.hasobject:
+            raise InvalidRequest("An array of objects is no clip. Give uint8 [T, H, W, 3] frames.")
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, frames=np.asarray(clip))
+        np.savez_compressed(buffer, frames=frames)
         return [("video", ("clip.npz", buffer))]
     if isinstance(clip, bytes):
         return [("video", ("clip", io.BytesIO(clip)))]

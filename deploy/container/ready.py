@@ -32,12 +32,14 @@ def why_not_ready(run_folder: Path) -> str:
     if keys.is_file():
         key = json.loads(keys.read_text("utf-8"))["management"]["key"]
         headers["Authorization"] = f"Bearer {key}"
+    # The server is on this machine, where no proxy of the environment reaches.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for entry in settings["load_models"].split(","):
         model = entry.partition("=")[0]
         request = urllib.request.Request(
             f"{settings['management_address']}/models/{model}", headers=headers
         )
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        with direct.open(request, timeout=TIMEOUT_S) as response:
             workers = json.load(response)[0]["workers"]
         states = [worker["status"] for worker in workers]
         if not states or set(states) != {"READY"}:

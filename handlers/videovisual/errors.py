@@ -94,9 +94,25 @@ class Cancelled(VideoVisualError, code="cancelled", status=499):
     """The job was cancelled before it was done."""
 
 
+class NotFinite(VideoVisualError, code="not_finite"):
+    """The network's scores, or a map, contain NaN or infinity, so there is no answer."""
+
+
 class WeightsError(VideoVisualError, code="invalid_weights"):
     """A checkpoint that fails its checksum, holds something else than tensors, or doesn't fit."""
 
 
 class DownloadError(VideoVisualError, code="download_failed", status=502):
     """A file that its source refuses, cuts off, or doesn't have."""
+
+
+class MissingFile(DownloadError, code="missing_file", status=404):
+    """A path that names no file."""
+
+
+class NetworkSettingsError(VideoVisualError, code="network_settings"):
+    """An environment variable about proxies or certificates that can't be used."""
+
+
+class WriteError(VideoVisualError, code="write_failed"):
+    """A file that can't be written; nothing of it is left."""

@@ -23,6 +23,11 @@ SUITE = "bookworm"
 BASE_IMAGE = f"localbase:{SUITE}"
 PACKAGES = ("ca-certificates", "python3", "python3-venv")
 CERTIFICATES = Path("usr/local/share/ca-certificates")
+NETWORK = tuple(
+    name
+    for lower in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    for name in (lower, lower.upper())
+)
 START_S = 60
 STOP_S = 30
 
@@ -52,7 +57,11 @@ class Engine:
             subprocess.CalledProcessError: the command failed; its output is printed.
         """
         done = subprocess.run(
-            [*self.command, *arguments], capture_output=True, text=True, check=False
+            [*self.command, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=system_environment() if self.own else None,
         )
         if check and done.returncode != 0:
             print(done.stdout[-4000:], done.stderr[-4000:], sep="\n", flush=True)
@@ -95,8 +104,18 @@ def _install() -> None:
 
 
 def _call(*command: str) -> None:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=system_environment())
+
+
+def system_environment() -> dict[str, str]:
+    """The environment of Debian's tools: nothing of the caller's but how the network is reached.
+
+    In a chroot the caller's TMPDIR doesn't exist, and its PYTHONPATH or LD_PRELOAD is another
+    system's.
+    """
+    network = {name: os.environ[name] for name in NETWORK if name in os.environ}
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    return {"PATH": path, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **network}
 
 
 @contextmanager
@@ -114,6 +133,7 @@ def _daemon(work: Path) -> Iterator[Engine]:
             ],
             stdout=log,
             stderr=log,
+            env=system_environment(),
         )
     try:
         deadline = time.monotonic() + START_S
@@ -135,7 +155,10 @@ def _daemon(work: Path) -> Iterator[Engine]:
 
 
 def _answers(engine: Engine) -> bool:
-    done = subprocess.run([*engine.command, "info"], capture_output=True, check=False)
+    environment = system_environment() if engine.own else None
+    done = subprocess.run(
+        [*engine.command, "info"], capture_output=True, check=False, env=environment
+    )
     return done.returncode == 0
 
 

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import click
-from rich.table import Table
 
 from videovisual.errors import VideoVisualError
 from videovisual_client.commands.explaining import known, of_methods
@@ -24,7 +23,7 @@ from videovisual_client.commands.options import (
 )
 from videovisual_client.many import concurrently
 from videovisual_client.result import Classification
-from videovisual_client.terminal import bar, out, print_json
+from videovisual_client.terminal import bar, out, print_json, table
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,9 @@ def bench(
               videovisual bench clip.mp4 --model i3d-motion --concurrency 16 --json
     """
     methods = known(method) if method else []
-    sampling = {name: options[name] for name in ("frames", "start_s", "end_s", "timeout_s")}
+    sampling = {
+        name: options[name] for name in ("frames", "start_s", "end_s", "as_shown", "timeout_s")
+    }
     named = [name for name in options["target"] if name != "top1"]
     unused = given({**options, "target": named or None}).keys() - sampling.keys() - {"top_k"}
     if unused and not methods:
@@ -104,11 +105,11 @@ def bench(
         run = {"model": model, "clip": str(clip), "where": where, "concurrency": concurrency}
         print_json({**run, "timings": [asdict(timing) for timing in timings]})
         return
-    table = Table("", "requests", "p50", "p95", "most", "a second", box=None)
+    rows = table("", "requests", "p50", "p95", "most", "a second")
     for timing in timings:
         shown = [f"{1000 * s:.1f} ms" for s in (timing.p50_s, timing.p95_s, timing.most_s)]
-        table.add_row(timing.what, str(timing.requests), *shown, f"{timing.per_s:.2f}")
-    out.print(table)
+        rows.add_row(timing.what, str(timing.requests), *shown, f"{timing.per_s:.2f}")
+    out.print(rows)
     out.print(f"{model} at {where}, {concurrency} at once", soft_wrap=True)
 
 

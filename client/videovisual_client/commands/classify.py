@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from videovisual.protocol import MAX_VIEWS
 from videovisual_client import collection
@@ -20,7 +19,7 @@ from videovisual_client.commands.options import (
     with_run,
 )
 from videovisual_client.result import Classification
-from videovisual_client.terminal import job_bar, out, print_json
+from videovisual_client.terminal import job_bar, out, print_json, table
 
 SHOWN_A_SECOND = 3
 RESULTS = "classification"
@@ -88,17 +87,17 @@ def classify(
 
 def show_classes(result: Classification) -> None:
     """Print the best classes, and those of each second if the request had `timeline`."""
-    table = Table("class", "probability", box=None)
+    rows = table("class", "probability")
     for prediction in result.predictions:
-        table.add_row(prediction.label, f"{100 * prediction.probability:.1f}%")
-    out.print(table)
+        rows.add_row(prediction.label, f"{100 * prediction.probability:.1f}%")
+    out.print(rows)
     if not result.timeline:
         return
-    table = Table("seconds", "classes", box=None)
+    rows = table("seconds", "classes")
     for second in result.timeline:
         classes = ", ".join(
             f"{prediction.label} {100 * prediction.probability:.0f}%"
             for prediction in second.predictions[:SHOWN_A_SECOND]
         )
-        table.add_row(f"{second.start_s:.0f}-{second.end_s:.4g}", classes)
-    out.print(table)
+        rows.add_row(f"{second.start_s:.0f}-{second.end_s:.4g}", classes)
+    out.print(rows)

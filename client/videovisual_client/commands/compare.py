@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from videovisual.attribution import catalogue
 from videovisual.protocol import Explanation
 from videovisual.protocol.caveats import caveats
 from videovisual.utils.extras import needs
+from videovisual.utils.files import check_writable
 from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.explaining import Explainer, known, save
@@ -27,7 +27,7 @@ from videovisual_client.commands.options import (
 )
 from videovisual_client.describe import instant
 from videovisual_client.result import PICTURES, format_of
-from videovisual_client.terminal import out, print_json
+from videovisual_client.terminal import out, print_json, table
 
 RESULTS = "compare"
 DEFAULT = "gradient,integrated_gradients,grad_cam"
@@ -82,6 +82,7 @@ def compare(
     if clips is None:
         for path in pictures:
             format_of(path, clip)
+            check_writable(path)
     with place.open() as client:
         explainer = Explainer(client, model, names, options, skip_missing=every)
         if clips is not None:
@@ -120,16 +121,16 @@ def overlap(explanations: Sequence[Explanation]) -> list[list[float]]:
 
 def _show(explanations: Sequence[Explanation], shared: list[list[float]]) -> None:
     names = [explanation.method for explanation in explanations]
-    table = Table("method", "target", "looked most at", *names, box=None)
+    rows = table("method", "target", "looked most at", *names)
     for explanation, row in zip(explanations, shared, strict=True):
         best = max(range(len(explanation.curve)), key=explanation.curve.__getitem__)
-        table.add_row(
+        rows.add_row(
             explanation.method,
             explanation.target.label,
             f"{instant(explanation, best)}, {100 * explanation.curve[best]:.0f}%",
             *(f"{100 * value:.0f}%" for value in row),
         )
-    out.print(table)
+    out.print(rows)
     for explanation in explanations:
         for caveat in caveats(explanation):
             out.print(f"caution! {explanation.method}: {caveat}", markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from videovisual.utils.files import check_writable
 from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.classify import show_classes
@@ -67,6 +68,7 @@ def explain(
         raise click.UsageError("--format is for a folder of clips. Name the files with -o.")
     for path in output:
         format_of(path, clip)
+        check_writable(path)
     with place.open() as client:
         result = Explainer(client, model, methods, options).one(clip)
     save(result, output)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from videovisual.utils.folder import listed
-from videovisual.utils.frame_names import shown
+from videovisual.utils.text import shown
 from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch, agree, sha256_of

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from videovisual.attribution import catalogue
 from videovisual.names import MODELS
+from videovisual.protocol import names_in
 from videovisual.utils.streams import content
 from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
@@ -26,6 +27,7 @@ CommandClip = Path | bytes
 
 Function = TypeVar("Function", bound=Callable[..., None])
 Option = Callable[[Function], Function]
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,13 @@ _clip_options: list[Option[Any]] = [
     click.option("--frames", type=int, help="Frames of the clip; the model's own by default."),
     click.option("--start", "start_s", type=float, help="Where the clip starts, in seconds."),
     click.option("--end", "end_s", type=float, help="Where the clip ends, in seconds."),
+    click.option(
+        "--as-stored",
+        "as_shown",
+        is_flag=True,
+        callback=lambda _context, _parameter, stored: False if stored else None,
+        help="The file's pixels as stored: not cropped, stretched, turned or mapped from HDR.",
+    ),
     click.option("--timeout", "timeout_s", type=float, help="Seconds after which to give up."),
     json_option,
 ]
@@ -226,7 +235,7 @@ def with_method(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(target: tuple[str, ...], param: tuple[str, ...], **others: Any) -> None:
-        others["target"] = list(target) or ["top1"]
+        others["target"] = [name for text in target or ["top1"] for name in names_in(text)]
         for name, value in map(_pair, param):
             if others.get(name) is not None:
                 raise click.UsageError(f"{name} is given twice: leave out --{name} or -p {name}=….")
@@ -251,7 +260,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def one_or_all(names: Sequence[str]) -> str | list[str]:
+def one_or_all(names: Sequence[Name]) -> Name | list[Name]:
     """A single name as it is, so that messages about it contain no list."""
     return names[0] if len(names) == 1 else list(names)
 

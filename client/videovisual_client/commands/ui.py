@@ -1,6 +1,7 @@
 """The command `videovisual ui`."""
 
 import contextlib
+import signal
 import threading
 import webbrowser
 
@@ -37,6 +38,10 @@ def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
             # In a thread: `open` may block until the browser has loaded the page.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
+    # Both end it in order, which deletes the uploaded clips. Shells start background jobs with
+    # SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     where = "this computer" if place.local else place.url
     with place.open() as client, contextlib.suppress(KeyboardInterrupt):
         serve(client, models or MODELS, where, port, ready)

@@ -12,6 +12,7 @@ from typing import IO
 from videovisual.clips.limits import MIB, Limits
 from videovisual.errors import MalformedClip, TooLarge
 from videovisual.utils.folder import is_clutter
+from videovisual.utils.text import shown
 
 LARGEST_RATIO = 100
 """A picture that inflates more than this many times is refused as a zip bomb."""
@@ -58,7 +59,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-            message = f"The zip can't be opened, it is cut or damaged: {error}"
+            message = f"The zip can't be opened, it is cut or damaged: {shown(error, 200)}"
             raise MalformedClip(message) from error
         infos = self._zip.infolist()
         for info in infos:
@@ -84,10 +85,10 @@ class Archive:
             allowed = max(RATIO_FREE_BYTES, LARGEST_RATIO * info.compress_size)
             if info.file_size > allowed:
                 raise TooLarge(
-                    f"The zip's member {name!r} inflates from {info.compress_size} to "
+                    f"The zip's member {shown(name)!r} inflates from {info.compress_size} to "
                     f"{info.file_size} bytes; at most {allowed} are allowed. Store it "
                     "uncompressed.",
-                    member=name,
+                    member=shown(name),
                 )
 
     def opener(self, name: str) -> Callable[[], IO[bytes]]:
@@ -103,8 +104,8 @@ def _is_ignored(info: zipfile.ZipInfo) -> bool:
 def _check_single(name: str, members: Container[str]) -> None:
     if name in members:
         raise MalformedClip(
-            f"The zip has more than one member {name[:100]!r}. Make it again with each name once.",
-            member=name[:100],
+            f"The zip has more than one member {shown(name)!r}. Make it again with each name once.",
+            member=shown(name),
         )
 
 
@@ -112,8 +113,8 @@ def _check_name(name: str) -> None:
     windows = PureWindowsPath(name)
     if windows.drive or windows.root or ".." in windows.parts:
         raise MalformedClip(
-            f"The zip's member {name!r} leads out of the archive. Use plain relative names.",
-            member=name,
+            f"The zip's member {shown(name)!r} leads out of the archive. Use plain relative names.",
+            member=shown(name),
         )
 
 
@@ -124,4 +125,6 @@ def _check_method(info: zipfile.ZipInfo) -> None:
         fault = "is compressed in a way that is not read. Store it, or deflate it."
     else:
         return
-    raise MalformedClip(f"The zip's member {info.filename!r} {fault}", member=info.filename)
+    raise MalformedClip(
+        f"The zip's member {shown(info.filename)!r} {fault}", member=shown(info.filename)
+    )

@@ -9,7 +9,6 @@ and jump further and further as the training proceeds.
 
 import dataclasses
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from torch.nn import functional as F
 from videovisual import motion, zoo
 from videovisual.errors import InvalidParameter
 from videovisual.utils.digest import file_sha256
+from videovisual.utils.files import check_writable, whole_file
 from videovisual.zoo import transform
 from videovisual.zoo.motion import CARDS
 
@@ -271,9 +271,8 @@ class _Training:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        unfinished = self.checkpoint.with_suffix(".part")
-        torch.save(state, unfinished)
-        os.replace(unfinished, self.checkpoint)
+        with whole_file(self.checkpoint) as draft:
+            torch.save(state, draft)
 
     def restore(self) -> None:
         """Resume from the checkpoint."""
@@ -330,6 +329,7 @@ def train(
 
     Raises:
         InvalidParameter: the model has no recipe, or the checkpoint belongs to another training.
+        WriteError: the folder can't be written; checked before the training.
     """
     if name not in RECIPES:
         raise InvalidParameter(
@@ -337,12 +337,13 @@ def train(
             model=name,
             allowed=list(RECIPES),
         )
-    out.mkdir(parents=True, exist_ok=True)
+    check_writable(out / f"{name}.safetensors")
     training = _Training(zoo.card(name), recipe or RECIPES[name], seed, out)
     if resume and training.checkpoint.exists():
         training.restore()
     training.run(checkpoint_every, progress or (lambda _progress: None))
     weights = out / f"{name}.safetensors"
     state = training.network.state_dict()
-    save_file({key: tensor.contiguous() for key, tensor in state.items()}, weights)
+    with whole_file(weights) as draft:
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, draft)
     return training.report(weights, held_out)

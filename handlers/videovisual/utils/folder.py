@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from videovisual.errors import InvalidRequest, MalformedClip
-from videovisual.utils.frame_names import in_order, shown
+from videovisual.utils.frame_names import in_order
+from videovisual.utils.text import shown
 
 MAX_FILES = 100_000
 MAX_DEPTH = 8

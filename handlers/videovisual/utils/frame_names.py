@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 
 from videovisual.errors import MalformedClip
 from videovisual.utils.frame_numbers import MAX_DIGITS, NUMBER, Number, numeric_order
+from videovisual.utils.text import shown
 
 PICTURE_SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".jfif": "jpeg"}
 PICTURE_SUFFIXES |= {".webp": "webp", ".bmp": "bmp"}
 """Suffixes of pictures, in lower case, and the format that each stands for."""
 
 _SHOWN = 5
-_LONGEST_NAME = 60
 
 _DATE = r"(?:19|20)\d\d(?P<d>[-_. ]?)\d\d(?P=d)\d\d(?:[-_ t.]+(?:at )?)?"
 _STAMP = re.compile(
@@ -224,14 +224,3 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key by which `clip2` comes before `clip10`; for lists, where the order is no matter."""
     parts = re.split(rf"(\d{{1,{MAX_DIGITS}}})", name)
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
-
-
-def shown(name: str) -> str:
-    """A name for messages: short, and printable where it isn't UTF-8."""
-    text = readable(name)
-    return text if len(text) <= _LONGEST_NAME else f"…{text[1 - _LONGEST_NAME :]}"
-
-
-def readable(name: str) -> str:
-    """A file's name as text that can be written, with other bytes than UTF-8 as `\\xff`."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

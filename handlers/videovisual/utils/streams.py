@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from videovisual.errors import InvalidRequest, TooLarge
-from videovisual.utils.frame_names import shown
+from videovisual.utils.text import shown
 
 MIB = 2**20
 MAX_BYTES = 64 * MIB
@@ -57,7 +57,9 @@ def as_path(clip: object) -> Path:
     """
     if isinstance(clip, str | os.PathLike):
         name = os.fspath(clip)
-        if isinstance(name, str) and "\0" not in name:
+        if isinstance(name, str):
+            if "\0" in name:
+                raise InvalidRequest("A path can't have a null character. Give a clip's path.")
             return Path(name)
     raise InvalidRequest(
         f"A clip is a path, bytes, a file opened with 'rb', or uint8 frames [T, H, W, 3]; this is "

@@ -39,7 +39,7 @@ def test_files_and_folders_of_frames_with_their_labels_in_the_names(tmp_path: Pa
 def test_every_suffix_in_any_case(tmp_path: Path, change: type) -> None:
     names = [f"{number}{change(suffix)}" for number, suffix in enumerate(CLIP_SUFFIXES)]
     assert len(found(tmp_path, *names).clips) == len(CLIP_SUFFIXES)
-    assert {".qt", ".3gp", ".f4v", ".mts", ".m2ts", ".wmv"} < set(CLIP_SUFFIXES)
+    assert {".qt", ".3gp", ".f4v", ".mts", ".m2ts", ".wmv", ".flv"} < set(CLIP_SUFFIXES)
 
 
 def test_class_folders(tmp_path: Path) -> None:

@@ -36,9 +36,11 @@ def test_a_healthy_machine(fake: FakeServer, tmp_path: Path) -> None:
 
 def test_a_server_that_refuses_the_token_is_wrong(fake: FakeServer, tmp_path: Path) -> None:
     fake.reply_with(Reply({"code": 400, "type": "InvalidKeyException", "message": "Expired."}, 400))
-    done = CliRunner().invoke(main, ["doctor", "--store", str(tmp_path), "--url", fake.url])
+    command = ["doctor", "--store", str(tmp_path), "--url", fake.url]
+    done = CliRunner().invoke(main, [*command, "--token", "expired"])
     assert done.exit_code == 1
     assert "refused the token" in done.stdout
+    assert "none was given" in CliRunner().invoke(main, command).stdout
     assert "--key-file" in done.stdout
 
 

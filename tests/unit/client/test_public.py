@@ -9,10 +9,11 @@ from videovisual import errors as server_errors
 from videovisual_client import errors
 
 NAMES = """
-    Accepted AsyncClient AsyncJob AuthenticationFailed Cancelled Classification Client ClipTooShort
-    ConnectionFailed DeadlineExceeded Explained InvalidParameter InvalidRequest InvalidTarget Job
-    MalformedClip MissingExtra Overloaded Partial Progress ServerFailed TimedOut Timeouts TooLarge
-    UnknownMethod UnknownModel UnknownOutput UnsupportedMedia VideoVisualError
+    Accepted AsyncClient AsyncJob AuthenticationFailed Cancelled Classification Client
+    ClientClosed ClipTooShort ConnectionFailed DeadlineExceeded Explained InvalidParameter
+    InvalidRequest InvalidTarget Job MalformedClip MissingExtra NetworkSettingsError NotFinite
+    Overloaded Partial Progress ServerFailed TimedOut Timeouts TooLarge UnknownMethod UnknownModel
+    UnknownOutput UnsupportedMedia VideoVisualError WriteError
 """
 
 
@@ -32,7 +33,7 @@ def test_both_clients_have_the_same_methods() -> None:
         assert [p.default for p in blocking.values()] == [p.default for p in awaited.values()]
 
 
-LOCAL = {"WeightsError", "DownloadError"}
+LOCAL = {"WeightsError", "DownloadError", "MissingFile"}
 """Raised while weights are fetched or loaded, never by a server's answer."""
 
 
@@ -44,7 +45,8 @@ def test_every_error_of_a_server_is_also_the_clients() -> None:
 
 def test_the_clients_own_errors_are_in_the_same_tree() -> None:
     assert issubclass(errors.TimedOut, errors.ConnectionFailed)
-    for kind in (errors.ConnectionFailed, errors.AuthenticationFailed, errors.ServerFailed):
+    own = (errors.AuthenticationFailed, errors.ClientClosed, errors.ConnectionFailed)
+    for kind in (*own, errors.ServerFailed):
         assert kind.__bases__ == (server_errors.VideoVisualError,)
 
 

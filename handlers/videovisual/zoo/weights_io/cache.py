@@ -1,7 +1,7 @@
 """Published weights and labels, downloaded, verified and kept in a cache folder."""
 
+import contextlib
 import hashlib
-import os
 import re
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -10,18 +10,11 @@ from urllib.request import url2pathname
 
 from filelock import FileLock
 
-from videovisual.errors import DownloadError, WeightsError
+from videovisual.errors import MissingFile, WeightsError, WriteError
+from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
 from videovisual.zoo.weights_io import http, pypi
 from videovisual.zoo.weights_io.http import Progress
-
-
-def default_cache() -> Path:
-    """`$VIDEOVISUAL_CACHE`, else `videovisual` in `$XDG_CACHE_HOME`, else in `~/.cache`."""
-    if own := os.environ.get("VIDEOVISUAL_CACHE"):
-        return Path(own)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "videovisual"
 
 
 def silent(_here: int, _total: int | None) -> None:
@@ -52,7 +45,9 @@ def fetch(
         Path of the file.
 
     Raises:
-        DownloadError: the source doesn't exist, refuses the download, or keeps failing.
+        DownloadError: the source refuses the download, or keeps failing.
+        MissingFile: a path names no file.
+        WriteError: the cache can't be written.
         WeightsError: the file fails its checksum or size; a downloaded file is removed.
     """
     _check_form(sha256)
@@ -70,11 +65,11 @@ def fetch(
             if not _is_intact(target, sha256, size):
                 _download(source, target, sha256, size, progress)
     except OSError as error:
-        raise DownloadError(
-            f"{source} cannot be stored in {folder}: {error}. Free some space, or set "
-            "VIDEOVISUAL_CACHE to a folder that can be written.",
+        raise WriteError(
+            f"{source} cannot be stored in {folder}: {error.strerror or error}. Free some space, "
+            "or set VIDEOVISUAL_CACHE to a folder that can be written.",
             folder=str(folder),
-        ) from error
+        ) from None
     return target
 
 
@@ -98,10 +93,13 @@ def _local(source: str) -> Path:
     elif source.startswith("file:"):
         path = Path(url2pathname(urlsplit(source).path))
     else:
-        path = Path(source).expanduser()
+        path = Path(source)
+        with contextlib.suppress(RuntimeError):
+            path = path.expanduser()
     if not path.is_file():
-        raise DownloadError(
-            f"There is no file {source!r}. Give a path, or an http(s) address.", source=source
+        raise MissingFile(
+            f"There is no file {source[:200]!r}. Give a path, or an http(s) address.",
+            source=source[:200],
         )
     return path
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from videovisual.errors import DownloadError
+from videovisual.utils.network import client_options, network_settings
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here, and the total (None where the server doesn't give it)."""
@@ -30,6 +31,7 @@ def download(url: str, part: Path, progress: Progress) -> None:
     Raises:
         DownloadError: the server refuses the file, or every attempt failed. The bytes that came
             stay in `part` for the next call.
+        NetworkSettingsError: a variable about proxies or certificates can't be used.
     """
     current = _Download(url, part, progress)
     reason = ""
@@ -83,9 +85,10 @@ class _Download:
         if self.size and edition.exists():
             headers |= {"Range": f"bytes={self.size}-", "If-Range": edition.read_text("utf-8")}
         try:
-            with httpx.stream(
-                "GET", self.url, headers=headers, timeout=TIMEOUT, follow_redirects=True
-            ) as response:
+            with (
+                self._client() as client,
+                client.stream("GET", self.url, headers=headers) as response,
+            ):
                 total = self._begin(response)
                 if self.size != total:
                     self._write(response, total)
@@ -97,6 +100,11 @@ class _Download:
             raise _AttemptFailed(str(error) or type(error).__name__) from error
         if total not in (None, self.size):
             raise _AttemptFailed(f"{self.size} of {total} bytes came")
+
+    def _client(self) -> httpx.Client:
+        options = client_options(httpx.URL(self.url))
+        with network_settings():
+            return httpx.Client(timeout=TIMEOUT, follow_redirects=True, **options)
 
     def _begin(self, response: httpx.Response) -> int | None:
         """Prepare `part` for the body; returns the whole file's size in bytes, where known."""

