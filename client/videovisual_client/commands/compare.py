@@ -80,7 +80,7 @@ def compare(
     every = methods.strip().lower() == ALL
     chosen = [entry.name for entry in catalogue.ENTRIES] if every else methods.split(",")
     names = known([name for name in chosen if name.strip()])
-    clips = collection.clips_in(clip)
+    clips = collection.clips_in(clip, run.labels_from)
     pictures = output or (Path("compare.png"),)
     if clips is None:
         for path in pictures:

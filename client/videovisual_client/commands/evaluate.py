@@ -49,7 +49,7 @@ def evaluate(
     """
     methods = known(method)
     options["evaluate"] = True
-    clips = collection.clips_in(clip)
+    clips = collection.clips_in(clip, run.labels_from)
     if clips is not None:
         results = output / RESULTS
         folder.show(explain_folder(place, clips, model, methods, options, results, run), as_json)

@@ -61,7 +61,7 @@ def explain(
     """
     place.check()
     methods = known(method)
-    clips = collection.clips_in(clip)
+    clips = collection.clips_in(clip, run.labels_from)
     if clips is not None:
         results = _results(output)
         folder.show(

@@ -77,10 +77,12 @@ class RunOptions:
     Attributes:
         concurrency: how many clips at once.
         fresh: whether to run clips again that have a finished result.
+        labels_from: a list of the clips with their labels.
     """
 
     concurrency: int
     fresh: bool
+    labels_from: Path | None
 
 
 class _ClipPath(click.Path):
@@ -162,6 +164,11 @@ _run_options: list[Option[Any]] = [
         help="Of a folder of clips, how many at once.",
     ),
     click.option("--fresh", is_flag=True, help="Of a folder of clips, run finished ones again."),
+    click.option(
+        "--labels-from",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Of a folder of clips, a list: lines `path label`, or a CSV such as Kinetics'.",
+    ),
 ]
 
 _method_options: list[Option[Any]] = [
