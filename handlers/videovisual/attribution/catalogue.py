@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from videovisual.attribution.parameters import (
     ContrastiveExcitationBackpropParameters,
+    GradCamParameters,
     IntegratedGradientsParameters,
     LayerParameters,
     OcclusionParameters,
@@ -121,7 +122,7 @@ ENTRIES = (
         "grad_cam",
         "a layer's channels weighted by their mean gradient",
         "Selvaraju et al. 2017, arXiv 1610.02391",
-        LayerParameters,
+        GradCamParameters,
         ("gradcam",),
     ),
     Entry(
