@@ -104,4 +104,4 @@ def _renamed(card: ModelCard, name: str) -> ModelCard:
             parameter="served_as",
             given=name,
         )
-    return dataclasses.replace(card, name=name, accuracy="not known: own weights")
+    return dataclasses.replace(card, name=name, accuracy="not known: own weights", made_for=None)

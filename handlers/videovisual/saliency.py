@@ -34,6 +34,10 @@ class Saliency:
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     signed_map: Map | None = None
 
+    def with_facts(self, **facts: Any) -> "Saliency":
+        """The same map with more diagnostics."""
+        return dataclasses.replace(self, diagnostics={**self.diagnostics, **facts})
+
     def polarised(self, polarity: Polarity) -> "Saliency":
         """The positive side max(map, 0) or the negative side max(-map, 0) of a signed map.
 

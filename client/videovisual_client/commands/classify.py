@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from videovisual.protocol import MAX_VIEWS
+from videovisual.protocol.caveats import clip_caveats
 from videovisual_client import collection
 from videovisual_client.batch import Batch
 from videovisual_client.commands import folder
@@ -86,6 +87,8 @@ def show_classes(result: Classification) -> None:
     for prediction in result.predictions:
         table.add_row(prediction.label, f"{100 * prediction.probability:.1f}%")
     out.print(table)
+    for caveat in clip_caveats(result.answer.clip):
+        out.print(f"caution! {caveat}", markup=False, soft_wrap=True)
     if not result.timeline:
         return
     table = Table("seconds", "classes", box=None)

@@ -5,7 +5,7 @@ prepare → classify → resolve the target → explain → evaluate, with the p
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
@@ -16,7 +16,7 @@ from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.multiview import classify_windows
 from videovisual.pipeline.plan import Plan
-from videovisual.pipeline.prediction import prediction, predictions, resolve_target
+from videovisual.pipeline.prediction import entropy, prediction, predictions, resolve_target
 from videovisual.pipeline.preprocessing import ClipLike, PreparedClip, open_source, read
 from videovisual.protocol import Answer, Explanation
 from videovisual.saliency import Saliency
@@ -107,8 +107,8 @@ def _explain(
             except DeadlineExceeded:
                 if not options.partial:
                     raise
-                facts = {**saliency.diagnostics, "evaluated": False}
-                saliency = replace(saliency, diagnostics=facts)
+                saliency = saliency.with_facts(evaluated=False)
+    saliency = saliency.with_facts(prediction_entropy=entropy(logits))
     result.saliencies.append(saliency)
     shown = prediction(card, logits, index)
     result.answer.explanations.append(Explanation.of(saliency, explainer.entry.name, shown, scores))

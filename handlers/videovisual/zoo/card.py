@@ -77,6 +77,8 @@ class ModelCard:
         weights: source of the weights.
         accuracy: published accuracy, in words.
         options: keyword arguments for the family's network (`width`, …).
+        made_for: name of the data set whose clips alone the model knows, all of the size of the
+            input; None for a model of natural clips.
         view_average: which outputs multi-view testing averages, as in the authors' evaluation:
             `logits`, or softmax `probabilities`.
     """
@@ -92,6 +94,7 @@ class ModelCard:
     accuracy: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     view_average: Literal["logits", "probabilities"] = "logits"
+    made_for: str | None = None
 
     @cached_property
     def _index(self) -> dict[str, int]:

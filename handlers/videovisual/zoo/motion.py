@@ -56,6 +56,7 @@ def _card(
         ),
         accuracy=f"top-1 {accuracy} (500 held-out clips of Motion)",
         options=options,
+        made_for="Motion",
     )
 
 
