@@ -1,7 +1,7 @@
 """The library's own functions: classify a clip, and explain the answer, without a server."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from videovisual.attribution import catalogue
 from videovisual.engine.progress import Progress
@@ -63,6 +63,7 @@ def explain(
     frames: int | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
+    window: Literal["centre", "best"] = "centre",
     on_progress: Callable[[Progress], None] | None = None,
     **parameters: Any,
 ) -> Saliency:
@@ -81,6 +82,8 @@ def explain(
         frames: how many frames the model sees; the model's own number by default.
         start_s: where the part of the clip that is looked at starts, in seconds.
         end_s: where that part ends, in seconds.
+        window: which part of a longer clip is explained: its `centre`, or of up to 10 windows
+            spread over it the `best`, in which the target is most likely.
         on_progress: called before each step.
         parameters: the method's own.
 
@@ -99,6 +102,7 @@ def explain(
             "frames": frames,
             "start_s": start_s,
             "end_s": end_s,
+            "window": window,
         }
     )
     classifier = load(model) if isinstance(model, str) else model

@@ -100,7 +100,7 @@ _clip_options: list[Option[Any]] = [
     click.argument("clip", type=click.Path(exists=True, path_type=Path)),
     click.option("--model", required=True, shell_complete=complete_models, help="A model's name."),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
-    click.option("--frames", type=int, help="Frames of the clip; the model's own by default."),
+    click.option("--frames", type=int, help="Frames of the clip that the model sees; its own number by default (`models`)."),
     click.option("--start", "start_s", type=float, help="Where the clip starts, in seconds."),
     click.option("--end", "end_s", type=float, help="Where the clip ends, in seconds."),
     click.option("--timeout", "timeout_s", type=float, help="Seconds after which to give up."),
@@ -126,6 +126,11 @@ _method_options: list[Option[Any]] = [
         type=click.Choice(["positive", "negative", "both"]),
         help="Which side of a signed map.  [both]",
     ),
+    click.option(
+        "--window",
+        type=click.Choice(["centre", "best"]),
+        help="Which part of a longer clip: its centre, or where the target is likeliest.  [centre]",
+    ),
     click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter."),
     click.option("--steps", type=int, help="Short for -p steps=…"),
     click.option("--area", type=float, help="Short for -p area=…"),
@@ -137,7 +142,7 @@ method_option: Option[Any] = click.option(
     "--method",
     multiple=True,
     shell_complete=complete_methods,
-    help="An attribution method; may be repeated.  [grad_cam]",
+    help=f"An attribution method; may be repeated.  [{catalogue.DEFAULT}]",
 )
 
 results_option: Option[Any] = click.option(

@@ -27,8 +27,9 @@ from videovisual.utils.validation import invalid_value
 if TYPE_CHECKING:
     from videovisual.attribution.method import Method
 
-DEFAULT = "grad_cam"
-"""The method of `/explanations` if none is named: fast, and robust to noise."""
+DEFAULT = "gradient"
+"""The method where none is named: one pass, and of those the most faithful one
+(`python -m benchmarks.defaults`)."""
 
 
 @dataclass(frozen=True)

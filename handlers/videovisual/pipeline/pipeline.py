@@ -14,7 +14,7 @@ from videovisual.engine.probe import classification
 from videovisual.errors import DeadlineExceeded
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
-from videovisual.pipeline.multiview import classify_windows
+from videovisual.pipeline.multiview import best_window, classify_windows
 from videovisual.pipeline.plan import Plan
 from videovisual.pipeline.prediction import entropy, prediction, predictions, resolve_target
 from videovisual.pipeline.preprocessing import ClipLike, PreparedClip, open_source, read
@@ -55,8 +55,7 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
         with executor.decoding():
             source = open_source(open_clip())
         return Result(classify_windows(plan, source, executor))
-    with executor.decoding():
-        prepared = read(plan.classifier, open_clip(), plan.sampling)
+    prepared = _prepared(plan, open_clip, executor)
     executor.hold(prepared.nbytes)
     # As a part of an explanation a classification waits like the rest of it.
     (logits,) = executor.run(
@@ -75,6 +74,18 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
                 raise
             break
     return result
+
+
+def _prepared(
+    plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor
+) -> PreparedClip:
+    """The window of the clip that is asked for."""
+    if plan.options.window == "best":
+        with executor.decoding():
+            source = open_source(open_clip())
+        return best_window(plan, source, executor)
+    with executor.decoding():
+        return read(plan.classifier, open_clip(), plan.sampling)
 
 
 def _explain(
