@@ -21,7 +21,7 @@ from videovisual_client.describe import describe
 from videovisual_client.torchserve import Server
 
 MODEL = "i3d-kinetics400"
-METHODS = ("grad_cam", "integrated_gradients")
+METHODS = ("gradient", "grad_cam")
 MOTION_MODELS = ("r3d-motion", "tsm-motion")
 MOTION_METHODS = ("grad_cam", "ep_3d")
 MOTION_SAMPLE = 4
@@ -97,9 +97,7 @@ def explain(client: Client, clip: Path, method: str) -> Explained:
     def on_progress(progress: Progress) -> None:
         say(f"{method}: step {progress.step} of {progress.of}")
 
-    return client.explain(
-        clip, model=MODEL, method=method, frames=len(SHOT), on_progress=on_progress
-    )
+    return client.explain(clip, model=MODEL, method=method, on_progress=on_progress)
 
 
 def main() -> None:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo import CLIP, CLIP_SHA256, cut_shot
+
 from videovisual import motion
 from videovisual.faithfulness import Evidence
 from videovisual.pipeline.preprocessing import ClipLike, PreparedClip, read, sampling
 from videovisual.protocol import Options
 from videovisual.zoo import Classifier
 from videovisual_archive import fetch
-from demo import CLIP, CLIP_SHA256, cut_shot
 
 DEMO_LABEL = "riding mountain bike"
 

@@ -100,7 +100,7 @@ _clip_options: list[Option[Any]] = [
     click.argument("clip", type=click.Path(exists=True, path_type=Path)),
     click.option("--model", required=True, shell_complete=complete_models, help="A model's name."),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
-    click.option("--frames", type=int, help="Frames of the clip that the model sees; its own number by default (`models`)."),
+    click.option("--frames", type=int, help="How many frames the model sees.  [its own number]"),
     click.option("--start", "start_s", type=float, help="Where the clip starts, in seconds."),
     click.option("--end", "end_s", type=float, help="Where the clip ends, in seconds."),
     click.option("--timeout", "timeout_s", type=float, help="Seconds after which to give up."),

@@ -84,8 +84,8 @@ def best_window(plan: Plan, source: Source, executor: Executor) -> PreparedClip:
     """The window of a clip in which the first target is most likely.
 
     As many windows of the model's length as fill the range, at most `MAX_WINDOWS`, are spread
-    evenly from its start to its end. `top1` is the class that they give on average. A model that sees the whole range
-    has one window.
+    evenly from its start to its end. `top1` is the class that they give on average. A model that
+    sees the whole range has one window.
 
     Args:
         plan: with `window=best` among its options.

@@ -76,9 +76,7 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
     return result
 
 
-def _prepared(
-    plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor
-) -> PreparedClip:
+def _prepared(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) -> PreparedClip:
     """The window of the clip that is asked for."""
     if plan.options.window == "best":
         with executor.decoding():

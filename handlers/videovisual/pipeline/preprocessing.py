@@ -158,7 +158,7 @@ def open_source(clip: ClipLike) -> clips.Source:
         return clips.open_frames(clip)
     if isinstance(clip, torch.Tensor):
         raise InvalidParameter(
-            "A prepared clip is one window; views, a timeline and window=best need the source. Give "
-            "a path or frames."
+            "A prepared clip is one window; views, a timeline and window=best need the source. "
+            "Give a path or frames."
         )
     return clips.open_path(Path(clip))

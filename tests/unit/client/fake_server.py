@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from videovisual.attribution import catalogue
 from videovisual.protocol import Answer, Array, Explanation, Prediction
 
 CHUNK = 1 << 20
@@ -160,5 +161,5 @@ def explanation_lines(**given: Any) -> Iterator[Any]:
 def explain_or_classify(request: Received) -> Reply:
     """A small answer, streamed if the request says so."""
     if request.field("stream"):
-        return Reply(lines=explanation_lines(method=request.field("method") or "grad_cam"))
+        return Reply(lines=explanation_lines(method=request.field("method") or catalogue.DEFAULT))
     return Reply(answer().model_dump(mode="json"))
