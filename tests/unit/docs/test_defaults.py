@@ -7,28 +7,30 @@ import re
 from pathlib import Path
 
 from click.testing import CliRunner
+from docs import openapi
 
 import videovisual
-from docs import openapi
 from videovisual import zoo
 from videovisual.attribution import catalogue
 from videovisual_client.cli import main
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text("utf-8")
+API = (ROOT / "docs/api.md").read_text("utf-8")
 METHODS = (ROOT / "docs/methods.md").read_text("utf-8")
 
 
 def test_the_default_method_is_one_everywhere() -> None:
     name = catalogue.DEFAULT
     assert inspect.signature(videovisual.explain).parameters["method"].default == name
-    told = " ".join(
-        CliRunner().invoke(main, ["explain", "--help"], terminal_width=200).output.split()
-    )
+    help_text = CliRunner().invoke(main, ["explain", "--help"], terminal_width=200).output
+    told = " ".join(help_text.split())
     assert f"An attribution method; may be repeated. [{name}]" in told
     assert f"`{name}` is the default" in README
     assert re.search(rf"^\| `{name}` \(default\) \|", README, re.M)
     assert f"| method | `{name}` |" in METHODS
+    assert f"with `{name}` unless a `method`" in API
+    assert f"`{name}` on explain routes" in API
 
 
 def test_the_default_frames_are_the_cards() -> None:
