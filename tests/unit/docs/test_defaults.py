@@ -25,7 +25,7 @@ def test_the_default_method_is_one_everywhere() -> None:
     assert inspect.signature(videovisual.explain).parameters["method"].default == name
     help_text = CliRunner().invoke(main, ["explain", "--help"], terminal_width=200).output
     told = " ".join(help_text.split())
-    assert f"An attribution method; may be repeated. [{name}]" in told
+    assert f"`videovisual methods` says more. [{name}]" in told
     assert f"`{name}` is the default" in README
     assert re.search(rf"^\| `{name}` \(default\) \|", README, re.M)
     assert f"| method | `{name}` |" in METHODS
