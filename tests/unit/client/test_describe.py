@@ -41,3 +41,9 @@ def test_a_map_that_failed_its_checks_says_so() -> None:
     text = lines(converged=False, iterations=20)
     assert any(line.startswith("  caution! Not converged") for line in text)
     assert not any("caution" in line for line in lines(converged=True))
+
+
+def test_a_constant_map_has_no_strongest_point() -> None:
+    told = lines(constant=True)
+    assert told[0].endswith("the map is the same everywhere")
+    assert not any("strongest point" in line for line in told)

@@ -56,3 +56,10 @@ def test_insertion_below_deletion_gives_a_caveat() -> None:
     (text,) = caveats_of({"insertion": 0.3, "deletion": 0.7})
     assert "Not faithful" in text
     assert caveats_of({"insertion": 0.01, "deletion": 0.02}) == []
+
+
+def test_a_map_without_a_place_and_a_measure_without_a_value_are_told() -> None:
+    (told,) = caveats_of(constant=True)
+    assert told.startswith("Constant: the map has the same value everywhere")
+    (told,) = caveats_of({"sensitivity_n": None}, undefined={"sensitivity_n": "it is flat"})
+    assert told == "Undefined: sensitivity_n has no value, because it is flat."
