@@ -179,6 +179,8 @@ def _check_no_part_lost(request: Request) -> None:
 def _length(part: Any) -> int:
     if isinstance(part, Mapping):
         part = part.get("b64")
+    if isinstance(part, list):
+        return sum(map(_length, part))
     return len(part) if isinstance(part, str | bytes | bytearray | memoryview) else 0
 
 
