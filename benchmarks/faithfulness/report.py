@@ -88,7 +88,7 @@ def _body(measured: Mapping[str, Any], results: Results) -> Iterator[str]:
         ],
     )
     yield ""
-    caption = "Pointing game, and insertion less deletion, of every method"
+    caption = "Pointing game and insertion − deletion of every method"
     yield f"![{caption}]({CHART.parent.name}/{CHART.name})"
     for title, column in (("Pointing", "pointing"), ("Insertion − deletion", "difference")):
         yield ""

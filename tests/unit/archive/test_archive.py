@@ -5,11 +5,15 @@ import zipfile
 
 import pytest
 import torch
+from tests.unit.zoo.layouts import tsm_authors
 
 from videovisual import zoo
 from videovisual.errors import DownloadError, InvalidParameter, UnknownModel, WeightsError
+from videovisual.zoo.loading import load_folder
 from videovisual_archive import archive
 from videovisual_archive.store import State, contents
+
+HEADS = ("fc_verb", "fc_noun")
 
 
 @pytest.fixture
@@ -48,6 +52,19 @@ def test_labels_can_be_given(make, published, tmp_path):
     (tmp_path / "names.txt").write_text("nehmen\nlegen\nöffnen\n")
     with zipfile.ZipFile(make(published, labels=tmp_path / "names.txt")) as opened:
         assert json.loads(opened.read("card.json"))["labels"] == ["nehmen", "legen", "öffnen"]
+
+
+def test_16_bit_weights_stay_16_bit_and_are_told(make, card, tmp_path):
+    torch.manual_seed(0)
+    half = {key: value.half() for key, value in tsm_authors(zoo.build(card), heads=HEADS).items()}
+    torch.save({"state_dict": half}, tmp_path / "half.pth")
+    (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    with zipfile.ZipFile(make(tmp_path / "half.pth", labels=tmp_path / "names.txt")) as opened:
+        opened.extractall(tmp_path / "served")
+    served = load_folder(tmp_path / "served")
+    assert served.weights_dtype == "float16"
+    own = zoo.load(card.name, tmp_path / "half.pth", labels=tmp_path / "names.txt")
+    assert torch.equal(served.network.fc.weight, own.network.fc.weight)
 
 
 def test_nouns_have_their_own_head_and_names(make, published, card, cards, site):

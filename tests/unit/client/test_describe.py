@@ -61,3 +61,9 @@ def test_frames_that_the_map_cannot_tell_apart_are_named_together() -> None:
     assert "frames 8 to 15" in second
     timeless = whole.model_copy(update={"diagnostics": {"layer_shape": [1, 7, 7]}})
     assert "tells no time" in next(describe(timeless))
+
+
+def test_a_constant_map_has_no_strongest_point() -> None:
+    told = lines(constant=True)
+    assert told[0].endswith("the map is the same everywhere")
+    assert not any("strongest point" in line for line in told)

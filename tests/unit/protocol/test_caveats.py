@@ -125,3 +125,10 @@ def test_a_window_much_shorter_than_the_clip_gives_a_caveat() -> None:
     (text,) = clip_caveats({"looked_at_s": 0.64, "of_s": 10.0})
     assert text.startswith("Looked at 0.64 of 10.0 s: ")
     assert list(clip_caveats({"looked_at_s": 1.28, "of_s": 1.5})) == []
+
+
+def test_a_map_without_a_place_and_a_measure_without_a_value_are_told() -> None:
+    (told,) = caveats_of(constant=True)
+    assert told.startswith("Constant: the map has the same value everywhere")
+    (told,) = caveats_of({"sensitivity_n": None}, undefined={"sensitivity_n": "it is flat"})
+    assert told == "Undefined: sensitivity_n has no value, because it is flat."

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-STATE_DICT = "Load it in your own Python, and save `torch.save(network.state_dict(), FILE)`"
+OWN_PYTHON = "Save its tensors by key in your own Python:"
 TORCH_ONLY = "Only PyTorch's weights are read. Convert it to a `state_dict()` first."
 UNPACK = "Unpack it, and give the checkpoint that is in it."
 
@@ -26,7 +26,7 @@ BEGINNINGS: Mapping[bytes, tuple[str, str]] = {
     rb"\x28\xb5\x2f\xfd": ("compressed with zstd", "Run `unzstd` on it first."),
     rb"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
     rb"Rar!": ("a RAR archive", UNPACK),
-    rb"\x93NUMPY": ("a single numpy array", STATE_DICT + "."),
+    rb"\x93NUMPY": ("a single numpy array", f"{OWN_PYTHON} `torch.save(state_dict, NEW)`."),
     rb"GGUF": ("a GGUF file of a language model", TORCH_ONLY),
     rb"....TFL3": ("a TensorFlow Lite model", TORCH_ONLY),
     rb"\x08[\x01-\x20]\x12[\x01-\x40][ -~]": ("an ONNX model", TORCH_ONLY),
@@ -49,18 +49,18 @@ SUFFIXES: Mapping[str, tuple[str, str]] = {
 MEMBERS: Mapping[str, tuple[str, str]] = {
     r"(.*/)?constants\.pkl|(.*/)?code/.*": (
         "TorchScript, which holds a program",
-        STATE_DICT + " of the network `torch.jit.load(FILE)`.",
+        f"{OWN_PYTHON} `torch.save(torch.jit.load(FILE).state_dict(), NEW)`.",
     ),
     r"(.*/)?(serialized_exported_program\.json|archive_format|models/.*\.json)": (
         "an exported program (.pt2)",
-        STATE_DICT + " of the program `torch.export.load(FILE)`.",
+        f"{OWN_PYTHON} `torch.save(torch.export.load(FILE).state_dict, NEW)`.",
     ),
     r"MAR-INF/MANIFEST\.json": (
         "an archive for TorchServe (.mar)",
         "Serve it as it is, or give the checkpoint that it was built from.",
     ),
     r"(.*/)?model\.weights\.h5": ("a Keras model", TORCH_ONLY),
-    r".*\.npy": ("an npz file of numpy arrays", STATE_DICT + "."),
+    r".*\.npy": ("an npz file of numpy arrays", f"{OWN_PYTHON} `torch.save(state_dict, NEW)`."),
     r".*\.(pth|pt|tar|ckpt|bin|safetensors|h5)": ("a zip archive of files", UNPACK),
 }
 """The same for the names of a zip file's members, the first that fits."""
