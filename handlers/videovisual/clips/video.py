@@ -47,7 +47,7 @@ halves the time of sparse reads, more than threads on two cores save."""
 _MP4 = ("mp4", "mov")
 
 _FEWEST_CHECKED = 8
-_CHECKED_PIXELS = 4_000_000
+_CHECKED_PIXELS = 2_000_000
 """Pictures that are decoded when a reordered video is opened, for their order: some, and more of
 small ones."""
 

@@ -137,6 +137,41 @@ def test_other_codec_is_named():
         open_bytes(encode("flv", "avi", count=3))
 
 
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"FLV\x01", "Flash"),
+        (b"OggS", "Ogg"),
+        (b".RMF", "RealMedia"),
+        (b"\x06\x0e\x2b\x34", "MXF"),
+        (b"\x00\x00\x01\xb3", "bare MPEG"),
+        (b"\x00\x00\x00\x01\x67", "bare H.264"),
+        (b"YUV4MPEG2 W64", "YUV4MPEG2"),
+        (b"DKIF", "IVF"),
+    ],
+)
+def test_other_videos_are_refused_by_name_with_a_way_out(head, name):
+    with pytest.raises(UnsupportedMedia, match=rf"{name}.*ffmpeg -i IN OUT.mp4"):
+        open_bytes(head + bytes(2000))
+
+
+@pytest.mark.parametrize(
+    ("codec", "container"),
+    [
+        ("mpeg2video", "mpegts"),
+        ("libx264", "mpegts"),
+        ("mpeg2video", "vob"),
+        ("wmv2", "asf"),
+        ("mpeg4", "3gp"),
+    ],
+)
+def test_pixels_are_limited_in_every_container(codec, container):
+    video = encode(codec, container, count=3, size=(176, 144))
+    with pytest.raises(TooLarge, match="176×144"):
+        open_bytes(video, Limits(max_pixels=8000))
+    assert open_bytes(video).info.width == 176
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
 def test_single_picture_is_a_clip_too_short(kind):
     source = open_bytes(picture(paint(3), kind))

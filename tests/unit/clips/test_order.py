@@ -1,6 +1,7 @@
 """Frames come in the order in which they are shown, whatever a container says."""
 
 import io
+import struct
 
 import av
 import numpy as np
@@ -185,3 +186,52 @@ def test_parts_of_a_stream_can_have_gaps(reordered):
 
     source = check(remuxed(reordered, "matroska", change), range(COUNT))
     assert source.times[8] - source.times[7] == pytest.approx(2.04)
+
+
+def put(data, path, change):
+    """An mp4, with its index at the end, with the content of the box at `path` changed."""
+    at = data.index(path[0]) - 4
+    size = int.from_bytes(data[at : at + 4], "big")
+    content = data[at + 8 : at + size]
+    content = change(content) if len(path) == 1 else put(content, path[1:], change)
+    box = (len(content) + 8).to_bytes(4, "big") + path[0] + content
+    return data[:at] + box + data[at + size :]
+
+
+def two_descriptions(first, second):
+    """Packets of `second` after those of `first` in one track, with a sample description each."""
+
+    def entries(data):
+        at = data.index(b"stsd") - 4
+        return data[at + 16 : at + int.from_bytes(data[at : at + 4], "big")]
+
+    packets = []
+    for video in (first, second):
+        with av.open(io.BytesIO(video)) as source:
+            packets += [packet for packet in source.demux(video=0) if packet.size]
+    joined = io.BytesIO()
+    with av.open(io.BytesIO(first)) as source, av.open(joined, "w", format="mp4") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(packets):
+            packet.stream = stream
+            packet.pts = packet.dts = TICKS * number
+            target.mux(packet)
+    data, sizes = joined.getvalue(), [packet.size for packet in packets]
+    starts = data.index(b"mdat") + 4 + np.cumsum([0, *sizes[:-1]])
+    count = len(packets) // 2
+    runs = struct.pack(">II6I", 0, 2, *(1, 1, 1), *(count + 1, 1, 2))
+    offsets = struct.pack(f">II{len(starts)}I", 0, len(starts), *starts.tolist())
+    table = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+    both = struct.pack(">II", 0, 2) + entries(first) + entries(second)
+    for name, content in ((b"stsd", both), (b"stsc", runs), (b"stco", offsets)):
+        data = put(data, (*table, name), lambda _, new=content: new)
+    return data
+
+
+def test_a_second_sample_description_reaches_frames_after_those_that_are_skipped():
+    """FFmpeg sends it with the first packet that it describes alone."""
+    parts = [
+        encode(count=COUNT, size=SIZE, gop=6, options=(("x264-params", f"bframes=0:{extra}"),))
+        for extra in ("cabac=0:ref=1:8x8dct=0", "cabac=1:ref=3:8x8dct=1")
+    ]
+    check(two_descriptions(*parts), [*range(COUNT), *range(COUNT)])
