@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from videovisual import faithfulness
 from videovisual.clips.limits import MIB
+from videovisual.clips.windows import MAX_SECONDS
 from videovisual.errors import TooLarge
 from videovisual.pipeline.plan import Plan
 from videovisual.protocol import Output
@@ -62,10 +63,15 @@ class Cost:
         held = (PREPARED + max(working, default=2 * batch)) * clip + copies * maps * one_map
         written = options.output is Output.JSON
         return cls(
-            1 + sum(passes_of(plan)),
+            windows_of(plan) + sum(passes_of(plan)),
             int(held) + (DRAWING[options.output] if maps else 0),
             maps * one_map * 4 // 3 if written else 0,
         )
+
+
+def windows_of(plan: Plan) -> int:
+    """The most windows that are classified."""
+    return MAX_SECONDS if plan.options.timeline else plan.options.views
 
 
 def passes_of(plan: Plan) -> list[int]:
@@ -84,18 +90,22 @@ def check_passes(plan: Plan, maximum: int) -> None:
         InvalidParameter: a stride larger than its box.
         TooLarge: the message says which parameter of which method to change.
     """
-    counts = passes_of(plan)
-    if sum(counts) + 1 <= maximum:
+    counts, windows = passes_of(plan), windows_of(plan)
+    total = windows + sum(counts)
+    if total <= maximum:
         return
-    count, explainer = max(zip(counts, plan.explainers, strict=True), key=lambda pair: pair[0])
-    name = explainer.entry.name
-    costly = explainer.parameters.COSTLY
-    more = ["target"] if len(plan.options.target) > 1 else []
+    # The costliest part, and what it depends on.
+    parts: list[tuple[int, str, tuple[str, ...]]] = [(windows, "windows", ("views", "timeline"))]
+    parts += [
+        (count, explainer.entry.name, explainer.parameters.COSTLY)
+        for count, explainer in zip(counts, plan.explainers, strict=True)
+    ]
+    count, name, costly = max(parts, key=lambda part: part[0])
+    more = ("target",) if len(plan.options.target) > 1 else ()
     raise TooLarge(
-        f"This request takes {sum(counts) + 1} passes of the network, {count} of them for {name}; "
-        f"at most {maximum} are made (the server's max_passes). Change "
-        f"{' or '.join([*costly, *more])}.",
-        parameter=next(iter(costly), "target"),
-        found=sum(counts) + 1,
+        f"This request takes {total} passes of the network, {count} of them for {name}; at most "
+        f"{maximum} are made (the server's max_passes). Change {' or '.join((*costly, *more))}.",
+        parameter=next(iter((*costly, *more)), None),
+        found=total,
         allowed=maximum,
     )

@@ -57,6 +57,13 @@ def test_too_many_passes_are_refused_with_what_to_change(small: Classifier) -> N
         check_passes(plan, 602)
 
 
+def test_windows_are_passes_too(small: Classifier) -> None:
+    check_passes(planned(small, views=30), 30)
+    for given in ({"views": 30}, {"timeline": True}):
+        with pytest.raises(TooLarge, match=r"for windows.*views or timeline"):
+            check_passes(planned(small, **given), 29)
+
+
 def test_memory_grows_with_maps_and_pictures_but_not_with_passes(small: Classifier) -> None:
     one = Cost.of(planned(small, method="rise", masks=2))
     assert Cost.of(planned(small, method="rise", masks=20000)).held == one.held
