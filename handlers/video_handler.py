@@ -19,8 +19,10 @@ import torch
 
 from videovisual import zoo
 from videovisual.engine.memory import trim_memory
+from videovisual.errors import InvalidRequest
 from videovisual.server import request_state, service
 from videovisual.server.metrics import METRICS, Counts, Metric
+from videovisual.server.request import Repeated
 from videovisual.server.request import Request as IncomingRequest
 from videovisual.server.settings import Settings
 
@@ -49,6 +51,9 @@ LOST_S = 5.0
 """TorchServe calls `handle` all the time while it has requests. After this long without a call, all
 clients have left."""
 
+SEQUENCE_HEADERS = "ts_request_sequence"
+"""What the names of the headers begin with that TorchServe gives to a gRPC call."""
+
 CLIENT_CLOSED = "Client Closed Request"
 """The phrase of status 499, which is in no standard."""
 
@@ -66,6 +71,7 @@ class VideoHandler:
         """Load the archive that TorchServe unpacked, and warm it up."""
         _filter_logs()
         sys.setswitchinterval(SWITCH_S)
+        _keep_repeated_parts()
         folder = Path(context.system_properties["model_dir"])
         devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
         self._counts = Counts()
@@ -81,14 +87,14 @@ class VideoHandler:
         # Set before its requests are open: `_cancel_lost` would take them for lost ones.
         self._called = time.monotonic()
         numbers = [context.get_request_id(index) for index in range(len(data))]
-        if len(data) == 1 and context.get_request_header(0, "describe") == "True":
+        # A client's request has other headers or parts: TorchServe's own has none.
+        if len(data) == 1 and not data[0] and _headers(context, 0) == {"describe": "True"}:
             return [self._describe(context, numbers[0])]
         for gone in self._open.keys() - set(numbers):
             self._close(gone).cancel()
         for index, number in enumerate(numbers):
             if number not in self._open:
-                request = _request(data[index], context, index)
-                self._open[number] = self._service.submit(request, number)
+                self._open[number] = self._accept(data[index], context, index, number)
                 self._newest = time.monotonic()
         answered = any(self._open[number].reply is not None for number in numbers)
         self._changes = self._service.wait(
@@ -104,6 +110,19 @@ class VideoHandler:
         context.stopping_criteria = criteria
         self._called = time.monotonic()
         return bodies
+
+    def _accept(
+        self, parts: Mapping[str, Any], context: Any, index: int, number: str
+    ) -> request_state.RequestState:
+        if _is_grpc(context, index):
+            return self._service.refuse(
+                InvalidRequest(
+                    "gRPC is not served: its answers can be neither cancelled nor sent in parts. "
+                    "Send the same parts over HTTP, to POST /predictions/MODEL."
+                ),
+                number,
+            )
+        return self._service.submit(_request(parts, context, index), number)
 
     def _round_s(self, numbers: Sequence[str]) -> float:
         """How long a round may wait for a change, in seconds."""
@@ -124,7 +143,8 @@ class VideoHandler:
                 reply.status, responses.get(reply.status, CLIENT_CLOSED), index
             )
             _head(context, index, number, reply.content_type, reply.headers)
-            return reply.body, None
+            # A whole reply to a gRPC stream kills the worker's connection; its last part doesn't.
+            return reply.body, True if _is_grpc(context, index) else None
         held = time.monotonic() - current.issued < HOLD_S
         if not begun and not current.streaming and held:
             context.request_ids.pop(index)
@@ -195,6 +215,26 @@ def _declared(cache: Any) -> dict[Metric, Any]:
     }
 
 
+def _keep_repeated_parts() -> None:
+    """Have TorchServe hand over all parts of one name, of which it keeps the last."""
+    from ts.service import Service  # noqa: PLC0415
+
+    given = Service.retrieve_data_for_inference
+
+    def retrieve(batch: Any) -> Any:
+        headers, inputs, numbers = given(batch)
+        for request, parts in zip(batch, inputs, strict=True):
+            if len(request["parameters"]) > len(parts):
+                found: dict[str, list[Any]] = {}
+                for each in request["parameters"]:
+                    found.setdefault(each["name"], []).append(each["value"])
+                several = {name: Repeated(all_) for name, all_ in found.items() if len(all_) > 1}
+                parts.update(several)
+        return headers, inputs, numbers
+
+    Service.retrieve_data_for_inference = staticmethod(retrieve)
+
+
 def _filter_logs() -> None:
     """Drop the lines that TorchServe logs for each round, a hundred a second."""
     for name, noise in (
@@ -219,26 +259,27 @@ def _head(
         context.set_response_header(index, name, str(value))
 
 
-def _request(parts: Mapping[str, Any], context: Any, index: int) -> IncomingRequest:
-    headers = {
+def _headers(context: Any, index: int) -> dict[str, str]:
+    """A request's own headers, by lower-case name; those of its parts are not strings."""
+    return {
         name.lower(): value
         for name, value in context.get_all_request_header(index).items()
         if isinstance(value, str)
     }
-    if "json" in headers.get("content-type", "") and "body" in parts:
-        parts = {"body": _json(parts["body"])}
+
+
+def _is_grpc(context: Any, index: int) -> bool:
+    """Whether a request came over gRPC: only then TorchServe gives it no headers of a client's."""
+    return all(name.startswith(SEQUENCE_HEADERS) for name in _headers(context, index))
+
+
+def _request(parts: Mapping[str, Any], context: Any, index: int) -> IncomingRequest:
+    headers = _headers(context, index)
+    method = context.get_request_header(index, "url_path")
     return IncomingRequest(
         parts=parts,
         headers=headers,
-        explain=headers.get("explain") == "True",
-        method=headers.get("url_path") or None,
+        # TorchServe's own two headers, spelled as it does: a client's `Explain` is another.
+        explain=context.get_request_header(index, "explain") == "True",
+        method=method if method and isinstance(method, str) else None,
     )
-
-
-def _json(body: Any) -> Any:
-    if isinstance(body, bytes | bytearray):
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            return body
-    return body

@@ -10,11 +10,12 @@ from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.files import check_writable
 from videovisual.zoo.card import ModelCard
-from videovisual.zoo.layout import fit
+from videovisual.zoo.layout import fit, narrow_dtype
 from videovisual.zoo.weights_io.cache import fetch, silent
 from videovisual.zoo.weights_io.checkpoint import read_checkpoint
 from videovisual.zoo.weights_io.http import Progress
-from videovisual.zoo.weights_io.labels import labelled, read_label_file
+from videovisual.zoo.weights_io.label_file import read_label_file
+from videovisual.zoo.weights_io.labels import labelled
 from videovisual_archive.mar import build_archive, fingerprint, is_current
 
 __all__ = [
@@ -50,8 +51,8 @@ def archive(
     Args:
         name: of the model.
         weights: file or address of a checkpoint, instead of the published one.
-        labels: file or address of the class names, instead of the card's: one per line, or CSV
-            with a column `class_key`. Those of the EPIC-Kitchens models are downloaded by
+        labels: file or address of the class names, instead of the card's, in one of the forms of
+            `read_label_file`. Those of the EPIC-Kitchens models are downloaded by
             default. With `weights`, their number is the number of classes.
         sha256: of the checkpoint, whole or its first digits (at least 8). By default the
             published checkpoint's is checked.
@@ -94,10 +95,15 @@ def archive(
     source_sha256 = file_sha256(checkpoint)
     if not force and is_current(target, fingerprint(card, source_sha256)):
         return target
-    network = fit(zoo.build(card), zoo.adapt(card, read_checkpoint(checkpoint)))
-    return build_archive(
-        card, network.state_dict(), store, source_sha256=source_sha256, force=force
-    )
+    state = zoo.adapt(card, read_checkpoint(checkpoint))
+    # 16-bit weights stay so in the archive, where they are as exact and the server tells of them.
+    narrow = {key: tensor.dtype for key, tensor in state.items() if narrow_dtype({key: tensor})}
+    network = fit(zoo.build(card), state)
+    entries = {
+        key: tensor.to(narrow.get(key, tensor.dtype))
+        for key, tensor in network.state_dict().items()
+    }
+    return build_archive(card, entries, store, source_sha256=source_sha256, force=force)
 
 
 def _renamed(card: ModelCard, name: str) -> ModelCard:

@@ -63,7 +63,7 @@ class Score:
         pointing, iou: against the known evidence.
         insertion, deletion, sensitivity_n: against the network.
         relative_delta: incompleteness, where the method reports it.
-        similarity: rank correlation with the map of random weights, where measured.
+        similarity: rank correlation with the map of random weights, where measured and defined.
         achieved_area: over the requested area, where the method reports it.
     """
 
@@ -74,7 +74,7 @@ class Score:
     iou: float
     insertion: float
     deletion: float
-    sensitivity_n: float
+    sensitivity_n: float | None
     relative_delta: float | None = None
     similarity: float | None = None
     achieved_area: float | None = None

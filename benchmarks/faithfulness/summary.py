@@ -11,7 +11,10 @@ Row = dict[str, float | int | None]
 
 
 def summarise(scores: Sequence[Score]) -> Row:
-    """Means over the classes of the means over their clips; medians of costs and errors."""
+    """Means over the classes of the means over their clips; medians of costs and errors.
+
+    Clips for which a measure is undefined, as for a constant map, are left out of its mean.
+    """
     return {
         "clips": len(scores),
         "pointing": _macro(scores, lambda score: score.pointing),
@@ -20,16 +23,19 @@ def summarise(scores: Sequence[Score]) -> Row:
         "deletion": _macro(scores, lambda score: score.deletion),
         "sensitivity_n": _macro(scores, lambda score: score.sensitivity_n),
         "similarity": _mean([score.similarity for score in scores]),
+        "similarities": sum(score.similarity is not None for score in scores),
         "relative_delta": _median([score.relative_delta for score in scores]),
         "achieved_area": _median([score.achieved_area for score in scores]),
         "seconds": _median([score.seconds for score in scores]),
     }
 
 
-def _macro(scores: Sequence[Score], value: Callable[[Score], float]) -> float:
-    classes = {score.label for score in scores}
-    means = [fmean(value(score) for score in scores if score.label == each) for each in classes]
-    return round(fmean(means), 4)
+def _macro(scores: Sequence[Score], value: Callable[[Score], float | None]) -> float | None:
+    by_class: dict[int, list[float]] = {}
+    for score in scores:
+        if (known := value(score)) is not None:
+            by_class.setdefault(score.label, []).append(known)
+    return round(fmean(map(fmean, by_class.values())), 4) if by_class else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

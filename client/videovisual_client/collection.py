@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from videovisual.utils.folder import natural
+from videovisual.utils.frame_names import natural
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif", ".npz", ".zip")
 
@@ -24,13 +24,13 @@ class NamedClip:
     label: str | None
 
 
-def clips_in(folder: Path) -> list[NamedClip] | None:
+def clips_in(folder: Path | bytes) -> list[NamedClip] | None:
     """The clips of a folder of clips, in natural order of their names; None for anything else.
 
     A folder of clips holds video files or folders of frames. Names that begin with a dot are
     skipped.
     """
-    if not folder.is_dir():
+    if isinstance(folder, bytes) or not folder.is_dir():
         return None
     paths = [
         path

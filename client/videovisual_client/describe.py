@@ -12,6 +12,20 @@ SHORT = 4
 
 def describe(explanation: Explanation) -> Iterator[str]:
     """Lines of text about an explanation: when and where, and whether to trust it."""
+    if explanation.diagnostics.get("constant"):
+        yield f"{explanation.method} for {explanation.target.label}: the map is the same everywhere"
+    else:
+        yield from _where(explanation)
+    for caveat in caveats(explanation):
+        yield f"  caution! {caveat}"
+    for name, value in explanation.diagnostics.items():
+        yield f"  {name}: {_shown(value)}"
+    for name, score in (explanation.faithfulness or {}).items():
+        if score is not None:
+            yield f"  {name}: {score:.4g}"
+
+
+def _where(explanation: Explanation) -> Iterator[str]:
     curve = explanation.curve
     best = max(range(len(curve)), key=curve.__getitem__)
     frame, row, column = explanation.peak
@@ -24,13 +38,6 @@ def describe(explanation: Explanation) -> Iterator[str]:
         f"  strongest point: {instant(explanation, frame)}, {100 * column / width:.0f}% from the "
         f"left and {100 * row / height:.0f}% from the top of the model's crop"
     )
-    for caveat in caveats(explanation):
-        yield f"  caution! {caveat}"
-    for name, value in explanation.diagnostics.items():
-        yield f"  {name}: {_shown(value)}"
-    for name, score in (explanation.faithfulness or {}).items():
-        if score is not None:
-            yield f"  {name}: {score:.4g}"
 
 
 def instant(explanation: Explanation, index: int) -> str:

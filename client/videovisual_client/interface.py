@@ -9,9 +9,9 @@ from videovisual_client.errors import InvalidParameter
 from videovisual_client.events import Partial, Progress
 from videovisual_client.job import AsyncJob
 from videovisual_client.many import CONCURRENCY
-from videovisual_client.request import ClipRequest, Methods, Target, one_or_several
+from videovisual_client.request import ClipRequest, Methods, Target, one_or_several, targets
 from videovisual_client.result import Classification, Explained
-from videovisual_client.upload import ClipLike
+from videovisual_client.upload import ClipLike, repeatable
 
 OnProgress = Callable[[Progress], None]
 OnPartial = Callable[[Partial], None]
@@ -45,20 +45,22 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
         """Classify a clip.
 
         Args:
-            clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
+            clip: path of a video, of a folder of frames or of a pipe, or `-` for standard input; a
+                video's bytes or opened file; or uint8 [T, H, W, 3] frames.
             model: a served model's name.
             top_k: how many classes to return.
             views: number of windows, 1 to 30, spread evenly over the clip; their scores are
                 averaged.
             timeline: also classify each second of the clip, at most 600.
             on_progress: called with the progress of each window.
-            options: `frames`, `start_s`, `end_s`, `timeout_s`.
+            options: `frames`, `start_s`, `end_s`, `as_shown` (false for the stored pixels of a
+                file), `timeout_s`.
 
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.
         """
         fields = {"top_k": top_k, "views": views, "timeline": timeline, **options}
-        request = ClipRequest("predictions", model, clip, fields)
+        request = ClipRequest("predictions", model, repeatable(clip), fields)
         result: ClassificationT = self._run(self._result(Classification, request, on_progress))
         return result
 
@@ -76,16 +78,17 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
         """Classify a clip, and explain the scores.
 
         Args:
-            clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
+            clip: path of a video, of a folder of frames or of a pipe, or `-` for standard input; a
+                video's bytes or opened file; or uint8 [T, H, W, 3] frames.
             model: a served model's name.
             method: an attribution method, or several; the server's default if None.
-            target: a class name, an index, `top1`, or several of them.
+            target: a class name (str), an index (int), `top1`, or several of them.
             on_progress: called with the progress of each step.
             on_partial: called with the best map so far, every `partial_every_s` seconds (2), by
                 methods that can be stopped at any time.
             options: `top_k`, `seed`, `evaluate`, `priority`, `timeout_s`, `partial` (return the
                 best map so far of a search that exceeds `timeout_s`), `frames`, `start_s`,
-                `end_s`, and the methods' own parameters.
+                `end_s`, `as_shown`, and the methods' own parameters.
 
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.
@@ -216,7 +219,7 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
 def _explanation(
     clip: ClipLike, model: str, method: Methods | None, target: Target, options: dict[str, Any]
 ) -> ClipRequest:
-    fields = {"target": one_or_several(target), **options}
+    fields = {"target": targets(target), **options}
     if method is not None:
         fields["method"] = one_or_several(method)
-    return ClipRequest("explanations", model, clip, fields)
+    return ClipRequest("explanations", model, repeatable(clip), fields)

@@ -1,14 +1,15 @@
 """One request about a clip, before it becomes HTTP."""
 
 import json
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, SupportsIndex
 
-from videovisual_client.errors import InvalidParameter
+from videovisual_client.errors import InvalidParameter, InvalidTarget
 from videovisual_client.upload import ClipLike
 
-Target = str | int | Sequence[str | int]
+Target = str | SupportsIndex | Sequence[str | SupportsIndex]
 Methods = str | Sequence[str]
 
 PARTIAL_EVERY_S = 2.0
@@ -21,7 +22,8 @@ class ClipRequest:
     Attributes:
         route: `predictions` or `explanations`.
         model: a served model's name.
-        clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
+        clip: path of a video or of a folder of frames, a video's bytes, or uint8 [T, H, W, 3]
+            frames.
         options: by name; None stands for the server's default.
     """
 
@@ -58,11 +60,31 @@ class ClipRequest:
         return replace(self, options={**self.options, **added})
 
 
-def one_or_several(names: Target) -> str:
+def one_or_several(names: Methods) -> str:
     """The form field of one name, or of several as a JSON list."""
-    if isinstance(names, str | int):
-        return str(names)
-    return json.dumps([str(name) for name in names])
+    return names if isinstance(names, str) else json.dumps(list(names))
+
+
+def targets(target: Target) -> str:
+    """The form field of targets: a plain name, or a JSON list, where names and indices stay apart.
+
+    Raises:
+        InvalidTarget: one is neither text nor a whole number.
+    """
+    if isinstance(target, str) and not target.lstrip().startswith("["):
+        return target
+    several = [target] if isinstance(target, str) or not isinstance(target, Iterable) else target
+    return json.dumps([_target(one) for one in several])
+
+
+def _target(value: str | SupportsIndex) -> str | int:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidTarget(
+            f"{str(value)[:80]!r} is no target. Give a class's name, or its index as an int."
+        )
+    return operator.index(value)
 
 
 def _text(value: Any) -> str:

@@ -27,7 +27,7 @@ PICTURES = ("png", "gif", "mp4", "html")
 FORMATS = ("json", "npz", *PICTURES)
 
 
-def format_of(path: Path, clip: Path | None = None) -> str:
+def format_of(path: Path, clip: Path | bytes | None = None) -> str:
     """The format that a file's suffix names.
 
     Args:
@@ -49,7 +49,7 @@ def format_of(path: Path, clip: Path | None = None) -> str:
     return suffix
 
 
-def check_format(name: str, clip: Path | None = None) -> None:
+def check_format(name: str, clip: Path | bytes | None = None) -> None:
     """Check that the packages of a format are installed.
 
     Args:
@@ -126,10 +126,15 @@ class Explained(Classification):
             MissingExtra: this needs numpy and Pillow, and PyAV for a video.
         """
         with needs("pictures"):
+            import numpy as np  # noqa: PLC0415
+
             from videovisual import clips  # noqa: PLC0415
+        as_shown = self.answer.clip.get("source", {}).get("shown", {}).get("as_shown", True)
+        if isinstance(self.clip, bytes):
+            return clips.open_bytes(self.clip, as_shown=as_shown)
         if isinstance(self.clip, str | os.PathLike):
-            return clips.open_path(Path(self.clip))
-        return clips.open_frames(self.clip)
+            return clips.open_path(self.clip, as_shown=as_shown)
+        return clips.open_frames(np.asarray(self.clip))
 
     def source_frames(self) -> npt.NDArray[np.uint8]:
         """The frames that the model used, before its preprocessing: uint8 [T, H, W, 3].

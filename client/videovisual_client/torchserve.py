@@ -149,8 +149,10 @@ class Server:
         Raises:
             ServerError: an archive is missing, `port` is in use, or the models don't become ready
                 in time.
+            InvalidParameter: the settings file of $VIDEOVISUAL_SETTINGS can't be used.
             WriteError: the run folder can't be written.
         """
+        _check_settings()
         for model in self.models:
             if not (self.store / f"{model}.mar").is_file():
                 raise ServerError(
@@ -318,6 +320,19 @@ class Server:
         text = self.log.read_text("utf-8", "replace") if self.log.is_file() else ""
         lines = [line for line in text.splitlines() if re.search("ERROR|Exception|Error", line)]
         return " | ".join((lines or text.splitlines())[-5:]) or "no output"
+
+
+def _check_settings() -> None:
+    """Refuse a wrong settings file here: a worker that does dies, and is started again and again.
+
+    Raises:
+        InvalidParameter: see `Settings.from_environment`.
+    """
+    if os.environ.get("VIDEOVISUAL_SETTINGS"):
+        # Imported only now, because it imports torch.
+        from videovisual.server.settings import Settings  # noqa: PLC0415
+
+        Settings.from_environment()
 
 
 def _bind(host: str, wanted: Sequence[int], bound: contextlib.ExitStack) -> int:

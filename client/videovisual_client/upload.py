@@ -9,13 +9,15 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from videovisual.utils.extras import needs
 from videovisual.utils.folder import frame_files
+from videovisual.utils.streams import as_path, content
+from videovisual.utils.text import readable, shown
 from videovisual_client.errors import InvalidRequest
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-ClipLike: TypeAlias = "str | os.PathLike[str] | npt.NDArray[np.uint8]"
+ClipLike: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8]"
 Part = tuple[str, tuple[str, IO[bytes]]]
 
 
@@ -66,14 +68,27 @@ class LazyFile:
         return self._at
 
 
+def repeatable(clip: ClipLike) -> ClipLike:
+    """The clip in a form that can be read again: what can't be, such as a pipe, is read to bytes.
+
+    Raises:
+        InvalidRequest: it can't be read, or is text.
+        TooLarge: it is larger than what is read from a stream.
+    """
+    streamed = None if hasattr(clip, "__array__") else content(clip)
+    return clip if streamed is None else streamed
+
+
 def parts(clip: ClipLike) -> list[Part]:
     """The parts of a clip.
 
     Args:
-        clip: path of a video or of a folder of frames, or uint8 [T, H, W, 3] frames.
+        clip: path of a video or of a folder of frames, a video's bytes, or uint8 [T, H, W, 3]
+            frames.
 
     Raises:
         InvalidRequest: the path doesn't exist or cannot be read.
+        MalformedClip: as `frame_files`.
     """
     if hasattr(clip, "__array__"):
         with needs("pictures"):
@@ -84,32 +99,32 @@ def parts(clip: ClipLike) -> list[Part]:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, frames=frames)
         return [("video", ("clip.npz", buffer))]
-    if not isinstance(clip, str | os.PathLike):
-        raise InvalidRequest(
-            f"A {type(clip).__name__} is no clip. Give a path, or uint8 [T, H, W, 3] frames."
-        )
-    path = Path(clip)
-    if "\0" in str(path):
-        raise InvalidRequest("A path can't have a null character.")
-    if not path.is_dir():
-        return [("video", (_name(path), _lazy(path)))]
-    files = frame_files(path)
+    if isinstance(clip, bytes):
+        return [("video", ("clip", io.BytesIO(clip)))]
+    path = as_path(clip)
+    try:
+        if not path.is_dir():
+            return [("video", (readable(path.name), _lazy(path)))]
+        files = frame_files(path)
+    except OSError as error:
+        raise InvalidRequest(f"{shown(str(path))} cannot be read: {error.strerror}.") from None
     if not files:
-        raise InvalidRequest(f"The folder {path} is empty. It should hold PNG or JPEG frames.")
-    return [(f"frame_{index:05d}", (_name(file), _lazy(file))) for index, file in enumerate(files)]
+        raise InvalidRequest(
+            f"The folder {shown(str(path))} is empty. It should hold PNG or JPEG frames."
+        )
+    return [
+        (f"frame_{index:05d}", (readable(file.name), _lazy(file)))
+        for index, file in enumerate(files)
+    ]
 
 
 def _unreadable(path: Path, error: OSError) -> InvalidRequest:
     return InvalidRequest(
-        f"{path} cannot be read: {error.strerror}. Give a video file or a folder of frames."
+        f"{shown(str(path))} cannot be read: {error.strerror}. Give a video file or a folder of "
+        "frames."
     )
 
 
 def _lazy(path: Path) -> IO[bytes]:
     # httpx needs read, seek and tell only.
     return cast(IO[bytes], cast(Any, LazyFile(path)))
-
-
-def _name(path: Path) -> str:
-    # A file's name need not be UTF-8, and a part's must be.
-    return path.name.encode("utf-8", "replace").decode()

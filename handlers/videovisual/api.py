@@ -13,6 +13,7 @@ from videovisual.pipeline.preprocessing import ClipLike
 from videovisual.protocol import OF_EXPLANATIONS, Answer, split_options
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity
+from videovisual.utils.text import shown
 from videovisual.zoo import Classifier, load
 
 
@@ -27,13 +28,15 @@ def classify(
 
     Args:
         model: a classifier, or a model's name.
-        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
+        clip: path of a video, of a folder of frames or of a pipe, or `-` for standard input; a
+            video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         on_progress: called before each window of several.
         options: `top_k`, how many classes to list, 1 to 1000; `views`, how many windows, 1 to 30,
             evenly spread, whose scores are averaged as the model's paper does; `timeline`, true to
             classify every second by itself too; `frames` of a window; `start_s` and `end_s`, the
-            part of the clip that is looked at, in seconds.
+            part of the clip that is looked at, in seconds; `as_shown`, false for the stored pixels
+            of a file.
 
     Returns:
         The answer that a server gives.
@@ -46,7 +49,9 @@ def classify(
         check_one_window(chosen)
     for name in options:
         if name in rest or name in ("method", *OF_EXPLANATIONS):
-            raise InvalidParameter(f"A classification has no option {name!r}.", parameter=name)
+            raise InvalidParameter(
+                f"A classification has no option {shown(name)!r}.", parameter=shown(name)
+            )
     classifier = load(model) if isinstance(model, str) else model
     plan = Plan.of(classifier, chosen, {})
     return run_plan(plan, lambda: clip, Executor(classifier, on_progress)).answer
@@ -63,6 +68,7 @@ def explain(
     frames: int | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
+    as_shown: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
     **parameters: Any,
 ) -> Saliency:
@@ -71,16 +77,20 @@ def explain(
     Args:
         model: a classifier, or a model's name. A classifier's network is optimised at the first
             call and kept for the next ones.
-        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
+        clip: path of a video, of a folder of frames or of a pipe, or `-` for standard input; a
+            video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened
             `videovisual.clips.Source`; or a prepared float32 tensor [3, T, H, W].
         method: an attribution method's name.
-        target: a class name, an index, or `top1`.
+        target: a class name (str), an index (int), or `top1`. Digits that are no class's name are
+            an index too.
         seed: of all randomness; the same seed gives the same map.
         polarity: of a signed map the `positive` or the `negative` side, each unsigned, or `both`,
             the map as it is.
         frames: how many frames the model sees; the model's own number by default.
         start_s: where the part of the clip that is looked at starts, in seconds.
         end_s: where that part ends, in seconds.
+        as_shown: whether frames of a file are those that a player shows: cropped, with square
+            pixels, upright, high dynamic range mapped to standard. False for the stored pixels.
         on_progress: called before each step.
         parameters: the method's own.
 
@@ -99,6 +109,7 @@ def explain(
             "frames": frames,
             "start_s": start_s,
             "end_s": end_s,
+            "as_shown": as_shown,
         }
     )
     classifier = load(model) if isinstance(model, str) else model

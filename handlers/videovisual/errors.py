@@ -94,6 +94,10 @@ class Cancelled(VideoVisualError, code="cancelled", status=499):
     """The job was cancelled before it was done."""
 
 
+class NotFinite(VideoVisualError, code="not_finite"):
+    """The network's scores, or a map, contain NaN or infinity, so there is no answer."""
+
+
 class WeightsError(VideoVisualError, code="invalid_weights"):
     """A checkpoint that fails its checksum, holds something else than tensors, or doesn't fit."""
 

@@ -3,6 +3,8 @@
 Insertion and deletion: Petsiuk, Das & Saenko 2018, arXiv 1806.07421. Sensitivity-n: Ancona et al.
 2018, arXiv 1711.06104. Pointing game: Zhang et al. 2016, arXiv 1608.00507. Model randomisation:
 Adebayo et al. 2018, arXiv 1810.03292.
+
+Many maps have equal values, such as a rectifier's zeros. No measure depends on their order.
 """
 
 import copy
@@ -44,14 +46,15 @@ class Faithfulness:
         deletion: mean target probability while the clip becomes blurred, most salient pixels
             first; 0 to 1, lower is better.
         sensitivity_n: correlation, over random halves of the clip, between the attribution in a
-            half and the logit's fall when that half is blurred; -1 to 1, higher is better.
+            half and the logit's fall when that half is blurred; -1 to 1, higher is better. None
+            where it is undefined: the halves' attributions, or the falls, are all the same.
         relative_delta: the share of the logit's rise by which the map's sum misses it; None if
             the method doesn't report it.
     """
 
     insertion: float
     deletion: float
-    sensitivity_n: float
+    sensitivity_n: float | None
     relative_delta: float | None
 
     def to_json(self) -> dict[str, float | None]:
@@ -83,31 +86,49 @@ def insertion_deletion(
 ) -> Work[tuple[float, float]]:
     """Insertion and deletion scores of a map; see `Faithfulness`.
 
+    Pixels of equal values are uncovered together, and both curves are straight between two such
+    steps, as ROC curves are (Fawcett 2006, https://doi.org/10.1016/j.patrec.2005.10.010). For a
+    constant map both scores are the mean of the whole and the blurred clip's probability.
+
     Args:
         case: the clip and the target.
         values: the map, float32 [T, H, W].
-        points: steps of both curves.
+        points: steps of both curves, fewer where many values are equal.
         total: steps in total, for the progress.
     """
-    order = np.argsort(-values, axis=None, kind="stable")
-    places = np.empty(order.size, np.int64)
-    places[order] = np.arange(order.size)
-    rank = torch.from_numpy(places.reshape(values.shape)).to(case.clip.device)
+    counts, thresholds = _steps(values, points)
+    saliency = torch.from_numpy(np.ascontiguousarray(values)).to(case.clip.device)
     blurred = _blurred(case)
-    shown = [rank < round(order.size * point / points) for point in range(points + 1)]
+    shown = [saliency >= threshold for threshold in thresholds]
     uncovered = (torch.where(mask, case.clip, blurred) for mask in shown)
     covered = (torch.where(mask, blurred, case.clip) for mask in shown)
+    shares = torch.tensor(counts, dtype=torch.float64) / values.size
     scores = []
     for clips in (uncovered, covered):
         logits = yield from _logits(case, clips, total or 2 * len(shown))
-        curve = logits.softmax(dim=1)[:, case.target]
-        scores.append(float(torch.trapezoid(curve) / points))
+        curve = logits.softmax(dim=1)[:, case.target].double().cpu()
+        scores.append(float(torch.trapezoid(curve, shares)))
     return scores[0], scores[1]
+
+
+def _steps(values: Map, points: int) -> tuple[list[int], list[float]]:
+    """Numbers of most salient pixels nearest to `points` even steps, and their least value.
+
+    Only whole groups of equal values are counted.
+    """
+    levels, sizes = np.unique(values, return_counts=True)
+    counts = np.concatenate(([0], np.cumsum(sizes[::-1])))
+    least = np.concatenate(([np.inf], levels[::-1]))
+    wanted = values.size * np.arange(points + 1) / points
+    after = np.searchsorted(counts, wanted).clip(1, len(counts) - 1)
+    nearer = after - (wanted - counts[after - 1] < counts[after] - wanted)
+    chosen = np.unique(np.concatenate(([0], nearer, [len(counts) - 1])))
+    return counts[chosen].tolist(), least[chosen].tolist()
 
 
 def sensitivity_n(
     case: Case, values: Map, subsets: int = SUBSETS, total: int | None = None
-) -> Work[float]:
+) -> Work[float | None]:
     """Sensitivity-n over random halves of the clip; see `Faithfulness`."""
     frames, height, width = values.shape
     generator = torch.Generator().manual_seed(case.seed)
@@ -119,13 +140,14 @@ def sensitivity_n(
     logits = yield from _logits(case, chain([case.clip], clips), total or subsets + 1)
     falls = (logits[0, case.target] - logits[1:, case.target]).double().cpu().numpy()
     parts = np.array([values[half.numpy()].sum(dtype=np.float64) for half in halves])
-    if falls.std() == 0 or parts.std() == 0:
-        return 0.0
-    return float(np.corrcoef(parts, falls)[0, 1])
+    return _correlation(parts, falls)
 
 
 def pointing(values: Map, evidence: Evidence, tolerance: int = 0) -> float:
     """Pointing game: the share of the frames with evidence where the map's maximum lies on it.
+
+    Of several equal maxima of a frame each counts by its share. A frame whose values are all the
+    same points nowhere, which is a miss.
 
     Args:
         values: float32 [T, H, W].
@@ -138,25 +160,30 @@ def pointing(values: Map, evidence: Evidence, tolerance: int = 0) -> float:
     Raises:
         ValueError: no frame has evidence.
     """
-    hits = []
-    for frame, mask in zip(values, evidence, strict=True):
-        if mask.any():
-            row, column = np.unravel_index(int(frame.argmax()), frame.shape)
-            top, left = max(row - tolerance, 0), max(column - tolerance, 0)
-            near = mask[top : row + tolerance + 1, left : column + tolerance + 1]
-            hits.append(bool(near.any()) and frame.max() > frame.min())
+    window = 2 * tolerance + 1
+    masks = torch.from_numpy(np.ascontiguousarray(evidence)).float()
+    wide = F.max_pool2d(masks, window, stride=1, padding=tolerance) > 0
+    hits = [
+        near[frame == frame.max()].mean() * (frame.max() > frame.min())
+        for frame, mask, near in zip(values, evidence, wide.numpy(), strict=True)
+        if mask.any()
+    ]
     if not hits:
         raise ValueError("No frame has evidence: the pointing game needs at least one.")
     return float(np.mean(hits))
 
 
 def iou(values: Map, evidence: Evidence, area: float) -> float:
-    """Intersection over union of the evidence and the share `area` of highest pixels."""
+    """Intersection over union of the evidence and the share `area` of highest pixels.
+
+    Pixels that are equal at the edge of that share belong to it in equal parts.
+    """
     count = max(1, round(area * values.size))
-    top = np.zeros(values.size, np.bool_)
-    top[np.argsort(-values, axis=None, kind="stable")[:count]] = True
-    mask = top.reshape(values.shape)
-    return float((mask & evidence).sum() / (mask | evidence).sum())
+    edge = np.partition(values, values.size - count, axis=None)[values.size - count]
+    above, level = values > edge, values == edge
+    part = (count - above.sum()) / level.sum()
+    shared = float((above & evidence).sum() + part * (level & evidence).sum())
+    return shared / (count + float(evidence.sum()) - shared)
 
 
 def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
@@ -171,14 +198,27 @@ def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
     return Classifier(classifier.card, network, f"randomised with seed {seed}")
 
 
-def similarity(first: Map, second: Map) -> float:
-    """Spearman's rank correlation of two maps' magnitudes, -1 to 1.
+def similarity(first: Map, second: Map) -> float | None:
+    """Spearman's rank correlation of two maps' magnitudes, -1 to 1; equal values share their ranks.
 
     A method whose maps of a trained and a randomised network are similar explains the clip, not
-    the network.
+    the network. None where it is undefined: a map's magnitudes are all the same.
     """
-    ranks = [np.argsort(np.argsort(np.abs(values), axis=None)) for values in (first, second)]
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+    return _correlation(_ranks(np.abs(first)), _ranks(np.abs(second)))
+
+
+def _ranks(values: Map) -> npt.NDArray[np.float64]:
+    """Ranks from 1 of the flattened values; equal values have the mean of theirs."""
+    _, level, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: npt.NDArray[np.float64] = (np.cumsum(sizes) - (sizes - 1) / 2)[level.ravel()]
+    return ranks
+
+
+def _correlation(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float | None:
+    """Pearson's correlation; None where either side doesn't vary."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _blurred(case: Case) -> torch.Tensor:

@@ -18,6 +18,7 @@ from tests.serving.api import Api
 from videovisual.saliency import Saliency
 
 GRADIENT = {"method": "gradient"}
+CLIP = clips.npz(clips.frames(16))
 
 
 def labels(response: Any) -> list[str]:
@@ -64,6 +65,15 @@ def test_base64_in_json(api: Api, expected: list[str]) -> None:
     assert labels(api.predict(json=body)) == expected[:2]
 
 
+def test_kserve_parameters(small_api: Api) -> None:
+    encoded = base64.encodebytes(CLIP).decode()
+    body = {"instances": [{"b64": encoded}], "parameters": {"top_k": 2, "method": None}}
+    response = small_api.post(f"/v1/models/{small_api.model}:predict", json=body)
+    assert response.status_code == 200, response.text
+    (answer,) = response.json()["predictions"]
+    assert len(answer["predictions"]) == 2
+
+
 @pytest.mark.parametrize("verb", ["predict", "explain"])
 def test_kserve_v1(api: Api, expected: list[str], verb: str) -> None:
     encoded = base64.b64encode(clips.npz(clips.frames(16))).decode()
@@ -107,6 +117,17 @@ def test_several_targets(api: Api, video: Path) -> None:
     assert named[0]["label"] == "ironing"
     assert named[1]["index"] == 7
     assert named[2]["index"] == answer["predictions"][0]["index"]
+
+
+def test_parts_of_one_name_are_a_list(small_api: Api) -> None:
+    parts = [("video", CLIP), ("method", b"gradient"), ("target", b"1"), ("target", b"2")]
+    answer = small_api.predict(files=[(name, (None, data)) for name, data in parts]).json()
+    targets = [explanation["target"]["index"] for explanation in answer["explanations"]]
+    assert targets == [1, 2]
+    twice = [("video", CLIP), ("method", b"ig"), ("steps", b"1"), ("steps", b"2")]
+    response = small_api.predict(files=[(name, (None, data)) for name, data in twice])
+    assert response.status_code == 422
+    assert response.json()["error"]["detail"]["parameter"] == "steps"
 
 
 def test_npz(api: Api, video: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ import click
 from videovisual.errors import VideoVisualError
 from videovisual_client.commands.explaining import known, of_methods
 from videovisual_client.commands.options import (
+    CommandClip,
     Place,
     clip_command,
     given,
@@ -61,7 +61,7 @@ class Timing:
     ),
 )
 def bench(
-    clip: Path,
+    clip: CommandClip,
     model: str,
     method: tuple[str, ...],
     as_json: bool,
@@ -81,7 +81,9 @@ def bench(
               videovisual bench clip.mp4 --model i3d-motion --concurrency 16 --json
     """
     methods = known(method) if method else []
-    sampling = {name: options[name] for name in ("frames", "start_s", "end_s", "timeout_s")}
+    sampling = {
+        name: options[name] for name in ("frames", "start_s", "end_s", "as_shown", "timeout_s")
+    }
     named = [name for name in options["target"] if name != "top1"]
     unused = given({**options, "target": named or None}).keys() - sampling.keys() - {"top_k"}
     if unused and not methods:

@@ -11,6 +11,7 @@ from videovisual_client import collection
 from videovisual_client.batch import Batch
 from videovisual_client.commands import folder
 from videovisual_client.commands.options import (
+    CommandClip,
     Place,
     RunOptions,
     clip_command,
@@ -36,7 +37,7 @@ RESULTS = "classification"
     click.option("--timeline", is_flag=True, help="Also classify each second by itself."),
 )
 def classify(
-    clip: Path,
+    clip: CommandClip,
     model: str,
     as_json: bool,
     output: Path,

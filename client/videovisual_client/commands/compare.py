@@ -16,6 +16,7 @@ from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.explaining import Explainer, known, save
 from videovisual_client.commands.options import (
+    CommandClip,
     Place,
     RunOptions,
     clip_command,
@@ -50,7 +51,7 @@ STRONGEST = 0.1
     with_run,
 )
 def compare(
-    clip: Path,
+    clip: CommandClip,
     model: str,
     methods: str,
     as_json: bool,

@@ -9,6 +9,7 @@ from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.explaining import Explainer, explain_folder, known
 from videovisual_client.commands.options import (
+    CommandClip,
     Place,
     RunOptions,
     clip_command,
@@ -25,7 +26,7 @@ RESULTS = "evaluation"
 
 @clip_command(method_option, with_method, with_run, results_option)
 def evaluate(
-    clip: Path,
+    clip: CommandClip,
     model: str,
     method: tuple[str, ...],
     as_json: bool,

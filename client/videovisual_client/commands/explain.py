@@ -11,6 +11,7 @@ from videovisual_client.commands import folder
 from videovisual_client.commands.classify import show_classes
 from videovisual_client.commands.explaining import Explainer, explain_folder, known, save
 from videovisual_client.commands.options import (
+    CommandClip,
     Place,
     RunOptions,
     clip_command,
@@ -31,7 +32,7 @@ from videovisual_client.terminal import out, print_json
     with_run,
 )
 def explain(
-    clip: Path,
+    clip: CommandClip,
     model: str,
     method: tuple[str, ...],
     as_json: bool,

@@ -14,7 +14,7 @@ from videovisual_client.batch import Batch
 from videovisual_client.collection import NamedClip
 from videovisual_client.commands import folder
 from videovisual_client.commands.interrupt import stopped_by_interrupt
-from videovisual_client.commands.options import Place, RunOptions, given, one_or_all
+from videovisual_client.commands.options import CommandClip, Place, RunOptions, given, one_or_all
 from videovisual_client.events import Progress
 from videovisual_client.many import Jobs
 from videovisual_client.result import Explained, check_format
@@ -43,7 +43,7 @@ class Explainer:
     skip_missing: bool = False
     _missing: dict[str, MissingExtra] = field(default_factory=dict)
 
-    def one(self, clip: Path) -> Explained:
+    def one(self, clip: CommandClip) -> Explained:
         """Explain one clip, with a progress bar; Ctrl-C ends a search with its best map so far."""
         with job_bar("explaining") as advance:
 

@@ -13,6 +13,8 @@ from click.shell_completion import CompletionItem
 
 from videovisual.attribution import catalogue
 from videovisual.names import MODELS
+from videovisual.protocol import names_in
+from videovisual.utils.streams import content
 from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
 from videovisual_client.client import Client
@@ -20,8 +22,12 @@ from videovisual_client.exchange import DEFAULT_URL
 from videovisual_client.result import PICTURES
 from videovisual_client.terminal import json_option
 
+CommandClip = Path | bytes
+"""CLIP on the command line: a path, or the content of a pipe."""
+
 Function = TypeVar("Function", bound=Callable[..., None])
 Option = Callable[[Function], Function]
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,15 @@ class RunOptions:
     fresh: bool
 
 
+class _ClipPath(click.Path):
+    """The path of a clip, or the bytes of a pipe or of standard input (`-`)."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        streamed = content(path)
+        return path if streamed is None else streamed
+
+
 def _complete(names: Sequence[str]) -> Any:
     def complete(
         _context: click.Context, _parameter: click.Parameter, typed: str
@@ -97,12 +112,19 @@ _place_options: list[Option[Any]] = [
 ]
 
 _clip_options: list[Option[Any]] = [
-    click.argument("clip", type=click.Path(exists=True, path_type=Path)),
+    click.argument("clip", type=_ClipPath(exists=True, allow_dash=True, path_type=Path)),
     click.option("--model", required=True, shell_complete=complete_models, help="A model's name."),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
     click.option("--frames", type=int, help="Frames of the clip; the model's own by default."),
     click.option("--start", "start_s", type=float, help="Where the clip starts, in seconds."),
     click.option("--end", "end_s", type=float, help="Where the clip ends, in seconds."),
+    click.option(
+        "--as-stored",
+        "as_shown",
+        is_flag=True,
+        callback=lambda _context, _parameter, stored: False if stored else None,
+        help="The file's pixels as stored: not cropped, stretched, turned or mapped from HDR.",
+    ),
     click.option("--timeout", "timeout_s", type=float, help="Seconds after which to give up."),
     json_option,
 ]
@@ -206,7 +228,7 @@ def with_method(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(target: tuple[str, ...], param: tuple[str, ...], **others: Any) -> None:
-        others["target"] = list(target) or ["top1"]
+        others["target"] = [name for text in target or ["top1"] for name in names_in(text)]
         for name, value in map(_pair, param):
             if others.get(name) is not None:
                 raise click.UsageError(f"{name} is given twice: leave out --{name} or -p {name}=….")
@@ -231,7 +253,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def one_or_all(names: Sequence[str]) -> str | list[str]:
+def one_or_all(names: Sequence[Name]) -> Name | list[Name]:
     """A single name as it is, so that messages about it contain no list."""
     return names[0] if len(names) == 1 else list(names)
 

@@ -19,7 +19,7 @@ from videovisual import render
 from videovisual.attribution import catalogue
 from videovisual.clips.limits import MIB
 from videovisual.errors import InvalidRequest, TooLarge, VideoVisualError, WriteError
-from videovisual.protocol import Output
+from videovisual.protocol import Output, names_in
 from videovisual.version import __version__
 from videovisual_client.result import FORMATS, Explained
 from videovisual_client.viewer.middleware import SameOriginMiddleware
@@ -143,7 +143,7 @@ class Viewer:
         parameters = catalogue.find(method).parameters.model_fields
         own = {name: value for name, value in options.items() if name in parameters}
         catalogue.find(method).parse(own)
-        target = str(fields.get("target") or "top1")
+        target = names_in(str(fields.get("target") or "top1"))
         return JSONResponse({"task": self._session.start(clip, model, method, target, options)})
 
     async def cancel(self, request: Request) -> Response:

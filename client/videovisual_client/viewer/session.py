@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from videovisual.errors import InvalidRequest
 from videovisual_client.base_client import BaseClient
+from videovisual_client.request import Target
 from videovisual_client.viewer.task import Task
 
 MAX_CLIPS = 16
@@ -93,7 +94,7 @@ class Session:
         return self._clips.add(path)
 
     def start(
-        self, clip: str, model: str, method: str, target: str, options: Mapping[str, Any]
+        self, clip: str, model: str, method: str, target: Target, options: Mapping[str, Any]
     ) -> str:
         """Start an explanation, and return the task's id."""
         task = Task(self._client, self._clips.get(clip), model, method, target, options)

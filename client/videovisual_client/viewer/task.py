@@ -11,6 +11,7 @@ from videovisual_client.base_client import BaseClient
 from videovisual_client.errors import Cancelled
 from videovisual_client.events import Progress
 from videovisual_client.job import Job
+from videovisual_client.request import Target
 from videovisual_client.result import Explained
 
 Event = dict[str, Any]
@@ -25,7 +26,7 @@ class Task:
         clip: Path,
         model: str,
         method: str,
-        target: str,
+        target: Target,
         options: Mapping[str, Any],
     ) -> None:
         self._client = client

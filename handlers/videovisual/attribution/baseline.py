@@ -1,5 +1,7 @@
 """Baselines: clips without information, which methods compare a clip with."""
 
+from collections.abc import Iterator
+
 import torch
 
 from videovisual.attribution.blur import blur
@@ -20,13 +22,14 @@ def baseline(case: Case, name: str) -> torch.Tensor:
     return case.flat(INTENSITY[name]).expand_as(case.clip)
 
 
-def noise(case: Case, count: int) -> torch.Tensor:
+def noise(case: Case, count: int) -> Iterator[torch.Tensor]:
     """Uniform noise between black and white in every pixel and channel.
 
-    Returns:
-        float32 [count, 3, T, H, W] in the model's space, the same on every device.
+    Yields:
+        `count` times float32 [3, T, H, W] in the model's space, the same on every device.
     """
     generator = torch.Generator().manual_seed(case.seed)
-    drawn = torch.rand(count, *case.clip.shape, generator=generator).to(case.clip.device)
     black, white = case.flat(0.0), case.flat(1.0)
-    return black + drawn * (white - black)
+    for _ in range(count):
+        drawn = torch.rand(case.clip.shape, generator=generator).to(case.clip.device)
+        yield black + drawn * (white - black)

@@ -21,6 +21,7 @@ from videovisual.attribution.parameters import (
 )
 from videovisual.errors import InvalidParameter, UnknownMethod
 from videovisual.utils.suggest import nearest
+from videovisual.utils.text import shown
 from videovisual.utils.validation import invalid_value
 
 if TYPE_CHECKING:
@@ -68,9 +69,9 @@ class Entry:
             if name not in known:
                 near = nearest(name, known)
                 raise InvalidParameter(
-                    f"{self.name} has no parameter {name!r}. "
+                    f"{self.name} has no parameter {shown(name)!r}. "
                     f"Allowed: {', '.join(known) or 'none'}.",
-                    parameter=name,
+                    parameter=shown(name),
                     allowed=list(known),
                     nearest=near,
                 )
@@ -215,8 +216,8 @@ def find(name: str) -> Entry:
         known = [entry.name for entry in ENTRIES]
         near = nearest(key, known)
         raise UnknownMethod(
-            f"There is no method {name!r}. Allowed: {', '.join(known)}.",
-            method=name,
+            f"There is no method {shown(name)!r}. Allowed: {', '.join(known)}.",
+            method=shown(name),
             nearest=near,
             allowed=known,
         )

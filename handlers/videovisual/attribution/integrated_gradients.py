@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,12 @@ import torch
 
 from videovisual.attribution.baseline import baseline, noise
 from videovisual.attribution.method import Case, to_map
-from videovisual.attribution.parameters import Given, IntegratedGradientsParameters
+from videovisual.attribution.parameters import (
+    MAX_STEPS,
+    REFINEMENT,
+    Given,
+    IntegratedGradientsParameters,
+)
 from videovisual.engine.probe import Attribution, Probe, Work
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter
@@ -18,11 +24,6 @@ from videovisual.saliency import Saliency
 
 Rule = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Points in [0, 1] and their weights, which sum to 1."""
-
-REFINEMENT = 3
-"""Factor of the points in a refinement: of three times as many midpoints, every third is old."""
-
-MAX_STEPS = 1000
 
 
 def _riemann(offset: float, steps: int) -> Rule:
@@ -107,15 +108,16 @@ def integrated_gradients(case: Case, parameters: IntegratedGradientsParameters) 
             tolerance with another rule than midpoint.
     """
     _check_rule(parameters)
-    starts = _starts(case, parameters)
-    ends = yield Probe(torch.cat([starts, case.clip[None]]))
-    scores = ends.logits[:, case.target].double()
-    rise = (scores[-1] - scores[:-1].mean()).item()
+    scores = []
+    for end in chain(_starts(case, parameters), [case.clip]):
+        reading = yield Probe(end[None])
+        scores.append(reading.logits[0, case.target].double())
+    rise = (scores[-1] - torch.stack(scores[:-1]).mean()).item()
 
     integral = Integral(torch.zeros_like(case.clip[0]), torch.zeros_like(case.clip[0]))
     for steps, rule in _refinements(parameters):
         integral.shrink(1 / REFINEMENT)
-        yield from _integrate(case, starts, integral, steps, rule)
+        yield from _integrate(case, parameters, integral, steps, rule)
         delta = integral.slope - rise
         relative_delta = abs(delta) / max(abs(rise), 1e-12)
         if parameters.tolerance is not None and relative_delta <= parameters.tolerance:
@@ -145,13 +147,17 @@ def _refinements(parameters: IntegratedGradientsParameters) -> Iterator[tuple[in
 
 
 def _integrate(
-    case: Case, starts: torch.Tensor, integral: Integral, steps: int, rule: Rule
+    case: Case,
+    parameters: IntegratedGradientsParameters,
+    integral: Integral,
+    steps: int,
+    rule: Rule,
 ) -> Work[None]:
     """Add the rule's points on the paths from all baselines."""
     points, weights = (torch.from_numpy(values).float().to(case.clip.device) for values in rule)
-    of = len(starts) * steps
-    done = len(starts) * (steps - len(points))
-    for start in starts:
+    of = parameters.paths * steps
+    done = parameters.paths * (steps - len(points))
+    for start in _starts(case, parameters):
         path = case.clip - start
         chunks = (torch.split(points, case.batch), torch.split(weights, case.batch))
         for places, shares in zip(*chunks, strict=True):
@@ -162,7 +168,7 @@ def _integrate(
                 progress=Progress(done, of),
             )
             assert reading.gradient is not None
-            integral.add(path, reading.gradient, shares / len(starts))
+            integral.add(path, reading.gradient, shares / parameters.paths)
             done += len(places)
 
 
@@ -177,8 +183,8 @@ def _check_rule(parameters: IntegratedGradientsParameters) -> None:
         )
 
 
-def _starts(case: Case, parameters: IntegratedGradientsParameters) -> torch.Tensor:
-    """The baselines: float32 [B, 3, T, H, W]."""
+def _starts(case: Case, parameters: IntegratedGradientsParameters) -> Iterator[torch.Tensor]:
+    """The baselines one by one, float32 [3, T, H, W], the same at each call."""
     chosen = parameters.baseline
     if isinstance(chosen, Given):
         clip = torch.from_numpy(chosen.clip)
@@ -190,7 +196,8 @@ def _starts(case: Case, parameters: IntegratedGradientsParameters) -> torch.Tens
                 given=list(clip.shape),
                 allowed=list(case.clip.shape),
             )
-        return clip.to(case.clip.device)[None]
-    if chosen == "noise":
-        return noise(case, parameters.noise_baselines)
-    return baseline(case, chosen)[None]
+        yield clip.to(case.clip.device)
+    elif chosen == "noise":
+        yield from noise(case, parameters.noise_baselines)
+    else:
+        yield baseline(case, chosen)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from math import ceil, prod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,17 +19,49 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import is_instance_schema
 
+from videovisual.errors import InvalidParameter
+from videovisual.utils.text import shown
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 MAX_AREAS = 5
+MAX_STEPS = 1000
+"""The most points on the path of integrated gradients."""
+
+REFINEMENT = 3
+"""Factor of the points in a refinement: of three times as many midpoints, every third is old."""
+
+BOXES_PER_SIDE = 4
+"""Default boxes along each side of the clip."""
+
+ITERATIONS = {"default": 100, "reference": 2000}
+"""The most iterations that a preset makes."""
+
+Shape = tuple[int, int, int]
+"""Frames, height and width of the clip that the network takes."""
 
 
 class Parameters(BaseModel):
     """The parameters of a method that has none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    COSTLY: ClassVar[tuple[str, ...]] = ()
+    """The parameters that the number of passes depends on."""
+
+    HELD: ClassVar[tuple[float, float]] = (2, 3)
+    """Clips that are held at once, and those for each clip of a pass."""
+
+    def passes(self, shape: Shape) -> int:
+        """The most clips that the network evaluates for one target."""
+        return 1
+
+    def held(self, batch: int) -> float:
+        """Memory beside the network's own, in clips [3, T, H, W], at `batch` clips a pass."""
+        own, each = self.HELD
+        return own + each * batch
 
 
 @dataclass(frozen=True)
@@ -65,6 +98,9 @@ GivenClip = SkipJsonSchema[
 class SmoothGradParameters(Parameters):
     """Parameters of `smooth_grad`."""
 
+    COSTLY: ClassVar = ("samples",)
+    HELD: ClassVar = (12, 6)
+
     samples: int = Field(default=25, ge=2, le=1000, description="noisy copies of the clip")
     noise: float = Field(
         default=0.15,
@@ -78,12 +114,22 @@ class SmoothGradParameters(Parameters):
         "variance (VarGrad)",
     )
 
+    def passes(self, shape: Shape) -> int:
+        """See `Parameters`."""
+        return self.samples
+
 
 class IntegratedGradientsParameters(Parameters):
     """Parameters of `integrated_gradients`."""
 
+    COSTLY: ClassVar = ("steps", "noise_baselines", "tolerance")
+    HELD: ClassVar = (7, 6)
+
     steps: int = Field(
-        default=12, ge=1, le=1000, description="points on the path from the baseline to the clip"
+        default=12,
+        ge=1,
+        le=MAX_STEPS,
+        description="points on the path from the baseline to the clip",
     )
     rule: Literal["midpoint", "gauss_legendre", "left"] = Field(
         default="midpoint", description="quadrature rule: positions and weights of the points"
@@ -114,6 +160,18 @@ class IntegratedGradientsParameters(Parameters):
         description="number of noise baselines to average over, if the baseline is noise",
     )
 
+    @property
+    def paths(self) -> int:
+        """The number of baselines."""
+        return self.noise_baselines if self.baseline == "noise" else 1
+
+    def passes(self, shape: Shape) -> int:
+        """See `Parameters`."""
+        steps = self.steps
+        while self.tolerance is not None and REFINEMENT * steps <= MAX_STEPS:
+            steps *= REFINEMENT
+        return self.paths * (steps + 1) + 1
+
 
 class LayerParameters(Parameters):
     """Parameters of `grad_cam`, `excitation_backprop` and `linear_approx`."""
@@ -138,6 +196,8 @@ def _several(value: Any) -> Any:
 
 class PerturbationParameters(Parameters):
     """Parameters of `ep_2d`, `ep_3d` and `step`."""
+
+    COSTLY: ClassVar = ("iterations", "area", "variant")
 
     area: Annotated[
         tuple[Annotated[float, Field(ge=0.001, le=0.9)], ...], BeforeValidator(_several)
@@ -169,9 +229,25 @@ class PerturbationParameters(Parameters):
         "it and the gradients agree, else float32; the reference preset uses float32",
     )
 
+    @property
+    def masks(self) -> int:
+        """The number of masks that the network is shown in an iteration."""
+        return len(self.area) * (2 if self.variant == "dual" else 1)
+
+    def passes(self, shape: Shape) -> int:
+        """See `Parameters`."""
+        return self.masks * ((self.iterations or ITERATIONS[self.preset]) + 2) + 2
+
+    def held(self, batch: int) -> float:
+        """See `Parameters`."""
+        return 20 + 8 * self.masks + 4 * batch
+
 
 class OcclusionParameters(Parameters):
     """Parameters of `occlusion`."""
+
+    COSTLY: ClassVar = ("stride", "stride_frames")
+    HELD: ClassVar = (4, 3)
 
     box: int | None = Field(
         default=None, ge=1, description="side of the box in pixels; default: a quarter of the clip"
@@ -189,9 +265,51 @@ class OcclusionParameters(Parameters):
         default="grey", description="content of the box: black, grey, or the blurred clip"
     )
 
+    def extents(self, shape: Shape) -> list[tuple[int, int]]:
+        """The box's side and stride along frames, rows and columns, in frames and pixels.
+
+        Raises:
+            InvalidParameter: a stride larger than the box, which would leave pixels out.
+        """
+        given = {
+            "frames": (self.box_frames, self.stride_frames, "stride_frames"),
+            "pixels": (self.box, self.stride, "stride"),
+        }
+        extents = []
+        for size, kind in zip(shape, ("frames", "pixels", "pixels"), strict=True):
+            box, stride, name = given[kind]
+            box = min(size, box or ceil(size / BOXES_PER_SIDE))
+            stride = stride or ceil(box / 2)
+            if stride > box:
+                raise InvalidParameter(
+                    f"{name}={shown(stride)} leaves out {kind}: it must be at most the box's size, "
+                    f"{box}.",
+                    parameter=name,
+                    given=shown(stride),
+                    allowed={"minimum": 1, "maximum": box},
+                )
+            extents.append((box, stride))
+        return extents
+
+    def starts(self, shape: Shape) -> list[range]:
+        """Where boxes start along each axis; the last box is the first that reaches the end.
+
+        Raises:
+            InvalidParameter: as `extents`.
+        """
+        sides = zip(shape, self.extents(shape), strict=True)
+        return [range(0, max(0, size - box) + stride, stride) for size, (box, stride) in sides]
+
+    def passes(self, shape: Shape) -> int:
+        """See `Parameters`."""
+        return 1 + prod(map(len, self.starts(shape)))
+
 
 class RiseParameters(Parameters):
     """Parameters of `rise`."""
+
+    COSTLY: ClassVar = ("masks",)
+    HELD: ClassVar = (10, 4)
 
     masks: int = Field(default=1000, ge=2, le=20000, description="number of random masks")
     keep: float = Field(
@@ -202,6 +320,10 @@ class RiseParameters(Parameters):
     baseline: Literal["black", "grey", "blur"] = Field(
         default="grey", description="content of hidden pixels: black, grey, or the blurred clip"
     )
+
+    def passes(self, shape: Shape) -> int:
+        """See `Parameters`."""
+        return self.masks
 
 
 class ContrastiveExcitationBackpropParameters(Parameters):

@@ -4,13 +4,15 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import PurePosixPath, PureWindowsPath
 from tokenize import TokenError
 from typing import IO
 
 from videovisual.clips.limits import MIB, Limits
 from videovisual.errors import MalformedClip, TooLarge
+from videovisual.utils.folder import is_clutter
+from videovisual.utils.text import shown
 
 LARGEST_RATIO = 100
 """A picture that inflates more than this many times is refused as a zip bomb."""
@@ -34,7 +36,8 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 class Archive:
     """The members of a zip file whose names, sizes and methods were checked.
 
-    Folders, `__MACOSX` and names that begin with a dot are left out.
+    Folders, files that systems leave behind (`__MACOSX`, `Thumbs.db`, …) and names that begin with
+    a dot are left out.
 
     Args:
         data: the zip file.
@@ -44,7 +47,8 @@ class Archive:
         members: the members by name, in the archive's order.
 
     Raises:
-        MalformedClip: not a zip, encrypted, an unsafe name, or a method other than deflate.
+        MalformedClip: not a zip, encrypted, an unsafe name, a name twice, or a method other than
+            deflate.
         TooLarge: too many members, or they declare to inflate to more than the limits.
     """
 
@@ -55,12 +59,16 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-            message = f"The zip can't be opened, it is cut or damaged: {error}"
+            message = f"The zip can't be opened, it is cut or damaged: {shown(error, 200)}"
             raise MalformedClip(message) from error
         infos = self._zip.infolist()
         for info in infos:
             _check_name(info.filename)
-        self.members = {info.filename: info for info in infos if not _is_ignored(info)}
+        self.members: dict[str, zipfile.ZipInfo] = {}
+        for info in infos:
+            if not _is_ignored(info):
+                _check_single(info.filename, self.members)
+                self.members[info.filename] = info
         for info in self.members.values():
             _check_method(info)
         limits.check_frames(len(self.members))
@@ -77,10 +85,10 @@ class Archive:
             allowed = max(RATIO_FREE_BYTES, LARGEST_RATIO * info.compress_size)
             if info.file_size > allowed:
                 raise TooLarge(
-                    f"The zip's member {name!r} inflates from {info.compress_size} to "
+                    f"The zip's member {shown(name)!r} inflates from {info.compress_size} to "
                     f"{info.file_size} bytes; at most {allowed} are allowed. Store it "
                     "uncompressed.",
-                    member=name,
+                    member=shown(name),
                 )
 
     def opener(self, name: str) -> Callable[[], IO[bytes]]:
@@ -89,17 +97,24 @@ class Archive:
 
 
 def _is_ignored(info: zipfile.ZipInfo) -> bool:
-    parts = PurePosixPath(info.filename).parts
-    hidden = any(part.startswith(".") and part != ".." for part in parts)
-    return not parts or info.is_dir() or hidden or "__MACOSX" in parts
+    path = PurePosixPath(info.filename)
+    return not path.parts or info.is_dir() or is_clutter(path)
+
+
+def _check_single(name: str, members: Container[str]) -> None:
+    if name in members:
+        raise MalformedClip(
+            f"The zip has more than one member {shown(name)!r}. Make it again with each name once.",
+            member=shown(name),
+        )
 
 
 def _check_name(name: str) -> None:
     windows = PureWindowsPath(name)
     if windows.drive or windows.root or ".." in windows.parts:
         raise MalformedClip(
-            f"The zip's member {name!r} leads out of the archive. Use plain relative names.",
-            member=name,
+            f"The zip's member {shown(name)!r} leads out of the archive. Use plain relative names.",
+            member=shown(name),
         )
 
 
@@ -110,4 +125,6 @@ def _check_method(info: zipfile.ZipInfo) -> None:
         fault = "is compressed in a way that is not read. Store it, or deflate it."
     else:
         return
-    raise MalformedClip(f"The zip's member {info.filename!r} {fault}", member=info.filename)
+    raise MalformedClip(
+        f"The zip's member {shown(info.filename)!r} {fault}", member=shown(info.filename)
+    )

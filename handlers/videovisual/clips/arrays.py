@@ -14,6 +14,7 @@ from videovisual.clips.archive import DAMAGE, Archive
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Frames, Source, SourceInfo, Times
 from videovisual.errors import InvalidParameter, MalformedClip, VideoVisualError
+from videovisual.utils.text import shown
 
 FRAMES = "frames.npy"
 
@@ -75,41 +76,43 @@ class NpzSource(Source):
                 f"`frames` is {list(shape)} by its header, {math.prod(shape)} bytes, but holds "
                 f"{held}. Save it again with numpy.savez."
             )
+        limits.check_frames(shape[0])
         times, end = self._timing(shape[0])
         super().__init__(_describe("npz", shape, end, sha256, limits), times, limits)
 
     def _timing(self, count: int) -> tuple[Times | None, float | None]:
         """Start of each frame, and end of the last, in seconds from the first frame."""
-        fps, stamps = self._numbers("fps"), self._numbers("timestamps")
+        fps = self._numbers("fps", [(), (1,)], "one positive number of frames a second")
+        wanted = f"{count} finite seconds, one a frame, each greater than the one before"
+        stamps = self._numbers("timestamps", [(count,)], wanted)
         if fps is not None and stamps is not None:
             raise MalformedClip("The npz has both `fps` and `timestamps`. Give one of them.")
         if fps is not None:
-            if fps.size != 1 or not (np.isfinite(fps).all() and (fps > 0).all()):
+            if not (np.isfinite(fps).all() and (fps > 0).all()):
                 raise MalformedClip("`fps` must be one positive number of frames a second.")
             return _regular(count, fps.item())
         if stamps is not None:
             gaps = np.diff(stamps)
-            if stamps.shape != (count,) or not (np.isfinite(stamps).all() and (gaps > 0).all()):
-                raise MalformedClip(
-                    f"`timestamps` must be {count} finite seconds, one a frame, each greater than "
-                    "the one before."
-                )
+            if not (np.isfinite(stamps).all() and (gaps > 0).all()):
+                raise MalformedClip(f"`timestamps` must be {wanted}.")
             last = float(np.median(gaps)) if count > 1 else 0.0
             return stamps - stamps[0], float(stamps[-1] - stamps[0]) + last
         return None, None
 
-    def _numbers(self, name: str) -> Times | None:
+    def _numbers(self, name: str, shapes: Sequence[tuple[int, ...]], wanted: str) -> Times | None:
+        """An array of one of the `shapes`, of which nothing is read where it has another."""
         member = f"{name}.npy"
         if member not in self.archive.members:
             return None
         with _reading(member), self.archive.opener(member)() as stream:
             shape, dtype = _header(stream)
-            if dtype.kind not in "iuf" or len(shape) > 1:
+            if dtype.kind not in "iuf" or shape not in shapes:
                 raise MalformedClip(
-                    f"`{name}` must hold numbers, not {dtype} {list(shape)}. Save it as float64."
+                    f"`{name}` must be {wanted}, not {shown(dtype)} {shown(list(shape))}. Save it "
+                    "as float64."
                 )
-            values = np.frombuffer(stream.read(), dtype)
-        return values.reshape(shape).astype(np.float64)
+            values = np.frombuffer(stream.read(math.prod(shape) * dtype.itemsize), dtype)
+            return values.reshape(shape).astype(np.float64)
 
     def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
         shape = (self.info.height, self.info.width, 3)
@@ -128,7 +131,7 @@ def _reading(member: str) -> Iterator[None]:
         yield
     except DAMAGE as error:
         raise MalformedClip(
-            f"The npz's {member} is damaged: {error}. Save it again with numpy.savez.",
+            f"The npz's {member} is damaged: {shown(error, 200)}. Save it again with numpy.savez.",
             member=member,
         ) from error
 
@@ -151,9 +154,9 @@ def _check_layout(
 ) -> None:
     if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or min(shape) < 1:
         raise error(
-            f"`frames` must be uint8 [T, H, W, 3], RGB, not {dtype} {list(shape)}.",
-            dtype=str(dtype),
-            shape=list(shape),
+            f"`frames` must be uint8 [T, H, W, 3], RGB, not {shown(dtype)} {shown(list(shape))}.",
+            dtype=shown(dtype),
+            shape=shown(list(shape)),
         )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
 from typing import Any, Final, cast
 
 from av.codec.context import CodecContext
 from av.error import FFmpegError
-from av.packet import Packet
+from av.packet import Packet, PacketSideData, PktSideDataT
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -25,6 +27,18 @@ Container Guidelines). libvpx decodes both, but it allocates before any limit is
 _ALPHA: Final = "matroska_block_additional"
 _ALPHA_ID_BYTES = 8
 
+_LASTING: tuple[PktSideDataT, ...] = ("palette", "new_extradata", "param_change")
+"""Side data that changes how the packets after it are decoded too."""
+
+
+_PADDING = 2**16
+"""Pixels, beside an eighth, that a decoder may add at the edges of a picture."""
+
+
+def most_coded(limits: Limits) -> int:
+    """The most pixels that FFmpeg may allocate for a picture: it counts those that it adds."""
+    return limits.max_pixels + limits.max_pixels // 8 + _PADDING
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -34,10 +48,17 @@ class Picture:
         frame: FFmpeg's frame.
         alpha: its alpha channel, as the luma of another frame; None if `frame` is opaque or has
             its own alpha channel.
+        aspect: width of a pixel by its height, as the stream says; None if it doesn't.
     """
 
     frame: VideoFrame
     alpha: VideoFrame | None
+    aspect: Fraction | None
+
+    @property
+    def packet(self) -> int:
+        """The number of the packet that the picture was decoded from; -1 if it comes from none."""
+        return self.frame.opaque[0] if isinstance(self.frame.opaque, list) else -1
 
 
 class Decoder:
@@ -52,10 +73,12 @@ class Decoder:
         self._colour = stream.codec_context
         self._alpha: VideoCodecContext | None = None
         self._latest_alpha: VideoFrame | None = None
+        self._lasting: dict[PktSideDataT, PacketSideData] = {}
         if codec in _WITH_ALPHA and stream.metadata.get("alpha_mode") == "1":
             self._alpha = cast(VideoCodecContext, CodecContext.create(codec, "r"))
+        self._colour.copy_opaque = True
         for context in filter(None, (self._colour, self._alpha)):
-            context.options = {"max_pixels": str(limits.max_pixels)}
+            context.options = {"max_pixels": str(most_coded(limits))}
             # FFmpeg's threads can deadlock on a damaged stream (seen for H.265 with FFmpeg 7 and
             # 8). The AV1 decoder has threads of its own.
             context.thread_count = _AV1_THREADS if codec == "av1" else 1
@@ -83,7 +106,12 @@ class Decoder:
                 if needed is not None:
                     self._colour.skip_frame = "DEFAULT" if number in needed else "NONREF"
                 if number >= first:
+                    # An object of its own: PyAV takes equal ones for one, and forgets it for all.
+                    packet.opaque = [number]
+                    self._add_lasting(packet)
                     yield from self._decode(packet)
+                else:
+                    self._keep_lasting(packet)
                 if number >= last:
                     break
             yield from self._decode(None)
@@ -95,6 +123,48 @@ class Decoder:
                 "Send it again, or choose another part with start_s and end_s."
             ) from error
 
+    def order(
+        self, packets: Iterator[tuple[int, Packet[Any]]]
+    ) -> tuple[list[tuple[int, bool]], Picture | None]:
+        """Decode everything.
+
+        A damaged packet stands where it is decoded, except before the first keyframe of a cut
+        stream, where nothing can be decoded.
+
+        Returns:
+            The packet of each picture in the order in which they are shown, and whether it is a
+            keyframe; and the first picture.
+        """
+        found: dict[int, bool] = {}
+        first: Picture | None = None
+        has_begun = False
+        for number, packet in chain(packets, ((-1, None),)):
+            if packet is not None:
+                packet.opaque = [number]
+                has_begun = has_begun or packet.is_keyframe
+            try:
+                pictures = list(self._decode(packet))
+            except FFmpegError:
+                if has_begun and packet is not None:
+                    found[number] = False
+                continue
+            for picture in pictures:
+                if picture.packet >= 0:
+                    first = first or picture
+                    found[picture.packet] = picture.frame.key_frame
+        return list(found.items()), first
+
+    def _keep_lasting(self, packet: Packet[Any]) -> None:
+        for kind in _LASTING:
+            if packet.has_sidedata(kind):
+                self._lasting[kind] = packet.get_sidedata(kind)
+
+    def _add_lasting(self, packet: Packet[Any]) -> None:
+        for kind, data in self._lasting.items():
+            if not packet.has_sidedata(kind):
+                packet.set_sidedata(data)
+        self._lasting.clear()
+
     def _decode(self, packet: Packet[Any] | None) -> Iterator[Picture]:
         if self._alpha is not None and packet is not None and packet.has_sidedata(_ALPHA):
             beside = Packet(bytes(packet.get_sidedata(_ALPHA))[_ALPHA_ID_BYTES:])
@@ -102,7 +172,7 @@ class Decoder:
             for alpha in self._alpha.decode(beside):
                 self._latest_alpha = alpha
         for frame in self._colour.decode(packet):
-            yield Picture(frame, self._alpha_of(frame))
+            yield Picture(frame, self._alpha_of(frame), self._colour.sample_aspect_ratio)
 
     def _alpha_of(self, frame: VideoFrame) -> VideoFrame | None:
         alpha = self._latest_alpha

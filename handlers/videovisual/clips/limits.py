@@ -1,6 +1,6 @@
 """How much of a clip is read before it is refused."""
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from videovisual.errors import TooLarge
@@ -8,7 +8,7 @@ from videovisual.errors import TooLarge
 MIB = 2**20
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class Limits:
     """What a clip may cost. Sizes are checked before anything of that size is allocated.
 
@@ -23,11 +23,11 @@ class Limits:
             the most that the members of a zip may declare to inflate to.
     """
 
-    max_bytes: int = 64 * MIB
-    max_pixels: int = 4096 * 2304
-    max_frames: int = 20_000
-    max_seconds: float = 900.0
-    max_decoded_bytes: int = 1024 * MIB
+    max_bytes: int = Field(default=64 * MIB, ge=1, le=2**40)
+    max_pixels: int = Field(default=4096 * 2304, ge=1, le=2**31)
+    max_frames: int = Field(default=20_000, ge=1, le=10**9)
+    max_seconds: float = Field(default=900.0, gt=0, le=10**9)
+    max_decoded_bytes: int = Field(default=1024 * MIB, ge=1, le=2**40)
 
     def check_bytes(self, size: int) -> None:
         """Refuse uploads of more than `max_bytes`."""

@@ -1,40 +1,52 @@
 """Opening of clips: from bytes, a path, parts of a request, or an array."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from videovisual.clips import formats
+from videovisual.clips.animation import WebpSource
+from videovisual.clips.apng import ApngSource
 from videovisual.clips.archive import Archive
 from videovisual.clips.arrays import FRAMES, ArraySource, NpzSource
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Source
 from videovisual.clips.stills import StillsSource
 from videovisual.errors import InvalidRequest, MalformedClip
+from videovisual.utils.animation import is_animated
 from videovisual.utils.extras import needs
-from videovisual.utils.folder import frame_files, natural
+from videovisual.utils.folder import frame_files
+from videovisual.utils.frame_names import in_order
+from videovisual.utils.streams import as_path, content
+from videovisual.utils.text import shown
 
 DEFAULT_LIMITS = Limits()
 
 _PART_NAME = re.compile(r"frame_(\d{1,9})", re.ASCII)
 
 
-def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open a video, a zip of pictures, an npz, or a single picture.
+def open_bytes(
+    data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS, *, as_shown: bool = True
+) -> Source:
+    """Open a video, an animated picture, a zip of pictures, an npz, or a single picture.
 
     The format is detected by content. Opening decodes at most one frame.
 
     Args:
-        data: the whole file. Videos are mp4, mov, webm, mkv, avi or gif; pictures are PNG, JPEG,
-            WebP or BMP, in a zip in natural order of their names; an npz has uint8 `frames`
+        data: the whole file. Videos are mp4, mov, 3gp, webm, mkv, avi, gif, MPEG transport or
+            program streams, or wmv; animated pictures are WebP or PNG; pictures are PNG, JPEG,
+            WebP or BMP, in a zip in the order of their numbers; an npz has uint8 `frames`
             [T, H, W, 3], and may have `fps` (one number) or `timestamps` (seconds [T]).
         limits: what the clip may cost.
+        as_shown: whether frames are those that a player shows: cropped as the container says, with
+            square pixels, upright, high dynamic range mapped to BT.709. False for the stored
+            pixels. `Source.info.shown` tells what was done.
 
     Returns:
         A source of at least one frame.
@@ -42,7 +54,8 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
     Raises:
         InvalidRequest: there are no bytes.
         UnsupportedMedia: another format or codec; the message lists the allowed ones.
-        MalformedClip: the clip is damaged or unsafe, or its frames differ in size.
+        MalformedClip: the clip is damaged or unsafe, its frames differ in size, are more than one
+            sequence, or their names don't tell the order.
         TooLarge: over one of the limits.
         MissingExtra: the clip is a video, and PyAV is not installed.
     """
@@ -51,46 +64,64 @@ def open_bytes(data: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LI
     name = formats.sniff(data)
     sha256 = hashlib.sha256(data).hexdigest()
     if name in formats.VIDEO:
-        return _open_video(data, name, sha256, limits)
+        return _open_video(data, name, sha256, limits, as_shown)
+    if is_animated(data):
+        kind = ApngSource if name == "png" else WebpSource
+        return kind(data, sha256, limits)
     if name in formats.STILL:
-        return StillsSource({"The picture": partial(BytesIO, data)}, name, sha256, limits)
-    return _open_zip(data, sha256, limits)
+        picture = {"The picture": partial(BytesIO, data)}
+        return StillsSource(picture, name, sha256, limits, as_shown=as_shown)
+    return _open_zip(data, sha256, limits, as_shown)
 
 
-def open_path(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Source:
-    """Open a file as `open_bytes` does, or a folder of pictures in natural order of their names.
+def open_path(
+    path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS, *, as_shown: bool = True
+) -> Source:
+    """Open a file as `open_bytes` does, or a folder of pictures in the order of their numbers.
 
     Args:
-        path: a file, whose name does not matter, or a folder; see `frame_files`.
+        path: a file, whose name does not matter; a folder, see `frame_files`; a pipe or a device;
+            or `-`, standard input.
         limits: what the clip may cost. Sizes are checked before anything is read.
+        as_shown: as `open_bytes`.
 
     Raises:
         InvalidRequest: there is no such file or folder, it can't be read, or the file is empty.
         UnsupportedMedia, MalformedClip, TooLarge, MissingExtra: as `open_bytes`.
     """
-    path = Path(path)
+    streamed = content(path, limits.max_bytes)
+    if streamed is not None:
+        return open_bytes(streamed, limits, as_shown=as_shown)
+    path = as_path(path)
     try:
         if path.is_dir():
             files = frame_files(path)
+            limits.check_frames(len(files))
             limits.check_bytes(sum(file.stat().st_size for file in files))
-            return _open_pictures(
-                {file.name: file.read_bytes() for file in files}, "folder", limits
-            )
+            pictures = {file.name: file.read_bytes() for file in files}
+            return _open_pictures(pictures, "folder", limits, as_shown)
         if not path.is_file():
-            raise InvalidRequest(f"{path} is neither a file nor a folder. Give a clip's path.")
+            raise InvalidRequest(
+                f"{shown(str(path))} is neither a file nor a folder. Give a clip's path."
+            )
         limits.check_bytes(path.stat().st_size)
-        return open_bytes(path.read_bytes(), limits)
+        return open_bytes(path.read_bytes(), limits, as_shown=as_shown)
     except OSError as error:
-        raise InvalidRequest(f"{path} can't be read: {error}.") from error
+        raise InvalidRequest(
+            f"{shown(str(path))} can't be read: {error.strerror}. Give a clip's path."
+        ) from error
 
 
-def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> Source:
+def open_parts(
+    parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS, *, as_shown: bool = True
+) -> Source:
     """Open the pictures of a multipart request, in order of their numbers.
 
     Args:
         parts: PNG, JPEG, WebP or BMP files by name: `frame_000`, `frame_001`, …, numbered one by
             one from 0 or 1.
         limits: what the clip may cost; `max_bytes` is that of all parts together.
+        as_shown: as `open_bytes`.
 
     Raises:
         InvalidRequest: no parts, another name, or a number that is missing or repeated.
@@ -103,9 +134,13 @@ def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> S
     for name in parts:
         match = _PART_NAME.fullmatch(name)
         if match is None:
-            raise InvalidRequest(f"{name!r} is not a frame's name. Use frame_000, frame_001, ….")
+            raise InvalidRequest(
+                f"{shown(name)!r} is not a frame's name. Use frame_000, frame_001, …."
+            )
         if (other := numbers.setdefault(int(match[1]), name)) != name:
-            raise InvalidRequest(f"{other!r} and {name!r} are the same frame. Send it once.")
+            raise InvalidRequest(
+                f"{shown(other)!r} and {shown(name)!r} are the same frame. Send it once."
+            )
     if not numbers:
         raise InvalidRequest("There are no frames. Send parts frame_000, frame_001, ….")
     first = 0 if 0 in numbers else 1
@@ -116,7 +151,8 @@ def open_parts(parts: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> S
                 f"{numbers[max(numbers)]}. Number the frames one by one from 0 or 1."
             )
     names = [numbers[number] for number in sorted(numbers)]
-    return _open_pictures({name: bytes(parts[name]) for name in names}, "parts", limits)
+    pictures = {name: bytes(parts[name]) for name in names}
+    return _open_pictures(pictures, "parts", limits, as_shown)
 
 
 def open_frames(
@@ -136,29 +172,32 @@ def open_frames(
     return ArraySource(frames, fps, limits)
 
 
-def _open_pictures(pictures: Mapping[str, bytes], name: str, limits: Limits) -> StillsSource:
+def _open_pictures(
+    pictures: Mapping[str, bytes], name: str, limits: Limits, as_shown: bool
+) -> StillsSource:
     digest = hashlib.sha256()
     for data in pictures.values():
         digest.update(data)
     stills = {member: partial(BytesIO, data) for member, data in pictures.items()}
-    return StillsSource(stills, name, digest.hexdigest(), limits)
+    return StillsSource(stills, name, digest.hexdigest(), limits, as_shown=as_shown)
 
 
-def _open_zip(data: bytes, sha256: str, limits: Limits) -> Source:
+def _open_zip(data: bytes, sha256: str, limits: Limits, as_shown: bool) -> Source:
     archive = Archive(data, limits)
     if FRAMES in archive.members:
         return NpzSource(archive, sha256, limits)
     if archive.members and all(name.endswith(".npy") for name in archive.members):
+        found = shown(", ".join(sorted(archive.members)[:5]))
         raise MalformedClip(
-            f"The npz has no `frames`, but {', '.join(sorted(archive.members)[:5])}. Save it with "
-            "numpy.savez(file, frames=…, fps=…)."
+            f"The npz has no `frames`, but {found}. Save it with numpy.savez(file, frames=…, "
+            "fps=…)."
         )
     archive.refuse_bombs()
-    stills = {name: archive.opener(name) for name in sorted(archive.members, key=natural)}
-    return StillsSource(stills, "zip", sha256, limits)
+    stills = {name: archive.opener(name) for name in in_order(archive.members)}
+    return StillsSource(stills, "zip", sha256, limits, as_shown=as_shown)
 
 
-def _open_video(data: bytes, name: str, sha256: str, limits: Limits) -> Source:
+def _open_video(data: bytes, name: str, sha256: str, limits: Limits, as_shown: bool) -> Source:
     with needs("video", "Without it, send a zip of frames or an npz."):
         from videovisual.clips.video import VideoSource  # noqa: PLC0415
-    return VideoSource(data, name, sha256, limits)
+    return VideoSource(data, name, sha256, limits, as_shown=as_shown)

@@ -1,8 +1,8 @@
-"""Times and order of a video's frames, read from its packets without decoding."""
+"""Times and order of a video's frames, read from its packets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -14,14 +14,19 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from videovisual.clips.headers import Headers
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Times
+from videovisual.clips.timing import UNKNOWN, regular, repaired
 from videovisual.errors import MalformedClip
 
-ROUNDING = 0.51
-"""Times that differ by at most this many ticks of the time base are equal but for rounding."""
+_REORDERING = ("h264", "hevc", "mpeg4", "mpeg1video", "mpeg2video", "vc1", "wmv3")
+_ALWAYS_REORDERING = ("h264", "hevc")
+"""Codecs whose decoder may learn only late that pictures are reordered."""
 
-_UNKNOWN = np.iinfo(np.int64).min
+_NOT_CODED_BYTES = 20
+"""A picture of MPEG-4 part 2 that is not coded, or has been moved to the packet before, takes no
+more bytes than this."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +36,18 @@ class PacketTable:
     Packets are numbered in decode order from 0.
 
     Attributes:
-        index_of: frame index by presentation time, in the stream's time base; None if the
-            packets' presentation times can't be trusted. Frames are then identified by the
-            order in which they are decoded.
+        index_of: frame index by packet.
         packet: int64 [frames], the packet of each frame.
         start: int64 [frames], the packet of the keyframe from which each frame is decoded.
-        packets: number of packets.
+        origin: the packet from which everything is decoded.
         times: float64 [frames], seconds from the first frame.
         end_s: end of the last frame, in seconds from the first.
     """
 
-    index_of: dict[int, int] | None
+    index_of: dict[int, int]
     packet: npt.NDArray[np.int64]
     start: npt.NDArray[np.int64]
-    packets: int
+    origin: int
     times: Times
     end_s: float
 
@@ -63,71 +66,152 @@ def coded(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any
         raise MalformedClip(f"The video's container is damaged: {error.strerror}.") from error
 
 
-def scan(
-    container: InputContainer, stream: VideoStream, limits: Limits, *, trusts_pts: bool
-) -> PacketTable:
-    """Read all packets of a stream without decoding them.
+class Scan:
+    """What the packets of a stream say, read without decoding.
 
     Args:
         container, stream: just opened, with no packet read.
+        codec: FFmpeg's name of the codec.
+        name: the container's format.
         limits: on frames and seconds.
-        trusts_pts: whether the container stores presentation times for this codec.
+
+    Attributes:
+        packets: number of packets.
+        tells_order: whether the time stamps can be the order in which the frames are shown.
+            Otherwise only decoding tells it.
+        may_reorder: whether frames may be shown in another order than they are decoded in.
 
     Raises:
-        MalformedClip: there are no packets with a time.
-        TooLarge: more frames or seconds than the limits.
+        MalformedClip: there are no packets.
+        TooLarge: more packets than `limits.max_frames`.
     """
-    rows = []
-    for packet in coded(container, stream):
-        time = packet.pts if trusts_pts else packet.dts
-        is_shown = time is not None and not packet.is_discard
-        stamp = _UNKNOWN if time is None else time
-        rows.append((stamp, packet.duration or 0, packet.is_keyframe, is_shown))
-        limits.check_frames(len(rows))
-    stamps, durations, is_key, shown = np.array(rows, np.int64).reshape(-1, 4).T
-    numbers = np.flatnonzero(shown)
-    if not len(numbers):
-        raise MalformedClip("The video holds no frames that carry a time. Encode it again.")
-    unique, first = np.unique(stamps[numbers], return_index=True)
-    numbers = numbers[first]
-    tick = float(stream.time_base or 1)
-    times = (unique - unique[0]) * tick
-    last = float(durations[numbers[-1]]) * tick
-    if not last and len(times) > 1:
-        last = float(np.median(np.diff(times)))
-    times, last = _regular(times, last, stream.average_rate, tick)
-    end = float(times[-1]) + last
-    limits.check_seconds(end)
-    if not trusts_pts:
-        return PacketTable(None, numbers, np.zeros_like(numbers), len(rows), times, end)
-    index_of = {stamp: index for index, stamp in enumerate(unique.tolist())}
-    starts = _starts(stamps, is_key.astype(bool))[numbers]
-    return PacketTable(index_of, numbers, starts, len(rows), times, end)
+
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, codec: str, name: str, limits: Limits
+    ) -> None:
+        rows: list[tuple[int, ...]] = []
+        headers = Headers(codec, stream.codec_context.extradata)
+        for packet in coded(container, stream):
+            stamps = (UNKNOWN if time is None else time for time in (packet.pts, packet.dts))
+            is_shown = not packet.is_discard and (codec != "vp8" or _is_shown_vp8(packet))
+            start = headers.start(len(rows), packet) if packet.is_keyframe else -1
+            rows.append((*stamps, packet.duration or 0, start, is_shown, packet.size))
+            limits.check_frames(len(rows))
+        if not rows:
+            raise MalformedClip("The video holds no frames. Encode it again.")
+        table = np.array(rows, np.int64).T
+        self._pts, self._dts, self._durations, self._starts, shown, self._sizes = table
+        self._shown = shown.astype(bool)
+        self._limits = limits
+        self._tick = float(stream.time_base or 1)
+        self._rate: Fraction | None = stream.average_rate
+        # FFmpeg takes the mark from a keyframe that is damaged, which an mp4's index still has.
+        begins_with_key = self._starts[0] >= 0 or (
+            name in ("mp4", "mov")
+            and len(stream.index_entries) > 0
+            and stream.index_entries[0].is_keyframe
+        )
+        has_b_frames = bool(stream.codec_context.has_b_frames)
+        reorders = codec in _ALWAYS_REORDERING or (codec in _REORDERING and has_b_frames)
+        # AVI stores no presentation times.
+        self._has_pts = name != "avi" or not reorders
+        self._is_live = name in ("mpegts", "mpeg")
+        self._is_reordered = bool((np.diff(self._pts) < 0).any())
+        self.packets = len(rows)
+        self.tells_order = (
+            self._has_pts
+            and begins_with_key
+            and self._is_consistent(codec, has_b_frames=has_b_frames)
+        )
+        self.may_reorder = has_b_frames or self._is_reordered
+
+    def by_time(self) -> PacketTable:
+        """The frames in order of their presentation times.
+
+        Raises:
+            MalformedClip: no frame has a time.
+            TooLarge: more seconds than the limits.
+        """
+        numbers = np.flatnonzero(self._shown)
+        order = numbers[np.argsort(self._pts[numbers], kind="stable")]
+        return self._table(order, self._starts, 0)
+
+    def by_decoding(self, pictures: Sequence[tuple[int, bool]]) -> PacketTable:
+        """The frames in the order in which a decoder gave them.
+
+        Args:
+            pictures: packet of each, and whether it is a keyframe.
+
+        Raises:
+            MalformedClip: there are none.
+            TooLarge: more seconds than the limits.
+        """
+        order = np.array([number for number, _ in pictures], np.int64)
+        starts = np.full_like(self._starts, -1)
+        for number, is_key in pictures:
+            starts[number] = self._starts[number] if is_key else -1
+        keys = np.flatnonzero(self._starts >= 0)
+        origin = min([*order.tolist(), *keys[:1].tolist()], default=0)
+        return self._table(order, starts, origin)
+
+    def _table(
+        self, order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], origin: int
+    ) -> PacketTable:
+        if not len(order):
+            raise MalformedClip("The video holds no frame that can be shown. Encode it again.")
+        stamps = self._pts[order] if self._has_pts else np.sort(self._dts[order])
+        seconds = repaired(stamps, self._tick, self._rate, is_live=self._is_live)
+        last = float(self._durations[order[-1]]) * self._tick
+        if not last and len(seconds) > 1:
+            last = float(np.median(np.diff(seconds)))
+        times, last = regular(seconds, last, self._rate, self._tick)
+        end = float(times[-1]) + last
+        self._limits.check_seconds(end)
+        index_of = {number: index for index, number in enumerate(order.tolist())}
+        starts = _starts(starts, index_of, origin)[order]
+        return PacketTable(index_of, order, starts, origin, times, end)
+
+    def _is_consistent(self, codec: str, *, has_b_frames: bool) -> bool:
+        """Whether nothing contradicts the presentation times."""
+        pts, dts = self._pts, self._dts[self._dts != UNKNOWN]
+        shown = pts[self._shown]
+        if (
+            not len(shown)
+            or (pts == UNKNOWN).any()
+            or len(np.unique(shown)) < len(shown)
+            or (np.diff(dts) < 0).any()
+            or shown.min() < pts[0]
+        ):
+            return False
+        if codec != "mpeg4":
+            return True
+        is_packed = has_b_frames and not self._is_reordered
+        return not is_packed and bool((self._sizes > _NOT_CODED_BYTES).all())
 
 
-def _regular(times: Times, last: float, rate: Fraction | None, tick: float) -> tuple[Times, float]:
-    """Undo rounding: return the times of a constant frame rate if all times agree with it.
-
-    Matroska rounds to milliseconds, so a frame can seem to begin after an instant that shows it.
-    """
-    if not rate:
-        return times, last
-    even = np.arange(len(times)) / float(rate)
-    if (np.abs(times - even) > ROUNDING * tick).any():
-        return times, last
-    return even, 1 / float(rate) if abs(last - 1 / float(rate)) <= tick else last
+def _is_shown_vp8(packet: Packet[Any]) -> bool:
+    """Whether a VP8 picture is shown, or only predicted from (RFC 6386, 9.1)."""
+    return bool(memoryview(packet)[0] & 0x10)
 
 
-def _starts(stamps: npt.NDArray[np.int64], is_key: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """For each packet, the keyframe from which it is decoded: the last that is not shown later.
+def _starts(
+    starts: npt.NDArray[np.int64], index_of: dict[int, int], origin: int
+) -> npt.NDArray[np.int64]:
+    """For each packet, the one from which it is decoded: of the last keyframe not shown later.
 
     Pictures that follow a keyframe in the file but are shown before it (the leading pictures of
     an open GOP) need the keyframe before.
+
+    Args:
+        starts: the packet at which decoding of each keyframe starts, -1 for other packets.
+        index_of: frame index by packet.
+        origin: the packet from which everything is decoded.
     """
-    last = before = 0
-    starts = np.zeros(len(stamps), np.int64)
-    for number, stamp in enumerate(stamps.tolist()):
-        if is_key[number]:
-            before, last = last, number
-        starts[number] = next((key for key in (last, before) if stamps[key] <= stamp), 0)
-    return starts
+    last = before = (-1, origin)
+    found = np.full(len(starts), origin, np.int64)
+    for number, start in enumerate(starts.tolist()):
+        index = index_of.get(number, -1)
+        if start >= 0:
+            before, last = last, (index, start)
+        found[number] = next((begin for key, begin in (last, before) if key <= index), origin)
+    return found

@@ -1,14 +1,16 @@
-"""Conversion of a decoded picture to upright RGB."""
+"""Conversion of a decoded picture to RGB, as stored or as it is shown."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from videovisual.clips.alpha import over_black
 from videovisual.clips.decoding import Picture
+from videovisual.clips.display import Display
+from videovisual.clips.hdr import TRANSFERS, to_sdr
+from videovisual.clips.orientation import display_matrix, upright
 from videovisual.clips.source import Frames
 
 _BT601 = 5
@@ -24,53 +26,70 @@ _FULL_BY_DEFAULT = ("yuvj", "gray", "ya")
 """Pixel formats that swscale treats as full range if the file does not specify the range."""
 
 
-def rgb(picture: Picture, reformatter: VideoReformatter) -> Frames:
-    """Convert by the picture's own colour matrix and range, lay it over black, turn it upright.
+class Converter:
+    """Converts a video's pictures to RGB.
 
-    Returns:
-        uint8 [H, W, 3], RGB; more than 8 bits a channel are reduced to 8.
+    Args:
+        display: how they are shown: cropped, scaled, upright, of standard range. None converts the
+            stored pixels, only by their colour matrix and range.
     """
-    frame = picture.frame
-    is_full = frame.color_range == _FULL_RANGE or (
-        frame.color_range == _UNSPECIFIED and frame.format.name.startswith(_FULL_BY_DEFAULT)
-    )
-    has_alpha = any(component.is_alpha for component in frame.format.components)
-    converted = reformatter.reformat(
-        frame,
-        format="rgba" if has_alpha or frame.format.has_palette else "rgb24",
-        src_colorspace=_MATRICES.get(frame.colorspace, _BT601),
-        dst_colorspace=_BT601,
-        src_color_range=_FULL_RANGE if is_full else _LIMITED_RANGE,
-        dst_color_range=_UNSPECIFIED,
-    )
-    pixels = cast(Frames, converted.to_ndarray())
-    if picture.alpha is not None:
-        pixels = np.concatenate((pixels, _luma(picture.alpha)[..., None]), axis=-1)
-    if pixels.shape[-1] == 4:
-        pixels = over_black(pixels)
-    return upright(pixels, _display_matrix(frame))
 
+    def __init__(self, display: Display | None) -> None:
+        self.display = display
+        # Each keeps tables for the kind of picture that it has seen last.
+        self._reformatter = VideoReformatter()
+        self._scaler = VideoReformatter()
 
-def upright(pixels: Frames, matrix: tuple[int, int, int, int]) -> Frames:
-    """Apply a display matrix (ISO/IEC 14496-12, 6.2.2), `x' = a·x + c·y`, `y' = b·x + d·y`.
+    def rgb(self, picture: Picture) -> Frames:
+        """Convert a picture.
 
-    Only rotations by right angles and mirrorings are applied; other angles are rounded to these.
-    """
-    a, b, c, d = matrix
-    if abs(a) + abs(d) < abs(b) + abs(c):
-        pixels, a, d = pixels.swapaxes(0, 1), c, b
-    return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+        Returns:
+            uint8 [H, W, 3], over black where it is transparent; more than 8 bits a channel are
+            reduced to 8.
+        """
+        display, frame = self.display, picture.frame
+        if display is None:
+            return self._stored(picture)
+        pixels = to_sdr(frame) if frame.color_trc in TRANSFERS else self._stored(picture)
+        left, top, right, bottom = display.crop
+        if left + right < frame.width and top + bottom < frame.height:
+            pixels = pixels[top : frame.height - bottom, left : frame.width - right]
+        pixels = upright(pixels, display_matrix(frame))
+        if pixels.shape[:2] != (display.height, display.width):
+            pixels = self._scaled(pixels, display.width, display.height)
+        return pixels
+
+    def _scaled(self, pixels: Frames, width: int, height: int) -> Frames:
+        """Scale pixels that aren't square, and pictures of another size than the first."""
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        scaled = self._scaler.reformat(
+            frame, width=width, height=height, interpolation=Interpolation.BICUBIC
+        )
+        return cast(Frames, scaled.to_ndarray())
+
+    def _stored(self, picture: Picture) -> Frames:
+        frame = picture.frame
+        is_full = frame.color_range == _FULL_RANGE or (
+            frame.color_range == _UNSPECIFIED and frame.format.name.startswith(_FULL_BY_DEFAULT)
+        )
+        has_alpha = any(component.is_alpha for component in frame.format.components)
+        converted = self._reformatter.reformat(
+            frame,
+            format="rgba" if has_alpha or frame.format.has_palette else "rgb24",
+            src_colorspace=_MATRICES.get(frame.colorspace, _BT601),
+            dst_colorspace=_BT601,
+            src_color_range=_FULL_RANGE if is_full else _LIMITED_RANGE,
+            dst_color_range=_UNSPECIFIED,
+        )
+        pixels = cast(Frames, converted.to_ndarray())
+        if picture.alpha is not None:
+            pixels = np.concatenate((pixels, _luma(picture.alpha)[..., None]), axis=-1)
+        if pixels.shape[-1] == 4:
+            pixels = over_black(pixels)
+        return pixels
 
 
 def _luma(frame: VideoFrame) -> Frames:
     plane = frame.planes[0]
     rows: Frames = np.frombuffer(cast(Any, plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
-
-
-def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    side_data = cast(Mapping[str, Any], frame.side_data).get("DISPLAYMATRIX")
-    if side_data is None:
-        return 1, 0, 0, 1
-    a, b, _, c, d = np.frombuffer(side_data, np.int32)[:5].tolist()
-    return a, b, c, d

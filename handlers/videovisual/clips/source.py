@@ -1,9 +1,10 @@
 """Opened clips: their description, and their frames on demand."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +21,21 @@ class SourceInfo:
     """The description of a clip.
 
     Attributes:
-        format: `mp4`, `mov`, `webm`, `mkv`, `avi`, `gif`; `zip`, `npz`, `parts`, `folder`,
-            `frames`; `png`, `jpeg`, `webp`, `bmp` for a single picture.
+        format: `mp4`, `mov`, `webm`, `mkv`, `avi`, `gif`, `apng`, `webp`; `zip`, `npz`, `parts`,
+            `folder`, `frames`; `png`, `jpeg`, `webp`, `bmp` for a single picture.
         codec: FFmpeg's name of the codec, e.g. `h264`; None if the clip is not a video.
-        width, height: of a frame, in pixels, after the rotation that the file specifies.
+        width, height: of a frame, in pixels, as it is shown.
         frame_count: frames in the source.
         duration_s: seconds from the start of the first frame to the end of the last; None for
             frames without timestamps.
         fps: mean frames a second; None for frames without timestamps.
         sha256: SHA-256 of the received bytes, in hexadecimal. Parts and folders: of all files'
             bytes in order. Arrays: of the shape (int64, little endian) and the pixels.
+        shown: what was done to stored pixels to show them as a player does, only where something
+            was: `crop` (`left`, `top`, `right`, `bottom`, in stored pixels), `sample_aspect`
+            (`"4:3"`), `rotation` (clockwise, in degrees), `mirrored` (before the rotation),
+            `transfer` (`pq` or `hlg`, mapped to BT.709), `exif_orientation` (of pictures).
+            `as_shown` is False if the stored pixels were asked for.
     """
 
     format: str
@@ -40,6 +46,12 @@ class SourceInfo:
     duration_s: float | None
     fps: float | None
     sha256: str
+    shown: Mapping[str, Any] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """The description as JSON values, for the provenance; without `shown` if it is empty."""
+        facts = {each.name: getattr(self, each.name) for each in fields(self)}
+        return facts if self.shown else {k: v for k, v in facts.items() if k != "shown"}
 
 
 class Source(ABC):

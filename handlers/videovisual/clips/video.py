@@ -2,9 +2,9 @@
 
 import io
 import struct
-from collections import deque
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import av
 import numpy as np
@@ -12,46 +12,63 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from videovisual.clips import boxes
-from videovisual.clips.decoding import Decoder, Picture
+from videovisual.clips.cropping import crop_of
+from videovisual.clips.decoding import Decoder, Picture, most_coded
+from videovisual.clips.display import display_of
 from videovisual.clips.formats import ACCEPTED
 from videovisual.clips.limits import Limits
-from videovisual.clips.packets import coded, scan
-from videovisual.clips.pixels import rgb
+from videovisual.clips.packets import Scan, coded
+from videovisual.clips.pixels import Converter
 from videovisual.clips.source import Frames, Source, SourceInfo, Times
 from videovisual.errors import MalformedClip, UnsupportedMedia
 
 CODECS = (
-    *("h264", "hevc", "vp8", "vp9", "av1", "mpeg4"),
+    *("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg1video", "mpeg2video", "h263"),
+    *("msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2", "wmv3", "vc1"),
     *("mjpeg", "gif", "ffv1", "prores", "rawvideo"),
 )
 """FFmpeg's names of the codecs that are decoded. Few codecs keep the attack surface small."""
 
-_DEMUXERS = {"webm": "matroska", "mkv": "matroska"}
+_DEMUXERS = {"webm": "matroska", "mkv": "matroska", "wmv": "asf"}
 """FFmpeg's demuxer by format, where the names differ."""
 
-_AV1_DECODERS = ("libdav1d", "libaom-av1")
-_HOLDING = ("mpeg4", "vp8")
-"""Codecs with packets that hold no picture: the last picture stays."""
+_WHITELIST = ",".join((*CODECS, "libdav1d", "libaom-av1"))
 
+_HEADERLESS = ("mpegts", "mpeg")
+"""Formats whose streams are found while packets are read. FFmpeg opens decoders for them then, to
+which PyAV can't pass `max_pixels`; so it may open none."""
 _SELECTIVE = ("h264",)
 """Codecs that mark pictures from which no other is predicted, so that these can be skipped. That
 halves the time of sparse reads, more than threads on two cores save."""
 
 _MP4 = ("mp4", "mov")
 
+_FEWEST_CHECKED = 8
+_CHECKED_PIXELS = 4_000_000
+"""Pictures that are decoded when a reordered video is opened, for their order: some, and more of
+small ones."""
+
 
 class VideoSource(Source):
     """A video file in memory.
 
-    Opening reads all packets, because counts and times in headers can be wrong, and decodes one
-    frame, for its true size. A read decodes from the keyframe before each group of wanted frames
-    to the last of the group, and nothing between the groups. Frames are matched by presentation
-    time, so a read returns exactly the wanted frames. Pixels are as stored: there is no
-    deinterlacing, no correction of the pixel aspect ratio, and no tone mapping.
+    Opening reads all packets, because counts and times in headers can be wrong, and decodes the
+    beginning, for the true size and to check the order. If the time stamps can't be the order in
+    which the frames are shown, it decodes everything once to learn the order. A read decodes from
+    the keyframe before each group of wanted frames to the last of the group, and nothing between
+    the groups. There is no deinterlacing.
+
+    Args:
+        data: the file.
+        name: its format.
+        sha256: of the file.
+        limits: what the clip may cost.
+        as_shown: whether frames are those that a player shows: cropped as the container says, with
+            square pixels, upright, high dynamic range mapped to BT.709, and of the first one's
+            size. If not, pixels are as stored, and all frames must have one size.
 
     Raises:
         UnsupportedMedia: no video stream, or a codec that is not in `CODECS`.
@@ -59,7 +76,9 @@ class VideoSource(Source):
         TooLarge: over one of the limits.
     """
 
-    def __init__(self, data: bytes, name: str, sha256: str, limits: Limits) -> None:
+    def __init__(
+        self, data: bytes, name: str, sha256: str, limits: Limits, *, as_shown: bool = True
+    ) -> None:
         if name in _MP4:
             boxes.check_index(data, limits)
         self.data = data
@@ -69,24 +88,62 @@ class VideoSource(Source):
             self.codec = _codec(stream)
             width, height = _declared_size(stream, data)
             limits.check_pixels(width, height)
-            # AVI stores no presentation times, and FFmpeg can't derive them for these codecs.
-            trusts_pts = name != "avi" or self.codec not in ("h264", "hevc")
-            self.table = scan(container, stream, limits, trusts_pts=trusts_pts)
+            scan = Scan(container, stream, self.codec, name, limits)
             declared_end = float((stream.duration or 0) * (stream.time_base or 0))
+            track, place = stream.id, container.streams.video.index(stream)
+            aspect = stream.sample_aspect_ratio
+        self._packets = scan.packets
+        first, is_ordered = None, False
+        if scan.tells_order:
+            self.table = scan.by_time()
+            first, is_ordered = self._beginning(width * height if scan.may_reorder else 0)
+        if first is None or not is_ordered:
+            order, first = self._everything()
+            if first is None:
+                raise MalformedClip("The video holds no frame that can be shown. Encode it again.")
+            if not is_ordered:
+                self.table = scan.by_decoding(order)
         times, end = self.table.times, self.table.end_s
         if name in _MP4 and boxes.is_cut(data):
             times, end = _with_lost_frames(times, end, declared_end, limits)
-        with suppress(MalformedClip):
-            for _, first in self._decode([0]):
-                height, width = first.shape[:2]
-        if not width * height:
-            raise MalformedClip("The video has no frame size. Encode it again.")
+        shown: dict[str, Any] = {} if as_shown else {"as_shown": False}
+        width, height = first.frame.width, first.frame.height
+        limits.check_pixels(width, height)
+        self._display = None
+        if as_shown:
+            crop = crop_of(data, name, track, place, width, height)
+            self._display, shown = display_of(first.frame, crop, aspect or first.aspect, limits)
+            width, height = self._display.width, self._display.height
         fps = len(times) / end if end else None
-        info = SourceInfo(name, self.codec, width, height, len(times), end, fps, sha256)
+        info = SourceInfo(name, self.codec, width, height, len(times), end, fps, sha256, shown)
         super().__init__(info, times, limits)
 
+    def _everything(self) -> tuple[list[tuple[int, bool]], Picture | None]:
+        """Decode everything, for the order: see `Decoder.order`."""
+        with self._opened() as (container, stream):
+            decoder = Decoder(stream, self.codec, self.limits)
+            return decoder.order(enumerate(coded(container, stream)))
+
+    def _beginning(self, pixels: int) -> tuple[Picture | None, bool]:
+        """The first picture, and whether the first ones come in the order of the table.
+
+        Args:
+            pixels: of a picture whose successors are to be checked too; 0 for the first alone.
+        """
+        most = max(_FEWEST_CHECKED, _CHECKED_PIXELS // pixels) if pixels else 1
+        last = min(int(self.table.packet[:most].max()), self._packets - 1)
+        first = None
+        with suppress(MalformedClip):
+            for place, (index, picture) in enumerate(self._pictures([(0, last)])):
+                if index != place or (self._is_key(index) and not picture.frame.key_frame):
+                    return first, False
+                first = first or picture
+                if place + 1 >= most:
+                    break
+        return first, True
+
     def _decode(self, wanted: Sequence[int]) -> Generator[tuple[int, Frames], None, None]:
-        reformatter = VideoReformatter()
+        converter = Converter(self._display)
         held = [index for index in wanted if index < len(self.table.packet)]
         needed = {int(self.table.packet[index]) for index in held}
         missing = set(held)
@@ -94,12 +151,16 @@ class VideoSource(Source):
             self._check(index, picture, held)
             if index in missing:
                 missing.discard(index)
-                yield index, rgb(picture, reformatter)
-            if not missing and self.table.index_of is None:
+                yield index, converter.rgb(picture)
+            if not missing:
                 return
-        if missing and self.table.index_of is not None:
-            for index, picture in self._from_the_start(sorted(missing)):
-                yield index, rgb(picture, reformatter)
+        # A picture marked as a keyframe may not decode by itself (intra refresh), and then only
+        # the whole stream does.
+        for index, picture in self._pictures([(self.table.origin, max(needed))]) if missing else ():
+            self._check(index, picture, sorted(missing))
+            if index in missing:
+                missing.discard(index)
+                yield index, converter.rgb(picture)
 
     def _check(self, index: int, picture: Picture, wanted: Sequence[int]) -> None:
         """Refuse wanted frames that are predicted from a damaged picture: the decoder does not."""
@@ -117,8 +178,6 @@ class VideoSource(Source):
     def _spans(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
         """First and last packet of each run that must be decoded, in order."""
         table = self.table
-        if table.index_of is None:
-            return [(0, table.packets - 1)]
         spans: list[tuple[int, int]] = []
         for first, last in sorted((int(table.start[i]), int(table.packet[i])) for i in wanted):
             if spans and first <= spans[-1][1] + 1:
@@ -127,27 +186,6 @@ class VideoSource(Source):
                 spans.append((first, last))
         return spans
 
-    def _from_the_start(self, missing: Sequence[int]) -> Iterator[tuple[int, Picture]]:
-        """Decode the stream from its start, for frames that their own span did not give.
-
-        A picture marked as a keyframe may not decode by itself (intra refresh), and then only
-        the whole stream does. And a packet may hold no picture, so that the last one stays.
-        """
-        pending = deque(missing)
-        last = max(int(self.table.packet[index]) for index in missing)
-        held: Picture | None = None
-        for index, picture in self._pictures([(0, last)]):
-            self._check(index, picture, missing)
-            while pending and pending[0] <= index:
-                frame = pending.popleft()
-                shown = picture if frame == index else held
-                if shown is not None:
-                    yield frame, shown
-            held = picture if self.codec in _HOLDING else None
-        if held is not None:
-            for frame in pending:
-                yield frame, held
-
     def _pictures(
         self, spans: Sequence[tuple[int, int]], needed: Collection[int] = ()
     ) -> Iterator[tuple[int, Picture]]:
@@ -155,32 +193,24 @@ class VideoSource(Source):
 
         If packets are `needed`, others from which no picture is predicted may be skipped.
         Pictures that come before the keyframe of their span are left out: they were predicted
-        from pictures that were not decoded.
+        from pictures that were not decoded. So are all of a span that begins with none.
         """
-        count = 0
-        is_selective = self.codec in _SELECTIVE and self.table.index_of is not None and needed
+        is_selective = self.codec in _SELECTIVE and needed
         with self._opened() as (container, stream):
             decoder = Decoder(stream, self.codec, self.limits)
             packets = enumerate(coded(container, stream))
             for span in spans:
-                entry = self._entry(span[0])
+                is_first = span[0] == self.table.origin
+                entry = None if is_first else self.table.index_of.get(span[0])
                 for picture in decoder.run(packets, span, needed if is_selective else None):
-                    index = self._index_of(picture.frame.pts, count)
-                    count += 1
-                    if index == entry:
+                    index = self.table.index_of.get(picture.packet)
+                    if index == entry and picture.frame.key_frame:
                         entry = None
                     if index is not None and entry is None:
                         yield index, picture
 
-    def _entry(self, packet: int) -> int | None:
-        """The frame of a packet; None for the first packet, and for packets that are not shown."""
-        frames = np.flatnonzero(self.table.packet == packet)
-        return int(frames[0]) if packet and len(frames) else None
-
-    def _index_of(self, pts: int | None, count: int) -> int | None:
-        if self.table.index_of is None:
-            return count
-        return None if pts is None else self.table.index_of.get(pts)
+    def _is_key(self, index: int) -> bool:
+        return bool(self.table.start[index] == self.table.packet[index])
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[InputContainer, VideoStream]]:
@@ -192,9 +222,9 @@ class VideoSource(Source):
                 format=_DEMUXERS.get(self.name, self.name),
                 container_options={
                     "protocol_whitelist": "none",
-                    "codec_whitelist": ",".join((*CODECS, *_AV1_DECODERS)),
+                    "codec_whitelist": "none" if self.name in _HEADERLESS else _WHITELIST,
                 },
-                options={"max_pixels": str(self.limits.max_pixels)},
+                options={"max_pixels": str(most_coded(self.limits))},
                 metadata_errors="replace",
             )
         except FFmpegError as error:

@@ -13,6 +13,7 @@ from videovisual.engine.probe import Reading, Result, Work
 from videovisual.engine.progress import Progress
 from videovisual.errors import Cancelled, DeadlineExceeded, VideoVisualError
 from videovisual.saliency import Saliency
+from videovisual.utils.text import shown
 from videovisual.utils.tracebacks import frames
 
 _numbers = itertools.count(1)
@@ -151,7 +152,7 @@ class Job(Generic[Result]):
         # The traceback also leads to frames of the engine, which hold clips.
         error.__traceback__ = None
         if not isinstance(error, VideoVisualError):
-            wrapped = VideoVisualError(f"{type(error).__name__}: {error}")
+            wrapped = VideoVisualError(f"{type(error).__name__}: {shown(error, 300)}")
             wrapped.__cause__ = error
             wrapped.trace = frames(trace)
             error = wrapped

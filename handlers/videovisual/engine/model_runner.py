@@ -24,6 +24,7 @@ from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.engine.rwlock import TORCH
 from videovisual.errors import InvalidParameter
 from videovisual.utils.suggest import nearest
+from videovisual.utils.text import shown
 
 LARGE = 3 * 16 * 112 * 112
 """Values of a clip from which a processor gains by channels-last memory and by 16 bits."""
@@ -35,10 +36,10 @@ def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None
     if not name or name not in modules:
         allowed = [key for key in modules if key and key.count(".") == 0]
         raise InvalidParameter(
-            f"The network has no layer {name!r}. Its top-level layers are "
-            f"{', '.join(allowed)}; modules inside them are named with dots.",
+            f"The network has no layer {shown(name)!r}. Its top-level layers are "
+            f"{shown(', '.join(allowed), 200)}; modules inside them are named with dots.",
             parameter=parameter,
-            given=name,
+            given=shown(name),
             nearest=nearest(name, modules),
             allowed=allowed,
         )

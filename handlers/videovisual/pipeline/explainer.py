@@ -13,9 +13,11 @@ from videovisual.attribution.parameters import Parameters
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Attribution, Probe
 from videovisual.errors import InvalidParameter
+from videovisual.pipeline.finite import check_reading, check_saliency
 from videovisual.pipeline.preprocessing import PreparedClip
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity, check_polarity
+from videovisual.utils.text import shown
 from videovisual.version import __version__
 from videovisual.zoo import Classifier
 
@@ -80,11 +82,14 @@ class Explainer:
         Raises:
             UnknownMethod, InvalidParameter: before anything is computed.
         """
-        fields = {name: catalogue.find(name).parameters.model_fields for name in methods}
+        entries = [catalogue.find(name) for name in methods]
+        fields = {found.name: found.parameters.model_fields for found in entries}
         for name in given if len(fields) > 1 else ():
             if not any(name in known for known in fields.values()):
                 raise InvalidParameter(
-                    f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+                    f"None of {', '.join(found.name for found in entries)} has a parameter "
+                    f"{shown(name)!r}.",
+                    parameter=shown(name),
                 )
         return [
             cls.of(
@@ -109,12 +114,18 @@ class Explainer:
         )
 
     def attribute(self, prepared: PreparedClip, target: int) -> Attribution:
-        """The method's probes; a partial map is completed in the same way as the whole one."""
+        """The method's probes; a partial map is completed in the same way as the whole one.
+
+        Raises:
+            NotFinite: the network's answers, the map, or the partial map that was asked for, are
+                not finite.
+        """
         method = self.entry.load()(self.case(prepared, target), self.parameters)
         try:
             probe = next(method)
             while True:
                 reading = yield self._with_whole_partial(probe, prepared, target)
+                check_reading(self.entry.name, reading)
                 probe = method.send(reading)
         except StopIteration as stop:
             return self._complete(stop.value, prepared, target)
@@ -127,6 +138,7 @@ class Explainer:
         return {
             "model": card.name,
             "weights_sha256": self.classifier.weights_sha256,
+            **_stored(self.classifier.weights_dtype),
             "labels_sha256": card.labels_sha256,
             "videovisual": __version__,
             "torch": torch.__version__,
@@ -157,11 +169,24 @@ class Explainer:
         return replace(probe, progress=replace(progress, partial=partial))
 
     def _complete(self, saliency: Saliency, prepared: PreparedClip, target: int) -> Saliency:
-        """The method's own result, of the polarity that is wanted and with its provenance."""
+        """The method's own result, of the polarity that is wanted and with its provenance.
+
+        Raises:
+            NotFinite: the map or its diagnostics contain NaN or infinity.
+        """
+        check_saliency(self.entry.name, saliency)
         facts = saliency.diagnostics
+        if saliency.map.min() == saliency.map.max():
+            facts = {**facts, "constant": True}
         found = {name: facts[name] for name in FROM_DIAGNOSTICS if name in facts}
         provenance = {**self.provenance(prepared, target), **found}
-        return replace(saliency.polarised(self.polarity), provenance=provenance)
+        polarised = saliency.polarised(self.polarity)
+        return replace(polarised, diagnostics=facts, provenance=provenance)
+
+
+def _stored(dtype: str | None) -> dict[str, str]:
+    """The weights' dtype in their file, where it is narrower than what is computed with."""
+    return {"weights_dtype": dtype} if dtype else {}
 
 
 def _gpu(device: torch.device) -> dict[str, str]:

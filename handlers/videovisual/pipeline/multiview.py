@@ -12,6 +12,7 @@ from videovisual.clips import Clip, Source, windows
 from videovisual.engine.probe import Classification, Probe
 from videovisual.engine.progress import Progress
 from videovisual.pipeline.executor import Executor
+from videovisual.pipeline.finite import check_logits
 from videovisual.pipeline.plan import Plan
 from videovisual.pipeline.prediction import predictions
 from videovisual.pipeline.preprocessing import prepare
@@ -63,6 +64,7 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
         scores.append(
             executor.run(_classification(prepared.clip, progress), classification=True)[0]
         )
+        check_logits(card, scores[-1])
     return Answer(
         model=card.name,
         predictions=predictions(card, average(card, torch.stack(scores)), options.top_k),
@@ -76,7 +78,7 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
         ],
         clip={
             "crop": asdict(geometry(card.input, info.height, info.width)),
-            "source": asdict(info),
+            "source": info.facts(),
             "windows": [_facts(source, window) for window in chosen],
             "average": card.view_average,
         },

@@ -10,18 +10,31 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from videovisual import faithfulness
+from videovisual.clips.windows import PIECE_BYTES
 from videovisual.engine.probe import classification
 from videovisual.errors import DeadlineExceeded
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
+from videovisual.pipeline.finite import check_logits, check_numbers
 from videovisual.pipeline.multiview import classify_windows
 from videovisual.pipeline.plan import Plan
-from videovisual.pipeline.prediction import prediction, predictions, resolve_target
-from videovisual.pipeline.preprocessing import ClipLike, PreparedClip, open_source, read
+from videovisual.pipeline.prediction import is_top1, prediction, predictions, resolve_target
+from videovisual.pipeline.preprocessing import (
+    ClipLike,
+    PreparedClip,
+    decoded_bytes,
+    open_source,
+    read,
+)
 from videovisual.protocol import Answer, Explanation
 from videovisual.saliency import Saliency
 
 Scores = dict[str, float | None]
+
+UNDEFINED = (
+    "the map's sums in random halves of the clip, or the falls of the logit, are all the same"
+)
+"""Why a correlation of the two has no value."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +66,23 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
     """
     if plan.several_windows:
         with executor.decoding():
-            source = open_source(open_clip())
+            source = open_source(open_clip(), as_shown=plan.options.as_shown)
+            # A window is a copy of frames that are read ahead, for several windows at once.
+            window = decoded_bytes(plan.classifier.card, source, plan.sampling)
+            executor.hold(window + max(window, PIECE_BYTES))
         return Result(classify_windows(plan, source, executor))
     with executor.decoding():
-        prepared = read(plan.classifier, open_clip(), plan.sampling)
-    executor.hold(prepared.nbytes)
+        clip = open_clip()
+        if not isinstance(clip, torch.Tensor):
+            clip = open_source(clip, as_shown=plan.options.as_shown)
+            executor.hold(decoded_bytes(plan.classifier.card, clip, plan.sampling))
+        prepared = read(plan.classifier, clip, plan.sampling)
     # As a part of an explanation a classification waits like the rest of it.
     (logits,) = executor.run(
         classification(prepared.clip[None]), classification=not plan.explainers
     )
     card, options = plan.classifier.card, plan.options
+    check_logits(card, logits)
     found = predictions(card, logits, options.top_k)
     result = Result(
         Answer(model=card.name, predictions=found, clip=dict(prepared.facts)), prepared=prepared
@@ -80,7 +100,7 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
 def _explain(
     plan: Plan,
     explainer: Explainer,
-    target: str,
+    target: str | int,
     logits: torch.Tensor,
     result: Result,
     executor: Executor,
@@ -104,11 +124,21 @@ def _explain(
             try:
                 measure = faithfulness.evaluate(here.case(result.prepared, index), saliency)
                 scores = executor.run(measure, device=device, subject=subject).to_json()
+                check_numbers("the faithfulness", scores)
+                if scores["sensitivity_n"] is None:
+                    facts = {**saliency.diagnostics, "undefined": {"sensitivity_n": UNDEFINED}}
+                    saliency = replace(saliency, diagnostics=facts)
             except DeadlineExceeded:
                 if not options.partial:
                     raise
                 facts = {**saliency.diagnostics, "evaluated": False}
                 saliency = replace(saliency, diagnostics=facts)
+    other = None if is_top1(target) else card.other_reading(target)
+    if other is not None:
+        reading = {"name": target, "index_of": card.labels[other]}
+        saliency = replace(
+            saliency, diagnostics={**saliency.diagnostics, "target_read_as": reading}
+        )
     result.saliencies.append(saliency)
     shown = prediction(card, logits, index)
     result.answer.explanations.append(Explanation.of(saliency, explainer.entry.name, shown, scores))

@@ -9,7 +9,7 @@ from videovisual.attribution import catalogue
 from videovisual.engine.model_runner import check_layer
 from videovisual.errors import InvalidParameter
 from videovisual.pipeline.explainer import Explainer
-from videovisual.pipeline.prediction import TOP1
+from videovisual.pipeline.prediction import is_top1
 from videovisual.pipeline.preprocessing import sampling
 from videovisual.protocol import Options, check_classifies
 from videovisual.zoo import Classifier
@@ -58,7 +58,7 @@ class Plan:
         else:
             check_classifies(options, parameters)
         for target in options.target:
-            if target.strip().lower() != TOP1:
+            if not is_top1(target):
                 card.target(target)
         if options.timeline and options.views > 1:
             raise InvalidParameter(
@@ -79,6 +79,12 @@ class Plan:
     def methods(self) -> tuple[str, ...]:
         """The methods by their own names."""
         return tuple(explainer.entry.name for explainer in self.explainers)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height and width of the clip that the network takes."""
+        side = self.classifier.card.input.crop
+        return self.sampling.frames, side, side
 
     @property
     def several_windows(self) -> bool:

@@ -4,9 +4,7 @@ import torch
 
 from videovisual.protocol import Prediction
 from videovisual.zoo import ModelCard
-
-TOP1 = "top1"
-"""The target that stands for the most likely class."""
+from videovisual.zoo.card import TOP1
 
 
 def predictions(card: ModelCard, logits: torch.Tensor, top_k: int) -> list[Prediction]:
@@ -25,17 +23,22 @@ def prediction(card: ModelCard, logits: torch.Tensor, index: int) -> Prediction:
     )
 
 
+def is_top1(target: str | int) -> bool:
+    """Whether a target stands for the most likely class."""
+    return isinstance(target, str) and target.strip().lower() == TOP1
+
+
 def resolve_target(card: ModelCard, target: str | int, logits: torch.Tensor) -> int:
     """The index of a request's `target`.
 
     Args:
         card: the model's, with the class names.
-        target: a class name, an index, or `top1`.
+        target: an index, a class name, or `top1`.
         logits: float32 [classes], of the clip.
 
     Raises:
         InvalidTarget: no such class.
     """
-    if str(target).strip().lower() == TOP1:
+    if is_top1(target):
         return int(logits.argmax())
     return card.target(target)

@@ -3,8 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +13,13 @@ from videovisual import clips
 from videovisual.clips import Clip
 from videovisual.errors import InvalidParameter
 from videovisual.protocol import Options
+from videovisual.utils.streams import as_path, content
 from videovisual.zoo import Classifier, ModelCard
-from videovisual.zoo.transform import Geometry, geometry
+from videovisual.zoo.transform import Geometry, geometry, resized_size
 
-ClipLike = str | os.PathLike[str] | npt.NDArray[np.uint8] | clips.Source | torch.Tensor
+ClipLike = (
+    str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8] | clips.Source | torch.Tensor
+)
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,6 @@ class PreparedClip:
     frames: npt.NDArray[np.uint8] | None
     facts: Mapping[str, Any]
     source: clips.Source | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the source frames and of the clip."""
-        return self.clip.nbytes + (0 if self.frames is None else self.frames.nbytes)
 
     @property
     def geometry(self) -> Geometry | None:
@@ -88,21 +85,27 @@ def prepare(classifier: Classifier, clip: Clip) -> PreparedClip:
             "frame_indices": list(clip.indices),
             "timestamps": None if clip.timestamps is None else list(clip.timestamps),
             "crop": asdict(geometry(classifier.card.input, height, width)),
-            "source": asdict(clip.source),
+            "source": clip.source.facts(),
         },
     )
 
 
 def read(
-    classifier: Classifier, clip: ClipLike, plan: clips.Sampling | None = None
+    classifier: Classifier,
+    clip: ClipLike,
+    plan: clips.Sampling | None = None,
+    *,
+    as_shown: bool = True,
 ) -> PreparedClip:
     """A path, source frames, or a prepared clip, made ready for the classifier.
 
     Args:
         classifier: whose transform is applied.
-        clip: path of a video or of a folder of frames; uint8 [T, H, W, 3] frames; an opened
-            source; or a prepared float32 tensor [3, T, H, W], which is taken as it is.
+        clip: path of a video, of a folder of frames or of a pipe, or `-` for standard input; a
+            video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened source; or a
+            prepared float32 tensor [3, T, H, W], which is taken as it is.
         plan: which frames are seen, `sampling` of the classifier's card by default.
+        as_shown: whether frames of a path are those that a player shows, or the stored pixels.
 
     Raises:
         InvalidParameter: a prepared clip of another shape, or with NaN or infinity in it.
@@ -116,13 +119,28 @@ def read(
                 shape=list(clip.shape),
             )
         return PreparedClip(clip.float(), None, {"frame_indices": list(range(clip.shape[1]))})
-    source = open_source(clip)
+    source = open_source(clip, as_shown=as_shown)
     (sampled,) = clips.sample(source, plan or sampling(classifier.card, Options()))
     return replace(prepare(classifier, sampled), source=source)
 
 
-def open_source(clip: ClipLike) -> clips.Source:
-    """A path, source frames or an opened source, ready to be sampled.
+def decoded_bytes(card: ModelCard, source: clips.Source, sampling: clips.Sampling) -> int:
+    """Bytes of the source frames of one window.
+
+    Raises:
+        TooLarge: the frames are too narrow for the model.
+    """
+    width, height = source.info.width, source.info.height
+    resized_size(card.input, height, width)
+    return 3 * sampling.frames * width * height
+
+
+def open_source(clip: ClipLike, *, as_shown: bool = True) -> clips.Source:
+    """A path, bytes, an opened file, source frames or an opened source, ready to be sampled.
+
+    Args:
+        clip: a source stays as it was opened.
+        as_shown: whether frames of a path are those that a player shows, or the stored pixels.
 
     Raises:
         InvalidParameter: a prepared clip, which is one window already.
@@ -137,4 +155,7 @@ def open_source(clip: ClipLike) -> clips.Source:
             "A prepared clip is one window; views and a timeline need the source. Give a path or "
             "frames."
         )
-    return clips.open_path(Path(clip))
+    streamed = content(clip)
+    if streamed is not None:
+        return clips.open_bytes(streamed, as_shown=as_shown)
+    return clips.open_path(as_path(clip), as_shown=as_shown)

@@ -27,4 +27,5 @@ from videovisual.protocol.options import OF_EXPLANATIONS as OF_EXPLANATIONS
 from videovisual.protocol.options import Options as Options
 from videovisual.protocol.options import Output as Output
 from videovisual.protocol.options import check_classifies as check_classifies
+from videovisual.protocol.options import names_in as names_in
 from videovisual.protocol.options import split_options as split_options

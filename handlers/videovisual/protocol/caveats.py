@@ -44,6 +44,18 @@ def caveats(explanation: Explanation) -> Iterator[str]:
         )
     if facts.get("partial"):
         yield "Partial: the method was stopped before it had done all its steps."
+    if read := facts.get("target_read_as"):
+        yield (
+            f"Two readings: {read['name']!r} was taken as a class's name; as an index it would be "
+            f"{read['index_of']!r}. Give a number, or [{read['name']}] in a form, for the index."
+        )
+    if facts.get("constant"):
+        yield (
+            "Constant: the map has the same value everywhere, so its peak and its curve show "
+            "nothing. Try another method or layer."
+        )
+    for name, reason in (facts.get("undefined") or {}).items():
+        yield f"Undefined: {name} has no value, because {reason}."
     delta = facts.get("relative_delta")
     if facts.get("converged") is False and delta is None:
         yield (

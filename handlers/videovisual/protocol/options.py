@@ -1,14 +1,26 @@
 """What a request may ask for, beside its clip and the method's own parameters."""
 
 import json
+import operator
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from videovisual.errors import InvalidParameter, UnknownOutput
 from videovisual.utils.polarity import Polarity
+from videovisual.utils.text import shown
 from videovisual.utils.validation import invalid_value
 
 HEADER_PREFIX = "x-videovisual-"
@@ -55,11 +67,11 @@ class Options(BaseModel):
         max_length=MAX_METHODS,
         description=f"an attribution method's name, or up to {MAX_METHODS} of them",
     )
-    target: tuple[str, ...] = Field(
+    target: tuple[StrictStr | StrictInt, ...] = Field(
         default=("top1",),
         min_length=1,
         max_length=MAX_TARGETS,
-        description=f"a class name, an index, 'top1', or up to {MAX_TARGETS} of them",
+        description=f"a class name, an index (a number), 'top1', or up to {MAX_TARGETS} of them",
     )
     top_k: int = Field(default=5, ge=1, le=1000, description="how many classes to list")
     output: Output = Field(default=Output.JSON, description="the answer's format")
@@ -101,16 +113,46 @@ class Options(BaseModel):
     timeline: bool = Field(default=False, description="true: also classify every second separately")
     start_s: float | None = Field(default=None, ge=0, description="start of the clip, in seconds")
     end_s: float | None = Field(default=None, gt=0, description="end of the clip, in seconds")
+    as_shown: bool = Field(
+        default=True,
+        description="frames as a player shows them: cropped, of square pixels, upright, high "
+        "dynamic range mapped to standard; false: the stored pixels",
+    )
 
-    @field_validator("target", "method", mode="before")
+    @field_validator("method", mode="before")
     @classmethod
-    def _several(cls, value: Any) -> Any:
+    def _methods(cls, value: Any) -> Any:
+        return names_in(value) if isinstance(value, str) else value
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _targets(cls, value: Any) -> Any:
         if isinstance(value, str):
-            # A form field cannot hold a list, and class names contain commas.
-            value = json.loads(value) if value.lstrip().startswith("[") else (value,)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = (value,)
-        return tuple(map(str, value)) if isinstance(value, list | tuple) else value
+            value = names_in(value)
+        return [_target(one) for one in (value if isinstance(value, list | tuple) else [value])]
+
+
+def names_in(text: str) -> tuple[str | int, ...]:
+    """The names and indices in a form field, a header or an argument of the command.
+
+    A JSON list of names (strings) and indices (whole numbers) is that list. Everything else is one
+    name, whose commas and brackets are its own.
+    """
+    if text.lstrip().startswith("["):
+        with suppress(ValueError, RecursionError):
+            names = json.loads(text)
+            if names and all(type(name) in (str, int) for name in names):
+                return tuple(names)
+    return (text,)
+
+
+def _target(value: Any) -> str | int:
+    if isinstance(value, str):
+        return value
+    # Numpy's integers count; bool does not, though it is an int.
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise PydanticCustomError("target", "a target is a name, or an index, a whole number")
+    return operator.index(value)
 
 
 def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
@@ -127,8 +169,8 @@ def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
         output = known["output"] = str(known["output"]).lower()
         if output not in allowed:
             raise UnknownOutput(
-                f"There is no output {output!r}. Allowed: {', '.join(allowed)}.",
-                output=output,
+                f"There is no output {shown(output)!r}. Allowed: {', '.join(allowed)}.",
+                output=shown(output),
                 allowed=allowed,
             )
     try:
@@ -141,9 +183,9 @@ def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
     """Raises InvalidParameter where a request without a method asks for what only methods give."""
     if parameters:
         raise InvalidParameter(
-            f"Unknown option {next(iter(parameters))[:80]!r}. Options are "
+            f"Unknown option {shown(next(iter(parameters)))!r}. Options are "
             f"{', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
-            parameter=next(iter(parameters))[:80],
+            parameter=shown(next(iter(parameters))),
             allowed=list(Options.model_fields),
         )
     for name in OF_EXPLANATIONS:
@@ -152,5 +194,5 @@ def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
                 f"{name} is about an explanation, and none is asked for: give a `method`, or leave "
                 f"{name} out.",
                 parameter=name,
-                given=options.model_dump(mode="json")[name],
+                given=shown(options.model_dump(mode="json")[name]),
             )

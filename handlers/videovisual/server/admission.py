@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from videovisual.errors import Cancelled, DeadlineExceeded, Overloaded
+from videovisual.errors import Cancelled, DeadlineExceeded, Overloaded, TooLarge, VideoVisualError
 from videovisual.server.settings import Settings
 
 
@@ -16,19 +16,27 @@ class Place:
     Attributes:
         explains: whether it asks for an explanation.
         held: bytes that it holds.
+        needs: bytes that it needs in addition as soon as it runs.
         running: whether it runs; else it waits.
     """
 
     explains: bool
     held: int
+    needs: int
     running: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes that are counted for it now."""
+        return self.held + (self.needs if self.running else 0)
 
 
 class Admission:
     """Counts requests and the memory that they hold.
 
-    Up to `max_running` explanations run, up to `max_waiting` wait in a queue, and more are refused.
-    Classifications have a limit of their own, so a full queue of explanations doesn't block them.
+    Up to `max_running` explanations run, fewer where memory is short, up to `max_waiting` wait in a
+    queue, and more are refused. Classifications have a limit of their own, so a full queue of
+    explanations doesn't block them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -47,27 +55,31 @@ class Admission:
                 "classifying": len(self._places) - len(explaining),
             }
 
-    def enter(self, size: int, *, explains: bool) -> Place:
-        """Accept a request of `size` bytes.
+    def enter(self, size: int, needs: int = 0, *, explains: bool) -> Place:
+        """Accept a request of `size` bytes that needs `needs` more when it runs.
 
         Raises:
+            TooLarge: it needs more memory than there may be.
             Overloaded: there is no room; `detail` says whether for `jobs` or for `memory`.
         """
         limits = self._settings
         with self._changed:
-            self._check_memory(size, None)
-            alike = sum(place.explains == explains for place in self._places)
+            place = Place(explains, size, needs, running=True)
+            self._check_alone(place)
+            alike = [other for other in self._places if other.explains == explains]
             most = (
                 limits.max_running + limits.max_waiting if explains else limits.max_classifications
             )
-            if alike >= most:
+            if len(alike) >= most:
                 what = "explanations" if explains else "classifications"
                 raise self._full(
-                    f"{alike} {what} are running or waiting, which is the limit of this model",
+                    f"{len(alike)} {what} are running or waiting, which is the limit of this model",
                     "jobs",
                 )
-            running = not explains or alike < limits.max_running
-            place = Place(explains, size, running)
+            place.running = not explains or (
+                all(other.running for other in alike) and self._may_run(place)
+            )
+            self._check_memory(place)
             self._places.append(place)
             return place
 
@@ -83,11 +95,17 @@ class Admission:
         """Count `size` more bytes for a request.
 
         Raises:
+            TooLarge: it needs more memory than there may be.
             Overloaded: there is no room for them.
         """
         with self._changed:
-            self._check_memory(size, place)
             place.held += size
+            try:
+                self._check_alone(place)
+                self._check_memory(place)
+            except VideoVisualError:
+                place.held -= size
+                raise
 
     def wait(self, place: Place, cancelled: Callable[[], bool], deadline: float | None) -> None:
         """Return when the request may run.
@@ -120,23 +138,39 @@ class Admission:
         """Remove a finished request; the next one in the queue runs."""
         with self._changed:
             self._places.remove(place)
-            running = sum(other.explains and other.running for other in self._places)
             for other in self._places:
-                if running >= self._settings.max_running:
-                    break
                 if other.explains and not other.running:
+                    if not self._may_run(other):
+                        # The next ones wait too, or a large one would never run.
+                        break
                     other.running = True
-                    running += 1
             self._changed.notify_all()
 
-    def _check_memory(self, size: int, place: Place | None) -> None:
-        others = sum(other.held for other in self._places if other is not place)
-        own = size + (place.held if place is not None else 0)
-        # A lone request is accepted whatever its size: waiting would not help it.
-        if others and others + own > self._settings.max_bytes:
+    def _may_run(self, place: Place) -> bool:
+        running = [other for other in self._places if other.explains and other.running]
+        if len(running) >= self._settings.max_running:
+            return False
+        others = sum(other.size for other in self._places if other is not place)
+        # Where nothing runs, nothing would be freed.
+        return not running or others + place.held + place.needs <= self._settings.max_bytes
+
+    def _check_alone(self, place: Place) -> None:
+        own, most = place.held + place.needs, self._settings.max_bytes
+        if own > most:
+            raise TooLarge(
+                f"This request needs {own} bytes of memory, more than the {most} of all requests "
+                "together (the server's max_bytes). Ask for fewer frames, targets or areas, or "
+                "send a smaller clip.",
+                found=own,
+                allowed=most,
+            )
+
+    def _check_memory(self, place: Place) -> None:
+        others = sum(other.size for other in self._places if other is not place)
+        if others and others + place.size > self._settings.max_bytes:
             raise self._full(
-                f"The other requests hold {others} bytes, and this one needs {own}, which together "
-                f"are over the {self._settings.max_bytes} that are allowed",
+                f"The other requests hold {others} bytes, and this one needs {place.size}, which "
+                f"together are over the {self._settings.max_bytes} that are allowed",
                 "memory",
             )
 

@@ -21,16 +21,6 @@ class Reply:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def check_size(self, maximum: int) -> None:
-        """Raises TooLarge where the body has more than `maximum` bytes."""
-        if len(self.body) > maximum:
-            raise TooLarge(
-                f"The answer has {len(self.body)} bytes, more than the {maximum} that may be sent. "
-                "Ask for fewer targets or frames, or for output=png.",
-                given=len(self.body),
-                maximum=maximum,
-            )
-
     def lines(self) -> Iterator[bytes]:
         """The last lines of a stream: the answer, or the error, and the end."""
         if self.status != 200:
@@ -42,6 +32,17 @@ class Reply:
             encoded = base64.b64encode(self.body).decode("ascii")
             yield event_line(FileEvent(content_type=self.content_type, base64=encoded))
         yield event_line(DoneEvent())
+
+
+def check_reply_size(size: int, maximum: int) -> None:
+    """Raises TooLarge where an answer has, or will have, more than `maximum` bytes."""
+    if size > maximum:
+        raise TooLarge(
+            f"The answer has {size} bytes, more than the {maximum} that may be sent. "
+            "Ask for fewer targets or frames, or for output=png.",
+            given=size,
+            maximum=maximum,
+        )
 
 
 def error_reply(error: VideoVisualError) -> Reply:

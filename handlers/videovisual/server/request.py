@@ -1,19 +1,26 @@
 """What arrived over HTTP → a clip, the options beside it, and what the request costs."""
 
-import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from videovisual import clips
 from videovisual.clips import Limits, Source
-from videovisual.errors import InvalidRequest
+from videovisual.errors import InvalidRequest, UnsupportedMedia
 from videovisual.protocol import HEADER_PREFIX
+from videovisual.server.decoding import BASE64_COPIES, from_base64, from_json
+from videovisual.utils.text import shown
 
 CLIP_PARTS = ("video", "data", "body")
-FRAME_PREFIX = "frame_"
-PART_OVERHEAD = 2048
-"""Bytes that bound the size of a multipart boundary with its headers."""
+FRAME = re.compile(r"frame_\d+", re.ASCII)
+"""Names of frames; `frame_cells` is an option."""
+
+ENVELOPES = ("instances", "parameters")
+
+
+class Repeated(list[Any]):
+    """The values of several multipart parts of one name, in their order."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Request:
     """A request as a server's adapter hands it over.
 
     Attributes:
-        parts: multipart parts by name, or `body`; a JSON body is a dict.
+        parts: multipart parts by name, or `body`; a JSON body is bytes or a dict.
         headers: by lower-case name.
         explain: whether it came to an explain route.
         method: the method that the route's path named.
@@ -60,7 +67,7 @@ class ParsedRequest:
         """Bytes that the request holds: its options, and its clip, as it came and decoded."""
         clip = sum(_length(part) for part in (self.video, *self.frames.values()))
         options = sum(_length(value) for value in self.options.values())
-        return options + clip + (3 * clip // 4 if self.encoded else 0)
+        return options + clip + (BASE64_COPIES * clip if self.encoded else 0)
 
     def decoded(self) -> "ParsedRequest":
         """The same request with its clip as bytes.
@@ -68,22 +75,26 @@ class ParsedRequest:
         Raises:
             InvalidRequest: the clip is empty, or is not base64.
         """
-        decode = _from_base64 if self.encoded else lambda _name, part: _bytes(part)
+        decode = from_base64 if self.encoded else lambda _name, part: _bytes(part)
         video = None if self.video is None else decode("video", self.video)
         if video is not None and not video:
             raise InvalidRequest("The clip is empty: 0 bytes arrived. Send a video file.")
         frames = {name: decode(name, part) for name, part in self.frames.items()}
         return ParsedRequest(video, frames, self.options, self.explain, kserve=self.kserve)
 
-    def open(self, limits: Limits) -> Source:
+    def open(self, limits: Limits, *, as_shown: bool = True) -> Source:
         """The source of a decoded request's clip.
+
+        Args:
+            limits: what the clip may cost.
+            as_shown: whether frames are those that a player shows, or the stored pixels.
 
         Raises:
             InvalidRequest, UnsupportedMedia, TooLarge: see `videovisual.clips`.
         """
         if self.video is not None:
-            return clips.open_bytes(self.video, limits)
-        return clips.open_parts(self.frames, limits)
+            return clips.open_bytes(self.video, limits, as_shown=as_shown)
+        return clips.open_parts(self.frames, limits, as_shown=as_shown)
 
 
 def parse(request: Request) -> ParsedRequest:
@@ -91,29 +102,27 @@ def parse(request: Request) -> ParsedRequest:
 
     Raises:
         InvalidRequest: no clip, more than one, broken JSON, or an option that is not UTF-8.
+        UnsupportedMedia: a compressed body.
     """
+    _check_not_compressed(request.headers)
     body = request.parts.get("body")
+    if "body" in request.parts and "json" in request.headers.get("content-type", ""):
+        body = body if isinstance(body, Mapping) else from_json(_bytes(body))
     is_json = isinstance(body, Mapping)
     parts: Mapping[str, Any] = body if isinstance(body, Mapping) else request.parts
     if set(parts) == {"cancel"}:
         return ParsedRequest(cancel=_bytes(parts["cancel"]).decode("utf-8", "replace"))
-    if "body" in parts and "json" in request.headers.get("content-type", ""):
-        raise InvalidRequest(
-            "The body is not valid JSON, or not an object. Send one such as "
-            '{"video": "<base64>", "method": "grad_cam"}, or the video itself as the body.'
-        )
-    if not is_json:
-        _check_no_part_lost(request)
     kserve = is_json and "instances" in parts
-    if kserve:
-        parts = _only_instance(parts)
+    if is_json:
+        # A null is as good as nothing: many clients write one for what is not set.
+        parts = {name: value for name, value in _unwrapped(parts).items() if value is not None}
     videos = {name: parts[name] for name in CLIP_PARTS if parts.get(name) is not None}
-    frames = {name: part for name, part in parts.items() if name.startswith(FRAME_PREFIX)}
+    frames = {name: part for name, part in parts.items() if FRAME.fullmatch(name)}
     _check_one_clip(videos, frames)
     options = _options_from_headers(request)
     for name, value in parts.items():
         if name not in CLIP_PARTS and name not in frames:
-            options[name] = value if is_json else _text(name, value)
+            options[name] = _typed(name, value) if is_json else _text(name, value)
     return ParsedRequest(
         video=next(iter(videos.values()), None),
         frames=frames,
@@ -122,6 +131,15 @@ def parse(request: Request) -> ParsedRequest:
         encoded=is_json,
         kserve=kserve,
     )
+
+
+def _check_not_compressed(headers: Mapping[str, str]) -> None:
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        raise UnsupportedMedia(
+            f"The body is compressed (Content-Encoding: {shown(coding)}), which is not read. Send "
+            "it as it is: clips are compressed already."
+        )
 
 
 def _options_from_headers(request: Request) -> dict[str, Any]:
@@ -135,20 +153,52 @@ def _options_from_headers(request: Request) -> dict[str, Any]:
     return options
 
 
-def _only_instance(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """KServe's v1 envelope → the one instance in it, with the options beside the envelope."""
-    instances = body["instances"]
+def _unwrapped(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A JSON body without KServe's envelopes: `instances` of v1, `parameters` of v1 and v2."""
+    layers = [{name: value for name, value in body.items() if name not in ENVELOPES}]
+    if (parameters := body.get("parameters")) is not None:
+        if not isinstance(parameters, Mapping):
+            raise InvalidRequest("`parameters` must be an object with options and their values.")
+        layers.append(dict(parameters))
+    if "instances" in body:
+        layers.append(_only_instance(body["instances"]))
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            if merged.get(name) not in (None, value) and value is not None:
+                raise InvalidRequest(
+                    f"{shown(name)!r} is given twice, with two values: beside `instances` or "
+                    "`parameters` and inside. Give it once.",
+                    part=shown(name),
+                )
+            merged[name] = merged.get(name) if value is None else value
+    return merged
+
+
+def _only_instance(instances: Any) -> dict[str, Any]:
     if not isinstance(instances, list) or len(instances) != 1:
         raise InvalidRequest(
             "`instances` must be a list of exactly one clip. Send one request a clip: "
             "the server runs them together."
         )
-    shared = {name: value for name, value in body.items() if name != "instances"}
-    instance = instances[0]
-    return {**shared, **(instance if isinstance(instance, Mapping) else {"video": instance})}
+    (instance,) = instances
+    if not isinstance(instance, Mapping):
+        return {"video": instance}
+    if "b64" in instance:
+        # The one value of an instance, in KServe's own form of bytes.
+        rest = {name: value for name, value in instance.items() if name != "b64"}
+        return {"video": {"b64": instance["b64"]}, **rest}
+    return dict(instance)
 
 
 def _check_one_clip(videos: Mapping[str, Any], frames: Mapping[str, Any]) -> None:
+    for name, part in (*videos.items(), *frames.items()):
+        if isinstance(part, Repeated):
+            raise InvalidRequest(
+                f"There are {len(part)} parts `{shown(name)}`. Send one `video`, or frames as "
+                "`frame_000`, `frame_001`, …",
+                clips=[shown(name)],
+            )
     names = [*videos, *(["frame_…"] if frames else [])]
     if not names:
         raise InvalidRequest(
@@ -162,24 +212,16 @@ def _check_one_clip(videos: Mapping[str, Any], frames: Mapping[str, Any]) -> Non
         )
 
 
-def _check_no_part_lost(request: Request) -> None:
-    """Of parts with the same name only the last arrives; the request's length shows the loss."""
-    length = request.headers.get("content-length", "")
-    if not length.isdecimal() or "multipart" not in request.headers.get("content-type", ""):
-        return
-    arrived = sum(_length(value) + PART_OVERHEAD for value in request.parts.values())
-    if int(length) > arrived + PART_OVERHEAD:
-        raise InvalidRequest(
-            "Two parts of the request have the same name, so one of them was lost. Send one "
-            "`video`, and frames as `frame_000`, `frame_001`, …",
-            sent_bytes=int(length),
-        )
-
-
-def _length(part: Any) -> int:
-    if isinstance(part, Mapping):
-        part = part.get("b64")
-    return len(part) if isinstance(part, str | bytes | bytearray | memoryview) else 0
+def _length(value: Any) -> int:
+    """Bytes of all texts in a value, however it is nested."""
+    size, left = 0, [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str | bytes | bytearray | memoryview):
+            size += len(each)
+        elif isinstance(each, Mapping | list):
+            left.extend(each.values() if isinstance(each, Mapping) else each)
+    return size
 
 
 def _bytes(value: Any) -> bytes:
@@ -190,29 +232,21 @@ def _bytes(value: Any) -> bytes:
     return repr(value).encode()
 
 
+def _typed(name: str, value: Any) -> Any:
+    """A JSON string is one target's name, also where it would be a list in a form."""
+    return [value] if name == "target" and isinstance(value, str) else value
+
+
 def _text(name: str, value: Any) -> Any:
+    if isinstance(value, Repeated):
+        return [_text(name, each) for each in value]
     if not isinstance(value, bytes | bytearray | memoryview):
         return value
     try:
         return bytes(value).decode()
     except UnicodeDecodeError:
         raise InvalidRequest(
-            f"The part {name[:80]!r} is not UTF-8 text. Options are text; the clip's part is "
+            f"The part {shown(name)!r} is not UTF-8 text. Options are text; the clip's part is "
             "called `video`.",
-            part=name[:80],
-        ) from None
-
-
-def _from_base64(name: str, value: Any) -> bytes:
-    if isinstance(value, Mapping):
-        value = value.get("b64")
-    try:
-        if not isinstance(value, str):
-            raise TypeError
-        return base64.b64decode(value, validate=True)
-    except (TypeError, ValueError):
-        raise InvalidRequest(
-            f"`{name}` is not base64. Send the file's bytes in standard base64, as a string or "
-            'as {"b64": "…"}.',
-            part=name,
+            part=shown(name),
         ) from None

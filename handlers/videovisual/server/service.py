@@ -14,6 +14,7 @@ import torch
 from videovisual import render
 from videovisual.engine.probe import classification
 from videovisual.errors import InvalidParameter, Overloaded, VideoVisualError
+from videovisual.pipeline.cost import Cost, check_passes
 from videovisual.pipeline.pipeline import Result, run_plan
 from videovisual.pipeline.plan import Plan
 from videovisual.protocol import Output, split_options
@@ -22,7 +23,7 @@ from videovisual.server import engine_factory
 from videovisual.server.admission import Admission, Place
 from videovisual.server.executor import EngineExecutor
 from videovisual.server.metrics import Counts
-from videovisual.server.reply import JSON, Reply, error_reply
+from videovisual.server.reply import JSON, Reply, check_reply_size, error_reply
 from videovisual.server.request import ParsedRequest, Request, parse
 from videovisual.server.request_state import RequestState
 from videovisual.server.settings import Settings
@@ -96,16 +97,27 @@ class Service:
                 state.finish(Reply(200, JSON, body))
                 return state
             state.explains = parsed.explain
-            place = self._admission.enter(parsed.size, explains=parsed.explain)
+            plan, cost = self._plan(parsed)
+            state.configure(plan.options, plan.methods)
+            place = self._admission.enter(parsed.size, cost.held, explains=parsed.explain)
         except Overloaded as error:
             state.finish(self._failed(state, error))
             return state
         except VideoVisualError as error:
             self._finish(state, self._failed(state, error))
             return state
+        except Exception:
+            self._finish(state, self._bug(state))
+            return state
         with self._changed:
             self._states[state.number] = state
-        self._requests.submit(self._serve, parsed, state, place)
+        self._requests.submit(self._serve, parsed, plan, state, place)
+        return state
+
+    def refuse(self, error: VideoVisualError, number: str) -> RequestState:
+        """A request that is answered with an error at once."""
+        state = RequestState(number, self._notify)
+        self._finish(state, self._failed(state, error))
         return state
 
     def cancel(self, number: str) -> bool:
@@ -150,19 +162,41 @@ class Service:
             self._changed.notify_all()
         self._admission.wake()
 
-    def _serve(self, parsed: ParsedRequest, state: RequestState, place: Place) -> None:
+    def _plan(self, parsed: ParsedRequest) -> tuple[Plan, Cost]:
+        """What a request asks for, and what it costs.
+
+        Raises:
+            InvalidParameter, UnknownMethod, UnknownOutput, InvalidTarget: it can't be had.
+            TooLarge: it takes too many passes, or its maps make no answer that may be sent.
+        """
         try:
-            reply = self._answer(parsed, state, place)
+            options, parameters = split_options(parsed.options)
+            plan = Plan.of(self.classifier, options, parameters, explain=parsed.explain)
+        except RecursionError:
+            raise InvalidParameter("Options are plain values, or lists of such.") from None
+        check_passes(plan, self.settings.max_passes)
+        # A GPU's passes are bounded by its own memory.
+        batch = self.engine.batch if self.classifier.device.type == "cpu" else 1
+        cost = Cost.of(plan, batch)
+        check_reply_size(cost.reply, self.settings.max_reply_bytes)
+        return plan, cost
+
+    def _serve(self, parsed: ParsedRequest, plan: Plan, state: RequestState, place: Place) -> None:
+        try:
+            reply = self._answer(parsed, plan, state, place)
         except VideoVisualError as error:
             reply = self._failed(state, error)
         except Exception:
-            # A bug must cost one request, never the worker.
-            self.telemetry.fault(state)
-            reply = error_reply(VideoVisualError("The server failed on this request; see its log."))
+            reply = self._bug(state)
         self._admission.leave(place)
         with self._changed:
             self._states.pop(state.number, None)
         self._finish(state, reply)
+
+    def _bug(self, state: RequestState) -> Reply:
+        """The reply where the server fails: it must cost one request, never the worker."""
+        self.telemetry.fault(state)
+        return error_reply(VideoVisualError("The server failed on this request; see its log."))
 
     def _failed(self, state: RequestState, error: VideoVisualError) -> Reply:
         if isinstance(error, Overloaded):
@@ -175,14 +209,10 @@ class Service:
         self.telemetry.answered(state, reply)
         state.finish(reply)
 
-    def _answer(self, parsed: ParsedRequest, state: RequestState, place: Place) -> Reply:
-        request = parsed.decoded()
-        try:
-            options, parameters = split_options(request.options)
-            plan = Plan.of(self.classifier, options, parameters, explain=request.explain)
-        except RecursionError:
-            raise InvalidParameter("Options are plain values, or lists of such.") from None
-        state.configure(options, plan.methods)
+    def _answer(
+        self, parsed: ParsedRequest, plan: Plan, state: RequestState, place: Place
+    ) -> Reply:
+        request, options = parsed.decoded(), plan.options
         if options.stream:
             state.start_stream(self._admission.ahead(place))
         self._admission.wait(place, lambda: state.cancelled, state.deadline)
@@ -194,10 +224,14 @@ class Service:
             self._decoders,
             partial(self._admission.hold, place),
         )
-        result = run_plan(plan, partial(request.open, self.settings.limits), executor)
+        result = run_plan(
+            plan,
+            partial(request.open, self.settings.limits, as_shown=plan.options.as_shown),
+            executor,
+        )
         body = self._body(result, options.output, state, executor, kserve=request.kserve)
         reply = Reply(200, options.output.content_type, body)
-        reply.check_size(self.settings.max_reply_bytes)
+        check_reply_size(len(body), self.settings.max_reply_bytes)
         return reply
 
     def _classify(self, clip: torch.Tensor, device: int) -> torch.Tensor:

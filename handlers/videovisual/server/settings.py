@@ -3,12 +3,14 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from videovisual.clips import Limits
 from videovisual.engine.optimise.precision import Precision
 from videovisual.errors import InvalidParameter
+from videovisual.utils.text import shown
 
 SETTINGS_VARIABLE = "VIDEOVISUAL_SETTINGS"
 
@@ -21,7 +23,9 @@ class Settings(BaseModel):
         max_running: explanations that run at once.
         max_waiting: explanations that wait for one of those to end; more are refused with 503.
         max_classifications: classifications at once; explanations don't count among them.
-        max_bytes: bytes of uploads, frames and clips that all requests together may hold.
+        max_bytes: bytes of uploads, frames, clips, maps and answers that all requests together may
+            hold, beside the network's own.
+        max_passes: passes of the network that one request may take, at one clip a pass.
         decoders: how many requests decode a clip or draw a picture at once.
         lanes: worker threads on a processor for explanations; one more runs classifications.
         threads: torch's threads in each worker. None shares the cores among the workers; a lone
@@ -40,46 +44,73 @@ class Settings(BaseModel):
         retry_after_s: how long a refused client is asked to wait, in seconds.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     limits: Limits = Field(default_factory=Limits)
-    max_running: int = Field(default=8, ge=1)
-    max_waiting: int = Field(default=16, ge=0)
-    max_classifications: int = Field(default=16, ge=1)
-    max_bytes: int = Field(default=2**31, ge=1)
-    decoders: int = Field(default=2, ge=1)
-    lanes: int = Field(default=2, ge=1)
-    threads: int | None = Field(default=None, ge=1)
+    max_running: int = Field(default=8, ge=1, le=1000)
+    max_waiting: int = Field(default=16, ge=0, le=10_000)
+    max_classifications: int = Field(default=16, ge=1, le=1000)
+    max_bytes: int = Field(default=2**32, ge=1, le=2**50)
+    max_passes: int = Field(default=200_000, ge=1, le=10**9)
+    decoders: int = Field(default=2, ge=1, le=256)
+    lanes: int = Field(default=2, ge=1, le=256)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     idle: bool = True
     precision: Precision = "auto"
     cuda_graphs: bool = True
-    batch: int | None = Field(default=None, ge=1)
-    step_s: float = Field(default=0.25, gt=0)
-    max_reply_bytes: int = Field(default=96 * 2**20, ge=1)
-    retry_after_s: int = Field(default=2, ge=0)
+    batch: int | None = Field(default=None, ge=1, le=4096)
+    step_s: float = Field(default=0.25, gt=0, le=60)
+    max_reply_bytes: int = Field(default=96 * 2**20, ge=1, lt=2**31)
+    retry_after_s: int = Field(default=2, ge=0, le=3600)
 
     @classmethod
     def from_environment(cls) -> "Settings":
         """The settings in the JSON file that $VIDEOVISUAL_SETTINGS names, or the defaults.
 
         Raises:
-            InvalidParameter: the file can't be read, or a setting in it is unknown or out of range.
+            InvalidParameter: the file can't be read, or a setting in it is unknown, given twice, of
+                another type, or out of range.
         """
         name = os.environ.get(SETTINGS_VARIABLE)
         if not name:
             return cls()
         try:
-            return cls.model_validate(json.loads(Path(name).read_text("utf-8")))
-        except (OSError, ValueError) as error:
-            if isinstance(error, ValidationError):
-                first = error.errors()[0]
-                place = ".".join(str(part) for part in first["loc"])
-                why = f"{place} = {first['input']!r}: {first['msg']}"
-            else:
-                why = str(error)
+            text = Path(name).read_text("utf-8")
+            json.loads(text, object_pairs_hook=_each_once)
+            return cls.model_validate_json(text)
+        except (OSError, ValueError, RecursionError) as error:
+            why = _reason(error) if isinstance(error, ValidationError) else shown(str(error), 200)
             known = list(cls.model_fields)
             raise InvalidParameter(
                 f"${SETTINGS_VARIABLE} names {name}, which can't be used: {why}. It is a JSON "
                 f"object with any of {', '.join(known)}.",
                 allowed=known,
             ) from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{shown(twice)} is given twice")
+    return found
+
+
+def _reason(error: ValidationError) -> str:
+    """The first wrong setting, its value, and what is allowed."""
+    first = error.errors()[0]
+    place = shown(".".join(str(part) for part in first["loc"]) or "the file")
+    why = f"{place} = {shown(repr(first['input']))}: {first['msg']}"
+    schema = Settings.model_json_schema()
+    group = schema["$defs"]["Limits"] if first["loc"][:1] == ("limits",) else schema
+    field = group["properties"].get(first["loc"][-1], {}) if first["loc"] else {}
+    # An optional number's bounds are those of the one of its types that has some.
+    bounds = {
+        key: value for each in (field, *field.get("anyOf", ())) for key, value in each.items()
+    }
+    lowest = bounds.get("minimum", bounds.get("exclusiveMinimum"))
+    highest = bounds.get("maximum", bounds.get("exclusiveMaximum"))
+    if lowest is None:
+        return why
+    return f"{why}. Allowed are {bounds['type']}s from {lowest} to {highest}"

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from videovisual.errors import InvalidParameter
+from videovisual.utils.text import shown
 
 
 def invalid_value(error: ValidationError, schema: Mapping[str, Any]) -> InvalidParameter:
@@ -16,9 +17,9 @@ def invalid_value(error: ValidationError, schema: Mapping[str, Any]) -> InvalidP
     limits = {key: value for key, value in allowed.items() if key not in {"title", "default"}}
     given = first["input"]
     return InvalidParameter(
-        f"{name} = {str(given)[:80]!r} is not allowed: {first['msg']}. "
+        f"{name} = {shown(given)!r} is not allowed: {shown(first['msg'], 200)}. "
         f"Give {limits.pop('description', 'a valid value')}.",
         parameter=name,
-        given=str(given)[:80],
+        given=shown(given),
         allowed=limits,
     )

@@ -2,14 +2,20 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from videovisual.errors import InvalidTarget
+from videovisual.errors import InvalidTarget, WeightsError
 from videovisual.utils.suggest import nearest
+from videovisual.utils.text import shown
+
+TOP1 = "top1"
+"""The target that stands for the most likely class."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,13 @@ class WeightsCard:
     licence: str
     origin: str
 
+    @property
+    def verified(self) -> Literal["published", "first use"]:
+        """What a download is checked against: the whole published SHA-256, or that of the first
+        download, which is recorded beside it."""
+        whole = self.sha256 is not None and len(self.sha256) == 64
+        return "published" if whole else "first use"
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -94,31 +107,63 @@ class ModelCard:
     view_average: Literal["logits", "probabilities"] = "logits"
 
     @cached_property
-    def _index(self) -> dict[str, int]:
-        return {_fold(label): index for index, label in enumerate(self.labels)}
+    def _exact(self) -> dict[str, list[int]]:
+        return _positions(label.strip() for label in self.labels)
+
+    @cached_property
+    def _folded(self) -> dict[str, list[int]]:
+        return _positions(map(fold, self.labels))
 
     def target(self, name: str | int) -> int:
         """The index of a class.
 
         Args:
-            name: the class's name, in any case and with spaces, `_` or `-`; or its index.
+            name: an int is an index. A str is the class's name, in any case and with spaces, `_` or
+                `-`, where a name that is spelt the same wins. Digits that are no class's name are
+                an index.
 
         Raises:
-            InvalidTarget: there is no such class; the message lists the nearest names.
+            InvalidTarget: there is no such class, or several have that name; the message lists
+                them, or the nearest names.
         """
-        text = str(name).strip()
-        if (index := self._index.get(_fold(text))) is not None:
+        if isinstance(name, str):
+            return self._named(name.strip())
+        index = -1 if isinstance(name, bool) or not hasattr(name, "__index__") else int(name)
+        if not 0 <= index < len(self.labels):
+            raise self._no_class(shown(repr(name)))
+        return index
+
+    def other_reading(self, name: str | int) -> int | None:
+        """The class whose index a name is too, where that is another class than the one named."""
+        index = _index_in(name) if isinstance(name, str) else None
+        if index is None or index >= len(self.labels) or index == self.target(name):
+            return None
+        return index
+
+    def _named(self, text: str) -> int:
+        found = self._exact.get(text) or (self._folded.get(fold(text)) if text else None)
+        if found is None:
+            index = _index_in(text)
+            if index is None or index >= len(self.labels):
+                raise self._no_class(repr(shown(text)), nearest(shown(text), self.labels))
             return index
-        # `int` refuses numbers of thousands of digits.
-        if text.isdecimal() and len(text) < 20 and int(text) < len(self.labels):
-            return int(text)
-        near = nearest(text, self.labels)
-        raise InvalidTarget(
-            f"{self.name} has no class {text!r}. Give a class name, an index from 0 to "
+        if len(found) > 1:
+            same = ", ".join(f"{self.labels[index]!r} (index {index})" for index in found[:5])
+            raise InvalidTarget(
+                f"{shown(text)!r} names {len(found)} classes of {self.name}: {same}. Give the "
+                "index as a number, or the name exactly as it is spelt.",
+                target=shown(text),
+                indices=found,
+            )
+        return found[0]
+
+    def _no_class(self, given: str, near: Sequence[str] = ()) -> InvalidTarget:
+        return InvalidTarget(
+            f"{self.name} has no class {given}. Give a class name, an index from 0 to "
             f"{len(self.labels) - 1}, or 'top1'. Nearest: {', '.join(near) or 'none'}.",
-            target=text,
+            target=given.strip("'"),
             classes=len(self.labels),
-            nearest=near,
+            nearest=list(near),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -145,8 +190,41 @@ class ModelCard:
         return hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
 
 
-def _fold(label: str) -> str:
-    return " ".join(label.lower().replace("_", " ").replace("-", " ").split())
+def fold(label: str) -> str:
+    """A name without the differences that requests may have: case, spaces, `_` and `-`."""
+    same = unicodedata.normalize("NFKC", label).casefold()
+    return " ".join(same.replace("_", " ").replace("-", " ").split())
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raises WeightsError where two classes have the same name, or one is called `top1`."""
+    twice = {name: places for name, places in _positions(labels).items() if len(places) > 1}
+    if twice:
+        name, places = next(iter(twice.items()))
+        raise WeightsError(
+            f"{len(places)} classes are called {shown(name)!r}: numbers "
+            f"{', '.join(map(str, places[:5]))}, counted from 0. Give every class its own name.",
+            names=list(twice)[:5],
+        )
+    reserved = [label for label in labels if fold(label) == TOP1]
+    if reserved:
+        raise WeightsError(
+            f"A class is called {reserved[0]!r}, which stands for the most likely class in "
+            "requests. Give it another name.",
+            names=reserved,
+        )
+
+
+def _positions(names: Iterable[str]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        found.setdefault(name, []).append(index)
+    return found
+
+
+def _index_in(text: str) -> int | None:
+    # `int` refuses numbers of thousands of digits.
+    return int(text) if re.fullmatch(r"[0-9]{1,19}", text.strip()) else None
 
 
 def read_labels(name: str) -> tuple[str, ...]:

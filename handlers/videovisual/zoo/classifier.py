@@ -17,12 +17,21 @@ class Classifier:
         card: the model's card.
         network: maps clips float32 [N, 3, T, H, W] to logits float32 [N, classes].
         weights_sha256: SHA-256 of the weights file, which explanations record as provenance.
+        weights_dtype: the 16-bit dtype in which the weights are stored, if they are; they are
+            computed with in float32, and explanations record it too.
     """
 
-    def __init__(self, card: ModelCard, network: nn.Module, weights_sha256: str) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        network: nn.Module,
+        weights_sha256: str,
+        weights_dtype: str | None = None,
+    ) -> None:
         self.card = card
         self.network = network.eval().requires_grad_(False)
         self.weights_sha256 = weights_sha256
+        self.weights_dtype = weights_dtype
 
     @property
     def device(self) -> torch.device:

@@ -13,6 +13,21 @@ from videovisual.errors import WeightsError
 SHOWN = 5
 
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""The dtypes of weights that are read."""
+
+SAFETENSORS = b"\0\0\0\0{"
+"""Bytes 4 to 8: the end of the header's length (eight bytes), and the start of the JSON header."""
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do, whatever its name."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(9)[4:] == SAFETENSORS
+
+
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a safetensors file; raises WeightsError where it is damaged."""
     try:
@@ -26,9 +41,59 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 def strip_prefix(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     """Remove `prefix` from all keys, unless some don't have it (`DataParallel` adds `module.`)."""
-    if not all(key.startswith(prefix) for key in state):
+    if not state or not all(key.startswith(prefix) for key in state):
         return dict(state)
     return {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+
+
+PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.", "network.", "net.")
+"""Prefixes of all keys, from `DataParallel`, Lightning, `torch.compile` and the like."""
+
+UNUSED = ("n_averaged", "total_ops", "total_params")
+"""Last parts of keys that `AveragedModel` and profilers add to the network's own."""
+
+
+def unwrapped(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The entries without those that no network uses, and without prefixes that all keys have."""
+    own = {key: tensor for key, tensor in state.items() if key.rpartition(".")[2] not in UNUSED}
+    shared = True
+    while shared:
+        before = set(own)
+        for prefix in PREFIXES:
+            own = strip_prefix(own, prefix)
+        shared = set(own) != before
+    return own
+
+
+def check_tensors(state: Mapping[str, torch.Tensor]) -> None:
+    """Raises WeightsError where an entry is not a dense tensor of real numbers; names it."""
+    strange = {key: kind for key, tensor in state.items() if (kind := _strange(tensor))}
+    if strange:
+        shown = some([f"{key} is {kind}" for key, kind in strange.items()])
+        raise WeightsError(
+            f"The checkpoint has entries that are no weights of this network: {shown}. Give dense "
+            "float32, float16, bfloat16 or float64 weights, from before any quantisation.",
+            entries=strange,
+        )
+
+
+def _strange(tensor: object) -> str | None:
+    """What makes a tensor unfit as weights, if anything."""
+    if not isinstance(tensor, torch.Tensor):
+        return f"a {type(tensor).__name__}"
+    if tensor.is_quantized:
+        return f"quantised ({_name(tensor.dtype)})"
+    if tensor.is_nested or tensor.layout != torch.strided:
+        return f"sparse or nested ({_name(tensor.layout)})"
+    if tensor.is_meta:
+        return "on `meta`, without values"
+    if tensor.is_complex() or (tensor.is_floating_point() and tensor.dtype not in FLOATS):
+        return _name(tensor.dtype)
+    return None
+
+
+def _name(kind: torch.dtype | torch.layout) -> str:
+    return str(kind).removeprefix("torch.")
 
 
 def initialise(network: nn.Module) -> None:
@@ -45,15 +110,19 @@ def fit(network: nn.Module, state: Mapping[str, torch.Tensor]) -> nn.Module:
     Args:
         network: from `zoo.build`. The tensors are copied into it; a network on the device `meta`
             uses the given tensors themselves.
-        state: exactly the network's entries.
+        state: exactly the network's entries. Batch norm's counters, which only training uses, may
+            be missing.
 
     Returns:
         The network.
 
     Raises:
-        WeightsError: keys are missing or unknown, or shapes differ; the message names them.
+        WeightsError: keys are missing or unknown, shapes differ, or values are integers, NaN or
+            infinite; the message names them.
     """
     own = network.state_dict()
+    counters = [key for key in own if key.endswith("num_batches_tracked")]
+    state = {**{key: torch.tensor(0) for key in counters}, **state}
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     shapes = {
@@ -68,9 +137,41 @@ def fit(network: nn.Module, state: Mapping[str, torch.Tensor]) -> nn.Module:
             unexpected=unexpected,
             shapes=shapes,
         )
+    check_tensors(state)
+    integers = {
+        key: _name(tensor.dtype)
+        for key, tensor in state.items()
+        if own[key].is_floating_point() and not tensor.is_floating_point()
+    }
+    if integers:
+        shown = some([f"{key} is {kind}" for key, kind in integers.items()])
+        raise WeightsError(
+            f"The checkpoint has integers where weights belong: {shown}. It was probably "
+            "quantised. Give the floating-point weights from before.",
+            entries=integers,
+        )
     tensors = {key: tensor.to(own[key].dtype) for key, tensor in state.items()}
+    _check_finite(tensors)
     network.load_state_dict(tensors, assign=any(tensor.is_meta for tensor in own.values()))
     return network
+
+
+def _check_finite(state: Mapping[str, torch.Tensor]) -> None:
+    counts = {key: int((~tensor.isfinite()).sum()) for key, tensor in state.items()}
+    broken = {key: count for key, count in counts.items() if count}
+    if broken:
+        shown = some([f"{key} ({n} of {state[key].numel()} values)" for key, n in broken.items()])
+        raise WeightsError(
+            f"The weights are NaN or infinite, in float32: {shown}. The training diverged, or the "
+            "file is damaged. Give an earlier checkpoint.",
+            not_finite=broken,
+        )
+
+
+def narrow_dtype(state: Mapping[str, torch.Tensor]) -> str | None:
+    """The 16-bit dtype in which some of the weights are stored, if any."""
+    narrow = {tensor.dtype for tensor in state.values()} & {torch.float16, torch.bfloat16}
+    return " and ".join(sorted(map(_name, narrow))) or None
 
 
 def _misfits(
@@ -88,6 +189,11 @@ def _misfits(
     }
     facts = [f"{len(keys)} {what}: {some(keys)}" for what, keys in problems.items() if keys]
     advice = "Give a checkpoint of this model in one of its published layouts."
+    if any(key.startswith(("cls_head.", "backbone.")) for key in unexpected):
+        advice += (
+            " Keys of `backbone.` and `cls_head.` are those of OpenMMLab's networks, whose layers "
+            "differ: rename them to this network's first."
+        )
     if not (missing or unexpected):
         advice += (
             " If it was trained on other classes, give their names, one per line: `labels=FILE`, "

@@ -14,9 +14,15 @@ from videovisual.errors import DownloadError, WeightsError
 from videovisual.utils.devices import usable_device
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
-from videovisual.zoo.card import ModelCard
+from videovisual.zoo.card import ModelCard, check_labels
 from videovisual.zoo.classifier import Classifier
-from videovisual.zoo.layout import fit, read_safetensors
+from videovisual.zoo.layout import (
+    check_tensors,
+    fit,
+    is_safetensors,
+    narrow_dtype,
+    read_safetensors,
+)
 from videovisual.zoo.registry import adapt, build
 from videovisual.zoo.registry import card as find_card
 
@@ -38,15 +44,16 @@ def load(
         name: one of `videovisual.zoo.cards()`.
         weights: a checkpoint file in any published layout of the family, or its entries. None
             takes the published weights, which the first use downloads and verifies.
-        labels: file or address of the class names, instead of the card's: one per line, or CSV
-            with a column `class_key`. With weights of your own, their number is the number of
-            classes. The published EPIC-Kitchens weights come with downloaded names; with weights
-            of your own the default names are `verb 0`, `verb 1`, ….
+        labels: file or address of the class names, instead of the card's: one per line, numbered
+            lines, CSV or JSON; the numbers decide the order. With weights of your own, their number
+            is the number of classes. The published EPIC-Kitchens weights come with downloaded
+            names; with weights of your own the default names are `verb 0`, `verb 1`, ….
         device: of the weights.
 
     Raises:
         UnknownModel: there is no such model; the message lists the nearest names.
-        WeightsError: the weights fail their checksum, or the weights or labels don't fit.
+        WeightsError: the weights fail their checksum, are not finite or not dense floats, or the
+            weights or labels don't fit.
         DownloadError: the published weights or labels cannot be downloaded.
         MissingExtra: downloading or converting them needs the extra `server`.
         InvalidParameter: the device can't be used here.
@@ -54,7 +61,8 @@ def load(
     place = usable_device(device)
     card = find_card(name)
     if isinstance(weights, Mapping):
-        state = dict(weights)
+        check_tensors(weights)
+        state = {key: tensor.detach().contiguous() for key, tensor in weights.items()}
         digest = hashlib.sha256(save(state)).hexdigest()
     else:
         path = _published(card) if weights is None else Path(weights)
@@ -63,8 +71,9 @@ def load(
         with _weights_io(card):
             from videovisual.zoo.weights_io.labels import labelled  # noqa: PLC0415
         card = labelled(card, labels, own=weights is not None)
-    network = fit(build(card), adapt(card, state))
-    return Classifier(card, network, digest).to(place)
+    state = adapt(card, state)
+    network = fit(build(card), state)
+    return Classifier(card, network, digest, narrow_dtype(state)).to(place)
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
@@ -74,7 +83,8 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     in use.
 
     Raises:
-        WeightsError: a file is missing or damaged, or the weights don't fit the card.
+        WeightsError: a file is missing or damaged, two classes have one name, or the weights are
+            not finite or don't fit the card.
     """
     files = list(folder.glob("*.safetensors"))
     if len(files) != 1 or not (folder / CARD_FILE).is_file():
@@ -83,10 +93,12 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
             "file. Build it again with `videovisual archive`."
         )
     card = ModelCard.from_json(json.loads((folder / CARD_FILE).read_text("utf-8")))
+    check_labels(card.labels)
     with torch.device("meta"):
         network = build(card)
-    fit(network, read_safetensors(files[0]))
-    return Classifier(card, network, file_sha256(files[0])).to(device)
+    state = read_safetensors(files[0])
+    fit(network, state)
+    return Classifier(card, network, file_sha256(files[0]), narrow_dtype(state)).to(device)
 
 
 def _is_packaged(card: ModelCard) -> bool:
@@ -116,7 +128,7 @@ def _weights_io(card: ModelCard) -> AbstractContextManager[None]:
 
 def _read(card: ModelCard, path: Path) -> dict[str, torch.Tensor]:
     # Weights that ship with the package load without the extra `server`.
-    if path.suffix == ".safetensors" and path.is_file():
+    if is_safetensors(path):
         return read_safetensors(path)
     with _weights_io(card):
         from videovisual.zoo.weights_io.checkpoint import read_checkpoint  # noqa: PLC0415

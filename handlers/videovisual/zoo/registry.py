@@ -9,8 +9,10 @@ from torch import nn
 
 from videovisual.errors import UnknownModel
 from videovisual.utils.suggest import nearest
+from videovisual.utils.text import shown
 from videovisual.zoo import i3d, motion, resnet3d, tsm
 from videovisual.zoo.card import ModelCard
+from videovisual.zoo.layout import check_tensors, unwrapped
 
 StateDict = Mapping[str, torch.Tensor]
 
@@ -51,9 +53,9 @@ def card(name: str) -> ModelCard:
     if name not in cards():
         near = nearest(name, cards())
         raise UnknownModel(
-            f"There is no model {name!r}. Nearest: {', '.join(near) or 'none'}. "
+            f"There is no model {shown(name)!r}. Nearest: {', '.join(near) or 'none'}. "
             f"Known: {', '.join(cards())}.",
-            model=name,
+            model=shown(name),
             nearest=near,
             known=list(cards()),
         )
@@ -69,8 +71,12 @@ def build(card: ModelCard) -> nn.Module:
 def adapt(card: ModelCard, state: StateDict) -> dict[str, torch.Tensor]:
     """Convert a published checkpoint's entries to those of the card's network.
 
+    Prefixes that all keys have, such as `module.`, and entries that no network uses are left out.
+
     Raises:
-        WeightsError: the keys are in no published layout of the family.
+        WeightsError: the keys are in no published layout of the family, or an entry is not a dense
+            tensor of real numbers.
     """
-    adapted: dict[str, torch.Tensor] = FAMILIES[card.family].adapt(card, state)
+    check_tensors(state)
+    adapted: dict[str, torch.Tensor] = FAMILIES[card.family].adapt(card, unwrapped(state))
     return adapted

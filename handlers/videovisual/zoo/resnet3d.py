@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard, read_labels
-from videovisual.zoo.layout import initialise, strip_prefix
+from videovisual.zoo.layout import initialise
 
 WIDTH = 64
 STEM_MID = 45
@@ -140,8 +140,8 @@ def build(card: ModelCard) -> nn.Module:
 
 
 def adapt(card: ModelCard, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """torchvision's entries, which are the network's own, without a prefix `module.`."""
-    return strip_prefix(state, "module.")
+    """torchvision's entries, which are the network's own."""
+    return dict(state)
 
 
 KINETICS = InputSpec(

@@ -7,10 +7,14 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from videovisual.errors import InvalidParameter
+from videovisual.errors import InvalidParameter, TooLarge
 from videovisual.zoo.card import InputSpec
 
-CHUNK = 16
+CHUNK_BYTES = 2**26
+"""Bytes of float32 frames that are resized at once, unless one frame takes more."""
+
+MAX_RESIZED_PIXELS = 2**22
+"""Pixels of one resized frame: one 1 pixel wide and long enough would be resized to billions."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,24 @@ class Geometry:
 
 
 def resized_size(spec: InputSpec, height: int, width: int) -> tuple[int, int]:
-    """The (height, width) to which `spec` resizes a source frame, in pixels."""
+    """The (height, width) to which `spec` resizes a source frame, in pixels.
+
+    Raises:
+        TooLarge: the frame is so narrow that it would be resized to millions of pixels.
+    """
     if not isinstance(spec.resize, int):
         return spec.resize
-    if height <= width:
-        return spec.resize, int(spec.resize * width / height)
-    return int(spec.resize * height / width), spec.resize
+    size = spec.resize, int(spec.resize * width / height)
+    if height > width:
+        size = int(spec.resize * height / width), spec.resize
+    if size[0] * size[1] > MAX_RESIZED_PIXELS:
+        raise TooLarge(
+            f"A frame of {width}×{height} would be resized to {size[1]}×{size[0]} for this model; "
+            f"at most {MAX_RESIZED_PIXELS} pixels are made. Crop the clip to where it happens.",
+            width=width,
+            height=height,
+        )
+    return size
 
 
 def _corner(spec: InputSpec, size: tuple[int, int]) -> tuple[int, int]:
@@ -72,6 +88,7 @@ def prepare(spec: InputSpec, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
 
     Raises:
         InvalidParameter: `frames` has another type or shape.
+        TooLarge: as `resized_size`.
     """
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
         raise InvalidParameter(
@@ -83,8 +100,9 @@ def prepare(spec: InputSpec, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
     size = resized_size(spec, height, width)
     top, left = _corner(spec, size)
     chunks = []
-    for start in range(0, len(frames), CHUNK):
-        pixels = torch.from_numpy(np.ascontiguousarray(frames[start : start + CHUNK]))
+    count = max(1, CHUNK_BYTES // (12 * max(height * width, size[0] * size[1])))
+    for start in range(0, len(frames), count):
+        pixels = torch.from_numpy(np.ascontiguousarray(frames[start : start + count]))
         pixels = pixels.permute(0, 3, 1, 2).float()
         if size != (height, width):
             pixels = F.interpolate(

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from videovisual.errors import WeightsError
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard, read_labels
-from videovisual.zoo.layout import initialise, some, strip_prefix
+from videovisual.zoo.layout import initialise, some
 
 WIDTH = 64
 EXPANSION = 4
@@ -117,16 +117,13 @@ def build(card: ModelCard) -> nn.Module:
 def adapt(card: ModelCard, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Convert the authors' entries, which have 2-D kernels, or the network's own.
 
-    Keys may have the prefix `module.`.
-
     Raises:
         WeightsError: the checkpoint lacks the card's head (`card.options["head"]`).
     """
-    stripped = strip_prefix(state, "module.")
-    if not any(key.startswith("base_model.") for key in stripped):
-        return stripped
+    if not any(key.startswith("base_model.") for key in state):
+        return dict(state)
     head = card.options.get("head", "new_fc")
-    heads = [key.removesuffix(".weight") for key in stripped if "fc" in key and "weight" in key]
+    heads = [key.removesuffix(".weight") for key in state if "fc" in key and "weight" in key]
     if head not in heads:
         raise WeightsError(
             f"The checkpoint has no head {head!r}, which {card.name} needs; it has: {some(heads)}. "
@@ -135,7 +132,7 @@ def adapt(card: ModelCard, state: Mapping[str, torch.Tensor]) -> dict[str, torch
             heads=heads,
         )
     adapted = {}
-    for key, tensor in stripped.items():
+    for key, tensor in state.items():
         name, _, leaf = key.rpartition(".")
         if name == head:
             adapted[f"fc.{leaf}"] = tensor

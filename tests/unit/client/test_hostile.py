@@ -146,9 +146,7 @@ def test_a_refused_connection_is_one_error(fake: FakeServer, clip: Frames) -> No
     assert refused.value.__context__ is None or refused.value.__suppress_context__
 
 
-BAD_ITEMS: list[Any] = [
-    *(None, 5, b"clip.mp4", "nowhere.mp4", "a\0b", np.array([None, {}]), [1, 2], object())
-]
+BAD_ITEMS: list[Any] = [*(None, 5, "nowhere.mp4", "a\0b", np.array([None, {}]), [1, 2], object())]
 
 
 @pytest.mark.parametrize("awaited", [False, True])

@@ -11,8 +11,8 @@ from videovisual_client import errors
 NAMES = """
     Accepted AsyncClient AsyncJob AuthenticationFailed Cancelled Classification Client
     ClientClosed ClipTooShort ConnectionFailed DeadlineExceeded Explained InvalidParameter
-    InvalidRequest InvalidTarget Job MalformedClip MissingExtra NetworkSettingsError Overloaded
-    Partial Progress ServerFailed TimedOut Timeouts TooLarge UnknownMethod UnknownModel
+    InvalidRequest InvalidTarget Job MalformedClip MissingExtra NetworkSettingsError NotFinite
+    Overloaded Partial Progress ServerFailed TimedOut Timeouts TooLarge UnknownMethod UnknownModel
     UnknownOutput UnsupportedMedia VideoVisualError WriteError
 """
 

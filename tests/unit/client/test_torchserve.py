@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from videovisual.errors import WriteError
+from videovisual.errors import InvalidParameter, WriteError
 from videovisual.utils.environment import for_pip, for_torchserve
 from videovisual_client.torchserve import SOCKET_BYTES, Server, ServerError
 
@@ -59,3 +59,15 @@ def test_foreign_programs_get_an_environment_of_their_own(monkeypatch: pytest.Mo
     pip = for_pip()
     assert pip["PIP_INDEX_URL"] == "https://mirror"
     assert "PIP_CONSTRAINT" not in pip
+
+
+def test_wrong_settings_are_refused_before_torchserve_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"decoders": 0}')
+    monkeypatch.setenv("VIDEOVISUAL_SETTINGS", str(file))
+    (tmp_path / "any.mar").touch()
+    with pytest.raises(InvalidParameter, match="decoders = 0"):
+        Server(["any"], store=tmp_path, run_folder=tmp_path / "run").start()
+    assert not (tmp_path / "run").exists()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -98,8 +100,32 @@ def test_a_file_that_goes_during_the_upload(tmp_path: Path) -> None:
         file.read()
 
 
-def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4"))
-    path.write_bytes(b"x")
-    ((_, (name, _)),) = upload.parts(path)
-    assert name.encode().endswith(b".mp4")
+NOT_UTF_8 = "bad\udcff.mp4"
+
+
+def test_a_name_that_is_not_utf_8_is_sent(fake: FakeServer, client: Client, tmp_path: Path) -> None:
+    (tmp_path / NOT_UTF_8).write_bytes(b"clip")
+    assert client.classify(tmp_path / NOT_UTF_8, model="m").predictions
+    assert b"clip" in fake.received[0].body
+
+
+def test_bytes_files_and_pipes_are_sent_and_can_be_read_again(
+    fake: FakeServer, client: Client, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"clip",))
+    writer.start()
+    for clip in (tmp_path / "pipe", b"clip", io.BytesIO(b"clip")):
+        assert client.classify(clip, model="m").clip == b"clip"
+    writer.join()
+    assert all(b"clip" in request.body for request in fake.received)
+
+
+def test_the_command_reads_a_pipe(fake: FakeServer, tmp_path: Path) -> None:
+    for name in ("-", "/dev/stdin"):
+        command = [sys.executable, "-m", "videovisual_client", "classify", name, "--model", "m"]
+        done = subprocess.run(
+            [*command, "--url", fake.url], input=b"the clip", capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert all(b"the clip" in request.body for request in fake.received)

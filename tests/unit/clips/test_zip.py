@@ -44,6 +44,24 @@ def test_zip_ignores_folders_and_hidden_files(pngs):
     assert source.info.frame_count == 12
 
 
+def test_zip_ignores_what_systems_leave_behind(pngs):
+    clutter = [("clip/Thumbs.db", b"\xd0\xcf"), ("clip/desktop.ini", b"[.ShellClassInfo]")]
+    assert open_bytes(zipped(clutter + named(pngs, "clip/{}.png"))).info.frame_count == 12
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("again", ["3.png", "./3.png", "03.png"])
+def test_zip_with_a_frame_twice(pngs, again):
+    with pytest.raises(MalformedClip, match=r"3\.png"):
+        open_bytes(zipped([*named(pngs), (again, pngs[4])]))
+
+
+def test_zip_of_two_sequences(pngs):
+    flow = [(f"flow_{number}.png", data) for number, data in enumerate(pngs)]
+    with pytest.raises(MalformedClip, match=r"11\.png \(12 files\), flow_0\.png"):
+        open_bytes(zipped(named(pngs) + flow))
+
+
 @pytest.mark.parametrize(
     "name", ["/0.png", "../0.png", "clip/../../0.png", "..\\0.png", "C:\\0.png", "\\\\host\\0.png"]
 )

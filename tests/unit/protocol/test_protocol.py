@@ -21,12 +21,25 @@ def test_what_is_no_option_is_the_methods() -> None:
     [
         ("ironing", ("ironing",)),
         ("dancing, slowly", ("dancing, slowly",)),
-        (7, ("7",)),
-        ('["a", 3]', ("a", "3")),
-        (["a", 3], ("a", "3")),
+        (7, (7,)),
+        ("7", ("7",)),
+        (np.int64(7), (7,)),
+        ('["a", 3]', ("a", 3)),
+        ("[7]", (7,)),
+        ('["7"]', ("7",)),
+        (["a", 3], ("a", 3)),
+        (["[7]"], ("[7]",)),
+        ("[nothing]", ("[nothing]",)),
+        ("[1.5]", ("[1.5]",)),
+        ("[true]", ("[true]",)),
+        ("[]", ("[]",)),
+        ('"quoted"', ('"quoted"',)),
+        ('{"a": 1}', ('{"a": 1}',)),
+        ("null", ("null",)),
+        ("[" * 9999, ("[" * 9999,)),
     ],
 )
-def test_targets(given: object, expected: tuple[str, ...]) -> None:
+def test_targets(given: object, expected: tuple[str | int, ...]) -> None:
     assert split_options({"target": given})[0].target == expected
 
 
@@ -38,8 +51,11 @@ def test_targets(given: object, expected: tuple[str, ...]) -> None:
         {"timeout_s": "nan"},
         {"seed": "-3"},
         {"priority": "9"},
-        {"target": "[]"},
-        {"target": "[broken"},
+        {"target": []},
+        {"target": True},
+        {"target": 1.0},
+        {"target": [None]},
+        {"target": [["a"]]},
         {"target": '["1","2","3","4","5","6","7","8","9"]'},
         {"start_s": "inf"},
         {"polarity": "neutral"},

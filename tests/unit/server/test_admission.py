@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from videovisual.errors import Overloaded
+from videovisual.errors import Overloaded, TooLarge
 from videovisual.server.admission import Admission
 from videovisual.server.settings import Settings
 
@@ -32,3 +32,37 @@ def test_what_a_request_holds_counts_until_it_leaves() -> None:
     assert refused.value.detail["reason"] == "memory"
     admission.leave(place)
     admission.enter(20, explains=False)
+
+
+def test_what_needs_more_memory_than_there_may_be_is_refused_for_good() -> None:
+    admission = Admission(SETTINGS)
+    with pytest.raises(TooLarge, match=r"101 bytes.*max_bytes"):
+        admission.enter(1, 100, explains=True)
+    place = admission.enter(1, 50, explains=True)
+    with pytest.raises(TooLarge):
+        admission.hold(place, 50)
+    assert place.held == 1
+
+
+def test_an_explanation_waits_for_the_memory_that_it_needs_as_soon_as_it_runs() -> None:
+    admission = Admission(SETTINGS.model_copy(update={"max_running": 3, "max_waiting": 2}))
+    first = admission.enter(10, 60, explains=True)
+    large = admission.enter(10, 80, explains=True)
+    small = admission.enter(5, 6, explains=True)
+    assert [place.running for place in (first, large, small)] == [True, False, False]
+    assert (admission.ahead(large), admission.ahead(small)) == (1, 2)
+    with pytest.raises(Overloaded) as refused:
+        admission.enter(20, explains=False)
+    assert refused.value.detail["reason"] == "memory"
+    admission.leave(first)
+    assert [place.running for place in (large, small)] == [True, False]
+    admission.leave(large)
+    assert small.running
+
+
+def test_where_nothing_runs_the_first_that_waits_does() -> None:
+    admission = Admission(SETTINGS.model_copy(update={"max_waiting": 3}))
+    first = admission.enter(10, 10, explains=True)
+    waiting = [admission.enter(20, 80, explains=True) for _ in range(3)]
+    admission.leave(first)
+    assert [place.running for place in waiting] == [True, False, False]

@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
-from videovisual.errors import InvalidRequest
-from videovisual.server.request import ParsedRequest, Request, parse
+from videovisual.errors import InvalidRequest, UnsupportedMedia
+from videovisual.server.decoding import BASE64_COPIES, MAX_JSON_VALUES
+from videovisual.server.request import ParsedRequest, Repeated, Request, parse
 
 
 def read(request: Request) -> ParsedRequest:
     return parse(request).decoded()
 
 
-VIDEO = b"\x00\x01 a video"
+VIDEO = b"\x00\xfb\xef\xbe\xff\xff a video"
 ENCODED = base64.b64encode(VIDEO).decode()
+HELD = (1 + BASE64_COPIES) * len(ENCODED)
 
 
 @pytest.mark.parametrize("name", ["video", "data", "body"])
@@ -43,6 +45,16 @@ def test_frames() -> None:
         {"video": {"b64": ENCODED}, "steps": 3},
         {"instances": [{"video": ENCODED, "steps": 3}]},
         {"instances": [{"video": {"b64": ENCODED}}], "steps": 3},
+        {"instances": [{"b64": ENCODED}], "parameters": {"steps": 3}},
+        {"instances": [{"b64": ENCODED, "steps": 3}], "parameters": None},
+        {"instances": [{"b64": ENCODED}], "steps": 3, "parameters": {"steps": 3}},
+        {"video": ENCODED, "parameters": {"steps": 3}, "target": None},
+        {"video": ENCODED, "steps": 3, "method": None, "data": None},
+        {"video": base64.encodebytes(VIDEO).decode(), "steps": 3},
+        {"video": f" {ENCODED[:5]}\r\n\t{ENCODED[5:]}\n", "steps": 3},
+        {"video": f"data:video/mp4;base64,{ENCODED}", "steps": 3},
+        {"video": {"b64": f"data:;base64,{ENCODED}"}, "steps": 3},
+        {"video": base64.urlsafe_b64encode(VIDEO).decode().rstrip("="), "steps": 3},
     ],
 )
 def test_json(body: dict[str, Any]) -> None:
@@ -74,14 +86,35 @@ def test_whether_an_explanation_is_asked_for(request_: Request, expected: bool) 
     ("body", "held"),
     [
         (VIDEO, len(VIDEO)),
-        ({"video": ENCODED}, len(ENCODED) + 3 * len(ENCODED) // 4),
-        ({"video": {"b64": ENCODED}}, len(ENCODED) + 3 * len(ENCODED) // 4),
-        ({"instances": [{"video": {"b64": ENCODED}}]}, len(ENCODED) + 3 * len(ENCODED) // 4),
-        ({"instances": [ENCODED], "target": "12345"}, len(ENCODED) + 3 * len(ENCODED) // 4 + 5),
+        ({"video": ENCODED}, HELD),
+        ({"video": {"b64": ENCODED}}, HELD),
+        ({"frame_000": ENCODED, "frame_001": ENCODED}, 2 * HELD),
+        ({"instances": [{"video": {"b64": ENCODED}}]}, HELD),
+        ({"instances": [{"b64": ENCODED}]}, HELD),
+        ({"instances": [ENCODED], "target": "12345"}, HELD + 5),
+        ({"video": ENCODED, "parameters": {"target": ["12", ["345"], {"a": "6"}]}}, HELD + 6),
     ],
 )
 def test_a_request_counts_all_that_it_holds(body: Any, held: int) -> None:
     assert parse(Request({"body": body})).size == held
+
+
+def test_an_option_whose_name_begins_as_a_frames_does() -> None:
+    for parts in ({"video": VIDEO, "frame_cells": b"2"}, {"frame_0": VIDEO, "frame_cells": b"2"}):
+        assert read(Request(parts)).options == {"frame_cells": "2"}
+
+
+def test_repeated_parts_are_a_list() -> None:
+    parsed = read(Request({"video": VIDEO, "target": Repeated([b"a", bytearray(b"b")])}))
+    assert parsed.options == {"target": ["a", "b"]}
+
+
+def test_a_compressed_body_is_refused_as_such() -> None:
+    with pytest.raises(UnsupportedMedia, match="gzip"):
+        parse(Request({"body": VIDEO}, {"content-encoding": "gzip"}))
+
+
+JSON = {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize(
@@ -101,11 +134,19 @@ def test_a_request_counts_all_that_it_holds(body: Any, held: int) -> None:
         ({"body": {"instances": []}}, {}, "exactly one"),
         ({"body": {"instances": [{}, {}]}}, {}, "exactly one"),
         ({"body": {"instances": "x"}}, {}, "exactly one"),
-        (
-            {"video": VIDEO},
-            {"content-type": "multipart/form-data; boundary=x", "content-length": "9000"},
-            "same name",
-        ),
+        ({"video": Repeated([VIDEO, VIDEO])}, {}, "2 parts `video`"),
+        ({"frame_000": Repeated([b"a", b"a"])}, {}, "2 parts `frame_000`"),
+        ({"video": VIDEO, "target": Repeated([b"a", b"\xff"])}, {}, "not UTF-8"),
+        ({"body": {"video": "data:video/mp4,abc"}}, {}, "not base64"),
+        ({"body": {"video": "A"}}, {}, "not base64"),
+        ({"body": {"video": None}}, {}, "no clip"),
+        ({"body": {"video": ENCODED, "parameters": [1]}}, {}, "`parameters` must be"),
+        ({"body": {"video": ENCODED, "seed": 1, "parameters": {"seed": 2}}}, {}, "given twice"),
+        ({"body": {"instances": [{"b64": ENCODED, "seed": 1}], "seed": 2}}, {}, "given twice"),
+        ({"body": b'{"video": "", "a": 1, "a": 1}'}, JSON, "gives 'a' twice"),
+        ({"body": b'{"a": [' + b"[]," * MAX_JSON_VALUES + b"1]}"}, JSON, "20000 values"),
+        ({"body": b'{"a": ' + b"[" * 15_000}, JSON, "not valid JSON"),
+        ({"body": b"[1]"}, JSON, "not an object"),
     ],
 )
 def test_what_cannot_be_read(parts: Any, headers: dict[str, str], message: str) -> None:

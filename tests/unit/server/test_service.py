@@ -53,7 +53,7 @@ def test_a_full_service_refuses_at_once_and_says_when_to_come_back(service: Serv
 
 
 def test_requests_that_hold_too_much_memory_are_refused(small: Classifier) -> None:
-    service = Service(small, settings=Settings(max_bytes=2 * len(npz())))
+    service = Service(small, settings=Settings(max_bytes=17 * 2**20))
     busy = begin(service, "busy", **SLOW)
     reply = ask(service)
     assert reply.status == 503
@@ -216,7 +216,7 @@ def test_half_a_character_is_answered_as_a_whole_one(service: Service) -> None:
     body = {"video": video, "method": "gradient", "target": "\ud800"}
     reply = wait(service, service.submit(Request({"body": body})))
     assert (reply.status, json.loads(reply.body)["error"]["detail"]["target"]) == (422, "?")
-    state = service.submit(Request({"body": {"frame_\ud800": "aaaa", "stream": True}}))
+    state = service.submit(Request({"body": {"frame_000": "aaaa", "stream": True}}))
     wait(service, state)
     assert [event["event"] for event in events(state)] == ["accepted", "error", "done"]
 
@@ -227,7 +227,10 @@ def test_several_methods_share_a_request_and_each_takes_its_own_parameters(
     reply = ask(service, method=b'["gradient", "ig"]', steps=b"2", top_k=b"1")
     assert reply.status == 413  # two maps are over this service's limit, so both were made
     reply = ask(service, method=b'["grad", "ig"]', area=b"0.1")
-    assert "None of grad, ig has a parameter 'area'" in json.loads(reply.body)["error"]["message"]
+    assert (
+        "None of gradient, integrated_gradients has a parameter 'area'"
+        in json.loads(reply.body)["error"]["message"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -301,3 +304,16 @@ print(*sorted(packages - sys.stdlib_module_names - {"videovisual"}))
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=TIMEOUT_S
     )
     assert done.stdout.split() == []
+
+
+def test_a_bug_in_the_planning_costs_one_request(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "_plan", fail)
+        reply = ask(service)
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (500, "internal")
+    assert ask(service).status == 200

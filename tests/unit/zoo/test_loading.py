@@ -129,6 +129,15 @@ def test_an_unpacked_archive(unpacked):
     assert not any(parameter.requires_grad for parameter in loaded.network.parameters())
 
 
+def test_an_unpacked_archive_whose_classes_share_a_name_is_refused(unpacked):
+    folder, _ = unpacked
+    card = json.loads((folder / CARD_FILE).read_text("utf-8"))
+    card["labels"][3] = card["labels"][0]
+    (folder / CARD_FILE).write_text(json.dumps(card), "utf-8")
+    with pytest.raises(WeightsError, match="2 classes are called"):
+        load_folder(folder)
+
+
 @pytest.mark.skipif(not MAPS.exists(), reason="needs /proc")
 def test_an_unpacked_archive_is_memory_mapped(unpacked):
     loaded = load_folder(unpacked[0])

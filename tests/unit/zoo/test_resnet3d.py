@@ -6,6 +6,7 @@ import torch
 from tests.unit.zoo.layouts import with_statistics
 from torch import nn
 
+from videovisual import zoo
 from videovisual.zoo import layout, resnet3d, transform
 
 FAMILIES = [card.family for card in resnet3d.CARDS]
@@ -38,7 +39,7 @@ def theirs(torchvision, family):
 def test_torchvision_gives_the_same_logits_from_the_same_frames(torchvision, theirs, family):
     card = card_of(family)
     ours = resnet3d.build(card).eval()
-    layout.fit(ours, resnet3d.adapt(card, theirs.state_dict()))
+    layout.fit(ours, zoo.adapt(card, theirs.state_dict()))
     weights = {
         "r3d": torchvision.models.video.R3D_18_Weights,
         "mc3": torchvision.models.video.MC3_18_Weights,
@@ -79,4 +80,4 @@ def test_only_mc3_keeps_the_number_of_frames(family, shape):
 def test_a_data_parallel_checkpoint_fits(family):
     network = small(family)
     wrapped = {f"module.{key}": tensor for key, tensor in network.state_dict().items()}
-    layout.fit(small(family), resnet3d.adapt(card_of(family), wrapped))
+    layout.fit(small(family), zoo.adapt(card_of(family), wrapped))

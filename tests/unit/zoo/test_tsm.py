@@ -4,6 +4,7 @@ import pytest
 import torch
 from tests.unit.zoo.layouts import tsm_authors
 
+from videovisual import zoo
 from videovisual.errors import WeightsError
 from videovisual.zoo import layout, tsm
 
@@ -33,7 +34,7 @@ def test_logits_equal_those_of_the_authors_code(reference, name):
     files, clip, entry = PUBLISHED[name]
     card = CARDS[name]
     network = tsm.build(card).eval()
-    layout.fit(network, tsm.adapt(card, reference.state(files)))
+    layout.fit(network, zoo.adapt(card, reference.state(files)))
     wanted = torch.from_numpy(reference.logits(files, entry))
     actual = network(reference.clip(clip, (2, 3, 8, 64, 64)))
     assert (actual - wanted).abs().max() < 1e-4 * wanted.std()
@@ -49,7 +50,7 @@ def test_a_one_frame_clip_equals_a_resnet_without_the_shifted_channels(torchvisi
         for key, tensor in theirs.state_dict().items()
     }
     card = CARDS["tsm-kinetics400"]
-    ours = layout.fit(tsm.build(card), tsm.adapt(card, state)).eval()
+    ours = layout.fit(tsm.build(card), zoo.adapt(card, state)).eval()
     for name, module in theirs.named_modules():
         if name.startswith("layer") and name.endswith(".conv1"):
             module.weight[:, : module.in_channels // 4] = 0
@@ -95,14 +96,14 @@ def test_the_card_chooses_the_head():
     state["module.fc_noun.bias"] = torch.tensor([5.0, 7.0])
     card = small_card()
     card = dataclasses.replace(card, options={**card.options, "head": "fc_noun"})
-    assert tsm.adapt(card, state)["fc.bias"].tolist() == [5, 7]
-    layout.fit(tsm.build(card), tsm.adapt(card, state))
+    assert zoo.adapt(card, state)["fc.bias"].tolist() == [5, 7]
+    layout.fit(tsm.build(card), zoo.adapt(card, state))
 
 
 def test_another_models_head_is_named():
     state = tsm_authors(small(), heads=("fc_verb", "fc_noun"))
     with pytest.raises(WeightsError, match=r"no head 'new_fc'.*it has: fc_verb, fc_noun"):
-        tsm.adapt(small_card(), state)
+        zoo.adapt(small_card(), state)
 
 
 def test_the_cards_have_the_authors_input():

@@ -10,17 +10,21 @@ from typing import Any
 import torch
 
 from videovisual.errors import WeightsError
-from videovisual.zoo.layout import read_safetensors
+from videovisual.zoo.layout import is_safetensors, read_safetensors
+from videovisual.zoo.weights_io.file_kind import describe
 from videovisual.zoo.weights_io.numpy_pickle import read_arrays
 
 ZIP = b"PK\x03\x04"
 PICKLE = b"\x80"
-SAFETENSORS = b"\0\0\0\0{"
-"""Bytes 4 to 8: the end of the header's length (eight bytes), and the start of the JSON header."""
 TORCH_LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 """The pickled magic number at the start of every checkpoint of PyTorch before 1.6."""
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = (
+    *("state_dict", "model_state_dict", "model_state", "model", "network", "net", "module"),
+    *("weights", "params", "ema", "ema_state_dict", "state_dict_ema", "model_ema", "shadow"),
+)
 ADVICE = f"Give a `state_dict()`, or a dictionary with it under one of: {', '.join(WRAPPERS)}."
+MAX_DEPTH = 4
+"""The most dictionaries around the tensors."""
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
@@ -32,37 +36,46 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     returned.
 
     Raises:
-        WeightsError: the file has another format, is damaged, or holds objects that are not
-            tensors, numbers or text. No code that it holds is run.
+        WeightsError: the file has another format, which the message names, is damaged, holds
+            objects that are not tensors, numbers or text, or holds several networks. No code that
+            it holds is run.
     """
+    if path.is_dir():
+        raise WeightsError(
+            f"{path} is a folder. Give the file of the weights that is in it.", path=str(path)
+        )
     if not path.is_file():
         raise WeightsError(f"There is no checkpoint {path}. Give a file.", path=str(path))
     with path.open("rb") as file:
         start = file.read(64)
-    if start[4:9] == SAFETENSORS:
+    if is_safetensors(path):
         return read_safetensors(path)
+    if start.startswith(ZIP) and (kind := describe(path)):
+        raise WeightsError(kind, path=str(path))
     if start.startswith(ZIP) or (start.startswith(PICKLE) and TORCH_LEGACY in start):
         return _tensors(path, _read_torch(path))
     if start.startswith(PICKLE):
         return {key: torch.from_numpy(array) for key, array in read_arrays(path).items()}
-    raise WeightsError(
+    unknown = (
         f"{path.name} is not a checkpoint in a known format. Give a PyTorch file (.pth, .pt, "
-        ".pth.tar), a .safetensors file, or a pickle of numpy arrays (.ckpt).",
-        path=str(path),
+        ".pth.tar), a .safetensors file, or a pickle of numpy arrays (.ckpt)."
     )
+    raise WeightsError(describe(path) or unknown, path=str(path))
 
 
 def _read_torch(path: Path) -> Any:
     try:
         # The EPIC-Kitchens checkpoints carry their training's arguments: attributes without code.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]), path.open("rb") as file:
+            # As an open file: torch takes a path that ends in `.safetensors` for one.
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+)", str(error))
         culprit = f" ({found[1]})" if found else ""
         raise WeightsError(
-            f"{path.name} holds objects other than tensors, numbers and text{culprit}; it was not "
-            "run. Save the network's `state_dict()` alone, best as safetensors, and give that.",
+            f"{path.name} holds objects other than tensors, numbers and text{culprit}, perhaps a "
+            "whole network; it was not run. Save the network's `state_dict()` alone, best as "
+            "safetensors, and give that.",
             path=str(path),
         ) from error
     except Exception as error:
@@ -73,11 +86,46 @@ def _read_torch(path: Path) -> Any:
         ) from error
 
 
+def _unwrap(path: Path, loaded: Any) -> Any:
+    """The dictionary of tensors inside dictionaries.
+
+    Raises:
+        WeightsError: there are several, with other values.
+    """
+    for _ in range(MAX_DEPTH):
+        held = {key: loaded[key] for key in WRAPPERS if _holds(loaded, key)}
+        if not held:
+            break
+        first, *others = held.values()
+        if not all(_equal(first, other) for other in others):
+            raise WeightsError(
+                f"{path.name} holds several networks: {', '.join(held)}. Save the one that you "
+                "want alone, as a `state_dict()`.",
+                path=str(path),
+                entries=list(held),
+            )
+        loaded = first
+    return loaded
+
+
+def _holds(loaded: Any, key: str) -> bool:
+    inner = loaded.get(key) if isinstance(loaded, Mapping) else None
+    return isinstance(inner, Mapping) and any(
+        isinstance(value, torch.Tensor) or name in WRAPPERS for name, value in inner.items()
+    )
+
+
+def _equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(
+        isinstance(value, torch.Tensor)
+        and isinstance(other[key], torch.Tensor)
+        and torch.equal(value, other[key])
+        for key, value in one.items()
+    )
+
+
 def _tensors(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
-    state = loaded
-    if isinstance(loaded, Mapping):
-        wrapped = [loaded[key] for key in WRAPPERS if isinstance(loaded.get(key), Mapping)]
-        state = wrapped[0] if wrapped else loaded
+    state = _unwrap(path, loaded)
     if not isinstance(state, Mapping) or not state:
         raise WeightsError(
             f"{path.name} holds {type(loaded).__name__}, not tensors by key. {ADVICE}",

@@ -1,14 +1,14 @@
-"""Class names from a file: one per line, or a column of EPIC-Kitchens' annotation tables."""
+"""A card with the class names of a file, or with those that are downloaded."""
 
-import csv
 import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from videovisual.errors import DownloadError, WeightsError
+from videovisual.errors import DownloadError
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.weights_io.cache import fetch
+from videovisual.zoo.weights_io.label_file import read_label_file
 
 EPIC55 = "https://raw.githubusercontent.com/epic-kitchens/epic-kitchens-55-annotations/master"
 SOURCES: Mapping[str, str] = {
@@ -16,7 +16,6 @@ SOURCES: Mapping[str, str] = {
     "tsm-epic55-noun": f"{EPIC55}/EPIC_noun_classes.csv",
 }
 """Class names whose licence doesn't allow shipping them with the card: their addresses."""
-COLUMN = "class_key"
 
 
 def labelled(
@@ -53,35 +52,3 @@ def labelled(
         ) from error
     classes = None if own and given else len(card.labels)
     return dataclasses.replace(card, labels=read_label_file(path, classes))
-
-
-def read_label_file(path: Path, classes: int | None) -> tuple[str, ...]:
-    """The class names in the order of the logits.
-
-    Args:
-        path: UTF-8 text with one class per line, or CSV with a column `class_key`.
-        classes: the number of classes; None accepts any.
-
-    Raises:
-        WeightsError: the file is not text, has another number of classes, or has an empty name.
-    """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(
-            f"The labels {path} cannot be read as UTF-8 text: {error}.", path=str(path)
-        ) from error
-    lines = text.splitlines()
-    if lines and COLUMN in next(csv.reader(lines[:1])):
-        labels = tuple((row[COLUMN] or "").strip() for row in csv.DictReader(lines))
-    else:
-        labels = tuple(line.strip() for line in lines)
-    if not labels or not all(labels) or classes not in (None, len(labels)):
-        needed = f"the model has {classes} classes" if classes else "each class needs a name"
-        raise WeightsError(
-            f"{path.name} has {len(labels)} class names, {labels.count('')} of them empty; "
-            f"{needed}. Give one name per line, or CSV with a column `{COLUMN}`.",
-            classes=classes,
-            found=len(labels),
-        )
-    return labels

@@ -224,7 +224,7 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, kind, length):
 def test_other_files_are_refused(tmp_path, saved):
     page = tmp_path / "net.pth"
     page.write_bytes(b"<!doctype html><title>404</title>")
-    with pytest.raises(WeightsError, match="not a checkpoint in a known format"):
+    with pytest.raises(WeightsError, match="a web page"):
         read_checkpoint(page)
     with pytest.raises(WeightsError, match="There is no checkpoint"):
         read_checkpoint(tmp_path / "none")

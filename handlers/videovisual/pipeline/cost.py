@@ -1,0 +1,101 @@
+"""What a request costs: passes of the network, memory and the answer's size, before it is run."""
+
+from dataclasses import dataclass
+
+from videovisual import faithfulness
+from videovisual.clips.limits import MIB
+from videovisual.errors import TooLarge
+from videovisual.pipeline.plan import Plan
+from videovisual.protocol import Output
+
+EVALUATION = 2 * (faithfulness.POINTS + 1) + faithfulness.SUBSETS + 1
+"""Passes of one map's evaluation."""
+
+EVALUATION_HELD = 32
+"""Clips that an evaluation holds: among them all random halves."""
+
+PREPARED = 3
+"""Clips that hold the network's input while it is made, and after."""
+
+MAP_COPIES = 8
+"""A map, in base64, and in the answer's JSON while that is written."""
+
+DRAWN_COPIES = 4
+"""Copies of a map while it is drawn."""
+
+DRAWING = {
+    Output.JSON: 0,
+    Output.NPZ: 0,
+    Output.PNG: 192 * MIB,
+    Output.GIF: 320 * MIB,
+    Output.MP4: 448 * MIB,
+    Output.HTML: 320 * MIB,
+}
+"""Bytes that drawing takes, whatever the clip."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a plan costs at most.
+
+    Attributes:
+        passes: clips that the network evaluates.
+        held: bytes beside the source's frames, the upload and the network's own.
+        reply: bytes of maps in the answer; 0 for pictures.
+    """
+
+    passes: int
+    held: int
+    reply: int
+
+    @classmethod
+    def of(cls, plan: Plan, batch: int = 1) -> "Cost":
+        """A plan's cost where a pass has up to `batch` clips."""
+        options = plan.options
+        pixels = plan.shape[0] * plan.shape[1] * plan.shape[2]
+        clip, one_map = 12 * pixels, 4 * pixels
+        working = [explainer.parameters.held(batch) for explainer in plan.explainers]
+        if options.evaluate:
+            working.append(EVALUATION_HELD + 2 * batch)
+        maps = len(plan.explainers) * len(options.target) * (1 + (options.polarity != "both"))
+        copies = MAP_COPIES + (DRAWN_COPIES if DRAWING[options.output] else 0)
+        held = (PREPARED + max(working, default=2 * batch)) * clip + copies * maps * one_map
+        written = options.output is Output.JSON
+        return cls(
+            1 + sum(passes_of(plan)),
+            int(held) + (DRAWING[options.output] if maps else 0),
+            maps * one_map * 4 // 3 if written else 0,
+        )
+
+
+def passes_of(plan: Plan) -> list[int]:
+    """Passes of each method, for all targets."""
+    each = EVALUATION if plan.options.evaluate else 0
+    targets = len(plan.options.target)
+    return [
+        targets * (explainer.parameters.passes(plan.shape) + each) for explainer in plan.explainers
+    ]
+
+
+def check_passes(plan: Plan, maximum: int) -> None:
+    """Raise TooLarge where a plan takes more than `maximum` passes of the network.
+
+    Raises:
+        InvalidParameter: a stride larger than its box.
+        TooLarge: the message says which parameter of which method to change.
+    """
+    counts = passes_of(plan)
+    if sum(counts) + 1 <= maximum:
+        return
+    count, explainer = max(zip(counts, plan.explainers, strict=True), key=lambda pair: pair[0])
+    name = explainer.entry.name
+    costly = explainer.parameters.COSTLY
+    more = ["target"] if len(plan.options.target) > 1 else []
+    raise TooLarge(
+        f"This request takes {sum(counts) + 1} passes of the network, {count} of them for {name}; "
+        f"at most {maximum} are made (the server's max_passes). Change "
+        f"{' or '.join([*costly, *more])}.",
+        parameter=next(iter(costly), "target"),
+        found=sum(counts) + 1,
+        allowed=maximum,
+    )
