@@ -54,7 +54,13 @@ itself is protected by HTTPS alone.
 
 A network can have your own weights and classes:
 `videovisual archive r3d-kinetics400 --weights mine.pth --labels mine.txt --as mine`. The input is
-that of the base model (`r3d-kinetics400`). `--labels` takes:
+that of the base model (`r3d-kinetics400`). Weights with another SHA-256 than the published ones
+need a name of their own. Commands, `--local` and `videovisual.load("mine")` find the archive in the
+store: `--store`, `$VIDEOVISUAL_STORE`, or `model_store` in the working directory. Loaded from the
+files, `videovisual.load("r3d-kinetics400", weights="mine.pth", …)`, the model is called
+`r3d-kinetics400-own`.
+
+`--labels` takes:
 
 | form | example |
 | --- | --- |
@@ -66,6 +72,11 @@ that of the base model (`r3d-kinetics400`). `--labels` takes:
 Numbers count from 0 or 1 and decide the order; a gap, a number twice, or a number in most lines
 alone is refused. Names that all begin with a number of their own belong in a JSON list. Two
 classes with one name, and a class called `top1`, are refused.
+
+A map's provenance has `weights_sha256`: the SHA-256 of the checkpoint that the weights were read
+from, as published or as you gave it. It is the same in the library, with `--local` and from a
+server, and `sha256sum FILE` gives it. Of entries or a network that came from no file, it is that of
+the tensors, as a safetensors file holds them.
 """
 
 

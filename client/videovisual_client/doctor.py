@@ -182,13 +182,20 @@ def archives(store: Path) -> Iterator[Finding]:
         return
     stored = contents(store)
     if not stored:
-        fix = "`videovisual serve NAME` builds them; `videovisual archive i3d-motion` works offline"
+        fix = "`videovisual serve NAME` and `videovisual archive NAME` build them"
         yield Finding("archives", Level.NOTE, f"none in {store}", fix)
     for archive in stored:
-        found = f"{archive.name}: {archive.state.value}, {archive.size / 10**6:.0f} MB"
+        weights = ", own weights" if archive.own else ""
+        found = f"{archive.name}: {archive.state.value}, {archive.size / 10**6:.0f} MB{weights}"
         build = f"videovisual archive {archive.name}"
-        if archive.state is State.DAMAGED:
+        if archive.state is State.DAMAGED and archive.own:
+            fix = f"videovisual archive BASE --weights FILE --as {archive.name}"
+            yield Finding("archive", Level.WRONG, found, fix)
+        elif archive.state is State.DAMAGED:
             yield Finding("archive", Level.WRONG, found, f"{build} --force")
+        elif archive.state is State.MISNAMED:
+            fix = f"name it: {build} --weights FILE --as NAME; then restore the model: {build}"
+            yield Finding("archive", Level.WRONG, found, fix)
         elif archive.state is State.STALE:
             yield Finding("archive", Level.NOTE, f"{found} (built by older code)", build)
         else:
@@ -212,7 +219,7 @@ def server(url: str, token: str | None, key_file: Path | None) -> Iterator[Findi
         return
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         found = f"none at {urlsplit(url).netloc} ({error})"
-        fix = "videovisual serve i3d-motion; or name another address with --url"
+        fix = "videovisual serve i3d-kinetics400; or name another address with --url"
         yield Finding("server", Level.NOTE, found, fix)
         return
     if response.status_code == 200:

@@ -107,7 +107,7 @@ def parts(clip: ClipLike) -> list[Part]:
             return [("video", (readable(path.name), _lazy(path)))]
         files = frame_files(path)
     except OSError as error:
-        raise InvalidRequest(f"{shown(str(path))} cannot be read: {error.strerror}.") from None
+        raise _unreadable(path, error) from None
     if not files:
         raise InvalidRequest(
             f"The folder {shown(str(path))} is empty. It should hold PNG or JPEG frames."

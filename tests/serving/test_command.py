@@ -82,11 +82,13 @@ def test_a_folder_of_clips(where: dict[str, str], video: Path, tmp_path: Path) -
     done = run(*arguments, **where, output=output)
     assert done.returncode == 4, done.stderr
     summary = json.loads(done.stdout)
-    assert (summary["clips"], summary["failed"], summary["labelled"]) == (2, 1, 1)
+    assert (summary["clips"], summary["failed"], summary["labelled"]) == (2, 1, 0)
+    assert summary["unknown_labels"] == {"riding a bike": 1}
     results = tmp_path / "out" / "gradient" / QUICK
     names = {path.name for path in results.iterdir()}
     assert names == {
-        *("riding a bike-1.json", "riding a bike-1.npz", "summary.csv", "summary.json")
+        *("riding a bike-1.json", "riding a bike-1.npz", "index.html"),
+        *("summary.csv", "summary.json"),
     }
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from videovisual.clips.alpha import over_black
 from videovisual.clips.archive import DAMAGE
@@ -97,14 +97,21 @@ def opened(name: str, opener: Opener) -> Iterator[Image.Image]:
     try:
         with opener() as stream, Image.open(stream, formats=FORMATS) as image:
             yield image
+    except UnidentifiedImageError:
+        # Pillow's own message names the stream's address in memory.
+        raise MalformedClip(
+            f"{name} is not a PNG, JPEG, WebP or BMP picture, or its header is damaged.",
+            member=name,
+        ) from None
     except _BOMB as error:
         raise TooLarge(
             f"{shown(name)}: {shown(error, 200)} Scale it down.", member=shown(name)
         ) from error
     except DAMAGE as error:
+        # Pillow's own message shows the stream as an object.
+        why = "" if isinstance(error, UnidentifiedImageError) else f": {shown(error, 200)}"
         raise MalformedClip(
-            f"{shown(name)} is not a PNG, JPEG, WebP or BMP picture, or is damaged: "
-            f"{shown(error, 200)}",
+            f"{shown(name)} is not a PNG, JPEG, WebP or BMP picture, or is damaged{why}.",
             member=shown(name),
         ) from error
 

@@ -2,13 +2,25 @@
 
 import torch
 
+from videovisual.errors import InvalidParameter
 from videovisual.protocol import Prediction
 from videovisual.zoo import ModelCard
 from videovisual.zoo.card import TOP1
 
 
 def predictions(card: ModelCard, logits: torch.Tensor, top_k: int) -> list[Prediction]:
-    """The `top_k` classes of one clip's logits [classes], best first."""
+    """The `top_k` classes of one clip's logits [classes], best first.
+
+    Raises:
+        InvalidParameter: the network has another number of classes than its card.
+    """
+    if logits.shape != (len(card.labels),):
+        raise InvalidParameter(
+            f"The network of {card.name} gives {logits.numel()} logits a clip, and its card has "
+            f"{len(card.labels)} labels. Give the card one label for each logit.",
+            classes=logits.numel(),
+            labels=len(card.labels),
+        )
     best = logits.topk(min(top_k, len(card.labels))).indices.tolist()
     return [prediction(card, logits, index) for index in best]
 

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from videovisual.errors import InvalidParameter, UnknownOutput
 from videovisual.utils.polarity import Polarity
+from videovisual.utils.suggest import did_you_mean
 from videovisual.utils.text import shown
 from videovisual.utils.validation import invalid_value
 
@@ -182,10 +183,11 @@ def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
 def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
     """Raises InvalidParameter where a request without a method asks for what only methods give."""
     if parameters:
+        name = next(iter(parameters))
         raise InvalidParameter(
-            f"Unknown option {shown(next(iter(parameters)))!r}. Options are "
-            f"{', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
-            parameter=shown(next(iter(parameters))),
+            f"Unknown option {shown(name)!r}.{did_you_mean(name, Options.model_fields)} Options "
+            f"are {', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
+            parameter=shown(name),
             allowed=list(Options.model_fields),
         )
     for name in OF_EXPLANATIONS:
