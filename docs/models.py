@@ -20,6 +20,11 @@ Every network takes clips as float32 `[N, 3, T, H, W]` (RGB, time before height 
 returns logits `[N, classes]`. `videovisual archive NAME` builds the archive for a server;
 `videovisual.load(NAME)` loads the same classifier without a server. Published accuracies are
 those of the authors' own evaluation, which often uses more frames than the default input below.
+I3D's 71.1% are of clips of 250 frames (10 s). Its default input is 48 frames (1.92 s), the best of
+16, 32, 48 and 64 on the clips of [the measurement](methods.md#defaults). A request takes another
+number with `frames` (`--frames`), and `views=N` averages over N windows of a longer clip. The
+Motion models know the clips of Motion alone: any other clip gets an answer that means nothing, and
+a warning.
 """
 
 EXPLAINING = """\

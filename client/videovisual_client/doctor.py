@@ -1,6 +1,7 @@
 """Checks of this machine: what works, what is missing, and how to fix it."""
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -13,13 +14,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from videovisual.errors import NetworkSettingsError, VideoVisualError, WriteError
+from videovisual.errors import MissingExtra, NetworkSettingsError, VideoVisualError, WriteError
 from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.extras import install_command
 from videovisual.utils.files import check_writable
 from videovisual.utils.network import client_options, network_settings
 from videovisual.version import __version__
 from videovisual_client.errors import from_response, without_key
+from videovisual_client.java import find_java
 from videovisual_client.token import Token
 
 SPACE_GB = 5
@@ -129,13 +131,11 @@ def torchserve() -> Iterator[Finding]:
 
 def java() -> Iterator[Finding]:
     """The Java runtime that TorchServe needs."""
-    try:
-        from videovisual_client.torchserve import ServerError, find_java  # noqa: PLC0415
-    except ImportError:
+    if importlib.util.find_spec("ts") is None:
         return
     try:
         home = find_java().get("JAVA_HOME")
-    except ServerError:
+    except MissingExtra:
         found = "no Java 11 or newer: TorchServe cannot start"
         yield Finding("java", Level.WRONG, found, f"{install_command('java')}, or install Java")
         return

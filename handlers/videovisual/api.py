@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from videovisual.attribution import catalogue
 from videovisual.engine.progress import Progress
@@ -78,6 +78,7 @@ def explain(
     start_s: float | None = None,
     end_s: float | None = None,
     as_shown: bool = True,
+    window: Literal["centre", "best"] = "centre",
     on_progress: Callable[[Progress], None] | None = None,
     **parameters: Any,
 ) -> Saliency:
@@ -100,6 +101,8 @@ def explain(
         end_s: where that part ends, in seconds.
         as_shown: whether frames of a file are those that a player shows: cropped, with square
             pixels, upright, high dynamic range mapped to standard. False for the stored pixels.
+        window: which part of a longer clip is explained: its `centre`, or of up to 10 windows
+            spread over it the `best`, in which the target is most likely.
         on_progress: called before each step.
         parameters: the method's own.
 
@@ -120,6 +123,7 @@ def explain(
             "start_s": start_s,
             "end_s": end_s,
             "as_shown": as_shown,
+            "window": window,
         }
     )
     classifier = _classifier(model)

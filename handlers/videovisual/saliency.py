@@ -106,6 +106,10 @@ class Saliency:
             data = self.drawing(self, suffix)
         return write_whole(target, data)
 
+    def with_facts(self, **facts: Any) -> "Saliency":
+        """The same map with more diagnostics."""
+        return dataclasses.replace(self, diagnostics={**self.diagnostics, **facts})
+
     def polarised(self, polarity: Polarity) -> "Saliency":
         """The positive side max(map, 0) or the negative side max(-map, 0) of a signed map.
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from videovisual.protocol import MAX_VIEWS
+from videovisual.protocol.caveats import clip_caveats
 from videovisual.utils.files import check_writable
 from videovisual_client import collection
 from videovisual_client.batch import Batch
@@ -94,6 +95,8 @@ def show_classes(result: Classification) -> None:
     for prediction in result.predictions:
         rows.add_row(prediction.label, f"{100 * prediction.probability:.1f}%")
     out.print(rows)
+    for caveat in clip_caveats(result.answer.clip):
+        out.print(f"caution! {caveat}", markup=False, soft_wrap=True)
     if not result.timeline:
         return
     rows = table("seconds", "classes")

@@ -26,7 +26,7 @@ from videovisual_client.commands.options import (
     with_method,
     with_run,
 )
-from videovisual_client.describe import instant
+from videovisual_client.describe import strongest_time
 from videovisual_client.result import PICTURES, format_of
 from videovisual_client.terminal import out, print_answer, table
 
@@ -128,11 +128,10 @@ def _show(explanations: Sequence[Explanation], shared: list[list[float]]) -> Non
     names = [explanation.method for explanation in explanations]
     rows = table("method", "target", "looked most at", *names)
     for explanation, row in zip(explanations, shared, strict=True):
-        best = max(range(len(explanation.curve)), key=explanation.curve.__getitem__)
         rows.add_row(
             explanation.method,
             explanation.target.label,
-            f"{instant(explanation, best)}, {100 * explanation.curve[best]:.0f}%",
+            strongest_time(explanation) or "tells no time",
             *(f"{100 * value:.0f}%" for value in row),
         )
     out.print(rows)

@@ -141,7 +141,7 @@ _clip_options: list[Option[Any]] = [
     click.argument("clip", type=_ClipPath(exists=True, allow_dash=True, path_type=Path)),
     click.option("--model", required=True, shell_complete=complete_models, help=MODEL_HELP),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
-    click.option("--frames", type=int, help="Frames of the clip; the model's own by default."),
+    click.option("--frames", type=int, help="How many frames the model sees.  [its own number]"),
     click.option("--start", "start_s", type=float, help="Where the clip starts, in seconds."),
     click.option("--end", "end_s", type=float, help="Where the clip ends, in seconds."),
     click.option(
@@ -178,6 +178,11 @@ _method_options: list[Option[Any]] = [
         "--polarity",
         type=click.Choice(["positive", "negative", "both"]),
         help="Which side of a signed map.  [both]",
+    ),
+    click.option(
+        "--window",
+        type=click.Choice(["centre", "best"]),
+        help="Which part of a longer clip: its centre, or where the target is likeliest.  [centre]",
     ),
     click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter."),
     click.option("--steps", type=int, help="Short for -p steps=…"),

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from videovisual.attribution.parameters import (
     ContrastiveExcitationBackpropParameters,
+    GradCamParameters,
     IntegratedGradientsParameters,
     LayerParameters,
     OcclusionParameters,
@@ -27,8 +28,9 @@ from videovisual.utils.validation import invalid_value
 if TYPE_CHECKING:
     from videovisual.attribution.method import Method
 
-DEFAULT = "grad_cam"
-"""The method of `/explanations` if none is named: fast, and robust to noise."""
+DEFAULT = "gradient"
+"""The method where none is named: one pass, and of those the most faithful one
+(`python -m benchmarks.defaults`)."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ ENTRIES = (
         "Selvaraju et al. 2017, arXiv 1610.02391",
         "gradients, a layer",
         "1 gradient",
-        LayerParameters,
+        GradCamParameters,
         ("gradcam",),
     ),
     Entry(

@@ -1,5 +1,7 @@
 """Logits → predictions, and a request's target → a class index."""
 
+import math
+
 import torch
 
 from videovisual.errors import InvalidParameter
@@ -38,6 +40,14 @@ def prediction(card: ModelCard, logits: torch.Tensor, index: int) -> Prediction:
 def is_top1(target: str | int) -> bool:
     """Whether a target stands for the most likely class."""
     return isinstance(target, str) and target.strip().lower() == TOP1
+
+
+def entropy(logits: torch.Tensor) -> float:
+    """How undecided the model is between its classes: 0 is sure of one, 1 is pure chance."""
+    if len(logits) < 2:
+        return 0.0
+    chances = logits.double().softmax(dim=0)
+    return round(float(torch.special.entr(chances).sum()) / math.log(len(logits)), 4)
 
 
 def resolve_target(card: ModelCard, target: str | int, logits: torch.Tensor) -> int:

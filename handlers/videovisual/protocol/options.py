@@ -5,7 +5,7 @@ import operator
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -31,7 +31,15 @@ MAX_TARGETS = 8
 MAX_METHODS = 8
 MAX_VIEWS = 30
 
-OF_EXPLANATIONS = ("output", "evaluate", "polarity", "target", "partial", "partial_every_s")
+OF_EXPLANATIONS = (
+    "output",
+    "evaluate",
+    "polarity",
+    "target",
+    "partial",
+    "partial_every_s",
+    "window",
+)
 """The options that mean nothing to a classification."""
 
 
@@ -104,6 +112,11 @@ class Options(BaseModel):
         ge=1,
         le=1024,
         description="number of frames in the model's input; the model's own by default",
+    )
+    window: Literal["centre", "best"] = Field(
+        default="centre",
+        description="which part of a longer clip is explained: its centre, or of up to 10 windows "
+        "spread over it the one in which the target is most likely",
     )
     views: int = Field(
         default=1,

@@ -90,6 +90,8 @@ class ModelCard:
         weights: source of the weights.
         accuracy: published accuracy, in words.
         options: keyword arguments for the family's network (`width`, …).
+        made_for: name of the data set whose clips alone the model knows, all of the size of the
+            input; None for a model of natural clips.
         view_average: which outputs multi-view testing averages, as in the authors' evaluation:
             `logits`, or softmax `probabilities`.
         base: of own weights, the published model whose network and input they use; else None.
@@ -107,6 +109,7 @@ class ModelCard:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     view_average: Literal["logits", "probabilities"] = "logits"
     base: str | None = None
+    made_for: str | None = None
 
     def __repr__(self) -> str:
         return f"ModelCard({self.name!r}, {self.title!r}, {len(self.labels)} labels)"
@@ -197,6 +200,7 @@ class ModelCard:
             self,
             name=name,
             base=base,
+            made_for=None,
             title=f"{self.title.partition(',')[0]}, own weights",
             weights=weights,
             accuracy="not known: own weights",

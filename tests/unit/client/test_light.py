@@ -145,7 +145,7 @@ def test_a_folder_of_clips(fake: FakeServer, folder: Path) -> None:
     (done,) = light.videovisual(["explain", str(folder.parent), "--model", "m", "--json"])
     assert done.status == 0, done.error
     assert json.loads(done.stdout)["clips"] == 1
-    assert Path("results/grad_cam/m/frames.npz").is_file()
+    assert Path("results/gradient/m/frames.npz").is_file()
 
 
 def test_pictures_are_refused_before_any_request(fake: FakeServer, folder: Path) -> None:

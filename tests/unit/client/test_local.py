@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import videovisual
+from videovisual.attribution import catalogue
 from videovisual_client import (
     Cancelled,
     InvalidTarget,
@@ -97,5 +98,5 @@ def test_the_command(tmp_path: Path, frames: np.ndarray) -> None:
         main, ["explain", str(clip), "--model", MODEL, "--local", "--json", "-o", str(picture)]
     )
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["explanations"][0]["method"] == "grad_cam"
+    assert json.loads(done.stdout)["explanations"][0]["method"] == catalogue.DEFAULT
     assert picture.stat().st_size > 1000
