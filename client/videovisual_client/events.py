@@ -61,10 +61,10 @@ class Partial:
         step: how many steps were done.
     """
 
-    method: str | None = None
-    target: str | None = None
-    encoded: Array = field(repr=False, kw_only=True)
-    step: int = field(kw_only=True)
+    method: str | None
+    target: str | None
+    encoded: Array = field(repr=False)
+    step: int
 
     @cached_property
     def map(self) -> "npt.NDArray[np.float32]":
@@ -158,8 +158,8 @@ class EventParser:
 
     def _event(self, kind: TypeAdapter[Any], fields: dict[str, Any]) -> Event:
         known = {name: value for name, value in fields.items() if value is not None}
-        if "target" in known:
-            known["target"] = _label(known["target"])
+        known["method"] = known.get("method")
+        known["target"] = _label(known.get("target"))
         if "map" in known:
             known["encoded"] = known.pop("map")
         try:
@@ -203,7 +203,7 @@ def _broken(what: str) -> ConnectionFailed:
     )
 
 
-def _label(target: Any) -> str:
+def _label(target: Any) -> str | None:
     if isinstance(target, Mapping):
         target = target.get("label")
-    return str(target)
+    return None if target is None else str(target)

@@ -118,10 +118,10 @@ def _checked(token: str) -> str:
         AuthenticationFailed: it has characters that no key has.
     """
     token = token.strip()
-    if not re.fullmatch(r"[!-~]*", token):
+    if not re.fullmatch(r"[ -~]*", token):
         raise AuthenticationFailed(
-            "The token has a space, a line break or a letter outside ASCII, which no key has. Give "
-            "the inference key of key_file.json."
+            "The token has a line break or a letter outside ASCII, which no key has. Give the "
+            "inference key of key_file.json."
         )
     return token
 

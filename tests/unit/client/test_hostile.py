@@ -83,7 +83,7 @@ def test_the_key_follows_no_redirect(fake: FakeServer, clip: Frames) -> None:
         assert other.received == []
 
 
-@pytest.mark.parametrize("token", ["schlüssel", "a b", "a\nb", "日本", "a\0", "\ud800"])
+@pytest.mark.parametrize("token", ["schlüssel", "a\nb", "日本", "a\0", "\ud800"])
 def test_a_token_that_no_header_can_hold(token: str) -> None:
     with pytest.raises(errors.AuthenticationFailed, match="outside ASCII"):
         Token(token)
@@ -156,9 +156,7 @@ def test_a_refused_connection_is_one_error(fake: FakeServer, clip: Frames) -> No
     assert refused.value.__context__ is None or refused.value.__suppress_context__
 
 
-BAD_ITEMS: list[Any] = [
-    *(None, 5, b"clip.mp4", "nowhere.mp4", "a\0b", np.array([None, {}]), [1, 2], object())
-]
+BAD_ITEMS: list[Any] = [*(None, 5, "nowhere.mp4", "a\0b", np.array([None, {}]), [1, 2], object())]
 
 
 @pytest.mark.parametrize("awaited", [False, True])

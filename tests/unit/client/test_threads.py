@@ -47,9 +47,9 @@ def test_four_threads_load_a_model_once(monkeypatch: pytest.MonkeyPatch) -> None
     loads = []
     together = threading.Barrier(4)
 
-    def load(name: str) -> zoo.Classifier:
+    def load(name: str, **options: Any) -> zoo.Classifier:
         loads.append(name)
-        return real_load(name)
+        return real_load(name, **options)
 
     monkeypatch.setattr(zoo, "load", load)
     before = set(threading.enumerate())
@@ -69,10 +69,10 @@ def test_four_threads_load_a_model_once(monkeypatch: pytest.MonkeyPatch) -> None
 def test_local_is_closed_while_it_loads_and_while_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
     loading, go_on = threading.Event(), threading.Event()
 
-    def load(name: str) -> zoo.Classifier:
+    def load(name: str, **options: Any) -> zoo.Classifier:
         loading.set()
         assert go_on.wait(WAIT_S)
-        return real_load(name)
+        return real_load(name, **options)
 
     monkeypatch.setattr(zoo, "load", load)
     before = set(threading.enumerate())
