@@ -17,7 +17,7 @@ from videovisual.attribution import catalogue
 
 def test_a_row_says_what_was_predicted_and_where_the_map_is() -> None:
     (material,) = synthetic(1)
-    measurement = Measurement(zoo.load("tsm-motion"), points=1)
+    measurement = Measurement(zoo.load("tsm-motion"), points=4)
     row = measurement.row(material, 8, "grad_cam", {"layer": "layer2"})
     assert row["label"] == motion.LABELS[motion.sample(0).label]
     assert row["time_cells"] == 8
