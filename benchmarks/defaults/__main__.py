@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 
 from benchmarks.defaults import report
 from benchmarks.defaults.material import Material, real, synthetic
@@ -95,6 +96,8 @@ def main(clips: Path | None, models: str, methods: str, fresh: bool, documents: 
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     rows: dict[str, Any] = known.get("rows", {})
     measurements: dict[str, Measurement] = {}
+    # `seconds` are processor time on one core.
+    torch.set_num_threads(1)
     work = Path(tempfile.mkdtemp(prefix="videovisual-defaults-"))
     for (model, frames, method, given), material in _pairs(work, clips):
         key = " | ".join((model, material.name, str(frames), method, json.dumps(given)))

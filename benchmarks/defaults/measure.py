@@ -60,7 +60,7 @@ class Measured:
 
 
 class Measurement:
-    """Measures maps of one classifier, on one thread.
+    """Measures maps of one classifier.
 
     Args:
         classifier: what is explained.
@@ -68,7 +68,6 @@ class Measurement:
     """
 
     def __init__(self, classifier: Classifier, points: int) -> None:
-        torch.set_num_threads(1)
         self._classifier = classifier
         self._runner = ModelRunner(classifier.network, "cpu")
         self._points = points

@@ -36,7 +36,7 @@ MIN_SIDE_CELLS = 5
 BORDER = 1 / 32
 """The border of the crop, as a share of its side, for maps without cells."""
 
-TOLERANCE_STEPS = 1000
+MAX_STEPS = 1000
 """The most steps that integrated gradients take."""
 
 MARGIN = 1.5
@@ -99,7 +99,7 @@ def caveats(explanation: Explanation) -> Iterator[str]:
     if delta is not None and delta > MAX_RELATIVE_DELTA:
         yield (
             f"Incomplete: the points on the path miss the rise of the logit by {100 * delta:.0f}%. "
-            f"{_more_steps(facts, delta)}"
+            f"{_more_steps(facts)}"
         )
     if facts.get("evaluated") is False:
         yield "Not evaluated: the deadline came before the map's faithfulness was measured."
@@ -170,18 +170,28 @@ def _place_caveats(explanation: Explanation) -> Iterator[str]:
         )
 
 
-def _more_steps(facts: Mapping[str, Any], delta: float) -> str:
-    """How many steps will do: the error falls no faster than their number grows."""
-    steps = facts.get("steps")
-    if steps is None:
-        return "Take more steps."
-    enough = math.ceil(MARGIN * steps * delta / MAX_RELATIVE_DELTA)
-    if enough > TOLERANCE_STEPS:
-        return f"Take another baseline: not even {TOLERANCE_STEPS} steps may do."
-    return (
-        f"Take about {enough} steps, or tolerance={MAX_RELATIVE_DELTA}, which takes as many as it "
-        "needs."
-    )
+def steps_for(facts: Mapping[str, Any]) -> int | None:
+    """How many steps of integrated gradients will do, judged by the error of those taken.
+
+    The error falls no faster than the number of steps grows. None where not even the most steps
+    that are allowed may do, or the diagnostics `facts` don't say how many were taken.
+    """
+    if "steps" not in facts:
+        return None
+    enough = math.ceil(MARGIN * facts["steps"] * facts["relative_delta"] / MAX_RELATIVE_DELTA)
+    return enough if enough <= MAX_STEPS else None
+
+
+def _more_steps(facts: Mapping[str, Any]) -> str:
+    enough = steps_for(facts)
+    if enough is not None:
+        return (
+            f"Take about {enough} steps, or tolerance={MAX_RELATIVE_DELTA}, which takes as many "
+            "as it needs."
+        )
+    if "steps" in facts:
+        return f"Take another baseline: not even {MAX_STEPS} steps may do."
+    return "Take more steps."
 
 
 def _mask_caveats(area: Mapping[str, Any], whole: float | None) -> Iterator[str]:

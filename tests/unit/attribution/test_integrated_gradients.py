@@ -16,6 +16,7 @@ from videovisual.attribution import integrated_gradients
 from videovisual.attribution.blur import blur
 from videovisual.attribution.integrated_gradients import Integral
 from videovisual.errors import InvalidParameter
+from videovisual.protocol.caveats import MAX_RELATIVE_DELTA, steps_for
 from videovisual.zoo import Classifier
 
 RULE_ALONE: dict[str, Any] = {"steps": 3, "complete": False}
@@ -200,3 +201,16 @@ def test_a_given_baseline_of_another_shape_is_refused(
     with pytest.raises(InvalidParameter, match="finite and of the clip's shape") as caught:
         explain(classifier, clip, "integrated_gradients", 1, baseline=given)
     assert caught.value.detail["parameter"] == "baseline"
+
+
+def test_the_steps_that_a_caveat_advises_are_enough() -> None:
+    """On held-out clips whose error is over the limit with the default steps."""
+    model = zoo.load("i3d-motion")
+    for index in (1, 5):
+        frames = motion.sample(index).frames
+        found = explain(model, frames, "integrated_gradients").diagnostics
+        assert found["relative_delta"] > MAX_RELATIVE_DELTA
+        advised = steps_for(found)
+        assert advised is not None
+        better = explain(model, frames, "integrated_gradients", steps=advised).diagnostics
+        assert better["relative_delta"] < MAX_RELATIVE_DELTA
