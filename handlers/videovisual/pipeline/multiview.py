@@ -59,7 +59,7 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
     ]
     scores: list[torch.Tensor] = []
     for clip in _decoded(source, chosen, executor):
-        prepared = prepare(plan.classifier, clip)
+        prepared = prepare(plan.classifier, clip, source)
         progress = Progress(len(scores), len(chosen))
         scores.append(
             executor.run(_classification(prepared.clip, progress), classification=True)[0]

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 import numpy as np
@@ -75,11 +75,11 @@ def sampling(card: ModelCard, options: Options) -> clips.Sampling:
     )
 
 
-def prepare(classifier: Classifier, clip: Clip) -> PreparedClip:
-    """Sampled source frames, transformed for the classifier."""
+def prepare(classifier: Classifier, clip: Clip, source: clips.Source) -> PreparedClip:
+    """Sampled frames of a source, transformed for the classifier."""
     height, width = clip.frames.shape[1:3]
     return PreparedClip(
-        clip=classifier.prepare(clip.frames),
+        clip=classifier.prepare(clip.frames, source.before_frame),
         frames=clip.frames,
         facts={
             "frame_indices": list(clip.indices),
@@ -87,6 +87,7 @@ def prepare(classifier: Classifier, clip: Clip) -> PreparedClip:
             "crop": asdict(geometry(classifier.card.input, height, width)),
             "source": clip.source.facts(),
         },
+        source=source,
     )
 
 
@@ -121,7 +122,7 @@ def read(
         return PreparedClip(clip.float(), None, {"frame_indices": list(range(clip.shape[1]))})
     source = open_source(clip, as_shown=as_shown)
     (sampled,) = clips.sample(source, plan or sampling(classifier.card, Options()))
-    return replace(prepare(classifier, sampled), source=source)
+    return prepare(classifier, sampled, source)
 
 
 def decoded_bytes(card: ModelCard, source: clips.Source, sampling: clips.Sampling) -> int:

@@ -1,5 +1,7 @@
 """A network together with its card."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -43,11 +45,14 @@ class Classifier:
         self.network.to(device)
         return self
 
-    def prepare(self, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
+    def prepare(
+        self, frames: npt.NDArray[np.uint8], before_chunk: Callable[[], None] | None = None
+    ) -> torch.Tensor:
         """Transform source frames into the network's input; see `transform.prepare`.
 
         Args:
             frames: uint8 [T, H, W, 3], RGB.
+            before_chunk: called before every few frames; what it raises ends the work.
 
         Returns:
             float32 [3, T, crop, crop], normalised, on the CPU.
@@ -55,7 +60,7 @@ class Classifier:
         Raises:
             InvalidParameter: `frames` has another type or shape.
         """
-        return transform.prepare(self.card.input, frames)
+        return transform.prepare(self.card.input, frames, before_chunk)
 
     def logits(self, clips: torch.Tensor) -> torch.Tensor:
         """The network's output for prepared clips.

@@ -18,6 +18,7 @@ from tests.unit.server.requests import SLOW, TIMEOUT_S, ask, begin, events, npz,
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Work
 from videovisual.server.request import Request
+from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.server.settings import Settings
 from videovisual.zoo import Classifier
@@ -277,6 +278,7 @@ import io, sys, time
 import numpy as np
 from videovisual import motion, zoo
 from videovisual.server.request import Request
+from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.server.settings import Settings
 
@@ -301,3 +303,20 @@ print(*sorted(packages - sys.stdlib_module_names - {"videovisual"}))
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=TIMEOUT_S
     )
     assert done.stdout.split() == []
+
+
+def test_a_deadline_is_looked_at_before_every_frame(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames may be so large that a few take longer than the request has."""
+    looked: list[RequestState] = []
+
+    def look(state: RequestState) -> None:
+        looked.append(state)
+
+    monkeypatch.setattr(RequestState, "check", look)
+    assert ask(service).status == 200
+    once = len(looked)
+    assert once > 16
+    assert ask(service, views=b"2").status == 200
+    assert len(looked) - once > 16
