@@ -8,6 +8,7 @@ the same in every run of a seed: `--only N`.
 
 import argparse
 import json
+import signal
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,6 +27,9 @@ LONGEST_MINUTES = 55
 """A token of TorchServe's is valid for an hour."""
 
 
+STOPPED = 130
+
+
 def main() -> int:
     """Returns 1 where anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
@@ -39,14 +43,19 @@ def main() -> int:
     given = parser.parse_args()
     if not 0 < given.minutes <= LONGEST_MINUTES:
         parser.error(f"--minutes is from 0 to {LONGEST_MINUTES}.")
-    progress = soak(
-        given.models.split(","),
-        given.seed,
-        seconds=given.minutes * 60,
-        work=given.work,
-        resume=given.resume,
-        only=given.only,
-    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        progress = soak(
+            given.models.split(","),
+            given.seed,
+            seconds=given.minutes * 60,
+            work=given.work,
+            resume=given.resume,
+            only=given.only,
+        )
+    except KeyboardInterrupt:
+        print("Stopped; --resume goes on from here.")
+        return STOPPED
     if given.only is not None:
         print(json.dumps(progress.to_json()["outcomes"]))
         return len(progress.anomalies) > 0

@@ -61,6 +61,7 @@ class Campaign:
         self._open = asyncio.Event()
         self._quiet = asyncio.Condition()
         self._turn = asyncio.Lock()
+        self._began = 0.0
         self._pool: ProcessPoolExecutor | None = None
 
     async def run(
@@ -69,19 +70,20 @@ class Campaign:
         """Send inputs until the progress has so many seconds or inputs, or one input alone."""
         await self._record()
         self._open.set()
+        if only is not None:
+            await self._one(only, Connection(*self._address))
+            self._look()
+            return
         self._progress.memory.append(self._watch.memory)
-        began, before = time.monotonic(), self._progress.seconds
+        self._began = time.monotonic() - self._progress.seconds
         watching = asyncio.create_task(self._watching())
         try:
-            if only is not None:
-                await self._one(only, Connection(*self._address))
-            else:
-                end = began + seconds - before
-                await asyncio.gather(*(self._lane(end, inputs) for _ in range(AT_ONCE)))
+            end = self._began + seconds
+            await asyncio.gather(*(self._lane(end, inputs) for _ in range(AT_ONCE)))
         finally:
             watching.cancel()
-            self._progress.seconds = round(before + time.monotonic() - began, 1)
             self._look()
+            self._save()
             if self._pool is not None:
                 self._pool.shutdown(cancel_futures=True)
 
@@ -111,10 +113,10 @@ class Campaign:
                 await self._one(index, connection)
             except Exception:
                 self._write({"fault": "wrong", "index": index, "what": traceback.format_exc()})
-            finally:
-                self._under_way.discard(index)
-                async with self._quiet:
-                    self._quiet.notify_all()
+            # One that was cancelled stays under way, to be sent again after a stop.
+            self._under_way.discard(index)
+            async with self._quiet:
+                self._quiet.notify_all()
         connection.close()
 
     async def _one(self, index: int, connection: Connection) -> None:
@@ -260,7 +262,8 @@ class Campaign:
             self._write({"fault": "crash", "what": crash[:4000], "under_way": near})
 
     def _save(self) -> None:
-        """Write the progress, as if the inputs under way had not been sent."""
+        """Write the progress; inputs under way are sent again after a stop."""
+        self._progress.seconds = round(time.monotonic() - self._began, 1)
         next_one = min(self._under_way, default=self._progress.next)
         saved = Progress(**{**vars(self._progress), "next": next_one})
         saved.write(self._folder / "progress.json")

@@ -51,7 +51,7 @@ def soak(
         settings.write_text(json.dumps(SETTINGS), "utf-8")
         for model in models:
             archive(model, store=store)
-        with _settings(settings), Server(models, store=store, port=18300) as server:
+        with _settings(settings), Server(models, store=store) as server:
             made = Inputs(seed, models, server.keys().inference)
             campaign = Campaign(server, made, progress, work)
             asyncio.run(campaign.run(seconds=seconds, inputs=inputs, only=only))

@@ -1,7 +1,7 @@
 """Opened clips: their description, and their frames on demand."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -54,6 +54,10 @@ class SourceInfo:
         return facts if self.shown else {k: v for k, v in facts.items() if k != "shown"}
 
 
+def _nothing() -> None:
+    """Lets a read go on."""
+
+
 class Source(ABC):
     """An opened clip, as `open_bytes`, `open_path`, `open_parts` and `open_frames` return it.
 
@@ -64,9 +68,11 @@ class Source(ABC):
         times: float64 [frame_count], start of each frame in seconds from the first, in
             presentation order, strictly increasing; None for frames without timestamps.
         limits: what a read may cost.
+        before_frame: called before each frame of a read is kept; what it raises ends the read.
     """
 
     def __init__(self, info: SourceInfo, times: Times | None, limits: Limits) -> None:
+        self.before_frame: Callable[[], None] = _nothing
         self.info = info
         self.times = times
         self.limits = limits
@@ -101,6 +107,7 @@ class Source(ABC):
         missing = set(wanted)
         with closing(self._decode(wanted)) as decoded:
             for index, frame in decoded:
+                self.before_frame()
                 if frame.shape != (height, width, 3):
                     raise MalformedClip(
                         f"Frame {index} is {frame.shape[1]}×{frame.shape[0]}, but the clip is "

@@ -107,7 +107,7 @@ def best_window(plan: Plan, source: Source, executor: Executor) -> PreparedClip:
     chances = scores.softmax(dim=1)[:, target]
     with executor.decoding():
         (clip,) = windows.read(source, [chosen[int(chances.argmax())]])
-    prepared = prepare(plan.classifier, clip)
+    prepared = prepare(plan.classifier, clip, source)
     window = {
         "chosen": "best",
         "of": len(chosen),
@@ -115,7 +115,7 @@ def best_window(plan: Plan, source: Source, executor: Executor) -> PreparedClip:
         "probabilities": [round(chance, 4) for chance in chances.tolist()],
     }
     facts = {**prepared.facts, **looked_at(clip, plan.sampling), "window": window}
-    return replace(prepared, facts=facts, source=source)
+    return replace(prepared, facts=facts)
 
 
 def _side_by_side(source: Source, sampling: clips.Sampling) -> list[list[int]]:
@@ -150,7 +150,7 @@ def _scores(
     """The logits [classes] of each window."""
     scores: list[torch.Tensor] = []
     for clip in _decoded(source, chosen, executor):
-        prepared = prepare(plan.classifier, clip)
+        prepared = prepare(plan.classifier, clip, source)
         progress = Progress(len(scores), len(chosen))
         work = _classification(prepared.clip, progress)
         scores.append(executor.run(work, classification=classification)[0])

@@ -75,11 +75,11 @@ def sampling(card: ModelCard, options: Options) -> clips.Sampling:
     )
 
 
-def prepare(classifier: Classifier, clip: Clip) -> PreparedClip:
-    """Sampled source frames, transformed for the classifier."""
+def prepare(classifier: Classifier, clip: Clip, source: clips.Source) -> PreparedClip:
+    """Sampled frames of a source, transformed for the classifier."""
     height, width = clip.frames.shape[1:3]
     return PreparedClip(
-        clip=classifier.prepare(clip.frames),
+        clip=classifier.prepare(clip.frames, source.before_frame),
         frames=clip.frames,
         facts={
             "frame_indices": list(clip.indices),
@@ -88,6 +88,7 @@ def prepare(classifier: Classifier, clip: Clip) -> PreparedClip:
             "source": clip.source.facts(),
             **_made_for(classifier.card),
         },
+        source=source,
     )
 
 
@@ -123,9 +124,8 @@ def read(
     source = open_source(clip, as_shown=as_shown)
     chosen = plan or sampling(classifier.card, Options())
     (sampled,) = clips.sample(source, chosen)
-    prepared = prepare(classifier, sampled)
-    facts = {**prepared.facts, **looked_at(sampled, chosen)}
-    return replace(prepared, facts=facts, source=source)
+    prepared = prepare(classifier, sampled, source)
+    return replace(prepared, facts={**prepared.facts, **looked_at(sampled, chosen)})
 
 
 def looked_at(clip: Clip, chosen: clips.Sampling) -> dict[str, float]:

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 
 from videovisual import render
+from videovisual.clips import Source
 from videovisual.engine.probe import classification
 from videovisual.errors import InvalidParameter, Overloaded, VideoVisualError
 from videovisual.pipeline.cost import Cost, check_passes
@@ -224,11 +225,13 @@ class Service:
             self._decoders,
             partial(self._admission.hold, place),
         )
-        result = run_plan(
-            plan,
-            partial(request.open, self.settings.limits, as_shown=plan.options.as_shown),
-            executor,
-        )
+
+        def open_clip() -> Source:
+            source = request.open(self.settings.limits, as_shown=plan.options.as_shown)
+            source.before_frame = state.check
+            return source
+
+        result = run_plan(plan, open_clip, executor)
         body = self._body(result, options.output, state, executor, kserve=request.kserve)
         reply = Reply(200, options.output.content_type, body)
         check_reply_size(len(body), self.settings.max_reply_bytes)

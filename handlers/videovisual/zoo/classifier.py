@@ -1,7 +1,7 @@
 """A network together with its card."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -59,11 +59,14 @@ class Classifier:
         self.network.to(device)
         return self
 
-    def prepare(self, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
+    def prepare(
+        self, frames: npt.NDArray[np.uint8], before_chunk: Callable[[], None] | None = None
+    ) -> torch.Tensor:
         """Transform source frames into the network's input; see `transform.prepare`.
 
         Args:
             frames: uint8 [T, H, W, 3], RGB.
+            before_chunk: called before every few frames; what it raises ends the work.
 
         Returns:
             float32 [3, T, crop, crop], normalised, on the CPU.
@@ -71,7 +74,7 @@ class Classifier:
         Raises:
             InvalidParameter: `frames` has another type or shape.
         """
-        return transform.prepare(self.card.input, frames)
+        return transform.prepare(self.card.input, frames, before_chunk)
 
     def logits(self, clips: torch.Tensor) -> torch.Tensor:
         """The network's output for prepared clips.

@@ -1,5 +1,6 @@
 """The transform from source frames to a network's input, and its geometry."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,12 +77,15 @@ def geometry(spec: InputSpec, height: int, width: int) -> Geometry:
     )
 
 
-def prepare(spec: InputSpec, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
+def prepare(
+    spec: InputSpec, frames: npt.NDArray[np.uint8], before_chunk: Callable[[], None] | None = None
+) -> torch.Tensor:
     """Resize, centre-crop and normalise frames.
 
     Args:
         spec: the network's input.
         frames: uint8 [T, H, W, 3], RGB.
+        before_chunk: called before every few frames; what it raises ends the work.
 
     Returns:
         float32 [3, T, crop, crop], normalised.
@@ -102,6 +106,8 @@ def prepare(spec: InputSpec, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
     chunks = []
     count = max(1, CHUNK_BYTES // (12 * max(height * width, size[0] * size[1])))
     for start in range(0, len(frames), count):
+        if before_chunk is not None:
+            before_chunk()
         pixels = torch.from_numpy(np.ascontiguousarray(frames[start : start + count]))
         pixels = pixels.permute(0, 3, 1, 2).float()
         if size != (height, width):

@@ -121,3 +121,18 @@ def test_the_same_damage_has_the_same_message(pngs):
     (message,) = messages
     assert "frame_001 is not a PNG" in message
     assert "0x" not in message
+
+
+def test_a_read_can_be_ended_before_any_frame(pngs):
+    source = open_bytes(zipped(named(pngs)))
+    read = []
+
+    def end_at_the_third() -> None:
+        read.append(None)
+        if len(read) == 3:
+            raise TimeoutError
+
+    source.before_frame = end_at_the_third
+    with pytest.raises(TimeoutError):
+        source.read(range(8))
+    assert len(read) == 3

@@ -18,6 +18,7 @@ from tests.unit.server.requests import SLOW, TIMEOUT_S, ask, begin, events, npz,
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Work
 from videovisual.server.request import Request
+from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.server.settings import Settings
 from videovisual.zoo import Classifier
@@ -280,6 +281,7 @@ import io, sys, time
 import numpy as np
 from videovisual import motion, zoo
 from videovisual.server.request import Request
+from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.server.settings import Settings
 
@@ -317,3 +319,20 @@ def test_a_bug_in_the_planning_costs_one_request(
         reply = ask(service)
     assert (reply.status, json.loads(reply.body)["error"]["code"]) == (500, "internal")
     assert ask(service).status == 200
+
+
+def test_a_deadline_is_looked_at_before_every_frame(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames may be so large that a few take longer than the request has."""
+    looked: list[RequestState] = []
+
+    def look(state: RequestState) -> None:
+        looked.append(state)
+
+    monkeypatch.setattr(RequestState, "check", look)
+    assert ask(service).status == 200
+    once = len(looked)
+    assert once > 16
+    assert ask(service, views=b"2").status == 200
+    assert len(looked) - once > 16
