@@ -10,7 +10,7 @@ CHECK_PYTHON := "import sys; sys.version_info >= (3, 10) or sys.exit('Python 3.1
 and this is %d.%d. Name another: make PYTHON=python3.12' % sys.version_info[:2])"
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint types check docs site bench bench-load headline container-test clean
+.PHONY: demo test test-slow lint types check docs site bench bench-load headline soak container-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -39,7 +39,7 @@ $(VENV)/demo-installed: pyproject.toml constraints.txt
 	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) torch)
 	@echo "installing (torch is large; this takes a minute or two the first time)"
 	$(PIP) -e '.[server]'
-	$(BIN)/python -c "from videovisual_client.torchserve import find_java; find_java()" \
+	$(BIN)/python -c "from videovisual_client.java import find_java; find_java()" \
 		2>/dev/null || $(PIP) -e '.[java]'
 	touch $@
 
@@ -72,6 +72,11 @@ headline: $(VENV)/dev-installed
 # Half an hour on two cores; ARGS="--quick" is a rehearsal of a few minutes.
 bench-load: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks.load $(ARGS)
+
+# Half an hour on two cores; ARGS="--minutes 3 --seed 7" is a short one with other inputs, and
+# ARGS="--resume" goes on where a stopped one ended. Fails where anything was wrong.
+soak: $(VENV)/dev-installed
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 # Takes minutes. Builds and runs the image with the machine's Docker engine or, as root on Debian,
 # with one that it starts.

@@ -236,10 +236,13 @@ def _keep_repeated_parts() -> None:
 
 
 def _filter_logs() -> None:
-    """Drop the lines that TorchServe logs for each round, a hundred a second."""
+    """Drop what TorchServe logs for each round, a hundred a second, and for each body that isn't
+    the JSON or text it is called: the client is told, and a traceback each would fill the disk."""
     for name, noise in (
         ("ts.metrics.caching_metric", "PredictionTime"),
         ("root", "Backend received inference"),
+        ("root", "Failed json decoding"),
+        ("root", "Failed utf-8 decoding"),
     ):
         logging.getLogger(None if name == "root" else name).addFilter(
             lambda record, noise=noise: noise not in str(record.msg)  # type: ignore[misc]

@@ -30,9 +30,6 @@ from videovisual_client.labels import class_of
 from videovisual_client.overview import to_page
 from videovisual_client.result import Classification, Explained
 
-MAPS = {"map", "signed_map"}
-"""Arrays that a record omits; the npz has them."""
-
 SAME_LOGIT = 1e-3
 """Two answers of one model to one request differ by less, whatever device computed them."""
 
@@ -137,11 +134,6 @@ class Batch:
         if isinstance(result, Explained):
             for suffix in self._files(kind):
                 result.save(self._path(clip, suffix))
-        answer = result.answer.model_dump(mode="json")
-        for explanation in answer["explanations"]:
-            for name in MAPS & explanation.keys():
-                if explanation[name] is not None:
-                    explanation[name]["base64"] = ""
         record = {
             "clip": str(clip.path),
             "sha256": sha256,
@@ -150,7 +142,7 @@ class Batch:
             "request": self._request,
             "version": __version__,
             "seconds": round(seconds, 3),
-            "answer": answer,
+            "answer": result.answer.without_maps(),
         }
         write_whole(record_path, json.dumps(record, indent=1))
         row = self._rows[clip.name] = self._row(clip, result.answer, seconds)

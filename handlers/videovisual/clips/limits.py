@@ -60,7 +60,7 @@ class Limits:
         self._check(
             "max_seconds",
             seconds,
-            f"The clip lasts {seconds:.1f} s; at most {self.max_seconds:.1f} s are read. Cut it.",
+            f"The clip lasts {seconds:.6g} s; at most {self.max_seconds:.1f} s are read. Cut it.",
         )
 
     def check_decoded(self, frames: int, width: int, height: int) -> None:

@@ -97,6 +97,12 @@ def opened(name: str, opener: Opener) -> Iterator[Image.Image]:
     try:
         with opener() as stream, Image.open(stream, formats=FORMATS) as image:
             yield image
+    except UnidentifiedImageError:
+        # Pillow's own message names the stream's address in memory.
+        raise MalformedClip(
+            f"{name} is not a PNG, JPEG, WebP or BMP picture, or its header is damaged.",
+            member=name,
+        ) from None
     except _BOMB as error:
         raise TooLarge(
             f"{shown(name)}: {shown(error, 200)} Scale it down.", member=shown(name)

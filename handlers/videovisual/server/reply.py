@@ -50,7 +50,9 @@ def error_reply(error: VideoVisualError) -> Reply:
     headers = {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(error.detail["retry_after_s"])
-    body = json.dumps(error.as_json(), default=str, ensure_ascii=False)
+    # A clip may be said to last for ever, and JSON has no infinity.
+    facts = json.loads(json.dumps(error.as_json(), default=str), parse_constant=str)
+    body = json.dumps(facts, ensure_ascii=False)
     # A client may have sent half of a surrogate pair, which is no character.
     return Reply(error.status, JSON, body.encode("utf-8", "replace"), headers)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from videovisual.attribution import catalogue
 from videovisual.protocol import Answer, Array, Explanation, Prediction
 
 CHUNK = 1 << 20
@@ -182,5 +183,5 @@ def explain_or_classify(request: Received) -> Reply:
     if asks_for_classes(request):
         return all_classes()
     if request.field("stream"):
-        return Reply(lines=explanation_lines(method=request.field("method") or "grad_cam"))
+        return Reply(lines=explanation_lines(method=request.field("method") or catalogue.DEFAULT))
     return Reply(answer().model_dump(mode="json"))

@@ -120,7 +120,7 @@ def test_ctrl_c_cancels_running_jobs_and_keeps_results(
     try:
         assert begun.wait(DEADLINE_S)
         # The second clip is sent while the first is being written down.
-        await_files(tmp_path / "results/grad_cam/m", "*.json")
+        await_files(tmp_path / "results/gradient/m", "*.json")
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE_S) == 130
     finally:
@@ -128,7 +128,7 @@ def test_ctrl_c_cancels_running_jobs_and_keeps_results(
         _, stderr = process.communicate()
     assert cancelled.is_set()
     assert b"Traceback" not in stderr
-    summary = json.loads((tmp_path / "results/grad_cam/m/summary.json").read_text())
+    summary = json.loads((tmp_path / "results/gradient/m/summary.json").read_text())
     assert (summary["clips"], summary["failed"]) == (1, 0)
 
 

@@ -52,6 +52,16 @@ def test_a_long_error_is_not_read(fake: FakeServer, client: Client, clip: Frames
         client.classify(clip, model="m")
 
 
+def test_a_broken_chunk_is_not_repeated_whole(clip: Frames) -> None:
+    with raw_serving() as server, Client(server.url, token="") as client:
+        server.answer = lambda _: Raw(
+            OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"x" * 50_000 + b"\r\n"
+        )
+        with pytest.raises(errors.ConnectionFailed, match="illegal chunk header") as caught:
+            client.classify(clip, model="m")
+    assert len(caught.value.message) < 500
+
+
 def test_a_response_that_drips_ends_at_the_deadline(
     monkeypatch: pytest.MonkeyPatch, clip: Frames
 ) -> None:

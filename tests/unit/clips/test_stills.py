@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from tests.unit.clips.makers import encode, enormous_png, named, numbers_of, paint, picture, zipped
 
-from videovisual.clips import Limits, Sampling, open_bytes, sample
+from videovisual.clips import Limits, Sampling, open_bytes, open_parts, sample
 from videovisual.errors import ClipTooShort, InvalidParameter, MalformedClip, TooLarge
 
 
@@ -109,3 +109,15 @@ def test_untimed_frames_are_sampled_by_number(pngs):
     assert clip.timestamps is None
     with pytest.raises(ClipTooShort, match="12 frames"):
         sample(open_bytes(zipped(named(pngs))), Sampling(4, min_frames=13))
+
+
+def test_the_same_damage_has_the_same_message(pngs):
+    damaged = pngs[1][:8] + bytes(40)
+    messages = set()
+    for _ in range(2):
+        with pytest.raises(MalformedClip) as caught:
+            open_parts({"frame_000": pngs[0], "frame_001": damaged})
+        messages.add(caught.value.message)
+    (message,) = messages
+    assert "frame_001 is not a PNG" in message
+    assert "0x" not in message

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
+import socket
+import struct
 import time
 from collections.abc import Iterator
 
@@ -12,8 +15,9 @@ import numpy as np
 import pytest
 from tests.frames import blocks
 from ts.context import Context, RequestProcessor
+from ts.protocol.otf_message_handler import _retrieve_input_data
 
-from video_handler import LOST_S, WAIT_S, YOUNG_S, VideoHandler
+from video_handler import LOST_S, WAIT_S, YOUNG_S, VideoHandler, _filter_logs
 from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.zoo import Classifier
@@ -108,3 +112,20 @@ def test_a_round_waits_for_a_young_classification_and_not_for_a_young_explanatio
     rounds.handler._open["classification"] = RequestState("classification", lambda: None)
     both = ["explanation", "classification"]
     assert WAIT_S < rounds.handler._round_s(both) <= YOUNG_S
+
+
+def test_a_body_that_is_not_json_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """TorchServe would log a traceback for each."""
+    message = struct.pack(">i", 4) + b"body" + struct.pack(">i", 16) + b"application/json"
+    message += struct.pack(">i", 1) + b"{"
+    before = list(logging.getLogger().filters)
+    try:
+        _filter_logs()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(message)
+            assert _retrieve_input_data(ours)["value"] == b"{"
+        logging.warning("another")
+    finally:
+        logging.getLogger().filters = before
+    assert caplog.messages == ["another"]

@@ -1,0 +1,1 @@
+"""Half an hour of bad input to a real server: damaged clips, requests and answers."""
