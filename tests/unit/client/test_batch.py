@@ -19,7 +19,6 @@ from tests.unit.client.fake_server import (
 
 from videovisual_client import batch
 
-
 GRAD_CAM = ("--method", "grad_cam")
 
 
