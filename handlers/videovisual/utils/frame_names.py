@@ -15,6 +15,11 @@ PICTURE_SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpe
 PICTURE_SUFFIXES |= {".webp": "webp", ".bmp": "bmp"}
 """Suffixes of pictures, in lower case, and the format that each stands for."""
 
+LONGEST_NAME = 255
+LONGEST_PATH = 4096
+MAX_NUMBERS = 24
+"""Limits of a name, so that an archive's names take no longer to sort than its pictures to read."""
+
 _SHOWN = 5
 
 _DATE = r"(?:19|20)\d\d(?P<d>[-_. ]?)\d\d(?P=d)\d\d(?:[-_ t.]+(?:at )?)?"
@@ -77,17 +82,22 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def _parse(name: str) -> _Name:
-    path = PurePosixPath(name)
+    path = PurePosixPath(name[-LONGEST_PATH:])
+    if len(name) > LONGEST_PATH or len(path.name) > LONGEST_NAME:
+        raise MalformedClip(
+            f"{shown(name)!r} is longer than a name may be: {LONGEST_NAME} letters, and "
+            f"{LONGEST_PATH} with its folders."
+        )
     kind = PICTURE_SUFFIXES.get(path.suffix.lower(), "")
     stem = unicodedata.normalize("NFKC", path.stem if kind else path.name).casefold()
     matches = list(NUMBER.finditer(stem))
     ends = [0, *(match.end() for match in matches)]
     starts = [*(match.start() for match in matches), len(stem)]
     texts = tuple(stem[end:start] for end, start in zip(ends, starts, strict=True))
-    if any(len(match.group()) > MAX_DIGITS for match in matches):
+    if len(matches) > MAX_NUMBERS or any(len(match.group()) > MAX_DIGITS for match in matches):
         raise MalformedClip(
-            f"{shown(name)!r} has a number of more than {MAX_DIGITS} digits. Number the pictures "
-            "frame_000, frame_001, …"
+            f"{shown(name)!r} has a number of more than {MAX_DIGITS} digits, or more than "
+            f"{MAX_NUMBERS} numbers. Name the pictures frame_000, frame_001, …"
         )
     folder = "" if path.parent == PurePosixPath() else str(path.parent)
     return _Name(name, folder, stem, kind, texts, tuple(map(Number.of, matches)))
@@ -133,13 +143,16 @@ def _sorted(group: Group) -> Group:
     return [group[index] for index in order]
 
 
-def _places(group: Group) -> range:
-    return range(len(group[0].numbers))
+def _places(group: Group) -> list[int]:
+    """Which numbers of the names differ."""
+    columns = zip(*(name.numbers for name in group), strict=True)
+    written = [{(number.minus, number.text) for number in column} for column in columns]
+    return [place for place, texts in enumerate(written) if len(texts) > 1]
 
 
 def _are_stamps(group: Group) -> bool:
     """Whether all numbers that differ belong to a time, whose parts count together."""
-    places = [at for at in _places(group) if len({name.numbers[at].text for name in group}) > 1]
+    places = _places(group)
     for name in group:
         first, last = name.numbers[places[0]], name.numbers[places[-1]]
         spans = (match.span() for match in _STAMP.finditer(name.stem))

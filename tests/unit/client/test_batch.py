@@ -19,6 +19,8 @@ from tests.unit.client.fake_server import (
 
 from videovisual_client import batch
 
+GRAD_CAM = ("--method", "grad_cam")
+
 
 @pytest.fixture
 def films(fake: FakeServer, tmp_path: Path) -> Path:
@@ -136,7 +138,7 @@ def test_names_that_are_not_utf_8(fake: FakeServer, run: Run, tmp_path: Path) ->
     fake.handler = explain_or_classify
     (tmp_path / "films").mkdir()
     (tmp_path / "films/bad\udcff.mp4").write_bytes(b"film")
-    assert run("explain", tmp_path / "films", "--model", "m").exit_code == 0
+    assert run("explain", tmp_path / "films", "--model", "m", *GRAD_CAM).exit_code == 0
     assert "bad\\xff" in Path("results/grad_cam/m/summary.csv").read_text()
     assert Path("results/grad_cam/m/bad\\xff.npz").is_file()
 
@@ -144,7 +146,7 @@ def test_names_that_are_not_utf_8(fake: FakeServer, run: Run, tmp_path: Path) ->
 def test_a_result_whose_picture_fails_leaves_nothing_behind(
     fake: FakeServer, run: Run, films: Path
 ) -> None:
-    done = run("explain", films, "--model", "m", "--format", "png")
+    done = run("explain", films, "--model", "m", *GRAD_CAM, "--format", "png")
     assert done.exit_code == 4
     assert summary("results/grad_cam/m")["failed"] == 4
     left = {path.name for path in Path("results/grad_cam/m").iterdir()}
@@ -157,7 +159,7 @@ def test_the_overview_links_pictures_with_label_confidence_and_caveats(
     fake.handler = explain_or_classify
     (clips / "ironing-v_0").rename(clips / "ironing-<b>#1")
     (clips / "notes.txt").write_text("x")
-    arguments = ["explain", clips, "--model", "m", "--format", "png", "--format", "html"]
+    arguments = ["explain", clips, "--model", "m", *GRAD_CAM, "--format", "png", "--format", "html"]
     assert run(*arguments).exit_code == 0
     page = Path("results/grad_cam/m/index.html").read_text()
     assert "<h1>grad_cam: m</h1>" in page
