@@ -146,7 +146,7 @@ ENTRIES = (
         "a layer's channels weighted by their mean gradient",
         "Selvaraju et al. 2017, arXiv 1610.02391",
         "gradients, a layer",
-        "1 gradient",
+        "2 gradients",
         GradCamParameters,
         ("gradcam",),
     ),
