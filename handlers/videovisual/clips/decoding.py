@@ -48,17 +48,14 @@ class Picture:
         frame: FFmpeg's frame.
         alpha: its alpha channel, as the luma of another frame; None if `frame` is opaque or has
             its own alpha channel.
+        packet: the number of the packet that it was decoded from; -1 if it comes from none.
         aspect: width of a pixel by its height, as the stream says; None if it doesn't.
     """
 
     frame: VideoFrame
     alpha: VideoFrame | None
+    packet: int
     aspect: Fraction | None
-
-    @property
-    def packet(self) -> int:
-        """The number of the packet that the picture was decoded from; -1 if it comes from none."""
-        return self.frame.opaque[0] if isinstance(self.frame.opaque, list) else -1
 
 
 class Decoder:
@@ -76,12 +73,14 @@ class Decoder:
         self._lasting: dict[PktSideDataT, PacketSideData] = {}
         if codec in _WITH_ALPHA and stream.metadata.get("alpha_mode") == "1":
             self._alpha = cast(VideoCodecContext, CodecContext.create(codec, "r"))
-        self._colour.copy_opaque = True
+        self._has_threads = codec == "av1"
+        self._number_of: dict[int | None, int] = {}
+        self._colour.copy_opaque = not self._has_threads
         for context in filter(None, (self._colour, self._alpha)):
             context.options = {"max_pixels": str(most_coded(limits))}
             # FFmpeg's threads can deadlock on a damaged stream (seen for H.265 with FFmpeg 7 and
             # 8). The AV1 decoder has threads of its own.
-            context.thread_count = _AV1_THREADS if codec == "av1" else 1
+            context.thread_count = _AV1_THREADS if self._has_threads else 1
 
     def run(
         self,
@@ -106,8 +105,7 @@ class Decoder:
                 if needed is not None:
                     self._colour.skip_frame = "DEFAULT" if number in needed else "NONREF"
                 if number >= first:
-                    # An object of its own: PyAV takes equal ones for one, and forgets it for all.
-                    packet.opaque = [number]
+                    self._mark(packet, number)
                     self._add_lasting(packet)
                     yield from self._decode(packet)
                 else:
@@ -140,7 +138,7 @@ class Decoder:
         has_begun = False
         for number, packet in chain(packets, ((-1, None),)):
             if packet is not None:
-                packet.opaque = [number]
+                self._mark(packet, number)
                 has_begun = has_begun or packet.is_keyframe
             try:
                 pictures = list(self._decode(packet))
@@ -153,6 +151,24 @@ class Decoder:
                     first = first or picture
                     found[picture.packet] = picture.frame.key_frame
         return list(found.items()), first
+
+    def _mark(self, packet: Packet[Any], number: int) -> None:
+        """Number a packet so that its picture can be told.
+
+        A decoder with threads frees marks in them, for which PyAV takes the interpreter's lock:
+        that would wait for ever while the decoder is closed. Its pictures, which it does not
+        reorder, are told by their times.
+        """
+        if self._has_threads:
+            self._number_of[packet.pts] = number
+        else:
+            # An object of its own: PyAV takes equal ones for one, and forgets it for all.
+            packet.opaque = [number]
+
+    def _number(self, frame: VideoFrame) -> int:
+        if self._has_threads:
+            return self._number_of.get(frame.pts, -1)
+        return frame.opaque[0] if isinstance(frame.opaque, list) else -1
 
     def _keep_lasting(self, packet: Packet[Any]) -> None:
         for kind in _LASTING:
@@ -172,7 +188,8 @@ class Decoder:
             for alpha in self._alpha.decode(beside):
                 self._latest_alpha = alpha
         for frame in self._colour.decode(packet):
-            yield Picture(frame, self._alpha_of(frame), self._colour.sample_aspect_ratio)
+            aspect = self._colour.sample_aspect_ratio
+            yield Picture(frame, self._alpha_of(frame), self._number(frame), aspect)
 
     def _alpha_of(self, frame: VideoFrame) -> VideoFrame | None:
         alpha = self._latest_alpha

@@ -312,3 +312,28 @@ def test_long_pause_counts_as_seconds():
 def test_npz_and_video_are_told_apart_by_content(frames):
     assert open_bytes(npz(frames=frames)).info.format == "npz"
     assert open_bytes(encode_frames([*frames], rate=10)).info.format == "mp4"
+
+
+def test_a_decoder_with_threads_is_closed_while_it_holds_pictures(tmp_path):
+    """Its threads once waited for the interpreter's lock, and the interpreter for them."""
+    pytest.importorskip("imageio_ffmpeg")
+    from tests.unit.clips.matrix import ffmpeg
+
+    path = tmp_path / "clip.mkv"
+    pictures = b"".join(paint(number, 192, 96).tobytes() for number in range(30))
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "192x96", "-r", 25, "-i", "-"]
+    ffmpeg(*source, "-c:v", "libaom-av1", "-cpu-used", 8, path, stdin=pictures)
+    code = (
+        "import random, sys; from pathlib import Path\n"
+        "from videovisual.clips import *; from videovisual.errors import *\n"
+        "data, draw = Path(sys.argv[1]).read_bytes(), random.Random(0)\n"
+        "for _ in range(300):\n"
+        "    damaged = bytearray(data)\n"
+        "    for _ in range(3): damaged[draw.randrange(60, len(data) // 2)] = draw.randrange(256)\n"
+        "    try: open_bytes(damaged).read([0])\n"
+        "    except VideoVisualError: pass\n"
+        "print('done')\n"
+    )
+    command = [sys.executable, "-c", code, path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "done\n", done.stderr
