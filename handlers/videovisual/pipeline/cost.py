@@ -15,6 +15,9 @@ EVALUATION = 2 * (faithfulness.POINTS + 1) + faithfulness.SUBSETS + 1
 EVALUATION_HELD = 32
 """Clips that an evaluation holds: among them all random halves."""
 
+REQUEST_BYTES = 8 * MIB
+"""Bytes of any request: its thread, Python's own objects, its progress."""
+
 PREPARED = 3
 """Clips that hold the network's input while it is made, and after."""
 
@@ -64,7 +67,7 @@ class Cost:
         written = options.output is Output.JSON
         return cls(
             windows_of(plan) + sum(passes_of(plan)),
-            int(held) + (DRAWING[options.output] if maps else 0),
+            REQUEST_BYTES + int(held) + (DRAWING[options.output] if maps else 0),
             maps * one_map * 4 // 3 if written else 0,
         )
 

@@ -54,7 +54,7 @@ def test_a_full_service_refuses_at_once_and_says_when_to_come_back(service: Serv
 
 
 def test_requests_that_hold_too_much_memory_are_refused(small: Classifier) -> None:
-    service = Service(small, settings=Settings(max_bytes=17 * 2**20))
+    service = Service(small, settings=Settings(max_bytes=33 * 2**20))
     busy = begin(service, "busy", **SLOW)
     reply = ask(service)
     assert reply.status == 503
