@@ -150,7 +150,7 @@ def test_an_unknown_layer_costs_no_pass(
     small: Classifier, frames: np.ndarray, passes: list[str]
 ) -> None:
     with pytest.raises(InvalidParameter, match="no layer 'layer9'"):
-        videovisual.explain(small, frames, layer="layer9")
+        videovisual.explain(small, frames, "grad_cam", layer="layer9")
     assert passes == []
 
 
