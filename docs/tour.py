@@ -115,7 +115,7 @@ for method, values in {**{name: found.map for name, found in maps.items()}, "noi
 
 # %% [markdown]
 # One clip proves nothing; `docs/methods.md` has figures over many clips. They show the same
-# pattern. Grad-CAM is fast and as coarse as its layer, here 4 × 4 cells: it gives a rough
+# pattern. Grad-CAM is fast and as coarse as its layer, here 8 × 8 cells: it gives a rough
 # position, and its maximum misses an object of a few pixels. `step` searches for seconds and
 # finds the object in every frame. Its overlap is still far from 1: a map is not a segmentation.
 #

@@ -1,6 +1,5 @@
 """Builds `.mar` archives, which TorchServe loads, from published and verified weights."""
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -9,6 +8,8 @@ from videovisual.errors import InvalidParameter
 from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.files import check_writable
+from videovisual.utils.text import shown
+from videovisual.zoo.archived import find_archive, read_archive, read_weights
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import fit, narrow_dtype
 from videovisual.zoo.weights_io.cache import fetch, silent
@@ -49,14 +50,14 @@ def archive(
     An interrupted or corrupted download never yields an archive.
 
     Args:
-        name: of the model.
+        name: of the model. An archive of the user's own is built again from its own weights.
         weights: file or address of a checkpoint, instead of the published one.
         labels: file or address of the class names, instead of the card's, in one of the forms of
             `read_label_file`. Those of the EPIC-Kitchens models are downloaded by
             default. With `weights`, their number is the number of classes.
         sha256: of the checkpoint, whole or its first digits (at least 8). By default the
             published checkpoint's is checked.
-        served_as: new name of the model and its archive, for weights of your own: letters,
+        served_as: new name of the model and its archive, which weights of your own need: letters,
             digits, `.`, `_`, `-`.
         store: folder of the archives.
         cache: folder for downloads, `default_cache()` unless given.
@@ -71,20 +72,30 @@ def archive(
         DownloadError: the weights or labels cannot be downloaded.
         WeightsError: the checkpoint fails its checksum or holds other objects than tensors, or
             the weights or labels don't fit.
-        InvalidParameter: `served_as` is not a valid name, or another model has it.
+        InvalidParameter: `served_as` is not a valid name or a published model's, or weights of
+            your own come without it.
         MissingExtra: torch-model-archiver is not installed.
         WriteError: the archive can't be written; checked before anything is downloaded.
     """
-    card = labelled(zoo.card(name), labels, cache, own=weights is not None)
     if served_as is not None:
-        card = _renamed(card, served_as)
+        _check_name(served_as)
+    card = labelled(zoo.card(name, store), labels, cache, own=weights is not None)
+    own = find_archive(name, store) if weights is None else None
+    if own is not None:
+        held = read_archive(own)
+        state, source_sha256 = read_weights(own), held.source_sha256
+        return build_archive(card, state, store, source_sha256=source_sha256, force=force)
     published = card.weights
     expected = sha256 or (published.sha256 if weights is None else None)
-    target = store / f"{card.name}.mar"
-    known = expected is not None and len(expected) == 64
-    if known and not force and is_current(target, fingerprint(card, str(expected).lower())):
-        return target
-    check_writable(target)
+
+    def finished(digest: str) -> Path | None:
+        named = card if weights is None else _named(card, served_as, weights, digest, labels)
+        target = store / f"{named.name}.mar"
+        return target if not force and is_current(target, fingerprint(named, digest)) else None
+
+    if expected is not None and len(expected) == 64 and (made := finished(expected.lower())):
+        return made
+    check_writable(store / f"{served_as or card.name}.mar")
     checkpoint = fetch(
         published.source if weights is None else str(weights),
         expected,
@@ -93,8 +104,8 @@ def archive(
         size=published.size if weights is None else None,
     )
     source_sha256 = file_sha256(checkpoint)
-    if not force and is_current(target, fingerprint(card, source_sha256)):
-        return target
+    if made := finished(source_sha256):
+        return made
     state = zoo.adapt(card, read_checkpoint(checkpoint))
     # 16-bit weights stay so in the archive, where they are as exact and the server tells of them.
     narrow = {key: tensor.dtype for key, tensor in state.items() if narrow_dtype({key: tensor})}
@@ -103,15 +114,34 @@ def archive(
         key: tensor.to(narrow.get(key, tensor.dtype))
         for key, tensor in network.state_dict().items()
     }
+    if weights is not None:
+        card = _named(card, served_as, weights, source_sha256, labels)
+    if card.name == card.base:
+        raise InvalidParameter(
+            f"These weights are not the published ones of {name}, so they need a name of their "
+            "own: `--as NAME`, `served_as=NAME`.",
+            parameter="served_as",
+            expected=published.sha256,
+            actual=source_sha256,
+        )
     return build_archive(card, entries, store, source_sha256=source_sha256, force=force)
 
 
-def _renamed(card: ModelCard, name: str) -> ModelCard:
-    if not NAME.fullmatch(name) or (name in zoo.cards() and name != card.name):
+def _named(
+    card: ModelCard, name: str | None, weights: str | Path, sha256: str, labels: str | Path | None
+) -> ModelCard:
+    """The card of given weights, which is the published one if they are the published ones."""
+    if name is None and card.is_published(sha256, relabelled=labels is not None):
+        return card
+    source = str(weights) if "://" in str(weights) else Path(weights).name
+    return card.with_own_weights(name or card.name, source, sha256)
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name) or name in zoo.cards():
         raise InvalidParameter(
-            f"A model cannot be served as {name!r}. Give a name of letters, digits, '.', '_' and "
-            "'-' that starts with a letter or digit and that no other model has.",
+            f"A model cannot be served as {shown(name)!r}. Give a name of letters, digits, '.', "
+            "'_' and '-' that starts with a letter or digit and that no published model has.",
             parameter="served_as",
-            given=name,
+            given=shown(name),
         )
-    return dataclasses.replace(card, name=name, accuracy="not known: own weights")

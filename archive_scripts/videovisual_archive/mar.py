@@ -25,11 +25,9 @@ from videovisual.errors import MissingExtra, WeightsError
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import install_command
 from videovisual.utils.files import check_writable, whole_file
+from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, WEIGHTS_FILE, read_archive
 from videovisual.zoo.card import ModelCard
 
-WEIGHTS = "weights.safetensors"
-CARD = "card.json"
-BUILD = "build.json"
 CONFIG = "model-config.yaml"
 MANIFEST = "MAR-INF/MANIFEST.json"
 SERVING: Mapping[str, Any] = {
@@ -63,7 +61,7 @@ def fingerprint(card: ModelCard, source_sha256: str, handler: Path | None = None
 
     Args:
         card: the model's card, with its final labels.
-        source_sha256: of the published checkpoint.
+        source_sha256: of the checkpoint that the weights come from.
         handler: the entry point, `handler_file()` unless given.
     """
     digest = hashlib.sha256()
@@ -79,9 +77,8 @@ def fingerprint(card: ModelCard, source_sha256: str, handler: Path | None = None
 def is_current(archive: Path, wanted: str) -> bool:
     """Whether the archive exists and has the fingerprint `wanted`."""
     try:
-        with zipfile.ZipFile(archive) as opened:
-            return bool(json.loads(opened.read(BUILD))["fingerprint"] == wanted)
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError):
+        return read_archive(archive).fingerprint == wanted
+    except WeightsError:
         return False
 
 
@@ -134,13 +131,13 @@ def _write_parts(
         copy = files / "videovisual" / path.relative_to(package_folder())
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    (files / CARD).write_text(_json(card.to_json()), "utf-8")
-    (files / BUILD).write_text(_json(build), "utf-8")
+    (files / CARD_FILE).write_text(_json(card.to_json()), "utf-8")
+    (files / BUILD_FILE).write_text(_json(build), "utf-8")
     (folder / CONFIG).write_text(yaml.safe_dump(dict(SERVING), sort_keys=False), "utf-8")
     # A single metadata entry, because safetensors writes several in a random order.
     about = {"model": card.name, "source_sha256": build["source_sha256"]}
     tensors = {key: tensor.contiguous() for key, tensor in state.items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"videovisual": _json(about)})
+    save_file(tensors, folder / WEIGHTS_FILE, metadata={"videovisual": _json(about)})
 
 
 def _lay_out(folder: Path, name: str, handler: Path) -> Path:
@@ -151,7 +148,7 @@ def _lay_out(folder: Path, name: str, handler: Path) -> Path:
     command = [
         *(sys.executable, "-m", "model_archiver.model_packaging", "--model-name", name),
         *("--version", "1.0", "--handler", str(handler), "--extra-files", str(folder / "files")),
-        *("--serialized-file", str(folder / WEIGHTS), "--config-file", str(folder / CONFIG)),
+        *("--serialized-file", str(folder / WEIGHTS_FILE), "--config-file", str(folder / CONFIG)),
         *("--archive-format", "no-archive", "--export-path", str(out)),
     ]
     environment = os.environ | {"TMPDIR": str(private), "TEMP": str(private)}

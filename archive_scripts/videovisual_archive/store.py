@@ -1,7 +1,6 @@
 """The archives of a model store, and whether they are up to date."""
 
 import dataclasses
-import json
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -9,8 +8,11 @@ from enum import Enum
 from pathlib import Path
 
 from videovisual import zoo
+from videovisual.errors import WeightsError
+from videovisual.names import MODELS
+from videovisual.zoo.archived import read_archive
 from videovisual.zoo.card import ModelCard
-from videovisual_archive.mar import BUILD, CARD, fingerprint
+from videovisual_archive.mar import fingerprint
 
 
 class State(str, Enum):
@@ -20,6 +22,8 @@ class State(str, Enum):
     """`videovisual archive` would build the same archive from the same weights."""
     STALE = "stale"
     """The card or the code has changed since it was built."""
+    MISNAMED = "misnamed"
+    """It has a published model's name, and other weights."""
     FOREIGN = "foreign"
     """Renamed, or not built by `videovisual archive`."""
     DAMAGED = "damaged"
@@ -36,6 +40,8 @@ class Stored:
         state: whether it is up to date.
         size: in bytes.
         built: modification time, UTC.
+        own: whether it has weights of the user's own.
+        card: of its model; None if it can't be read.
     """
 
     name: str
@@ -43,6 +49,8 @@ class Stored:
     state: State
     size: int
     built: datetime
+    own: bool
+    card: ModelCard | None
 
 
 def contents(store: Path) -> list[Stored]:
@@ -52,29 +60,41 @@ def contents(store: Path) -> list[Stored]:
 
 def _stored(path: Path) -> Stored:
     about = path.stat()
+    state, card = _read(path)
     return Stored(
         name=path.stem,
         path=path,
-        state=_state(path),
+        state=state,
         size=about.st_size,
         built=datetime.fromtimestamp(about.st_mtime, timezone.utc),
+        own=state is State.MISNAMED or path.stem not in MODELS,
+        card=card,
     )
 
 
-def _state(path: Path) -> State:
+def is_misnamed(path: Path) -> bool:
+    """Whether an archive has a published model's name, and other weights.
+
+    Raises:
+        WeightsError: it can't be read.
+    """
+    held, published = read_archive(path), zoo.cards().get(path.stem)
+    return published is not None and not published.is_published(held.source_sha256)
+
+
+def _read(path: Path) -> tuple[State, ModelCard | None]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            build = json.loads(archive.read(BUILD))
-            held = ModelCard.from_json(json.loads(archive.read(CARD)))
-        if held.name != path.stem:
-            return State.FOREIGN
-        # An archive may have labels of the user's own, or a card of its own for own weights;
-        # neither makes it stale.
-        card = zoo.cards().get(held.name, held)
-        card = dataclasses.replace(card, labels=held.labels)
-        same = build["fingerprint"] == fingerprint(card, build["source_sha256"])
-    except (zipfile.BadZipFile, OSError):
-        return State.DAMAGED
-    except (KeyError, ValueError, TypeError):
-        return State.FOREIGN
-    return State.CURRENT if same else State.STALE
+        held = read_archive(path)
+    except WeightsError as error:
+        damaged = isinstance(error.__cause__, zipfile.BadZipFile | OSError)
+        return State.DAMAGED if damaged else State.FOREIGN, None
+    card = held.card
+    if card.name != path.stem:
+        return State.FOREIGN, card
+    if is_misnamed(path):
+        return State.MISNAMED, card
+    # An archive may have labels of the user's own, or a card of its own for own weights; neither
+    # makes it stale.
+    current = dataclasses.replace(zoo.cards().get(card.name, card), labels=card.labels)
+    same = held.fingerprint == fingerprint(current, held.source_sha256)
+    return State.CURRENT if same else State.STALE, card

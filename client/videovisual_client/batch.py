@@ -4,24 +4,34 @@ OUT/METHOD/MODEL/NAME.json    the request and the answer without the map; writte
 OUT/METHOD/MODEL/NAME.npz     the map, beside the requested pictures NAME.png, …
 OUT/METHOD/MODEL/summary.csv  one line per clip
 OUT/METHOD/MODEL/summary.json the same, with the accuracy over all clips
+OUT/METHOD/MODEL/index.html   the same, with links to the pictures
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from videovisual.protocol import Answer
-from videovisual_client.collection import NamedClip, same_class
+from videovisual.protocol import Answer, Prediction
+from videovisual.protocol.caveats import caveats
+from videovisual.utils.digest import file_sha256
+from videovisual.utils.files import write_whole
+from videovisual.utils.folder import frame_files
+from videovisual.version import __version__
+from videovisual_client.collection import NamedClip
 from videovisual_client.errors import VideoVisualError
+from videovisual_client.labels import class_of
+from videovisual_client.overview import to_page
 from videovisual_client.result import Classification, Explained
 
-MAPS = {"map", "signed_map"}
-"""Arrays that a record omits; the npz has them."""
+SAME_LOGIT = 1e-3
+"""Two answers of one model to one request differ by less, whatever device computed them."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +40,15 @@ class Row:
 
     Attributes:
         clip: its name.
-        label: the class that its name begins with.
+        label: its class; None without one.
         predicted, probability: the best class.
-        correct: whether the best class is the label; None without a label.
-        in_top: whether the label is among the listed classes; None without a label.
+        correct: whether the best class is the label; None without a label, or if the model has no
+            such class.
+        in_top: whether the label is among the listed classes; None as `correct`.
         seconds: from request to answer.
         faithfulness: the mean of each measure over the clip's explanations.
+        caveats: warnings about the explanations.
+        files: the pictures, beside the summary.
         error: the error's code and message; None if the clip succeeded.
     """
 
@@ -47,62 +60,92 @@ class Row:
     in_top: bool | None = None
     seconds: float | None = None
     faithfulness: Mapping[str, float] = field(default_factory=dict)
+    caveats: Sequence[str] = ()
+    files: Sequence[str] = ()
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A result of an earlier run: the answer without maps, and how long it took."""
+
+    answer: Answer
+    seconds: float
 
 
 class Batch:
     """One folder of results.
 
+    A clip's result counts as finished if its content, the request, and the version of this
+    package are the same.
+
     Args:
         folder: OUT/METHOD/MODEL.
         request: the options of each clip's request; results of another request don't count.
         formats: pictures to make of each explanation.
+
+    Attributes:
+        classes: the model's, by index; None while they are unknown.
+        remarks: sentences about what doesn't count, for the summary.
     """
 
     def __init__(
         self, folder: Path, request: Mapping[str, Any], formats: Sequence[str] = ()
     ) -> None:
         self.folder = folder
+        self.classes: Sequence[str] | None = None
+        self.remarks: Sequence[str] = ()
         self._request = json.loads(json.dumps(request, default=str))
         self._formats = tuple(formats)
         self._rows: dict[str, Row] = {}
 
-    def find(self, clip: NamedClip) -> Row | None:
-        """The clip's row, if it has a finished result of the same request."""
+    def find(self, clip: NamedClip) -> Finished | None:
+        """The clip's result, if there is one of the same content and request."""
         try:
             record = json.loads(self._path(clip, "json").read_text("utf-8"))
-            if record["request"] != self._request:
+            if record["request"] != self._request or record["version"] != __version__:
                 return None
             if any(not self._path(clip, kind).is_file() for kind in self._files(record["kind"])):
                 return None
-            row = _row(clip, Answer.model_validate(record["answer"]), record["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
+            if record["sha256"] != sha256_of(clip.path):
+                return None
+            answer = Answer.model_validate(record["answer"])
+            return Finished(answer, float(record["seconds"])) if answer.predictions else None
+        except (OSError, ValueError, KeyError, TypeError, VideoVisualError):
             return None
-        self._rows[clip.name] = row
-        return row
 
-    def keep(self, clip: NamedClip, result: Classification, seconds: float) -> Row:
-        """Write a result, and return the clip's row."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def restore(self, clip: NamedClip, finished: Finished) -> None:
+        """Count a result that an earlier run has finished."""
+        self._rows[clip.name] = self._row(clip, finished.answer, finished.seconds)
+
+    def keep(self, clip: NamedClip, result: Classification, seconds: float, sha256: str) -> Row:
+        """Write a result, and return the clip's row.
+
+        Args:
+            clip: the clip.
+            result: its result.
+            seconds: from request to answer.
+            sha256: `sha256_of` the clip, from before the request.
+        """
+        record_path = self._path(clip, "json")
+        # Until it is written again, the old record must not vouch for the new files.
+        record_path.unlink(missing_ok=True)
         kind = "explanation" if isinstance(result, Explained) else "classification"
         if isinstance(result, Explained):
             for suffix in self._files(kind):
                 result.save(self._path(clip, suffix))
-        answer = result.answer.model_dump(mode="json")
-        for explanation in answer["explanations"]:
-            for name in MAPS & explanation.keys():
-                if explanation[name] is not None:
-                    explanation[name]["base64"] = ""
         record = {
             "clip": str(clip.path),
+            "sha256": sha256,
             "label": clip.label,
             "kind": kind,
             "request": self._request,
+            "version": __version__,
             "seconds": round(seconds, 3),
-            "answer": answer,
+            "answer": result.answer.without_maps(),
         }
-        _write(self._path(clip, "json"), json.dumps(record, indent=1))
-        row = self._rows[clip.name] = _row(clip, result.answer, seconds)
+        write_whole(record_path, json.dumps(record, indent=1))
+        row = self._rows[clip.name] = self._row(clip, result.answer, seconds)
         return row
 
     def fail(self, clip: NamedClip, error: VideoVisualError) -> Row:
@@ -115,6 +158,11 @@ class Batch:
         """All rows, with their counts and means."""
         rows = list(self._rows.values())
         labelled = [row for row in rows if row.correct is not None]
+        unknown = Counter(
+            row.label
+            for row in rows
+            if row.label is not None and row.correct is None and row.error is None
+        )
         return {
             "folder": str(self.folder),
             "clips": len(rows),
@@ -122,23 +170,26 @@ class Batch:
             "labelled": len(labelled),
             "accuracy": _mean([float(bool(row.correct)) for row in labelled]),
             "in_top": _mean([float(bool(row.in_top)) for row in labelled]),
+            "unknown_labels": dict(unknown),
+            "remarks": list(self.remarks),
             "faithfulness": _means(row.faithfulness for row in rows),
             "rows": [asdict(row) for row in rows],
         }
 
     def write_summary(self) -> dict[str, Any]:
-        """Write `summary.csv` and `summary.json`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write `summary.csv`, `summary.json` and `index.html`."""
         summary = self.summary()
-        _write(self.folder / "summary.json", json.dumps(summary, indent=1))
+        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1))
         measures = list(summary["faithfulness"])
         buffer = io.StringIO()
-        plain = [name for name in Row.__dataclass_fields__ if name != "faithfulness"]
+        apart = {"faithfulness", "caveats", "files"}
+        plain = [name for name in Row.__dataclass_fields__ if name not in apart]
         table = csv.DictWriter(buffer, [*plain, *measures], extrasaction="ignore")
         table.writeheader()
         for row in summary["rows"]:
             table.writerow(row | row["faithfulness"])
-        _write(self.folder / "summary.csv", buffer.getvalue())
+        write_whole(self.folder / "summary.csv", buffer.getvalue())
+        write_whole(self.folder / "index.html", to_page(summary, self._request))
         return summary
 
     def _files(self, kind: str) -> tuple[str, ...]:
@@ -147,20 +198,50 @@ class Batch:
     def _path(self, clip: NamedClip, suffix: str) -> Path:
         return self.folder / f"{clip.name}.{suffix}"
 
+    def _row(self, clip: NamedClip, answer: Answer, seconds: float) -> Row:
+        best = answer.predictions[0]
+        listed = [prediction.label for prediction in answer.predictions]
+        label = clip.label
+        if label is not None:
+            label = class_of(label, listed if self.classes is None else self.classes)
+            if label is None and self.classes is None:
+                label = clip.label
+        pictures = self._formats if answer.explanations else ()
+        return Row(
+            clip=clip.name,
+            label=clip.label,
+            predicted=best.label,
+            probability=best.probability,
+            correct=None if label is None else label == best.label,
+            in_top=None if label is None else label in listed,
+            seconds=round(seconds, 3),
+            faithfulness=_means(each.faithfulness or {} for each in answer.explanations),
+            caveats=[line for each in answer.explanations for line in caveats(each)],
+            files=[f"{clip.name}.{suffix}" for suffix in pictures],
+        )
 
-def _row(clip: NamedClip, answer: Answer, seconds: float) -> Row:
-    best = answer.predictions[0]
-    listed = [prediction.label for prediction in answer.predictions]
-    label = clip.label
-    return Row(
-        clip=clip.name,
-        label=label,
-        predicted=best.label,
-        probability=best.probability,
-        correct=None if label is None else same_class(label, best.label),
-        in_top=None if label is None else any(same_class(label, other) for other in listed),
-        seconds=round(seconds, 3),
-        faithfulness=_means(each.faithfulness or {} for each in answer.explanations),
+
+def sha256_of(clip: Path) -> str:
+    """SHA-256 of a clip's file, or of the names and bytes of its frames in order.
+
+    Raises:
+        VideoVisualError: the folder holds no clip.
+        OSError: it can't be read.
+    """
+    if not clip.is_dir():
+        return file_sha256(clip)
+    digest = hashlib.sha256()
+    for path in frame_files(clip):
+        name = os.fsencode(path.relative_to(clip))
+        digest.update(b"%d:%s:%s" % (len(name), name, file_sha256(path).encode()))
+    return digest.hexdigest()
+
+
+def agree(before: Sequence[Prediction], now: Sequence[Prediction]) -> bool:
+    """Whether two answers can be of the same model: the same classes with the same scores."""
+    return len(before) <= len(now) and all(
+        old.label == new.label and abs(old.logit - new.logit) <= SAME_LOGIT * max(1, abs(old.logit))
+        for old, new in zip(before, now, strict=False)
     )
 
 
@@ -176,10 +257,3 @@ def _means(scores: Iterable[Mapping[str, float | None]]) -> dict[str, float]:
             if value is not None:
                 values.setdefault(name, []).append(value)
     return {name: sum(values[name]) / len(values[name]) for name in sorted(values)}
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(text, "utf-8", newline="")
-    os.replace(draft, path)

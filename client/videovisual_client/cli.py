@@ -13,6 +13,7 @@ from videovisual_client.terminal import AS_JSON, log, print_json
 COMMANDS = (
     "serve",
     "models",
+    "methods",
     "classify",
     "explain",
     "compare",
@@ -70,7 +71,7 @@ def main() -> None:
     \b
     From nothing to a picture:
       videovisual doctor
-      videovisual explain clip.mp4 --model i3d-motion --local -o strip.png
+      videovisual explain clip.mp4 --model i3d-kinetics400 --local -o strip.png
     With a server, in two terminals:
       videovisual serve i3d-kinetics400
       videovisual explain clip.mp4 --model i3d-kinetics400 --key-file KEY_FILE -o overlay.mp4

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from videovisual.protocol import Explanation
-from videovisual.protocol.caveats import caveats
+from videovisual.protocol.caveats import caveats, time_cells
 
 SHORT = 4
 """Longer lists are shown by their first and last numbers."""
@@ -26,13 +26,10 @@ def describe(explanation: Explanation) -> Iterator[str]:
 
 
 def _where(explanation: Explanation) -> Iterator[str]:
-    curve = explanation.curve
-    best = max(range(len(curve)), key=curve.__getitem__)
     frame, row, column = explanation.peak
-    yield (
-        f"{explanation.method} for {explanation.target.label}: the model looked most at "
-        f"{instant(explanation, best)}, {100 * curve[best]:.0f}% of all saliency"
-    )
+    when = strongest_time(explanation)
+    most = f"the model looked most at {when} of all saliency" if when else "it tells no time"
+    yield f"{explanation.method} for {explanation.target.label}: {most}"
     height, width = explanation.map.shape[1:]
     yield (
         f"  strongest point: {instant(explanation, frame)}, {100 * column / width:.0f}% from the "
@@ -40,10 +37,31 @@ def _where(explanation: Explanation) -> Iterator[str]:
     )
 
 
+def strongest_time(explanation: Explanation) -> str | None:
+    """When the map is strongest, and its share then; None for a map without any sense of time."""
+    curve = explanation.curve
+    if time_cells(explanation) == 1:
+        return None
+    best = max(range(len(curve)), key=curve.__getitem__)
+    first, last = _cell(explanation, best)
+    return f"{instant(explanation, best)}, {100 * sum(curve[first : last + 1]):.0f}%"
+
+
 def instant(explanation: Explanation, index: int) -> str:
-    """A frame of the map, and its time."""
+    """A frame of the map and its time, or the frames that the map can't tell from it."""
     times = explanation.provenance.get("timestamps")
-    return f"frame {index} ({times[index]:.2f} s)" if times else f"frame {index}"
+    first, last = _cell(explanation, index)
+    if first == last:
+        return f"frame {index} ({times[index]:.2f} s)" if times else f"frame {index}"
+    span = f" ({times[first]:.2f} to {times[last]:.2f} s)" if times else ""
+    return f"frames {first} to {last}{span}"
+
+
+def _cell(explanation: Explanation, index: int) -> tuple[int, int]:
+    """The first and the last frame of the time cell that a frame belongs to."""
+    frames, cells = explanation.map.shape[0], time_cells(explanation)
+    cell = index * cells // frames
+    return -(-cell * frames // cells), -(-(cell + 1) * frames // cells) - 1
 
 
 def _shown(value: Any) -> str:

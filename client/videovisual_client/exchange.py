@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import httpx
 
-from videovisual.names import MODELS
+from videovisual.names import MODELS, own_models
 from videovisual.protocol import Answer
-from videovisual.utils.suggest import nearest
+from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 from videovisual.version import __version__
 from videovisual_client import upload
@@ -252,18 +252,17 @@ class Exchange:
     def _with_nearest(self, error: VideoVisualError, model: str) -> VideoVisualError:
         if not isinstance(error, UnknownModel):
             return error
-        if model in MODELS:
+        known = [*MODELS, *own_models()]
+        if model in known:
             return UnknownModel(
                 f"{self.url} doesn't serve {model}. Serve it: `videovisual serve {model}`.",
                 model=model,
             )
-        near = nearest(model, MODELS)
         return UnknownModel(
-            f"{self.url} serves no model {model[:100]!r}. Nearest known: "
-            f"{', '.join(near) or 'none'}. `videovisual models` lists all, "
-            "`videovisual serve NAME` serves one.",
-            model=model,
-            nearest=near,
+            f"{self.url} serves no model {shown(model)!r}.{did_you_mean(model, known)} "
+            "`videovisual models` lists all, `videovisual serve NAME` serves one.",
+            model=shown(model),
+            nearest=nearest(model, known),
         )
 
 

@@ -88,7 +88,7 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
                 methods that can be stopped at any time.
             options: `top_k`, `seed`, `evaluate`, `priority`, `timeout_s`, `partial` (return the
                 best map so far of a search that exceeds `timeout_s`), `frames`, `start_s`,
-                `end_s`, `as_shown`, and the methods' own parameters.
+                `end_s`, `as_shown`, `window`, and the methods' own parameters.
 
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.

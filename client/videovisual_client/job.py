@@ -167,6 +167,9 @@ class Job:
     def cancel(self) -> bool:
         """Cancel the job within one step; from any thread.
 
+        A search that was submitted with `partial=True` then ends with its best map so far, unless
+        this is called again.
+
         Returns:
             Whether the server knew the job and cancels it. If not, the job may have ended. A
             server without job ids cancels when it notices that the connection is closed.

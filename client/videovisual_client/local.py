@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videovisual.protocol import Answer
@@ -30,6 +31,7 @@ class Local(BaseClient):
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, …; by default a GPU if there is one.
+        store: folder of the archives of your own models; as of `videovisual.load`.
 
     May be used from several threads.
 
@@ -38,7 +40,7 @@ class Local(BaseClient):
         InvalidParameter: the device can't be used here.
     """
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, store: Path | None = None) -> None:
         with needs("server", "Without them, leave out --local, or use `Client`."):
             import torch  # noqa: PLC0415
 
@@ -46,6 +48,7 @@ class Local(BaseClient):
             from videovisual.utils.devices import usable_device  # noqa: PLC0415
         self._make = Service
         self._device = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._store = store
         self._services: dict[str, Service] = {}
         self._loading = threading.Lock()
         # Held for moments only, so that a request doesn't wait while another model is loaded.
@@ -72,7 +75,7 @@ class Local(BaseClient):
     def _service(self, model: str) -> Service:
         from videovisual import zoo  # noqa: PLC0415
 
-        name = zoo.card(model).name
+        name = zoo.card(model, self._store).name
         service = self._loaded(name)
         if service is not None:
             return service
@@ -80,7 +83,7 @@ class Local(BaseClient):
             # Another thread may have loaded it meanwhile.
             service = self._loaded(name)
             if service is None:
-                service = self._make(zoo.load(name), str(self._device))
+                service = self._make(zoo.load(model, store=self._store), str(self._device))
                 self._keep(name, service)
             return service
 
@@ -118,7 +121,7 @@ class Local(BaseClient):
             raise error or VideoVisualError("The answer came without the requested events.")
 
         async def cancel(_: str) -> bool:
-            state.cancel()
+            state.stop()
             return True
 
         chunks = self._chunks(service, state)

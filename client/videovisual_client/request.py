@@ -66,11 +66,13 @@ def one_or_several(names: Methods) -> str:
 
 
 def targets(target: Target) -> str:
-    """The form field of targets: a JSON list, in which names and indices stay apart.
+    """The form field of targets: a plain name, or a JSON list, where names and indices stay apart.
 
     Raises:
         InvalidTarget: one is neither text nor a whole number.
     """
+    if isinstance(target, str) and not target.lstrip().startswith("["):
+        return target
     several = [target] if isinstance(target, str) or not isinstance(target, Iterable) else target
     return json.dumps([_target(one) for one in several])
 

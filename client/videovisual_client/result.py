@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videovisual.errors import UnknownOutput
+from videovisual.errors import UnknownOutput, VideoVisualError
 from videovisual.protocol import Answer, Explanation, Prediction, Second
 from videovisual.protocol.npz import to_npz
 from videovisual.utils.extras import needs
@@ -62,7 +62,10 @@ def check_format(name: str, clip: Path | bytes | None = None) -> None:
     """
     if name not in PICTURES:
         return
-    with needs("pictures", "Without them an explanation can be saved as npz or json."):
+    # Whether a file is a video can't be told without `pictures`, which `video` includes.
+    is_file = isinstance(clip, bytes) or (clip is not None and clip.is_file())
+    extra = "video" if name == "mp4" or is_file else "pictures"
+    with needs(extra, "Without it, ask for npz or json."):
         importlib.import_module("videovisual.render")
         from videovisual.clips import formats  # noqa: PLC0415
     if clip is not None and formats.is_video(clip):
@@ -73,7 +76,7 @@ def check_format(name: str, clip: Path | bytes | None = None) -> None:
             importlib.import_module("av")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classification:
     """The classes of one clip.
 
@@ -84,6 +87,9 @@ class Classification:
 
     answer: Answer
     clip: ClipLike
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{repr(self.answer).removeprefix(type(self.answer).__name__)}"
 
     @property
     def model(self) -> str:
@@ -101,7 +107,7 @@ class Classification:
         return self.answer.timeline
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explained(Classification):
     """The classes of one clip, and their explanations."""
 
@@ -129,7 +135,7 @@ class Explained(Classification):
             import numpy as np  # noqa: PLC0415
 
             from videovisual import clips  # noqa: PLC0415
-        as_shown = self.answer.clip["source"].get("shown", {}).get("as_shown", True)
+        as_shown = self.answer.clip.get("source", {}).get("shown", {}).get("as_shown", True)
         if isinstance(self.clip, bytes):
             return clips.open_bytes(self.clip, as_shown=as_shown)
         if isinstance(self.clip, str | os.PathLike):
@@ -158,6 +164,16 @@ class Explained(Classification):
         frames = source.read(self.answer.clip["frame_indices"])
         return render.panels(self.answer, saliencies, frames, source)
 
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the filmstrip, or the text of `repr` where it can't be drawn."""
+        try:
+            panels = self.panels()
+        except (VideoVisualError, OSError):
+            return None
+        from videovisual import render  # noqa: PLC0415
+
+        return render.to_png(panels)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the explanation in the format that the suffix names.
 
@@ -181,6 +197,5 @@ class Explained(Classification):
             panels = self.panels()
             from videovisual import render  # noqa: PLC0415
 
-            draw = {"png": render.to_png, "gif": render.to_gif, "mp4": render.to_mp4}
-            data = draw[suffix](panels) if suffix in draw else render.to_html(self.answer, panels)
+            data = render.draw(suffix, self.answer, panels)
         return write_whole(target, data)

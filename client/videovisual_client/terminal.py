@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from videovisual.names import default_store
+from videovisual.protocol import Answer
 from videovisual_client import events
 
 UNLIMITED = 100_000
@@ -37,8 +39,8 @@ AS_JSON = "videovisual.as_json"
 store_option = click.option(
     "--store",
     type=click.Path(path_type=Path),
-    default=Path("model_store"),
-    show_default=True,
+    default=default_store,
+    show_default="$VIDEOVISUAL_STORE, else model_store",
     help="Folder of the archives.",
 )
 
@@ -60,6 +62,11 @@ json_option = click.option(
 def print_json(data: Any) -> None:
     """Print data as JSON to standard output."""
     click.echo(json.dumps(data, indent=1, default=str))
+
+
+def print_answer(answer: Answer, maps: bool, **more: Any) -> None:
+    """Print an answer as JSON, with or without its maps' values."""
+    print_json({**(answer.model_dump(mode="json") if maps else answer.without_maps()), **more})
 
 
 def table(*titles: str) -> Table:

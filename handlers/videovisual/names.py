@@ -1,5 +1,8 @@
 """The models' names, importable without torch, so the client can use them."""
 
+import os
+from pathlib import Path
+
 MODELS = (
     "i3d-kinetics400",
     "r3d-kinetics400",
@@ -15,3 +18,20 @@ MODELS = (
     "tsm-motion",
 )
 """`videovisual.zoo.cards()` has a card for each of these."""
+
+STORE_VARIABLE = "VIDEOVISUAL_STORE"
+
+
+def default_store() -> Path:
+    """The folder of the archives: `$VIDEOVISUAL_STORE`, else `model_store` where one works."""
+    return Path(os.environ.get(STORE_VARIABLE) or "model_store")
+
+
+def own_models(store: Path | None = None) -> tuple[str, ...]:
+    """The names of a store's archives that are not published models, sorted.
+
+    Args:
+        store: the folder of the archives, `default_store()` unless given.
+    """
+    archives = (store or default_store()).glob("[!.]*.mar")
+    return tuple(sorted(path.stem for path in archives if path.stem not in MODELS))

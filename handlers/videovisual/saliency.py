@@ -3,20 +3,41 @@
 import dataclasses
 import io
 import json
+import os
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from videovisual.errors import InvalidParameter, InvalidRequest, TooLarge, VideoVisualError
+from videovisual.utils.files import check_writable, write_whole
 from videovisual.utils.npz import npy, npy_json, write_npz
 from videovisual.utils.polarity import Polarity, check_polarity
 
 Map = npt.NDArray[np.float32]
 
+MAX_NPZ_BYTES = 2**30
+READ_ERRORS = (
+    *(ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, MemoryError, SyntaxError),
+    *(AttributeError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What numpy and zipfile raise for files that are not what they say."""
 
-@dataclass(frozen=True)
+
+class Drawing(Protocol):
+    """Draws a saliency over the clip that it explains; `videovisual.render` has one."""
+
+    def __call__(self, saliency: "Saliency", suffix: str) -> bytes:
+        """The file of that suffix."""
+
+
+@dataclass(frozen=True, repr=False)
 class Saliency:
     """How much each pixel of each frame contributes to the target's score.
 
@@ -26,6 +47,8 @@ class Saliency:
         diagnostics: facts about the method's run (convergence delta, achieved area, …).
         provenance: the origin of the map: model, weights, method, parameters, frames, crop.
         signed_map: the map with both signs, if `map` is only one side of it; else None.
+        drawing: draws it over its clip; None where the clip isn't known. It is neither compared
+            nor pickled.
     """
 
     map: Map
@@ -33,6 +56,59 @@ class Saliency:
     diagnostics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     signed_map: Map | None = None
+    drawing: Drawing | None = dataclasses.field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        facts = [self.provenance.get(name) for name in ("method", "model")]
+        target = self.provenance.get("target") or {}
+        shape = f"{self.map.dtype} {list(self.map.shape)}"
+        sign = "signed" if self.signed else "unsigned"
+        shown = [*facts, target.get("label"), getattr(self.drawing, "score", None), shape, sign]
+        return f"Saliency({', '.join(str(each) for each in shown if each is not None)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "drawing": None}
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the filmstrip, or the text of `repr` where the clip is gone."""
+        try:
+            return None if self.drawing is None else self.drawing(self, "png")
+        except (VideoVisualError, OSError):
+            return None
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the saliency in the format that the suffix names.
+
+        Args:
+            path: `….npz` holds the map as `to_npz` does, `….json` the answer of a server; `….png`
+                is a filmstrip, `….mp4` and `….gif` the overlay beside the source, `….html` an
+                interactive page that works offline.
+
+        Raises:
+            UnknownOutput: the suffix names no format.
+            InvalidParameter: the clip isn't known, over which a picture is drawn.
+            MissingExtra: an mp4 needs the extra `video`.
+            WriteError: the file can't be written; nothing of it is left.
+        """
+        target = Path(path)
+        check_writable(target)
+        suffix = target.suffix.lower().removeprefix(".")
+        if suffix == "npz":
+            data = self.to_npz()
+        elif self.drawing is None:
+            raise InvalidParameter(
+                f"{target.name} needs the clip, which this saliency doesn't know: it was read from "
+                "a file, or the clip came as a prepared tensor. Save it as .npz, or explain the "
+                "clip again from a path or frames.",
+                parameter="path",
+            )
+        else:
+            data = self.drawing(self, suffix)
+        return write_whole(target, data)
+
+    def with_facts(self, **facts: Any) -> "Saliency":
+        """The same map with more diagnostics."""
+        return dataclasses.replace(self, diagnostics={**self.diagnostics, **facts})
 
     def polarised(self, polarity: Polarity) -> "Saliency":
         """The positive side max(map, 0) or the negative side max(-map, 0) of a signed map.
@@ -77,14 +153,41 @@ class Saliency:
 
     @classmethod
     def from_npz(cls, data: bytes) -> "Saliency":
-        """The inverse of `to_npz`. Never unpickles."""
+        """The inverse of `to_npz`. Never unpickles.
+
+        Raises:
+            InvalidRequest: this is no such npz, or a damaged one.
+            TooLarge: its arrays have more than `MAX_NPZ_BYTES`.
+        """
+        try:
+            # A member may be a thousand times larger than its compressed bytes.
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            if size <= MAX_NPZ_BYTES:
+                return cls._read(data)
+        except READ_ERRORS as error:
+            raise InvalidRequest(
+                f"This is no npz of a saliency map: {str(error)[:200]}. Give one that `to_npz`, a "
+                "result's `save` or `output=npz` made."
+            ) from None
+        raise TooLarge(
+            f"The npz's arrays have {size} bytes, and {MAX_NPZ_BYTES} are allowed.",
+            allowed=MAX_NPZ_BYTES,
+        )
+
+    @classmethod
+    def _read(cls, data: bytes) -> "Saliency":
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            signed_map = arrays.get("signed_map")
+            for values in (arrays["map"], signed_map):
+                if values is not None and (values.ndim != 3 or values.dtype.kind != "f"):
+                    raise ValueError(f"a map is {values.dtype} {values.shape}, not float [T, H, W]")
             return cls(
                 map=arrays["map"],
                 signed=bool(arrays["signed"]),
-                diagnostics=json.loads(str(arrays["diagnostics"])),
-                provenance=json.loads(str(arrays["provenance"])),
-                signed_map=arrays.get("signed_map"),
+                diagnostics=dict(json.loads(str(arrays["diagnostics"]))),
+                provenance=dict(json.loads(str(arrays["provenance"]))),
+                signed_map=signed_map,
             )
 
 

@@ -15,9 +15,10 @@ from PIL import Image
 from tests.serving import clips
 from tests.serving.api import Api
 
+from videovisual.attribution import catalogue
 from videovisual.saliency import Saliency
 
-GRADIENT = {"method": "gradient"}
+GRADIENT = {"method": "gradient", "frames": "16"}
 CLIP = clips.npz(clips.frames(16))
 
 
@@ -34,7 +35,9 @@ def expected(api: Api) -> list[str]:
 
 
 def test_the_answer_lists_the_best_classes(api: Api, video: Path) -> None:
-    answer = api.predict(files={"video": video.read_bytes()}, data={"top_k": "3"}).json()
+    answer = api.predict(
+        files={"video": video.read_bytes()}, data={"top_k": "3", "frames": "16"}
+    ).json()
     probabilities = [prediction["probability"] for prediction in answer["predictions"]]
     assert len(probabilities) == 3
     assert probabilities == sorted(probabilities, reverse=True)
@@ -88,8 +91,8 @@ def test_kserve_v1(api: Api, expected: list[str], verb: str) -> None:
 def test_explanations_use_the_default_method(api: Api, video: Path) -> None:
     answer = api.explain(files={"video": video.read_bytes()}).json()
     (explanation,) = answer["explanations"]
-    assert explanation["method"] == "grad_cam"
-    assert explanation["map"]["shape"] == [16, 224, 224]
+    assert explanation["method"] == catalogue.DEFAULT
+    assert explanation["map"]["shape"] == [48, 224, 224]
     assert explanation["target"]["label"] == answer["predictions"][0]["label"]
     assert sum(explanation["curve"]) == pytest.approx(1, abs=1e-4)
 
@@ -183,7 +186,7 @@ def test_the_same_request_twice_gives_the_same_bytes(api: Api, video: Path) -> N
 
 
 def test_provenance(api: Api, video: Path) -> None:
-    fields = {"method": "ig", "steps": "1", "seed": "5", "target": "3"}
+    fields = {"method": "ig", "steps": "1", "seed": "5", "target": "3", "frames": "16"}
     answer = api.explain(files={"video": video.read_bytes()}, data=fields).json()
     provenance = answer["explanations"][0]["provenance"]
     assert provenance["parameters"] == {

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+from random import Random
 
 import numpy as np
 import pytest
 
-from videovisual.errors import InvalidParameter
+from videovisual import saliency as saliency_module
+from videovisual.errors import InvalidParameter, InvalidRequest, TooLarge
 from videovisual.saliency import Saliency
 
 
@@ -77,3 +80,42 @@ def test_an_unsigned_map_has_no_negative_side(saliency: Saliency) -> None:
     with pytest.raises(InvalidParameter, match=r"unsigned.*Give positive or both") as caught:
         unsigned.polarised("negative")
     assert caught.value.detail["allowed"] == ["positive", "both"]
+
+
+def test_a_damaged_npz_is_one_error() -> None:
+    random = Random(0)
+    data = Saliency(np.ones((2, 3, 4), np.float32), True, {"a": 1}).to_npz()
+    read = 0
+    for _ in range(1000):
+        at = random.randrange(len(data))
+        damaged = bytearray(data[: random.choice([at, len(data), len(data)])])
+        for _ in range(random.choice([0, 1, 3])):
+            if damaged:
+                damaged[random.randrange(len(damaged))] = random.randrange(256)
+        try:
+            assert Saliency.from_npz(bytes(damaged)).map.ndim == 3
+            read += 1
+        except (InvalidRequest, TooLarge) as error:
+            assert len(error.message) < 400  # noqa: PT017
+    assert 0 < read < 1000
+
+
+def test_an_npz_of_something_else() -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, map=np.array([{}, None]), signed=True, diagnostics="{}", provenance="{}")
+    others = [b"", b"PK", buffer.getvalue()]
+    for kind in (np.zeros((2, 2), np.float32), np.zeros((1, 2, 2), np.int64)):
+        buffer = io.BytesIO()
+        np.savez(buffer, map=kind, signed=True, diagnostics="{}", provenance="{}")
+        others.append(buffer.getvalue())
+    for data in others:
+        with pytest.raises(InvalidRequest, match="no npz of a saliency map"):
+            Saliency.from_npz(data)
+
+
+def test_an_npz_bomb_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Saliency(np.zeros((1, 1000, 1000), np.float32), False).to_npz()
+    assert len(data) < 20_000
+    monkeypatch.setattr(saliency_module, "MAX_NPZ_BYTES", 10**6)
+    with pytest.raises(TooLarge, match="1000000 are allowed"):
+        Saliency.from_npz(data)

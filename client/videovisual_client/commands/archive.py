@@ -1,7 +1,6 @@
 """The command `videovisual archive`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,10 @@ from videovisual_client import exits
 from videovisual_client.terminal import json_option, log, out, print_json, store_option
 
 MB = 1_000_000
+MISNAMED = (
+    "this archive has own weights under a published model's name. Build it with `--as NAME`, and "
+    "remove this one."
+)
 
 
 @click.command()
@@ -31,9 +34,10 @@ MB = 1_000_000
 def archive(
     names: tuple[str, ...], store: Path, every: bool, listing: bool, as_json: bool, **options: Any
 ) -> None:
-    """Build the archives of the models NAMES from their published weights.
+    """Build the archives of the models NAMES from their published weights, or from your own.
 
-    A model that fails doesn't stop the others; the command lists the failures at the end.
+    Weights of your own need a name of their own (--as). A model that fails doesn't stop the
+    others; the command lists the failures at the end.
 
     \b
     Examples: videovisual archive i3d-kinetics400
@@ -50,7 +54,7 @@ def archive(
         raise click.UsageError("--weights, --labels and --sha256 are for one model: name only one.")
     if options["served_as"] and not options["weights"]:
         raise click.UsageError("--as is for weights of your own: give them with --weights.")
-    models = _known(names, every)
+    models = _known(names, every, store)
     archived: dict[str, str] = {}
     failed: dict[str, str] = {}
     for name in models:
@@ -91,11 +95,12 @@ def build(name: str, store: Path, **options: Any) -> Path:
     return path
 
 
-def _known(names: Sequence[str], every: bool) -> list[str]:
+def _known(names: Sequence[str], every: bool, store: Path) -> list[str]:
     """The models to build. Unknown names are refused before anything is downloaded."""
     with needs("server"):
         from videovisual import zoo  # noqa: PLC0415
-    return list(zoo.cards()) if every else [zoo.card(name).name for name in dict.fromkeys(names)]
+    unique = dict.fromkeys(names)
+    return list(zoo.cards()) if every else [zoo.card(name, store).name for name in unique]
 
 
 def _list(names: Sequence[str], store: Path, as_json: bool) -> None:
@@ -103,13 +108,29 @@ def _list(names: Sequence[str], store: Path, as_json: bool) -> None:
         from videovisual_archive.store import State, contents  # noqa: PLC0415
     archives = [stored for stored in contents(store) if not names or stored.name in names]
     if as_json:
-        print_json([{**asdict(stored), "state": stored.state.value} for stored in archives])
+        print_json(
+            [
+                {
+                    "name": stored.name,
+                    "path": stored.path,
+                    "state": stored.state.value,
+                    "size": stored.size,
+                    "built": stored.built,
+                    "own_weights": stored.own,
+                }
+                for stored in archives
+            ]
+        )
         return
-    table = Table("model", "state", "MB", "built (UTC)", box=None)
+    table = Table("model", "state", "MB", "built (UTC)", "weights", box=None)
     for stored in archives:
         built = f"{stored.built:%Y-%m-%d %H:%M}"
-        table.add_row(stored.name, stored.state.value, f"{stored.size / MB:.1f}", built)
+        weights = "own" if stored.own else "published"
+        table.add_row(stored.name, stored.state.value, f"{stored.size / MB:.1f}", built, weights)
     out.print(table if archives else f"No archives in {store}.")
     old = [stored.name for stored in archives if stored.state in (State.STALE, State.DAMAGED)]
     if old:
         log.print(f"Build again: videovisual archive {' '.join(old)}", soft_wrap=True)
+    for stored in archives:
+        if stored.state is State.MISNAMED:
+            log.print(f"{stored.name}: {MISNAMED}", soft_wrap=True, markup=False)

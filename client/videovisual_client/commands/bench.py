@@ -77,8 +77,8 @@ def bench(
 
     \b
     Examples: videovisual bench clip.mp4 --model i3d-kinetics400 --method grad_cam
-              videovisual bench clip.mp4 --model i3d-motion --method step --requests 5 --local
-              videovisual bench clip.mp4 --model i3d-motion --concurrency 16 --json
+              videovisual bench clip.mp4 --model i3d-kinetics400 --method step --requests 5 --local
+              videovisual bench clip.mp4 --model i3d-kinetics400 --concurrency 16 --json
     """
     methods = known(method) if method else []
     sampling = {

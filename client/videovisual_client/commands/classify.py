@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from videovisual.protocol import MAX_VIEWS
+from videovisual.protocol.caveats import clip_caveats
+from videovisual.utils.files import check_writable
 from videovisual_client import collection
 from videovisual_client.batch import Batch
 from videovisual_client.commands import folder
@@ -47,26 +49,33 @@ def classify(
 ) -> None:
     """Classify CLIP: a video, a folder of frames, or a folder of clips.
 
-    A folder of clips holds video files or folders of frames. If a name begins with a class and a
-    `-`, that class is the label for the accuracy. Results go to OUTPUT/classification/MODEL. A
-    command that was stopped continues when it is run again.
+    A folder of clips holds video files or folders of frames. The label for the accuracy is the name
+    of a class folder, the name of the clip up to a `-`, or that of a list (--labels-from). Results
+    go to OUTPUT/classification/MODEL. A command that was stopped continues when it is run again.
+    CLIP may be - for standard input.
 
     \b
     Examples: videovisual classify clip.mp4 --model i3d-kinetics400
               videovisual classify long.mp4 --model i3d-kinetics400 --views 10
               videovisual classify long.mp4 --model i3d-kinetics400 --timeline
               videovisual classify clips/ --model i3d-kinetics400 -o results
-              videovisual classify clip.mp4 --model i3d-motion --local --json
+              videovisual classify UCF-101/ --model mine --labels-from testlist01.txt
+              videovisual classify clip.mp4 --model i3d-kinetics400 --local --json
     """
     request = given({"model": model, **options, "timeline": timeline or None})
-    clips = collection.clips_in(clip)
+    clips = collection.clips_in(clip, run.labels_from)
     with place.open() as client:
         if clips is not None:
+            results = output / RESULTS / model
+            check_writable(results / "summary.json")
             summary = folder.run(
+                client,
                 clips,
-                Batch(output / RESULTS / model, request),
+                Batch(results, request),
                 lambda named: client.classify(named.path, **request),
                 title="classifying",
+                model=model,
+                options=options,
                 run=run,
             )
             folder.show([summary], as_json)
@@ -86,6 +95,8 @@ def show_classes(result: Classification) -> None:
     for prediction in result.predictions:
         rows.add_row(prediction.label, f"{100 * prediction.probability:.1f}%")
     out.print(rows)
+    for caveat in clip_caveats(result.answer.clip):
+        out.print(f"caution! {caveat}", markup=False, soft_wrap=True)
     if not result.timeline:
         return
     rows = table("seconds", "classes")

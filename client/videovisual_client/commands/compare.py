@@ -21,13 +21,14 @@ from videovisual_client.commands.options import (
     RunOptions,
     clip_command,
     complete_methods,
+    map_option,
     output_options,
     with_method,
     with_run,
 )
-from videovisual_client.describe import instant
+from videovisual_client.describe import strongest_time
 from videovisual_client.result import PICTURES, format_of
-from videovisual_client.terminal import out, print_json, table
+from videovisual_client.terminal import out, print_answer, table
 
 RESULTS = "compare"
 DEFAULT = "gradient,integrated_gradients,grad_cam"
@@ -48,6 +49,7 @@ STRONGEST = 0.1
     output_options(
         f"File to write, .{', .'.join(PICTURES)}; may be repeated.  [compare.png] ", "  [png]"
     ),
+    map_option,
     with_run,
 )
 def compare(
@@ -57,6 +59,7 @@ def compare(
     as_json: bool,
     output: tuple[Path, ...],
     formats: tuple[str, ...],
+    maps: bool,
     run: RunOptions,
     place: Place,
     **options: Any,
@@ -70,19 +73,21 @@ def compare(
     \b
     Examples: videovisual compare clip.mp4 --model i3d-kinetics400 \\
                 --methods grad_cam,integrated_gradients,step --area 0.1 -o compare.png
-              videovisual compare clip.mp4 --model i3d-motion --methods all --local -o compare.mp4
+              videovisual compare clip.mp4 --model i3d-kinetics400 --methods all --local \\
+                -o compare.mp4
     """
-    with needs("pictures", "Without them, use `explain` with several --method."):
-        importlib.import_module("numpy")
+    place.check()
     every = methods.strip().lower() == ALL
     chosen = [entry.name for entry in catalogue.ENTRIES] if every else methods.split(",")
     names = known([name for name in chosen if name.strip()])
-    clips = collection.clips_in(clip)
+    clips = collection.clips_in(clip, run.labels_from)
     pictures = output or (Path("compare.png"),)
     if clips is None:
         for path in pictures:
             format_of(path, clip)
             check_writable(path)
+    with needs("pictures", "Without them, use `explain` with several --method."):
+        importlib.import_module("numpy")
     with place.open() as client:
         explainer = Explainer(client, model, names, options, skip_missing=every)
         if clips is not None:
@@ -93,7 +98,7 @@ def compare(
     save(result, pictures)
     shared = overlap(result.explanations)
     if as_json:
-        print_json({**result.answer.model_dump(mode="json"), "overlap": shared})
+        print_answer(result.answer, maps, overlap=shared)
     else:
         _show(result.explanations, shared)
 
@@ -123,11 +128,10 @@ def _show(explanations: Sequence[Explanation], shared: list[list[float]]) -> Non
     names = [explanation.method for explanation in explanations]
     rows = table("method", "target", "looked most at", *names)
     for explanation, row in zip(explanations, shared, strict=True):
-        best = max(range(len(explanation.curve)), key=explanation.curve.__getitem__)
         rows.add_row(
             explanation.method,
             explanation.target.label,
-            f"{instant(explanation, best)}, {100 * explanation.curve[best]:.0f}%",
+            strongest_time(explanation) or "tells no time",
             *(f"{100 * value:.0f}%" for value in row),
         )
     out.print(rows)

@@ -13,24 +13,26 @@ from videovisual_client.commands.options import (
     Place,
     RunOptions,
     clip_command,
+    map_option,
     method_option,
     results_option,
     with_method,
     with_run,
 )
-from videovisual_client.terminal import number, out, print_json
+from videovisual_client.terminal import number, out, print_answer
 
 MEASURES = ("insertion", "deletion", "sensitivity_n", "relative_delta")
 RESULTS = "evaluation"
 
 
-@clip_command(method_option, with_method, with_run, results_option)
+@clip_command(method_option, with_method, with_run, results_option, map_option)
 def evaluate(
     clip: CommandClip,
     model: str,
     method: tuple[str, ...],
     as_json: bool,
     output: Path,
+    maps: bool,
     run: RunOptions,
     place: Place,
     **options: Any,
@@ -43,11 +45,11 @@ def evaluate(
     \b
     Examples: videovisual evaluate clip.mp4 --model i3d-kinetics400 \\
                 --method grad_cam --method integrated_gradients
-              videovisual evaluate clips/ --model i3d-motion --method rise --local
+              videovisual evaluate clips/ --model i3d-kinetics400 --method rise --local
     """
     methods = known(method)
     options["evaluate"] = True
-    clips = collection.clips_in(clip)
+    clips = collection.clips_in(clip, run.labels_from)
     if clips is not None:
         results = output / RESULTS
         folder.show(explain_folder(place, clips, model, methods, options, results, run), as_json)
@@ -55,7 +57,7 @@ def evaluate(
     with place.open() as client:
         result = Explainer(client, model, methods, options).one(clip)
     if as_json:
-        print_json(result.answer.model_dump(mode="json"))
+        print_answer(result.answer, maps)
         return
     table = Table("method", "target", *MEASURES, box=None)
     for explanation in result.explanations:

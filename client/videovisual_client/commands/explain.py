@@ -15,6 +15,7 @@ from videovisual_client.commands.options import (
     Place,
     RunOptions,
     clip_command,
+    map_option,
     method_option,
     output_options,
     with_method,
@@ -22,13 +23,14 @@ from videovisual_client.commands.options import (
 )
 from videovisual_client.describe import describe
 from videovisual_client.result import FORMATS, format_of
-from videovisual_client.terminal import out, print_json
+from videovisual_client.terminal import out, print_answer
 
 
 @clip_command(
     method_option,
     with_method,
     output_options(f"File to write, .{', .'.join(FORMATS)}; may be repeated."),
+    map_option,
     with_run,
 )
 def explain(
@@ -38,6 +40,7 @@ def explain(
     as_json: bool,
     output: tuple[Path, ...],
     formats: tuple[str, ...],
+    maps: bool,
     run: RunOptions,
     place: Place,
     **options: Any,
@@ -51,13 +54,14 @@ def explain(
     \b
     Examples: videovisual explain clip.mp4 --model i3d-kinetics400 \\
                 --method integrated_gradients --steps 20 -o overlay.mp4 -o map.npz
-              videovisual explain clip.mp4 --model i3d-motion --method step \\
-                --area 0.1 --target "spins" --local -o strip.png
+              videovisual explain clip.mp4 --model i3d-kinetics400 --method step \\
+                --area 0.1 --target "ironing" --local -o strip.png
               videovisual explain clips/ --model i3d-kinetics400 --method grad_cam \\
                 --method step -o results --format mp4
     """
+    place.check()
     methods = known(method)
-    clips = collection.clips_in(clip)
+    clips = collection.clips_in(clip, run.labels_from)
     if clips is not None:
         results = _results(output)
         folder.show(
@@ -73,7 +77,7 @@ def explain(
         result = Explainer(client, model, methods, options).one(clip)
     save(result, output)
     if as_json:
-        print_json(result.answer.model_dump(mode="json"))
+        print_answer(result.answer, maps)
         return
     show_classes(result)
     for explanation in result.explanations:

@@ -8,11 +8,15 @@ from typing import Any
 from videovisual.attribution import catalogue
 from videovisual.errors import InvalidParameter, MissingExtra
 from videovisual.protocol import Options
+from videovisual.utils.files import check_writable
+from videovisual.utils.suggest import did_you_mean
 from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch
-from videovisual_client.collection import NamedClip
+from videovisual_client.collection import Collection
 from videovisual_client.commands import folder
+from videovisual_client.commands.interrupt import stopped_by_interrupt
 from videovisual_client.commands.options import CommandClip, Place, RunOptions, given, one_or_all
+from videovisual_client.events import Progress
 from videovisual_client.many import Jobs
 from videovisual_client.result import Explained, check_format
 from videovisual_client.terminal import job_bar, log
@@ -41,38 +45,51 @@ class Explainer:
     _missing: dict[str, MissingExtra] = field(default_factory=dict)
 
     def one(self, clip: CommandClip) -> Explained:
-        """Explain one clip, with a progress bar."""
+        """Explain one clip, with a progress bar; Ctrl-C ends a search with its best map so far."""
         with job_bar("explaining") as advance:
-            result = self._explain(
-                lambda request: self.client.explain(clip, on_progress=advance, **request)
-            )
+
+            def follow(request: dict[str, Any]) -> Explained:
+                # With a deadline, `partial` would also turn its error into a map.
+                best = {} if "timeout_s" in request else {"partial": True}
+                with (
+                    self.client.submit(clip, **{**best, **request}) as job,
+                    stopped_by_interrupt(job),
+                ):
+                    for event in job:
+                        if isinstance(event, Progress):
+                            advance(event)
+                    return job.result()
+
+            result = self._explain(follow)
         self._report_missing()
         return result
 
     def many(
-        self,
-        clips: Sequence[NamedClip],
-        results: Path,
-        run: RunOptions,
-        formats: Sequence[str] = (),
+        self, clips: Collection, results: Path, run: RunOptions, formats: Sequence[str] = ()
     ) -> dict[str, Any]:
         """Explain the clips that have no finished result, and return the summary.
 
         Raises:
             MissingExtra: the pictures of `formats` can't be made here.
+            WriteError: the results can't be written.
         """
-        for name in formats:
-            for clip in clips:
+        # Files first: those may be videos, whose extra includes the one that frames need.
+        for clip in sorted(clips.clips, key=lambda clip: clip.path.is_dir()):
+            for name in sorted(formats, key=lambda name: name != "mp4"):
                 check_format(name, clip.path)
+        check_writable(results / "summary.json")
         jobs = Jobs()
         request = {"model": self.model, "method": list(self.methods), **_fields(self.options)}
         summary = folder.run(
+            self.client,
             clips,
             Batch(results, request, formats),
             lambda clip: self._explain(
                 lambda request: jobs.run(self.client.submit(clip.path, **request))
             ),
             title=" ".join(self.methods),
+            model=self.model,
+            options=self.options,
             run=run,
             stop=jobs.cancel,
         )
@@ -111,7 +128,7 @@ class Explainer:
 
 def explain_folder(
     place: Place,
-    clips: Sequence[NamedClip],
+    clips: Collection,
     model: str,
     methods: Sequence[str],
     options: dict[str, Any],
@@ -153,8 +170,10 @@ def of_methods(
     parameters = {name: set(catalogue.find(name).parameters.model_fields) for name in methods}
     general = {*Options.model_fields, "partial"}
     for name in given(options).keys() - general.union(*parameters.values()):
+        known = [name for own in parameters.values() for name in own]
         raise InvalidParameter(
-            f"None of {', '.join(methods)} has a parameter {name!r}.", parameter=name
+            f"None of {', '.join(methods)} has a parameter {name!r}.{did_you_mean(name, known)}",
+            parameter=name,
         )
     for method in names:
         own = given(options).keys() & parameters[method]

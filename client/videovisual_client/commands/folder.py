@@ -1,7 +1,7 @@
 """Runs a folder of clips, with a progress bar, and prints its summary."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -9,17 +9,22 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from videovisual.utils.folder import listed
+from videovisual.utils.text import shown
 from videovisual_client import exits
-from videovisual_client.batch import Batch
-from videovisual_client.collection import NamedClip
-from videovisual_client.commands.options import RunOptions
+from videovisual_client.base_client import BaseClient
+from videovisual_client.batch import Batch, agree, sha256_of
+from videovisual_client.collection import Collection, NamedClip
+from videovisual_client.commands.options import RunOptions, given
 from videovisual_client.errors import (
     AuthenticationFailed,
     ConnectionFailed,
+    InvalidRequest,
     UnknownMethod,
     UnknownModel,
     VideoVisualError,
 )
+from videovisual_client.labels import named
 from videovisual_client.many import concurrently
 from videovisual_client.result import Classification
 from videovisual_client.terminal import bar, log, number, out, print_json
@@ -27,31 +32,72 @@ from videovisual_client.terminal import bar, log, number, out, print_json
 FATAL = (AuthenticationFailed, ConnectionFailed, UnknownMethod, UnknownModel)
 """Errors of one clip that all others would meet too."""
 
+MOST_CLASSES = 1000
+"""The most classes that one answer lists."""
+
+PROBES = 3
+"""How many clips are classified at most to learn the model's classes."""
+
+OF_CLASSIFICATIONS = ("frames", "start_s", "end_s", "timeout_s", "views")
+
 
 def run(
-    clips: Sequence[NamedClip],
+    client: BaseClient,
+    collection: Collection,
     batch: Batch,
     send: Callable[[NamedClip], Classification],
     *,
     title: str,
+    model: str,
+    options: Mapping[str, Any],
     run: RunOptions,
     stop: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run the clips that have no finished result, and write and return the summary of all.
 
-    Calls `send` in threads, and `stop` when the run ends early.
+    One clip is classified first: the answer has the names of all classes, and tells whether the
+    finished results are of the same model. Calls `send` in threads, and `stop` when the run ends
+    early.
 
     Raises:
         VideoVisualError: an error that all clips would meet; finished results are kept.
     """
-    waiting = [clip for clip in clips if run.fresh or batch.find(clip) is None]
-    finished = len(clips) - len(waiting)
+    clips = list(collection.clips)
+    found = {clip.name: None if run.fresh else batch.find(clip) for clip in clips}
+    finished = {name: result for name, result in found.items() if result is not None}
+    fields = given({name: options.get(name) for name in OF_CLASSIFICATIONS})
+    for clip in sorted(clips, key=lambda clip: clip.name not in finished)[:PROBES]:
+        try:
+            probed = client.classify(clip.path, model=model, top_k=MOST_CLASSES, **fields)
+        except FATAL:
+            raise
+        except VideoVisualError:
+            finished.pop(clip.name, None)
+            continue
+        if len(probed.predictions) < MOST_CLASSES:
+            in_order = sorted(probed.predictions, key=lambda each: each.index)
+            batch.classes = [each.label for each in in_order]
+        before = finished.get(clip.name)
+        if before is not None and not agree(before.answer.predictions, probed.predictions):
+            log.print(f"{title}: the finished results are of another model, and made again")
+            finished.clear()
+        break
+    clips, remark = named(clips, batch.classes)
+    batch.remarks = [*collection.remarks(), *([remark] if remark else [])]
+    for clip in clips:
+        if clip.name in finished:
+            batch.restore(clip, finished[clip.name])
     if finished:
-        log.print(f"{title}: {finished} of {len(clips)} clips are already finished")
+        log.print(f"{title}: {len(finished)} of {len(clips)} clips are already finished")
+    waiting = [clip for clip in clips if clip.name not in finished]
 
-    def work(clip: NamedClip) -> tuple[Classification, float]:
+    def work(clip: NamedClip) -> tuple[Classification, float, str]:
         began = time.monotonic()
-        return send(clip), time.monotonic() - began
+        try:
+            digest = sha256_of(clip.path)
+        except OSError as error:
+            raise InvalidRequest(f"{clip.name} can't be read: {error.strerror}.") from error
+        return send(clip), time.monotonic() - began, digest
 
     results = concurrently(work, waiting, concurrency=run.concurrency, stop=stop)
     try:
@@ -68,7 +114,7 @@ def run(
 
 
 def _keep(
-    batch: Batch, clip: NamedClip, result: tuple[Classification, float] | VideoVisualError
+    batch: Batch, clip: NamedClip, result: tuple[Classification, float, str] | VideoVisualError
 ) -> None:
     try:
         if isinstance(result, VideoVisualError):
@@ -105,10 +151,23 @@ def _show(summary: dict[str, Any]) -> None:
     totals = f"{summary['clips']} clips, {summary['failed']} failed"
     if summary["accuracy"] is not None:
         totals += (
-            f"; accuracy {100 * summary['accuracy']:.1f}%, label among the listed classes "
-            f"{100 * summary['in_top']:.1f}%, of {summary['labelled']} labelled clips"
+            f"; of {summary['labelled']} clips that count: accuracy "
+            f"{100 * summary['accuracy']:.1f}%, label among the listed classes "
+            f"{100 * summary['in_top']:.1f}%"
         )
     for name in measures:
         totals += f"; mean {name} {summary['faithfulness'][name]:.3f}"
     out.print(totals, soft_wrap=True)
-    log.print(f"results in {summary['folder']}", soft_wrap=True, markup=False)
+    for remark in summary["remarks"]:
+        log.print(remark, soft_wrap=True, markup=False)
+    if summary["unknown_labels"]:
+        unknown = [f"{shown(name)} ({n})" for name, n in summary["unknown_labels"].items()]
+        log.print(
+            "of a class that the model doesn't have, so they don't count: "
+            f"{sum(summary['unknown_labels'].values())} ({listed(unknown)})",
+            soft_wrap=True,
+            markup=False,
+        )
+    log.print(
+        f"results in {summary['folder']}, overview in index.html", soft_wrap=True, markup=False
+    )

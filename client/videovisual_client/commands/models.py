@@ -1,6 +1,5 @@
 """The command `videovisual models`."""
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 from rich.table import Column, Table
 
-from videovisual.names import MODELS
+from videovisual.names import MODELS, own_models
 from videovisual_client.terminal import json_option, out, print_json, store_option
 
 
@@ -16,7 +15,7 @@ from videovisual_client.terminal import json_option, out, print_json, store_opti
 @store_option
 @json_option
 def models(store: Path, as_json: bool) -> None:
-    """List the models, and which of them have an archive in the store.
+    """List the models, your own among them, and which have an archive in the store.
 
     Without the extra `server`, only their names are known.
 
@@ -24,16 +23,19 @@ def models(store: Path, as_json: bool) -> None:
     Examples: videovisual models
               videovisual models --json | jq '.[] | select(.archived) | .name'
     """
-    cards: Mapping[str, Any] = {}
-    with contextlib.suppress(ImportError):
-        from videovisual import zoo  # noqa: PLC0415
-
-        cards = zoo.cards()
-    archived = {name: (store / f"{name}.mar").is_file() for name in cards or MODELS}
+    archived = {name: (store / f"{name}.mar").is_file() for name in (*MODELS, *own_models(store))}
+    cards, own = _read(store)
     if as_json:
-        about = {name: card.to_json() for name, card in cards.items()}
         print_json(
-            [{"name": name, **about.get(name, {}), "archived": archived[name]} for name in archived]
+            [
+                {
+                    "name": name,
+                    **(cards[name].to_json() if name in cards else {}),
+                    "archived": built,
+                    "own_weights": name in own,
+                }
+                for name, built in archived.items()
+            ]
         )
         return
     titles = ("what it is", "frames", "accuracy") if cards else ()
@@ -43,5 +45,18 @@ def models(store: Path, as_json: bool) -> None:
         row = (
             [card.title, f"{card.input.frames} x {card.input.crop}²", card.accuracy] if card else []
         )
-        table.add_row(name, *row, "yes" if built else "no")
+        state = "with own weights" if name in own else "yes" if built else "no"
+        table.add_row(name, *(row or [""] * len(titles)), state)
     out.print(table)
+
+
+def _read(store: Path) -> tuple[Mapping[str, Any], set[str]]:
+    """The cards, and the archives with own weights; only names without the extra `server`."""
+    try:
+        from videovisual import zoo  # noqa: PLC0415
+        from videovisual_archive.store import contents  # noqa: PLC0415
+    except ImportError:
+        return {}, set(own_models(store))
+    stored = contents(store)
+    cards = {**zoo.cards(), **{each.name: each.card for each in stored if each.card and each.own}}
+    return cards, {each.name for each in stored if each.own}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,16 @@ import click
 from click.shell_completion import CompletionItem
 
 from videovisual.attribution import catalogue
-from videovisual.names import MODELS
+from videovisual.names import MODELS, own_models
 from videovisual.protocol import names_in
+from videovisual.utils.extras import needs
 from videovisual.utils.streams import content
 from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
 from videovisual_client.client import Client
 from videovisual_client.exchange import DEFAULT_URL
 from videovisual_client.result import PICTURES
-from videovisual_client.terminal import json_option
+from videovisual_client.terminal import json_option, store_option
 
 CommandClip = Path | bytes
 """CLIP on the command line: a path, or the content of a pipe."""
@@ -39,19 +41,33 @@ class Place:
     key_file: Path | None
     local: bool
     device: str | None
+    store: Path
+
+    def check(self, other: str = "") -> None:
+        """Check that what `--local` needs is installed.
+
+        Args:
+            other: an extra that the command needs too, so that one message names both.
+
+        Raises:
+            MissingExtra: it is not.
+        """
+        if self.local:
+            with needs(f"server,{other}".strip(","), "Without them, leave out --local."):
+                importlib.import_module("videovisual.server.service")
 
     def open(self) -> BaseClient:
         """The client.
 
         Raises:
             AuthenticationFailed: the key file cannot be read.
-            MissingExtra: `--local` without torch.
+            MissingExtra: `--local` without the extra `server`.
         """
         if not self.local:
             return Client(self.url, token=self.token, key_file=self.key_file)
         from videovisual_client.local import Local  # noqa: PLC0415
 
-        return Local(self.device)
+        return Local(self.device, self.store)
 
 
 @dataclass(frozen=True)
@@ -61,10 +77,12 @@ class RunOptions:
     Attributes:
         concurrency: how many clips at once.
         fresh: whether to run clips again that have a finished result.
+        labels_from: a list of the clips with their labels.
     """
 
     concurrency: int
     fresh: bool
+    labels_from: Path | None
 
 
 class _ClipPath(click.Path):
@@ -76,17 +94,22 @@ class _ClipPath(click.Path):
         return path if streamed is None else streamed
 
 
-def _complete(names: Sequence[str]) -> Any:
+def _complete(names: Callable[[], Sequence[str]]) -> Any:
+    """Completes a name, also one after a comma."""
+
     def complete(
         _context: click.Context, _parameter: click.Parameter, typed: str
     ) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in names if name.startswith(typed)]
+        head, comma, last = typed.rpartition(",")
+        return [CompletionItem(f"{head}{comma}{name}") for name in names() if name.startswith(last)]
 
     return complete
 
 
-complete_models = _complete(MODELS)
-complete_methods = _complete([entry.name for entry in catalogue.ENTRIES])
+METHODS = tuple(entry.name for entry in catalogue.ENTRIES)
+
+complete_models = _complete(lambda: (*MODELS, *own_models()))
+complete_methods = _complete(lambda: METHODS)
 
 server_options: list[Option[Any]] = [
     click.option(
@@ -109,13 +132,16 @@ _place_options: list[Option[Any]] = [
     *server_options,
     click.option("--local", is_flag=True, help="Run the model here, without a server."),
     click.option("--device", help="Where --local runs it: cpu, cuda, …  [a GPU if there is one]"),
+    store_option,
 ]
+
+MODEL_HELP = "A name of `videovisual models`, or of an archive of your own."
 
 _clip_options: list[Option[Any]] = [
     click.argument("clip", type=_ClipPath(exists=True, allow_dash=True, path_type=Path)),
-    click.option("--model", required=True, shell_complete=complete_models, help="A model's name."),
+    click.option("--model", required=True, shell_complete=complete_models, help=MODEL_HELP),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
-    click.option("--frames", type=int, help="Frames of the clip; the model's own by default."),
+    click.option("--frames", type=int, help="How many frames the model sees.  [its own number]"),
     click.option("--start", "start_s", type=float, help="Where the clip starts, in seconds."),
     click.option("--end", "end_s", type=float, help="Where the clip ends, in seconds."),
     click.option(
@@ -138,6 +164,11 @@ _run_options: list[Option[Any]] = [
         help="Of a folder of clips, how many at once.",
     ),
     click.option("--fresh", is_flag=True, help="Of a folder of clips, run finished ones again."),
+    click.option(
+        "--labels-from",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Of a folder of clips, a list: lines `path label`, or a CSV such as Kinetics'.",
+    ),
 ]
 
 _method_options: list[Option[Any]] = [
@@ -147,6 +178,11 @@ _method_options: list[Option[Any]] = [
         "--polarity",
         type=click.Choice(["positive", "negative", "both"]),
         help="Which side of a signed map.  [both]",
+    ),
+    click.option(
+        "--window",
+        type=click.Choice(["centre", "best"]),
+        help="Which part of a longer clip: its centre, or where the target is likeliest.  [centre]",
     ),
     click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter."),
     click.option("--steps", type=int, help="Short for -p steps=…"),
@@ -159,7 +195,16 @@ method_option: Option[Any] = click.option(
     "--method",
     multiple=True,
     shell_complete=complete_methods,
-    help="An attribution method; may be repeated.  [grad_cam]",
+    metavar="NAME",
+    help=f"{', '.join(METHODS)}; may be repeated; `videovisual methods` says more.  "
+    f"[{catalogue.DEFAULT}]",
+)
+
+map_option: Option[Any] = click.option(
+    "--map/--no-map",
+    "maps",
+    default=True,
+    help="With --json, whether the maps' values are printed: megabytes.  [--map]",
 )
 
 results_option: Option[Any] = click.option(

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from videovisual.errors import WeightsError
 from videovisual.utils.extras import needs
 from videovisual_client.commands import archive
 from videovisual_client.commands.options import complete_models
 from videovisual_client.terminal import json_option, log, out, store_option
+from videovisual_client.token import read_properties
 
 SETTINGS = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -41,18 +43,23 @@ def serve(
 ) -> None:
     """Serve MODELS, by default those of $VIDEOVISUAL_MODELS, until Ctrl-C.
 
-    Builds missing archives first, and prints the address and the key file when the models are
+    A model is a published one, or an archive of your own in the store. Builds missing archives
+    first, and prints the address and the key file when the models are
     ready. With --json the first line is an object with both.
 
     \b
     Examples: videovisual serve i3d-kinetics400
-              videovisual serve i3d-motion tsm-motion --port 9000 --run-folder run
+              videovisual serve i3d-kinetics400 gestures --port 9000 --run-folder run
     """
     with needs("server"):
+        from videovisual_archive.store import is_misnamed  # noqa: PLC0415
         from videovisual_client.torchserve import CONFIG, LOG_CONFIG, Server  # noqa: PLC0415
     for model in models:
-        if not (store / f"{model}.mar").is_file():
+        path = store / f"{model}.mar"
+        if not path.is_file():
             archive.build(model, store)
+        elif is_misnamed(path):
+            raise WeightsError(f"{path}: {archive.MISNAMED}", path=str(path))
     # Shells start background jobs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -67,6 +74,9 @@ def serve(
             on_wait=status.update,
         )
         server.start()
+    wanted = read_properties(server.config)["inference_address"]
+    if port is None and server.url != wanted:
+        log.print(f"{wanted} is in use, so the server has another port.", soft_wrap=True)
     try:
         if as_json:
             names = ("url", "management_url", "metrics_url")

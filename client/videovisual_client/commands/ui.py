@@ -7,7 +7,7 @@ import webbrowser
 
 import click
 
-from videovisual.names import MODELS
+from videovisual.names import MODELS, own_models
 from videovisual.utils.extras import needs
 from videovisual_client import exits
 from videovisual_client.commands.options import Place, complete_models, with_place
@@ -22,13 +22,14 @@ from videovisual_client.terminal import out
 def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
     """Serve a page on this machine that explains clips which are dropped onto it.
 
-    The page offers MODELS, by default all known ones. It can be reached from this machine only,
-    and never receives the server's token.
+    The page offers MODELS, by default all published ones and your own in the store. It can be
+    reached from this machine only, and never receives the server's token.
 
     \b
-    Examples: videovisual ui i3d-motion --local --open
+    Examples: videovisual ui i3d-kinetics400 --local --open
               videovisual ui i3d-kinetics400 --key-file KEY_FILE
     """
+    place.check("ui")
     with needs("ui"):
         from videovisual_client.viewer.serve import serve  # noqa: PLC0415
 
@@ -44,4 +45,5 @@ def ui(models: tuple[str, ...], place: Place, port: int, opened: bool) -> None:
         signal.signal(number, signal.default_int_handler)
     where = "this computer" if place.local else place.url
     with place.open() as client, contextlib.suppress(KeyboardInterrupt):
-        serve(client, models or MODELS, where, port, ready)
+        known = (*MODELS, *own_models(place.store))
+        serve(client, models or known, where, port, ready)

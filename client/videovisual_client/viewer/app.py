@@ -18,7 +18,7 @@ from starlette.routing import Route
 from videovisual import render
 from videovisual.attribution import catalogue
 from videovisual.clips.limits import MIB
-from videovisual.errors import InvalidRequest, TooLarge, VideoVisualError
+from videovisual.errors import InvalidRequest, TooLarge, VideoVisualError, WriteError
 from videovisual.protocol import Output, names_in
 from videovisual.version import __version__
 from videovisual_client.result import FORMATS, Explained
@@ -116,6 +116,11 @@ class Viewer:
                     await run_in_threadpool(file.write, chunk)
             if size == 0:
                 raise InvalidRequest("The file is empty. Choose a video, a GIF, a zip or an npz.")
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise WriteError(
+                f"The clip can't be stored: {error.strerror}. Make room in {path.parent}."
+            ) from None
         except BaseException:
             path.unlink(missing_ok=True)
             raise

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from videovisual.attribution.parameters import (
     ContrastiveExcitationBackpropParameters,
+    GradCamParameters,
     IntegratedGradientsParameters,
     LayerParameters,
     OcclusionParameters,
@@ -20,15 +21,16 @@ from videovisual.attribution.parameters import (
     SmoothGradParameters,
 )
 from videovisual.errors import InvalidParameter, UnknownMethod
-from videovisual.utils.suggest import nearest
+from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 from videovisual.utils.validation import invalid_value
 
 if TYPE_CHECKING:
     from videovisual.attribution.method import Method
 
-DEFAULT = "grad_cam"
-"""The method of `/explanations` if none is named: fast, and robust to noise."""
+DEFAULT = "gradient"
+"""The method where none is named: one pass, and of those the most faithful one
+(`python -m benchmarks.defaults`)."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Entry:
         name: public name; also that of its function.
         title: one line for tables.
         paper: its source.
+        needs: what it takes from the network: its `scores` alone, `gradients`, or a `layer` too.
+        cost: how many passes it takes, with its parameters' names in braces; see `default_cost`.
         parameters: the schema of its parameters.
         aliases: other accepted names.
         signed: whether negative values of its maps are evidence against the target.
@@ -48,6 +52,8 @@ class Entry:
     name: str
     title: str
     paper: str
+    needs: str
+    cost: str
     parameters: type[Parameters]
     aliases: tuple[str, ...] = ()
     signed: bool = False
@@ -58,6 +64,16 @@ class Entry:
         """The extra that the method needs beside `server`, if any."""
         return "torchray" if self.module == "torchray_adapter" else None
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Its parameters with their default values; None is a default that the model decides."""
+        return self.parameters().model_dump(mode="json")
+
+    @property
+    def default_cost(self) -> str:
+        """How many passes it takes with its default parameters, in words."""
+        return self.cost.format(**self.defaults)
+
     def parse(self, given: Mapping[str, Any]) -> Parameters:
         """Validate parameters given as strings or values.
 
@@ -67,13 +83,12 @@ class Entry:
         known = self.parameters.model_fields
         for name in given:
             if name not in known:
-                near = nearest(name, known)
                 raise InvalidParameter(
-                    f"{self.name} has no parameter {shown(name)!r}. "
+                    f"{self.name} has no parameter {shown(name)!r}.{did_you_mean(name, known)} "
                     f"Allowed: {', '.join(known) or 'none'}.",
                     parameter=shown(name),
                     allowed=list(known),
-                    nearest=near,
+                    nearest=nearest(name, known),
                 )
         try:
             return self.parameters.model_validate(dict(given))
@@ -92,6 +107,8 @@ ENTRIES = (
         "gradient",
         "absolute gradient of the target's logit at the input",
         "Simonyan et al. 2014, arXiv 1312.6034",
+        "gradients",
+        "1 gradient",
         Parameters,
         ("grad", "saliency"),
     ),
@@ -99,6 +116,8 @@ ENTRIES = (
         "gradient_x_input",
         "gradient times input: a first-order account of the logit",
         "Shrikumar et al. 2016, arXiv 1605.01713",
+        "gradients",
+        "1 gradient",
         Parameters,
         ("grad*input", "grad_x_input"),
         signed=True,
@@ -107,6 +126,8 @@ ENTRIES = (
         "smooth_grad",
         "gradients of noisy copies: their mean, squares or variance",
         "Smilkov et al. 2017, arXiv 1706.03825",
+        "gradients",
+        "{samples} gradients",
         SmoothGradParameters,
         ("smoothgrad",),
     ),
@@ -114,6 +135,8 @@ ENTRIES = (
         "integrated_gradients",
         "gradients averaged on the way from a baseline, times the way",
         "Sundararajan et al. 2017, arXiv 1703.01365",
+        "gradients",
+        "{steps} gradients",
         IntegratedGradientsParameters,
         ("integrated_grad", "ig"),
         signed=True,
@@ -122,13 +145,17 @@ ENTRIES = (
         "grad_cam",
         "a layer's channels weighted by their mean gradient",
         "Selvaraju et al. 2017, arXiv 1610.02391",
-        LayerParameters,
+        "gradients, a layer",
+        "1 gradient",
+        GradCamParameters,
         ("gradcam",),
     ),
     Entry(
         "ep_2d",
         "the mask that keeps the target best, of a given area in every frame",
         "Fong et al. 2019, arXiv 1910.08485",
+        "gradients",
+        "a search of up to 80 gradients",
         PerturbationParameters,
         ("2d_ep",),
         module="perturbation.methods",
@@ -137,6 +164,8 @@ ENTRIES = (
         "ep_3d",
         "the mask that keeps the target best, of a given share of space-time",
         "Li et al. 2021, arXiv 2005.00375",
+        "gradients",
+        "a search of up to 80 gradients",
         PerturbationParameters,
         ("3d_ep",),
         module="perturbation.methods",
@@ -145,6 +174,8 @@ ENTRIES = (
         "step",
         "as ep_3d, gathered into few solid regions of space-time",
         "Li et al. 2021, arXiv 2005.00375",
+        "gradients",
+        "a search of up to 100 gradients",
         PerturbationParameters,
         ("perturb", "perturbation"),
         module="perturbation.methods",
@@ -153,6 +184,8 @@ ENTRIES = (
         "occlusion",
         "how much the target's logit falls where a box hides the clip",
         "Zeiler & Fergus 2014, arXiv 1311.2901",
+        "scores",
+        "about 343 passes: one a box",
         OcclusionParameters,
         signed=True,
     ),
@@ -160,12 +193,16 @@ ENTRIES = (
         "rise",
         "random masks, weighted by the target's probability behind them",
         "Petsiuk et al. 2018, arXiv 1806.07421",
+        "scores",
+        "{masks} passes",
         RiseParameters,
     ),
     Entry(
         "guided_backprop",
         "gradient through rectifiers that pass only what is positive (TorchRay)",
         "Springenberg et al. 2015, arXiv 1412.6806",
+        "gradients",
+        "1 gradient",
         Parameters,
         module="torchray_adapter",
     ),
@@ -173,6 +210,8 @@ ENTRIES = (
         "deconvnet",
         "gradient rectified on its way back (TorchRay)",
         "Zeiler & Fergus 2014, arXiv 1311.2901",
+        "gradients",
+        "1 gradient",
         Parameters,
         module="torchray_adapter",
     ),
@@ -180,6 +219,8 @@ ENTRIES = (
         "linear_approx",
         "a layer's activations times the gradient there (TorchRay)",
         "Fong et al. 2019, arXiv 1910.08485",
+        "gradients, a layer",
+        "1 gradient",
         LayerParameters,
         signed=True,
         module="torchray_adapter",
@@ -188,6 +229,8 @@ ENTRIES = (
         "excitation_backprop",
         "a winner-take-all walk from the target down to a layer (TorchRay)",
         "Zhang et al. 2016, arXiv 1608.00507",
+        "gradients, a layer",
+        "1 gradient",
         LayerParameters,
         ("eb",),
         module="torchray_adapter",
@@ -196,6 +239,8 @@ ENTRIES = (
         "contrastive_excitation_backprop",
         "the walk from the target less the walk from all else (TorchRay)",
         "Zhang et al. 2016, arXiv 1608.00507",
+        "gradients, a layer",
+        "2 gradients",
         ContrastiveExcitationBackpropParameters,
         ("ceb",),
         module="torchray_adapter",
@@ -214,11 +259,11 @@ def find(name: str) -> Entry:
     key = name.strip().lower().replace("-", "_")
     if key not in _BY_NAME:
         known = [entry.name for entry in ENTRIES]
-        near = nearest(key, known)
         raise UnknownMethod(
-            f"There is no method {shown(name)!r}. Allowed: {', '.join(known)}.",
+            f"There is no method {shown(name)!r}.{did_you_mean(key, known)} "
+            f"Allowed: {', '.join(known)}.",
             method=shown(name),
-            nearest=near,
+            nearest=nearest(key, known),
             allowed=known,
         )
     return _BY_NAME[key]

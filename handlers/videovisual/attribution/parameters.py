@@ -174,10 +174,20 @@ class IntegratedGradientsParameters(Parameters):
 
 
 class LayerParameters(Parameters):
-    """Parameters of `grad_cam`, `excitation_backprop` and `linear_approx`."""
+    """Parameters of `excitation_backprop` and `linear_approx`."""
 
     layer: str | None = Field(
         default=None, description="dotted name of the module; default: the card's `cam_layer`"
+    )
+
+
+class GradCamParameters(LayerParameters):
+    """Parameters of `grad_cam`."""
+
+    baseline: Literal["none", "grey", "black", "blur"] = Field(
+        default="grey",
+        description="clip whose activations are subtracted, since padding alone makes some cells "
+        "active; none: the published method",
     )
 
 

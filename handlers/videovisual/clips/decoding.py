@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
 from typing import Any, Final, cast
 
 from av.codec.context import CodecContext
@@ -30,6 +31,15 @@ _LASTING: tuple[PktSideDataT, ...] = ("palette", "new_extradata", "param_change"
 """Side data that changes how the packets after it are decoded too."""
 
 
+_PADDING = 2**16
+"""Pixels, beside an eighth, that a decoder may add at the edges of a picture."""
+
+
+def most_coded(limits: Limits) -> int:
+    """The most pixels that FFmpeg may allocate for a picture: it counts those that it adds."""
+    return limits.max_pixels + limits.max_pixels // 8 + _PADDING
+
+
 @dataclass(frozen=True)
 class Picture:
     """A decoded picture.
@@ -38,15 +48,17 @@ class Picture:
         frame: FFmpeg's frame.
         alpha: its alpha channel, as the luma of another frame; None if `frame` is opaque or has
             its own alpha channel.
+        aspect: width of a pixel by its height, as the stream says; None if it doesn't.
     """
 
     frame: VideoFrame
     alpha: VideoFrame | None
+    aspect: Fraction | None
 
     @property
     def packet(self) -> int:
-        """The number of the packet that the picture was decoded from."""
-        return cast(int, self.frame.opaque)
+        """The number of the packet that the picture was decoded from; -1 if it comes from none."""
+        return self.frame.opaque[0] if isinstance(self.frame.opaque, list) else -1
 
 
 class Decoder:
@@ -66,7 +78,7 @@ class Decoder:
             self._alpha = cast(VideoCodecContext, CodecContext.create(codec, "r"))
         self._colour.copy_opaque = True
         for context in filter(None, (self._colour, self._alpha)):
-            context.options = {"max_pixels": str(limits.max_pixels)}
+            context.options = {"max_pixels": str(most_coded(limits))}
             # FFmpeg's threads can deadlock on a damaged stream (seen for H.265 with FFmpeg 7 and
             # 8). The AV1 decoder has threads of its own.
             context.thread_count = _AV1_THREADS if codec == "av1" else 1
@@ -94,7 +106,8 @@ class Decoder:
                 if needed is not None:
                     self._colour.skip_frame = "DEFAULT" if number in needed else "NONREF"
                 if number >= first:
-                    packet.opaque = number
+                    # An object of its own: PyAV takes equal ones for one, and forgets it for all.
+                    packet.opaque = [number]
                     self._add_lasting(packet)
                     yield from self._decode(packet)
                 else:
@@ -110,26 +123,36 @@ class Decoder:
                 "Send it again, or choose another part with start_s and end_s."
             ) from error
 
-    def order(self, packets: Iterator[tuple[int, Packet[Any]]]) -> list[tuple[int, bool]]:
-        """Decode everything: the packet of each picture in order, and whether it is a keyframe.
+    def order(
+        self, packets: Iterator[tuple[int, Packet[Any]]]
+    ) -> tuple[list[tuple[int, bool]], Picture | None]:
+        """Decode everything.
 
         A damaged packet stands where it is decoded, except before the first keyframe of a cut
         stream, where nothing can be decoded.
+
+        Returns:
+            The packet of each picture in the order in which they are shown, and whether it is a
+            keyframe; and the first picture.
         """
-        found: list[tuple[int, bool]] = []
+        found: dict[int, bool] = {}
+        first: Picture | None = None
         has_begun = False
-        for number, packet in packets:
-            packet.opaque = number
-            has_begun = has_begun or packet.is_keyframe
+        for number, packet in chain(packets, ((-1, None),)):
+            if packet is not None:
+                packet.opaque = [number]
+                has_begun = has_begun or packet.is_keyframe
             try:
-                frames = self._colour.decode(packet)
+                pictures = list(self._decode(packet))
             except FFmpegError:
-                found += [(number, False)] * has_begun
-            else:
-                found += [(cast(int, frame.opaque), frame.key_frame) for frame in frames]
-        with suppress(FFmpegError):
-            found += [(cast(int, frame.opaque), frame.key_frame) for frame in self._colour.decode()]
-        return list(dict(found).items())
+                if has_begun and packet is not None:
+                    found[number] = False
+                continue
+            for picture in pictures:
+                if picture.packet >= 0:
+                    first = first or picture
+                    found[picture.packet] = picture.frame.key_frame
+        return list(found.items()), first
 
     def _keep_lasting(self, packet: Packet[Any]) -> None:
         for kind in _LASTING:
@@ -149,7 +172,7 @@ class Decoder:
             for alpha in self._alpha.decode(beside):
                 self._latest_alpha = alpha
         for frame in self._colour.decode(packet):
-            yield Picture(frame, self._alpha_of(frame))
+            yield Picture(frame, self._alpha_of(frame), self._colour.sample_aspect_ratio)
 
     def _alpha_of(self, frame: VideoFrame) -> VideoFrame | None:
         alpha = self._latest_alpha

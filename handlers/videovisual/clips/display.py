@@ -26,7 +26,7 @@ class Display:
 
     Attributes:
         crop: what the container leaves out.
-        width, height: what is shown of a picture, in square pixels, before it is turned.
+        width, height: of a shown frame.
     """
 
     crop: Crop
@@ -60,15 +60,18 @@ def display_of(
         )
     width = frame.width - crop.left - crop.right
     height = frame.height - crop.top - crop.bottom
+    matrix = display_matrix(frame)
+    turned = aspect
+    if swaps(matrix):
+        width, height, turned = height, width, 1 / aspect
     # As FFmpeg's `scale=iw*sar:ih` does: in doubles, cut to a whole number.
-    stretched = max(int(width * (aspect.numerator / aspect.denominator)), 1)
+    stretched = max(int(width * (turned.numerator / turned.denominator)), 1)
     limits.check_pixels(stretched, height, "The clip as it is shown (as_shown=true)")
     done: dict[str, Any] = {}
     if crop != NO_CROP:
         done["crop"] = crop._asdict()
     if stretched != width:
         done["sample_aspect"] = _ratio(aspect)
-    matrix = display_matrix(frame)
     if rotation(matrix):
         done["rotation"] = rotation(matrix)
     if is_mirrored(matrix):
@@ -76,12 +79,6 @@ def display_of(
     if frame.color_trc in TRANSFERS:
         done["transfer"] = TRANSFERS[frame.color_trc]
     return Display(crop, stretched, height), done
-
-
-def shown_size(display: Display, frame: VideoFrame) -> tuple[int, int]:
-    """Width and height of a shown frame."""
-    size = display.width, display.height
-    return size[::-1] if swaps(display_matrix(frame)) else size
 
 
 def _ratio(aspect: Fraction) -> str:

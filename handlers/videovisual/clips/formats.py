@@ -13,12 +13,6 @@ ACCEPTED = (
     "[T, H, W, 3]"
 )
 
-VIDEO_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".webm", ".mkv", ".avi", ".gif"),
-    *(".ts", ".m2ts", ".mts", ".m2t", ".mpg", ".mpeg", ".vob", ".wmv", ".asf"),
-)
-"""Suffixes of `VIDEO` files, in lower case. Only collections of clips look at them."""
-
 _OTHER_VIDEO = {
     b"FLV": "Flash video (flv)",
     b"OggS": "Ogg (ogv)",

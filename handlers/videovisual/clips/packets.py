@@ -39,6 +39,7 @@ class PacketTable:
         index_of: frame index by packet.
         packet: int64 [frames], the packet of each frame.
         start: int64 [frames], the packet of the keyframe from which each frame is decoded.
+        origin: the packet from which everything is decoded.
         times: float64 [frames], seconds from the first frame.
         end_s: end of the last frame, in seconds from the first.
     """
@@ -46,6 +47,7 @@ class PacketTable:
     index_of: dict[int, int]
     packet: npt.NDArray[np.int64]
     start: npt.NDArray[np.int64]
+    origin: int
     times: Times
     end_s: float
 
@@ -132,7 +134,7 @@ class Scan:
         """
         numbers = np.flatnonzero(self._shown)
         order = numbers[np.argsort(self._pts[numbers], kind="stable")]
-        return self._table(order, self._starts)
+        return self._table(order, self._starts, 0)
 
     def by_decoding(self, pictures: Sequence[tuple[int, bool]]) -> PacketTable:
         """The frames in the order in which a decoder gave them.
@@ -148,9 +150,13 @@ class Scan:
         starts = np.full_like(self._starts, -1)
         for number, is_key in pictures:
             starts[number] = self._starts[number] if is_key else -1
-        return self._table(order, starts)
+        keys = np.flatnonzero(self._starts >= 0)
+        origin = min([*order.tolist(), *keys[:1].tolist()], default=0)
+        return self._table(order, starts, origin)
 
-    def _table(self, order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> PacketTable:
+    def _table(
+        self, order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], origin: int
+    ) -> PacketTable:
         if not len(order):
             raise MalformedClip("The video holds no frame that can be shown. Encode it again.")
         stamps = self._pts[order] if self._has_pts else np.sort(self._dts[order])
@@ -162,7 +168,8 @@ class Scan:
         end = float(times[-1]) + last
         self._limits.check_seconds(end)
         index_of = {number: index for index, number in enumerate(order.tolist())}
-        return PacketTable(index_of, order, _starts(starts, index_of)[order], times, end)
+        starts = _starts(starts, index_of, origin)[order]
+        return PacketTable(index_of, order, starts, origin, times, end)
 
     def _is_consistent(self, codec: str, *, has_b_frames: bool) -> bool:
         """Whether nothing contradicts the presentation times."""
@@ -187,7 +194,9 @@ def _is_shown_vp8(packet: Packet[Any]) -> bool:
     return bool(memoryview(packet)[0] & 0x10)
 
 
-def _starts(starts: npt.NDArray[np.int64], index_of: dict[int, int]) -> npt.NDArray[np.int64]:
+def _starts(
+    starts: npt.NDArray[np.int64], index_of: dict[int, int], origin: int
+) -> npt.NDArray[np.int64]:
     """For each packet, the one from which it is decoded: of the last keyframe not shown later.
 
     Pictures that follow a keyframe in the file but are shown before it (the leading pictures of
@@ -196,12 +205,13 @@ def _starts(starts: npt.NDArray[np.int64], index_of: dict[int, int]) -> npt.NDAr
     Args:
         starts: the packet at which decoding of each keyframe starts, -1 for other packets.
         index_of: frame index by packet.
+        origin: the packet from which everything is decoded.
     """
-    last = before = (-1, 0)
-    found = np.zeros(len(starts), np.int64)
+    last = before = (-1, origin)
+    found = np.full(len(starts), origin, np.int64)
     for number, start in enumerate(starts.tolist()):
         index = index_of.get(number, -1)
         if start >= 0:
             before, last = last, (index, start)
-        found[number] = next((begin for key, begin in (last, before) if key <= index), 0)
+        found[number] = next((begin for key, begin in (last, before) if key <= index), origin)
     return found

@@ -54,9 +54,10 @@ class Converter:
         left, top, right, bottom = display.crop
         if left + right < frame.width and top + bottom < frame.height:
             pixels = pixels[top : frame.height - bottom, left : frame.width - right]
+        pixels = upright(pixels, display_matrix(frame))
         if pixels.shape[:2] != (display.height, display.width):
             pixels = self._scaled(pixels, display.width, display.height)
-        return upright(pixels, display_matrix(frame))
+        return pixels
 
     def _scaled(self, pixels: Frames, width: int, height: int) -> Frames:
         """Scale pixels that aren't square, and pictures of another size than the first."""

@@ -16,11 +16,11 @@ from av.video.stream import VideoStream
 
 from videovisual.clips import boxes
 from videovisual.clips.cropping import crop_of
-from videovisual.clips.decoding import Decoder, Picture
-from videovisual.clips.display import display_of, shown_size
+from videovisual.clips.decoding import Decoder, Picture, most_coded
+from videovisual.clips.display import display_of
 from videovisual.clips.formats import ACCEPTED
 from videovisual.clips.limits import Limits
-from videovisual.clips.packets import PacketTable, Scan, coded
+from videovisual.clips.packets import Scan, coded
 from videovisual.clips.pixels import Converter
 from videovisual.clips.source import Frames, Source, SourceInfo, Times
 from videovisual.errors import MalformedClip, UnsupportedMedia
@@ -35,7 +35,11 @@ CODECS = (
 _DEMUXERS = {"webm": "matroska", "mkv": "matroska", "wmv": "asf"}
 """FFmpeg's demuxer by format, where the names differ."""
 
-_AV1_DECODERS = ("libdav1d", "libaom-av1")
+_WHITELIST = ",".join((*CODECS, "libdav1d", "libaom-av1"))
+
+_HEADERLESS = ("mpegts", "mpeg")
+"""Formats whose streams are found while packets are read. FFmpeg opens decoders for them then, to
+which PyAV can't pass `max_pixels`; so it may open none."""
 _SELECTIVE = ("h264",)
 """Codecs that mark pictures from which no other is predicted, so that these can be skipped. That
 halves the time of sparse reads, more than threads on two cores save."""
@@ -89,33 +93,36 @@ class VideoSource(Source):
             track, place = stream.id, container.streams.video.index(stream)
             aspect = stream.sample_aspect_ratio
         self._packets = scan.packets
-        self.table = scan.by_time() if scan.tells_order else self._in_decoding_order(scan)
-        first, is_ordered = self._beginning(width * height if scan.may_reorder else 0)
-        if not is_ordered and scan.tells_order:
-            self.table = self._in_decoding_order(scan)
-            first, _ = self._beginning(0)
+        first, is_ordered = None, False
+        if scan.tells_order:
+            self.table = scan.by_time()
+            first, is_ordered = self._beginning(width * height if scan.may_reorder else 0)
+        if first is None or not is_ordered:
+            order, first = self._everything()
+            if first is None:
+                raise MalformedClip("The video holds no frame that can be shown. Encode it again.")
+            if not is_ordered:
+                self.table = scan.by_decoding(order)
         times, end = self.table.times, self.table.end_s
         if name in _MP4 and boxes.is_cut(data):
             times, end = _with_lost_frames(times, end, declared_end, limits)
         shown: dict[str, Any] = {} if as_shown else {"as_shown": False}
-        display = None
-        if first is not None:
-            width, height = first.frame.width, first.frame.height
-            if as_shown:
-                crop = crop_of(data, name, track, place, width, height)
-                display, shown = display_of(first.frame, crop, aspect, limits)
-                width, height = shown_size(display, first.frame)
-        if not width * height:
-            raise MalformedClip("The video has no frame size. Encode it again.")
-        self._display = display
+        width, height = first.frame.width, first.frame.height
+        limits.check_pixels(width, height)
+        self._display = None
+        if as_shown:
+            crop = crop_of(data, name, track, place, width, height)
+            self._display, shown = display_of(first.frame, crop, aspect or first.aspect, limits)
+            width, height = self._display.width, self._display.height
         fps = len(times) / end if end else None
         info = SourceInfo(name, self.codec, width, height, len(times), end, fps, sha256, shown)
         super().__init__(info, times, limits)
 
-    def _in_decoding_order(self, scan: Scan) -> PacketTable:
+    def _everything(self) -> tuple[list[tuple[int, bool]], Picture | None]:
+        """Decode everything, for the order: see `Decoder.order`."""
         with self._opened() as (container, stream):
             decoder = Decoder(stream, self.codec, self.limits)
-            return scan.by_decoding(decoder.order(enumerate(coded(container, stream))))
+            return decoder.order(enumerate(coded(container, stream)))
 
     def _beginning(self, pixels: int) -> tuple[Picture | None, bool]:
         """The first picture, and whether the first ones come in the order of the table.
@@ -149,7 +156,7 @@ class VideoSource(Source):
                 return
         # A picture marked as a keyframe may not decode by itself (intra refresh), and then only
         # the whole stream does.
-        for index, picture in self._pictures([(0, max(needed))]) if missing else ():
+        for index, picture in self._pictures([(self.table.origin, max(needed))]) if missing else ():
             self._check(index, picture, sorted(missing))
             if index in missing:
                 missing.discard(index)
@@ -193,7 +200,8 @@ class VideoSource(Source):
             decoder = Decoder(stream, self.codec, self.limits)
             packets = enumerate(coded(container, stream))
             for span in spans:
-                entry = self.table.index_of.get(span[0]) if span[0] else None
+                is_first = span[0] == self.table.origin
+                entry = None if is_first else self.table.index_of.get(span[0])
                 for picture in decoder.run(packets, span, needed if is_selective else None):
                     index = self.table.index_of.get(picture.packet)
                     if index == entry and picture.frame.key_frame:
@@ -214,9 +222,9 @@ class VideoSource(Source):
                 format=_DEMUXERS.get(self.name, self.name),
                 container_options={
                     "protocol_whitelist": "none",
-                    "codec_whitelist": ",".join((*CODECS, *_AV1_DECODERS)),
+                    "codec_whitelist": "none" if self.name in _HEADERLESS else _WHITELIST,
                 },
-                options={"max_pixels": str(self.limits.max_pixels)},
+                options={"max_pixels": str(most_coded(self.limits))},
                 metadata_errors="replace",
             )
         except FFmpegError as error:

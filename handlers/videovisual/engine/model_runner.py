@@ -23,7 +23,7 @@ from videovisual.engine.optimise.precision import (
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.engine.rwlock import TORCH
 from videovisual.errors import InvalidParameter
-from videovisual.utils.suggest import nearest
+from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 
 LARGE = 3 * 16 * 112 * 112
@@ -36,8 +36,9 @@ def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None
     if not name or name not in modules:
         allowed = [key for key in modules if key and key.count(".") == 0]
         raise InvalidParameter(
-            f"The network has no layer {shown(name)!r}. Its top-level layers are "
-            f"{shown(', '.join(allowed), 200)}; modules inside them are named with dots.",
+            f"The network has no layer {shown(name)!r}.{did_you_mean(name, modules)} Its "
+            f"top-level layers are {shown(', '.join(allowed), 200)}; modules inside them are named "
+            "with dots.",
             parameter=parameter,
             given=shown(name),
             nearest=nearest(name, modules),

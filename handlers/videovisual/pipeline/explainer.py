@@ -17,6 +17,7 @@ from videovisual.pipeline.finite import check_reading, check_saliency
 from videovisual.pipeline.preprocessing import PreparedClip
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity, check_polarity
+from videovisual.utils.suggest import did_you_mean
 from videovisual.utils.text import shown
 from videovisual.version import __version__
 from videovisual.zoo import Classifier
@@ -86,9 +87,10 @@ class Explainer:
         fields = {found.name: found.parameters.model_fields for found in entries}
         for name in given if len(fields) > 1 else ():
             if not any(name in known for known in fields.values()):
+                own = [parameter for known in fields.values() for parameter in known]
                 raise InvalidParameter(
                     f"None of {', '.join(found.name for found in entries)} has a parameter "
-                    f"{shown(name)!r}.",
+                    f"{shown(name)!r}.{did_you_mean(name, own)}",
                     parameter=shown(name),
                 )
         return [

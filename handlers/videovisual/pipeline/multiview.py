@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -14,11 +14,14 @@ from videovisual.engine.progress import Progress
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.finite import check_logits
 from videovisual.pipeline.plan import Plan
-from videovisual.pipeline.prediction import predictions
-from videovisual.pipeline.preprocessing import prepare
+from videovisual.pipeline.prediction import predictions, resolve_target
+from videovisual.pipeline.preprocessing import PreparedClip, looked_at, prepare
 from videovisual.protocol import Answer, Second
 from videovisual.zoo import ModelCard
 from videovisual.zoo.transform import geometry
+
+MAX_WINDOWS = 10
+"""The most windows among which the best is looked for."""
 
 
 def average(card: ModelCard, logits: torch.Tensor) -> torch.Tensor:
@@ -57,14 +60,7 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
         tuple(view)
         for view in clips.plan(source.times, info.frame_count, plan.sampling, info.duration_s)
     ]
-    scores: list[torch.Tensor] = []
-    for clip in _decoded(source, chosen, executor):
-        prepared = prepare(plan.classifier, clip, source)
-        progress = Progress(len(scores), len(chosen))
-        scores.append(
-            executor.run(_classification(prepared.clip, progress), classification=True)[0]
-        )
-        check_logits(card, scores[-1])
+    scores = _scores(plan, source, chosen, executor, classification=True)
     return Answer(
         model=card.name,
         predictions=predictions(card, average(card, torch.stack(scores)), options.top_k),
@@ -83,6 +79,83 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
             "average": card.view_average,
         },
     )
+
+
+def best_window(plan: Plan, source: Source, executor: Executor) -> PreparedClip:
+    """The window of a clip in which the first target is most likely.
+
+    As many windows of the model's length as fill the range, at most `MAX_WINDOWS`, are spread
+    evenly from its start to its end. `top1` is the class that they give on average. A model that
+    sees the whole range has one window.
+
+    Args:
+        plan: with `window=best` among its options.
+        source: the clip.
+        executor: runs the network.
+
+    Returns:
+        The window, made ready; its facts have `window`: how many there were, and the target's
+        probability in each.
+
+    Raises:
+        ClipTooShort, InvalidParameter: see `clips.plan`.
+    """
+    card = plan.classifier.card
+    chosen = _side_by_side(source, plan.sampling)
+    scores = torch.stack(_scores(plan, source, chosen, executor, classification=False))
+    target = resolve_target(card, plan.options.target[0], average(card, scores))
+    chances = scores.softmax(dim=1)[:, target]
+    with executor.decoding():
+        (clip,) = windows.read(source, [chosen[int(chances.argmax())]])
+    prepared = prepare(plan.classifier, clip, source)
+    window = {
+        "chosen": "best",
+        "of": len(chosen),
+        "target": card.labels[target],
+        "probabilities": [round(chance, 4) for chance in chances.tolist()],
+    }
+    facts = {**prepared.facts, **looked_at(clip, plan.sampling), "window": window}
+    return replace(prepared, facts=facts, source=source)
+
+
+def _side_by_side(source: Source, sampling: clips.Sampling) -> list[list[int]]:
+    """The indices of the frames of each window, from the start of the range to its end."""
+    info, times = source.info, source.times
+    whole = clips.plan(times, info.frame_count, sampling, info.duration_s)
+    if times is None or info.duration_s is None or sampling.fps is None:
+        return whole
+    start, end = sampling.start_s or 0.0, min(sampling.end_s or info.duration_s, info.duration_s)
+    length = sampling.frames / sampling.fps
+    # A remainder of less than a frame gets no window.
+    count = math.ceil((end - start) / length - 1 / sampling.frames)
+    if count < 2:
+        return whole
+    count = min(count, MAX_WINDOWS)
+    found = []
+    for number in range(count):
+        begin = start + (end - start - length) * number / (count - 1)
+        part = replace(sampling, start_s=begin, end_s=begin + length, min_frames=1)
+        found += clips.plan(times, info.frame_count, part, info.duration_s)
+    return found
+
+
+def _scores(
+    plan: Plan,
+    source: Source,
+    chosen: Sequence[windows.Indices],
+    executor: Executor,
+    *,
+    classification: bool,
+) -> list[torch.Tensor]:
+    """The logits [classes] of each window."""
+    scores: list[torch.Tensor] = []
+    for clip in _decoded(source, chosen, executor):
+        prepared = prepare(plan.classifier, clip, source)
+        progress = Progress(len(scores), len(chosen))
+        work = _classification(prepared.clip, progress)
+        scores.append(executor.run(work, classification=classification)[0])
+        check_logits(plan.classifier.card, scores[-1])
+    return scores
 
 
 def _decoded(

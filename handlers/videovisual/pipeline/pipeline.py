@@ -5,20 +5,27 @@ prepare → classify → resolve the target → explain → evaluate, with the p
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
 from videovisual import faithfulness
+from videovisual.clips import Source
 from videovisual.clips.windows import PIECE_BYTES
 from videovisual.engine.probe import classification
 from videovisual.errors import DeadlineExceeded
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.finite import check_logits, check_numbers
-from videovisual.pipeline.multiview import classify_windows
+from videovisual.pipeline.multiview import best_window, classify_windows
 from videovisual.pipeline.plan import Plan
-from videovisual.pipeline.prediction import is_top1, prediction, predictions, resolve_target
+from videovisual.pipeline.prediction import (
+    entropy,
+    is_top1,
+    prediction,
+    predictions,
+    resolve_target,
+)
 from videovisual.pipeline.preprocessing import (
     ClipLike,
     PreparedClip,
@@ -67,16 +74,9 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
     if plan.several_windows:
         with executor.decoding():
             source = open_source(open_clip(), as_shown=plan.options.as_shown)
-            # A window is a copy of frames that are read ahead, for several windows at once.
-            window = decoded_bytes(plan.classifier.card, source, plan.sampling)
-            executor.hold(window + max(window, PIECE_BYTES))
+            _hold(plan, source, executor)
         return Result(classify_windows(plan, source, executor))
-    with executor.decoding():
-        clip = open_clip()
-        if not isinstance(clip, torch.Tensor):
-            clip = open_source(clip, as_shown=plan.options.as_shown)
-            executor.hold(decoded_bytes(plan.classifier.card, clip, plan.sampling))
-        prepared = read(plan.classifier, clip, plan.sampling)
+    prepared = _prepared(plan, open_clip, executor)
     # As a part of an explanation a classification waits like the rest of it.
     (logits,) = executor.run(
         classification(prepared.clip[None]), classification=not plan.explainers
@@ -95,6 +95,27 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
                 raise
             break
     return result
+
+
+def _prepared(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) -> PreparedClip:
+    """The window of the clip that is asked for."""
+    with executor.decoding():
+        clip = open_clip()
+        if isinstance(clip, torch.Tensor):
+            return read(plan.classifier, clip, plan.sampling)
+        source = open_source(clip, as_shown=plan.options.as_shown)
+        _hold(plan, source, executor)
+        if plan.options.window != "best":
+            return read(plan.classifier, source, plan.sampling)
+    return best_window(plan, source, executor)
+
+
+def _hold(plan: Plan, source: Source, executor: Executor) -> None:
+    """Reserve memory for the source frames that are decoded at one time."""
+    window = decoded_bytes(plan.classifier.card, source, plan.sampling)
+    # Windows are copies of frames that are read ahead, for several of them at once.
+    ahead = plan.several_windows or plan.options.window == "best"
+    executor.hold(window + max(window, PIECE_BYTES) if ahead else window)
 
 
 def _explain(
@@ -126,19 +147,16 @@ def _explain(
                 scores = executor.run(measure, device=device, subject=subject).to_json()
                 check_numbers("the faithfulness", scores)
                 if scores["sensitivity_n"] is None:
-                    facts = {**saliency.diagnostics, "undefined": {"sensitivity_n": UNDEFINED}}
-                    saliency = replace(saliency, diagnostics=facts)
+                    saliency = saliency.with_facts(undefined={"sensitivity_n": UNDEFINED})
             except DeadlineExceeded:
                 if not options.partial:
                     raise
-                facts = {**saliency.diagnostics, "evaluated": False}
-                saliency = replace(saliency, diagnostics=facts)
+                saliency = saliency.with_facts(evaluated=False)
+    saliency = saliency.with_facts(prediction_entropy=entropy(logits))
     other = None if is_top1(target) else card.other_reading(target)
     if other is not None:
         reading = {"name": target, "index_of": card.labels[other]}
-        saliency = replace(
-            saliency, diagnostics={**saliency.diagnostics, "target_read_as": reading}
-        )
+        saliency = saliency.with_facts(target_read_as=reading)
     result.saliencies.append(saliency)
     shown = prediction(card, logits, index)
     result.answer.explanations.append(Explanation.of(saliency, explainer.entry.name, shown, scores))

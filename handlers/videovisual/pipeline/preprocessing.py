@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import IO, Any
 
 import numpy as np
@@ -86,6 +86,7 @@ def prepare(classifier: Classifier, clip: Clip, source: clips.Source) -> Prepare
             "timestamps": None if clip.timestamps is None else list(clip.timestamps),
             "crop": asdict(geometry(classifier.card.input, height, width)),
             "source": clip.source.facts(),
+            **_made_for(classifier.card),
         },
         source=source,
     )
@@ -121,8 +122,31 @@ def read(
             )
         return PreparedClip(clip.float(), None, {"frame_indices": list(range(clip.shape[1]))})
     source = open_source(clip, as_shown=as_shown)
-    (sampled,) = clips.sample(source, plan or sampling(classifier.card, Options()))
-    return prepare(classifier, sampled, source)
+    chosen = plan or sampling(classifier.card, Options())
+    (sampled,) = clips.sample(source, chosen)
+    prepared = prepare(classifier, sampled, source)
+    facts = {**prepared.facts, **looked_at(sampled, chosen)}
+    return replace(prepared, facts=facts)
+
+
+def looked_at(clip: Clip, chosen: clips.Sampling) -> dict[str, float]:
+    """The seconds that the model sees, `looked_at_s`, of those it could have seen, `of_s`.
+
+    Empty for frames without timestamps.
+    """
+    info, times = clip.source, clip.timestamps
+    if times is None or info.duration_s is None:
+        return {}
+    end = info.duration_s if chosen.end_s is None else min(chosen.end_s, info.duration_s)
+    seen = times[-1] - times[0] + info.duration_s / info.frame_count
+    return {"looked_at_s": round(seen, 3), "of_s": round(end - (chosen.start_s or 0.0), 3)}
+
+
+def _made_for(card: ModelCard) -> dict[str, Any]:
+    if card.made_for is None:
+        return {}
+    side = card.input.crop
+    return {"made_for": {"name": card.made_for, "size": [side, side]}}
 
 
 def decoded_bytes(card: ModelCard, source: clips.Source, sampling: clips.Sampling) -> int:
@@ -153,8 +177,8 @@ def open_source(clip: ClipLike, *, as_shown: bool = True) -> clips.Source:
         return clips.open_frames(clip)
     if isinstance(clip, torch.Tensor):
         raise InvalidParameter(
-            "A prepared clip is one window; views and a timeline need the source. Give a path or "
-            "frames."
+            "A prepared clip is one window; views, a timeline and window=best need the source. "
+            "Give a path or frames."
         )
     streamed = content(clip)
     if streamed is not None:

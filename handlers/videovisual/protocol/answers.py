@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from videovisual.saliency import Saliency
+
+
+ReprArgs = Iterable[tuple[str | None, Any]]
+
+SHOWN = 3
+"""Classes and explanations in the text of an answer."""
 
 
 class Prediction(BaseModel):
@@ -30,6 +37,10 @@ class Array(BaseModel):
     shape: tuple[int, ...]
     dtype: str
     base64: str
+
+    def __repr_args__(self) -> ReprArgs:
+        yield "shape", self.shape
+        yield "dtype", self.dtype
 
     @classmethod
     def of(cls, array: np.ndarray[Any, Any]) -> Array:
@@ -81,6 +92,12 @@ class Explanation(BaseModel):
     faithfulness: dict[str, float | None] | None = Field(
         default=None, description="the measures of `videovisual.faithfulness`, with `evaluate=true`"
     )
+
+    def __repr_args__(self) -> ReprArgs:
+        yield "method", self.method
+        yield "target", self.target.label
+        yield "probability", round(self.target.probability, 4)
+        yield "map", self.map
 
     @classmethod
     def of(
@@ -142,3 +159,22 @@ class Answer(BaseModel):
     )
     explanations: list[Explanation] = Field(default_factory=list)
     clip: dict[str, Any] = Field(description="which frames of the source the model saw")
+
+    def __repr_args__(self) -> ReprArgs:
+        yield "model", self.model
+        best = self.predictions[:SHOWN]
+        yield "predictions", {each.label: round(each.probability, 4) for each in best}
+        if self.timeline:
+            yield "seconds", len(self.timeline)
+        if self.explanations:
+            more = len(self.explanations) - SHOWN
+            yield "explanations", self.explanations[:SHOWN] + ["…"] * (more > 0)
+
+    def without_maps(self) -> dict[str, Any]:
+        """Its JSON with empty maps, whose shapes are kept: megabytes less."""
+        data = self.model_dump(mode="json")
+        for explanation in data["explanations"]:
+            for values in (explanation["map"], explanation["signed_map"]):
+                if values is not None:
+                    values["base64"] = ""
+        return data

@@ -1,5 +1,6 @@
 """Caveats: warnings about an explanation that fails its own checks. Every picture shows them."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,27 @@ MIN_SCORE = 0.05
 MIN_PROBABILITY = 0.05
 """Targets with a lower probability give a caveat."""
 
+MAX_ENTROPY = 0.95
+"""Predictions whose entropy is above this share of that of pure chance give a caveat."""
+
+MIN_LOOKED_AT = 0.5
+"""The share of the clip that the model should see, for there to be no caveat."""
+
+MIN_TIME_CELLS = 4
+"""Maps that tell fewer times apart give a caveat."""
+
+MIN_SIDE_CELLS = 5
+"""In coarser maps most cells are at the border, so a maximum there means nothing."""
+
+BORDER = 1 / 32
+"""The border of the crop, as a share of its side, for maps without cells."""
+
+TOLERANCE_STEPS = 1000
+"""The most steps that integrated gradients take."""
+
+MARGIN = 1.5
+"""More steps are advised by this factor, since the error doesn't fall evenly."""
+
 KEPT_SHARE = 0.5
 """The share of the whole clip's probability that a preserving mask must keep and a deleting mask
 must go below; and the share of the soft mask's that the hard mask must keep."""
@@ -36,6 +58,13 @@ def caveats(explanation: Explanation) -> Iterator[str]:
         nothing if all checks pass.
     """
     facts = explanation.diagnostics
+    yield from clip_caveats(explanation.provenance)
+    entropy = facts.get("prediction_entropy")
+    if entropy is not None and entropy > MAX_ENTROPY:
+        yield (
+            f"Near chance: the model hardly prefers any class (entropy {100 * entropy:.0f}% of "
+            "that of pure chance). Don't read anything into the map."
+        )
     likely = explanation.target.probability
     if likely < MIN_PROBABILITY:
         yield (
@@ -70,8 +99,11 @@ def caveats(explanation: Explanation) -> Iterator[str]:
     if delta is not None and delta > MAX_RELATIVE_DELTA:
         yield (
             f"Incomplete: the points on the path miss the rise of the logit by {100 * delta:.0f}%. "
-            "Take more steps."
+            f"{_more_steps(facts, delta)}"
         )
+    if facts.get("evaluated") is False:
+        yield "Not evaluated: the deadline came before the map's faithfulness was measured."
+    yield from _place_caveats(explanation)
     whole = facts.get("probability_clip")
     for area in facts.get("areas") or ():
         yield from _mask_caveats(area, whole)
@@ -82,6 +114,74 @@ def caveats(explanation: Explanation) -> Iterator[str]:
             "Not faithful: uncovering the clip by this map brings the target up no sooner "
             f"({insertion:.2f}) than covering it loses it ({deletion:.2f})."
         )
+
+
+def clip_caveats(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Find what makes a clip a doubtful input of its model.
+
+    Args:
+        facts: an answer's `clip`, or an explanation's `provenance`.
+
+    Yields:
+        As `caveats`.
+    """
+    made_for, source = facts.get("made_for"), facts.get("source")
+    if made_for and source and [source["width"], source["height"]] != made_for["size"]:
+        wide, high = made_for["size"]
+        yield (
+            f"Made for {made_for['name']}: the model knows only that data set's clips, of {wide} "
+            f"x {high} pixels, and any other gets an answer that means nothing. This one has "
+            f"{source['width']} x {source['height']}."
+        )
+    seen, whole = facts.get("looked_at_s"), facts.get("of_s")
+    if seen and whole and seen < MIN_LOOKED_AT * whole:
+        yield (
+            f"Looked at {seen:.2f} of {whole:.1f} s: the model saw no more of the clip. Choose the "
+            "part by start_s and end_s, or by window=best."
+        )
+
+
+def time_cells(explanation: Explanation) -> int:
+    """How many times a map tells apart: its layer's, its masks', or one for each frame."""
+    frames = explanation.map.shape[0]
+    layer = explanation.diagnostics.get("layer_shape")
+    parameters = explanation.provenance.get("parameters") or {}
+    return min(layer[0] if layer else parameters.get("frame_cells") or frames, frames)
+
+
+def _place_caveats(explanation: Explanation) -> Iterator[str]:
+    """What the map can't tell apart, and a maximum where padding may have made it."""
+    cells, (frames, high, wide) = time_cells(explanation), explanation.map.shape
+    if cells < min(MIN_TIME_CELLS, frames):
+        yield (
+            f"{cells} time cell{'s' * (cells != 1)}: the map tells no more times apart, though it "
+            f"has {frames} frames. Ask for more frames, or for another method."
+        )
+    _, row, column = explanation.peak
+    layer = explanation.diagnostics.get("layer_shape")
+    sides = layer[1:] if layer else (1 / BORDER, 1 / BORDER)
+    if min(sides) < MIN_SIDE_CELLS:
+        return
+    places = (row + 0.5) / high * sides[0], (column + 0.5) / wide * sides[1]
+    if any(place <= 1 or place >= side - 1 for place, side in zip(places, sides, strict=True)):
+        yield (
+            "Maximum on the border: the map is strongest at the edge of the model's crop, where "
+            "padding can be the reason. Compare it with another method."
+        )
+
+
+def _more_steps(facts: Mapping[str, Any], delta: float) -> str:
+    """How many steps will do: the error falls no faster than their number grows."""
+    steps = facts.get("steps")
+    if steps is None:
+        return "Take more steps."
+    enough = math.ceil(MARGIN * steps * delta / MAX_RELATIVE_DELTA)
+    if enough > TOLERANCE_STEPS:
+        return f"Take another baseline: not even {TOLERANCE_STEPS} steps may do."
+    return (
+        f"Take about {enough} steps, or tolerance={MAX_RELATIVE_DELTA}, which takes as many as it "
+        "needs."
+    )
 
 
 def _mask_caveats(area: Mapping[str, Any], whole: float | None) -> Iterator[str]:

@@ -5,7 +5,7 @@ import operator
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from videovisual.errors import InvalidParameter, UnknownOutput
 from videovisual.utils.polarity import Polarity
+from videovisual.utils.suggest import did_you_mean
 from videovisual.utils.text import shown
 from videovisual.utils.validation import invalid_value
 
@@ -30,7 +31,15 @@ MAX_TARGETS = 8
 MAX_METHODS = 8
 MAX_VIEWS = 30
 
-OF_EXPLANATIONS = ("output", "evaluate", "polarity", "target", "partial", "partial_every_s")
+OF_EXPLANATIONS = (
+    "output",
+    "evaluate",
+    "polarity",
+    "target",
+    "partial",
+    "partial_every_s",
+    "window",
+)
 """The options that mean nothing to a classification."""
 
 
@@ -103,6 +112,11 @@ class Options(BaseModel):
         ge=1,
         le=1024,
         description="number of frames in the model's input; the model's own by default",
+    )
+    window: Literal["centre", "best"] = Field(
+        default="centre",
+        description="which part of a longer clip is explained: its centre, or of up to 10 windows "
+        "spread over it the one in which the target is most likely",
     )
     views: int = Field(
         default=1,
@@ -182,10 +196,11 @@ def split_options(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
 def check_classifies(options: Options, parameters: Mapping[str, Any]) -> None:
     """Raises InvalidParameter where a request without a method asks for what only methods give."""
     if parameters:
+        name = next(iter(parameters))
         raise InvalidParameter(
-            f"Unknown option {shown(next(iter(parameters)))!r}. Options are "
-            f"{', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
-            parameter=shown(next(iter(parameters))),
+            f"Unknown option {shown(name)!r}.{did_you_mean(name, Options.model_fields)} Options "
+            f"are {', '.join(Options.model_fields)}; a method's own parameters need a `method`.",
+            parameter=shown(name),
             allowed=list(Options.model_fields),
         )
     for name in OF_EXPLANATIONS:

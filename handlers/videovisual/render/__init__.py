@@ -6,6 +6,8 @@ to_png(drawn), to_gif(drawn), to_mp4(drawn), to_html(answer, drawn)
 
 from videovisual.protocol.caveats import caveats as caveats
 from videovisual.render.compose import overlay as overlay
+from videovisual.render.drawing import ClipDrawing as ClipDrawing
+from videovisual.render.drawing import draw as draw
 from videovisual.render.film import Film as Film
 from videovisual.render.filmstrip import strip as strip
 from videovisual.render.filmstrip import to_png as to_png

@@ -29,7 +29,7 @@ class RequestState:
     Attributes:
         issued: `time.monotonic()` of its arrival.
         deadline: `time.monotonic()` at which it ends; None for never.
-        wants_best: whether the best map so far is wanted at the deadline, rather than an error.
+        wants_best: whether the best map so far is wanted at the end, rather than an error.
         explains: whether an explanation is asked for.
         reply: the answer, once it is ready.
         content_type: of the answer.
@@ -71,7 +71,7 @@ class RequestState:
         """Take over what the options say of deadline and answer."""
         if options.timeout_s is not None:
             self.deadline = time.monotonic() + options.timeout_s
-            self.wants_best = options.partial
+        self.wants_best = options.partial
         self.content_type = options.output.content_type
         self.methods = methods
         self.partial_every_s = options.partial_every_s
@@ -83,6 +83,19 @@ class RequestState:
             if self._job is not None:
                 self._job.cancel()
         self._notify()
+
+    def stop(self) -> None:
+        """End the work within one step, with the best map so far if it is wanted and there is one.
+
+        A second call drops that too.
+        """
+        with self._lock:
+            now, job = time.monotonic(), self._job
+            late = self.deadline is not None and self.deadline <= now
+            if self.wants_best and not late and job is not None and job.best is not None:
+                self.deadline = job.deadline = now
+                return
+        self.cancel()
 
     def check(self) -> None:
         """Raises Cancelled or DeadlineExceeded where the request has ended."""

@@ -107,6 +107,9 @@ class Service:
         except VideoVisualError as error:
             self._finish(state, self._failed(state, error))
             return state
+        except Exception:
+            self._finish(state, self._bug(state))
+            return state
         with self._changed:
             self._states[state.number] = state
         self._requests.submit(self._serve, parsed, plan, state, place)
@@ -119,11 +122,14 @@ class Service:
         return state
 
     def cancel(self, number: str) -> bool:
-        """Cancel a request; whether there was one of that id."""
+        """Cancel a request; whether there was one of that id.
+
+        A search with `partial=true` then answers with its best map so far.
+        """
         with self._changed:
             state = self._states.get(number)
         if state is not None:
-            state.cancel()
+            state.stop()
         return state is not None
 
     def wait(self, seconds: float, changes: int | None = None) -> int:
@@ -182,13 +188,16 @@ class Service:
         except VideoVisualError as error:
             reply = self._failed(state, error)
         except Exception:
-            # A bug must cost one request, never the worker.
-            self.telemetry.fault(state)
-            reply = error_reply(VideoVisualError("The server failed on this request; see its log."))
+            reply = self._bug(state)
         self._admission.leave(place)
         with self._changed:
             self._states.pop(state.number, None)
         self._finish(state, reply)
+
+    def _bug(self, state: RequestState) -> Reply:
+        """The reply where the server fails: it must cost one request, never the worker."""
+        self.telemetry.fault(state)
+        return error_reply(VideoVisualError("The server failed on this request; see its log."))
 
     def _failed(self, state: RequestState, error: VideoVisualError) -> Reply:
         if isinstance(error, Overloaded):

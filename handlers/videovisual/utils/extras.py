@@ -21,6 +21,9 @@ REASONS = {
 }
 """What the extras of pyproject.toml are for."""
 
+CONSTRAINTS = "constraints.txt"
+"""A checkout's file of the tested versions."""
+
 OURS = ("videovisual", "videovisual_client")
 
 
@@ -29,7 +32,7 @@ def needs(extra: str, instead: str = "") -> Iterator[None]:
     """Put around imports: a package that is not installed becomes an error that says what to do.
 
     Args:
-        extra: the extra that installs the package.
+        extra: the extra that installs the package, or several with commas between them.
         instead: a sentence about what can be done without it.
 
     Raises:
@@ -40,12 +43,12 @@ def needs(extra: str, instead: str = "") -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in OURS:
             raise
-        advice = f"{REASONS[extra]}: {install_command(extra)}."
+        advice = f"{REASONS[extra.partition(',')[0]]}: {install_command(extra)}."
         raise MissingExtra(f"{advice} {instead}".rstrip(), extra=extra) from error
 
 
 def install_command(extra: str) -> str:
-    """The shell command that adds an extra to this installation.
+    """The shell command that adds an extra, or `several,extras`, to this installation.
 
     VideoVisual is on no registry, so the command names the checkout, wheel or URL that this
     installation came from. Where that is unknown, or no longer there, the command is one for a
@@ -57,7 +60,8 @@ def install_command(extra: str) -> str:
         origin = None
     source = _source(json.loads(origin), extra) if origin else None
     if source is None:
-        return f"pip install -e '.[{extra}]' (in a checkout of VideoVisual)"
+        command = f"pip install -c {CONSTRAINTS} -e '.[{extra}]'"
+        return f"{command} (in a checkout of VideoVisual)"
     return f"{_pip()} install {source}"
 
 
@@ -69,7 +73,9 @@ def _source(origin: dict[str, object], extra: str) -> str | None:
         return None
     match origin:
         case {"dir_info": {"editable": True}}:
-            return f"-e {shlex.quote(f'{path}[{extra}]')}"
+            pins = path / CONSTRAINTS
+            tested = f"-c {shlex.quote(str(pins))} " if pins.is_file() else ""
+            return f"{tested}-e {shlex.quote(f'{path}[{extra}]')}"
         case {"vcs_info": {"vcs": vcs, "commit_id": commit}}:
             url = f"{vcs}+{url}@{commit}"
     return shlex.quote(f"videovisual[{extra}] @ {url}")

@@ -17,10 +17,10 @@ PICTURE_SUFFIXES |= {".webp": "webp", ".bmp": "bmp"}
 
 _SHOWN = 5
 
-_DATE = r"(?:19|20)\d\d(?P<d>[-_. ]?)\d\d(?P=d)\d\d"
-_TIME = r"\d\d[-_.:h]?\d\d[-_.:m]?\d\d"
+_DATE = r"(?:19|20)\d\d(?P<d>[-_. ]?)\d\d(?P=d)\d\d(?:[-_ t.]+(?:at )?)?"
 _STAMP = re.compile(
-    rf"(?<!\d)(?:{_DATE}(?:[-_ t.]+(?:at )?)?{_TIME}|\d\d[-_.:]\d\d[-_.:]\d\d)(?:[-_.,:]\d+)?(?!\d)"
+    rf"(?<!\d)(?:{_DATE}\d\d[-_.:h]?\d\d[-_.:m]?\d\d|\d\d[-_.:]\d\d[-_.:]\d\d"
+    r"|(?:\d+h[-_ ]?)?\d+m[-_ ]?\d+)(?:[-_.,:s]\d+)?(?!\d)"
 )
 """A date and time, or a time, with a counter or a fraction behind it."""
 

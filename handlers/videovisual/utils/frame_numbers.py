@@ -81,7 +81,7 @@ def _magnitudes(numbers: Sequence[Number]) -> list[Key] | None:
         return decimals
     counters: list[Key] = [number.parts for number in numbers]
     looks_decimal = (
-        any(not fraction or (fraction[0] == "0") for fraction in fractions)
+        any(not fraction or (len(fraction) > 1 and fraction[0] == "0") for fraction in fractions)
         or _is_even([number.plain for number in numbers])
         or _is_sparse(counters)
     )

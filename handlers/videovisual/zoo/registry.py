@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 import torch
 from torch import nn
 
 from videovisual.errors import UnknownModel
-from videovisual.utils.suggest import nearest
+from videovisual.names import default_store, own_models
+from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 from videovisual.zoo import i3d, motion, resnet3d, tsm
+from videovisual.zoo.archived import find_archive, read_archive
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import check_tensors, unwrapped
 
@@ -44,22 +47,30 @@ def cards() -> Mapping[str, ModelCard]:
     return {card.name: card for card in known}
 
 
-def card(name: str) -> ModelCard:
+def card(name: str, store: Path | None = None) -> ModelCard:
     """The card of the model `name`.
+
+    Args:
+        name: one of `cards()`, or the name or `.mar` file of an archive of the user's own.
+        store: the folder of those archives, `names.default_store()` unless given.
 
     Raises:
         UnknownModel: there is no such model; the message lists the nearest names.
+        WeightsError: the archive is damaged.
     """
-    if name not in cards():
-        near = nearest(name, cards())
-        raise UnknownModel(
-            f"There is no model {shown(name)!r}. Nearest: {', '.join(near) or 'none'}. "
-            f"Known: {', '.join(cards())}.",
-            model=shown(name),
-            nearest=near,
-            known=list(cards()),
-        )
-    return cards()[name]
+    if name in cards():
+        return cards()[name]
+    archive = find_archive(name, store)
+    if archive is not None:
+        return read_archive(archive).card
+    known = [*cards(), *own_models(store)]
+    raise UnknownModel(
+        f"There is no model {shown(name)!r}.{did_you_mean(name, known)} Known: "
+        f"{', '.join(known)}. Models of your own are archives in {store or default_store()}.",
+        model=shown(name),
+        nearest=nearest(name, known),
+        known=known,
+    )
 
 
 def build(card: ModelCard) -> nn.Module:

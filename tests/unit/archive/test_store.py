@@ -24,7 +24,7 @@ def built(card, tmp_path):
     def run(**changes):
         state = zoo.build(card).state_dict()
         changed = dataclasses.replace(card, **changes)
-        mar.build_archive(changed, state, tmp_path, source_sha256="5" * 64)
+        mar.build_archive(changed, state, tmp_path, source_sha256=card.weights.sha256)
         (stored,) = contents(tmp_path)
         return stored
 

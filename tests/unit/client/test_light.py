@@ -145,14 +145,15 @@ def test_a_folder_of_clips(fake: FakeServer, folder: Path) -> None:
     (done,) = light.videovisual(["explain", str(folder.parent), "--model", "m", "--json"])
     assert done.status == 0, done.error
     assert json.loads(done.stdout)["clips"] == 1
-    assert Path("results/grad_cam/m/frames.npz").is_file()
+    assert Path("results/gradient/m/frames.npz").is_file()
 
 
 def test_pictures_are_refused_before_any_request(fake: FakeServer, folder: Path) -> None:
     clip, clips = str(folder), str(folder.parent)
+    (film,) = light.videovisual(["explain", clip, "--model", "m", "-o", "overlay.mp4"])
+    assert film.stderr.startswith(f"missing_extra: {VIDEO.partition(' Without')[0]}")
     for done in light.videovisual(
         ["explain", clip, "--model", "m", "-o", "strip.png"],
-        ["explain", clip, "--model", "m", "-o", "overlay.mp4"],
         ["explain", clips, "--model", "m", "--format", "html"],
         ["compare", clip, "--model", "m"],
         ["compare", clip, "--model", "m", "-o", "numbers.json"],

@@ -11,7 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 import videovisual
-from videovisual_client import Cancelled, InvalidTarget, Progress, UnknownModel, UnsupportedMedia
+from videovisual.attribution import catalogue
+from videovisual_client import (
+    Cancelled,
+    InvalidTarget,
+    Partial,
+    Progress,
+    UnknownModel,
+    UnsupportedMedia,
+)
 from videovisual_client.cli import main
 from videovisual_client.local import Local
 
@@ -64,6 +72,24 @@ def test_cancel(local: Local, frames: np.ndarray) -> None:
     assert local.classify(frames, model=MODEL).predictions
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_cancelled_search_may_keep_its_best_map(
+    local: Local, frames: np.ndarray, times: int
+) -> None:
+    search = {"method": "step", "area": 0.1, "iterations": 10_000, "partial_every_s": 0.2}
+    with local.submit(frames, model=MODEL, partial=True, **search) as job:
+        assert any(isinstance(event, Partial) for event in job)
+        for _ in range(times):
+            assert job.cancel()
+        if times == 1:
+            explanation = job.result().explanations[0]
+            assert explanation.diagnostics["partial"]
+            assert explanation.to_saliency().map.any()
+        else:
+            with pytest.raises(Cancelled):
+                job.result()
+
+
 def test_the_command(tmp_path: Path, frames: np.ndarray) -> None:
     clip = tmp_path / "clip.npz"
     np.savez(clip, frames=frames)
@@ -72,5 +98,5 @@ def test_the_command(tmp_path: Path, frames: np.ndarray) -> None:
         main, ["explain", str(clip), "--model", MODEL, "--local", "--json", "-o", str(picture)]
     )
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["explanations"][0]["method"] == "grad_cam"
+    assert json.loads(done.stdout)["explanations"][0]["method"] == catalogue.DEFAULT
     assert picture.stat().st_size > 1000

@@ -120,3 +120,12 @@ def test_the_command_reads_a_pipe(fake: FakeServer, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
     assert all(b"the clip" in request.body for request in fake.received)
+
+
+def test_a_file_that_goes_during_the_upload(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"x")
+    ((_, (_, file)),) = upload.parts(path)
+    path.unlink()
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        file.read()

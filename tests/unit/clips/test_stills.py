@@ -82,6 +82,11 @@ def test_damaged_picture():
         open_bytes(whole[:20])
 
 
+def test_a_message_about_what_is_no_picture_shows_no_python_object():
+    with pytest.raises(MalformedClip, match=r"^0\.png is not a .*, or is damaged\.$"):
+        open_bytes(zipped([("0.png", b"notes")]))
+
+
 def test_png_that_declares_an_enormous_size():
     with pytest.raises(TooLarge, match="pixels"):
         open_bytes(enormous_png())

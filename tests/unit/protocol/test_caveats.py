@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.render.made import answer, saliency
 
-from videovisual.protocol.caveats import caveats
+from videovisual.protocol.caveats import caveats, clip_caveats
 
 
 def caveats_of(faithfulness: dict[str, float | None] | None = None, **facts: Any) -> list[str]:
@@ -56,3 +56,72 @@ def test_insertion_below_deletion_gives_a_caveat() -> None:
     (text,) = caveats_of({"insertion": 0.3, "deletion": 0.7})
     assert "Not faithful" in text
     assert caveats_of({"insertion": 0.01, "deletion": 0.02}) == []
+
+
+def placed(peak: tuple[int, int, int], **facts: Any) -> list[str]:
+    (explanation,) = answer(saliency(**facts)).explanations
+    return list(caveats(explanation.model_copy(update={"peak": peak})))
+
+
+@pytest.mark.parametrize(
+    ("peak", "cells", "at_border"),
+    [
+        ((2, 5, 15), [6, 7, 7], True),
+        ((2, 15, 5), [6, 7, 7], True),
+        ((2, 1, 5), [6, 7, 7], True),
+        ((2, 5, 5), [6, 7, 7], False),
+        ((2, 5, 15), [6, 4, 4], False),
+        ((2, 0, 5), None, True),
+        ((2, 5, 15), None, True),
+        ((2, 1, 5), None, False),
+    ],
+)
+def test_a_maximum_on_the_border_gives_a_caveat(
+    peak: tuple[int, int, int], cells: list[int] | None, at_border: bool
+) -> None:
+    found = placed(peak, layer_shape=cells) if cells else placed(peak)
+    assert [text.partition(":")[0] for text in found] == ["Maximum on the border"] * at_border
+
+
+def test_a_map_of_few_time_cells_says_so() -> None:
+    (text,) = placed((2, 5, 5), layer_shape=[2, 7, 7])
+    assert text.startswith("2 time cells: ")
+    assert "6 frames" in text
+    assert placed((2, 5, 5), layer_shape=[4, 7, 7]) == []
+
+
+def test_a_prediction_near_chance_gives_a_caveat() -> None:
+    (text,) = caveats_of(prediction_entropy=0.97)
+    assert text.startswith("Near chance: ")
+    assert caveats_of(prediction_entropy=0.9) == []
+
+
+def test_an_evaluation_that_was_cut_off_is_told() -> None:
+    (text,) = caveats_of(evaluated=False)
+    assert text.startswith("Not evaluated: ")
+
+
+def test_the_steps_that_are_advised_are_a_number_that_is_allowed() -> None:
+    (text,) = caveats_of(relative_delta=0.08, steps=12)
+    assert "Take about 29 steps, or tolerance=0.05" in text
+    (text,) = caveats_of(relative_delta=5.0, steps=12)
+    assert "Take another baseline" in text
+
+
+SOURCE = {"width": 344, "height": 256}
+
+
+def test_a_clip_outside_of_the_models_world_gives_a_caveat() -> None:
+    made_for = {"name": "Motion", "size": [64, 64]}
+    (text,) = clip_caveats({"made_for": made_for, "source": SOURCE})
+    assert text.startswith("Made for Motion: ")
+    assert "344 x 256" in text
+    own = {"made_for": made_for, "source": {"width": 64, "height": 64}}
+    assert list(clip_caveats(own)) == []
+    assert list(clip_caveats({"source": SOURCE})) == []
+
+
+def test_a_window_much_shorter_than_the_clip_gives_a_caveat() -> None:
+    (text,) = clip_caveats({"looked_at_s": 0.64, "of_s": 10.0})
+    assert text.startswith("Looked at 0.64 of 10.0 s: ")
+    assert list(clip_caveats({"looked_at_s": 1.28, "of_s": 1.5})) == []

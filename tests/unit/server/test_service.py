@@ -228,7 +228,10 @@ def test_several_methods_share_a_request_and_each_takes_its_own_parameters(
     reply = ask(service, method=b'["gradient", "ig"]', steps=b"2", top_k=b"1")
     assert reply.status == 413  # two maps are over this service's limit, so both were made
     reply = ask(service, method=b'["grad", "ig"]', area=b"0.1")
-    assert "None of grad, ig has a parameter 'area'" in json.loads(reply.body)["error"]["message"]
+    assert (
+        "None of gradient, integrated_gradients has a parameter 'area'"
+        in json.loads(reply.body)["error"]["message"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -320,3 +323,16 @@ def test_a_deadline_is_looked_at_before_every_frame(
     assert once > 16
     assert ask(service, views=b"2").status == 200
     assert len(looked) - once > 16
+
+
+def test_a_bug_in_the_planning_costs_one_request(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "_plan", fail)
+        reply = ask(service)
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (500, "internal")
+    assert ask(service).status == 200

@@ -15,7 +15,7 @@ import pytest
 from videovisual.errors import MissingExtra
 from videovisual.utils.extras import REASONS, install_command, needs
 
-FALLBACK = "pip install -e '.[server]' (in a checkout of VideoVisual)"
+FALLBACK = "pip install -c constraints.txt -e '.[server]' (in a checkout of VideoVisual)"
 
 
 class Installed:
@@ -68,6 +68,10 @@ def test_an_editable_installation_names_its_checkout(
     editable = {"url": origin.as_uri(), "dir_info": {"editable": True}}
     assert shlex.split(command(monkeypatch, editable)) == [
         *("pip", "install", "-e", f"{origin}[server]")
+    ]
+    (origin / "constraints.txt").touch()
+    assert shlex.split(command(monkeypatch, editable)) == [
+        *("pip", "install", "-c", f"{origin}/constraints.txt", "-e", f"{origin}[server]")
     ]
 
 

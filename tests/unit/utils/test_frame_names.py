@@ -34,6 +34,8 @@ ORDERED = {
     "suffixes of one format": [f"IMG_{i}.{'JPG' if i % 2 else 'jpeg'}" for i in range(12)],
     "formats that take turns": ["0.png", "1.jpg", "2.png", "3.webp"],
     "a version and a counter": [f"shot1.{i}.png" for i in range(1, 22)],
+    "a version and a counter from 0": [f"shot1.{i}.png" for i in range(22)],
+    "Python's floats": [f"{i * 0.1}.png" for i in range(30)],
     "a counter as the suffix": [f"frame.{i:04}" for i in range(12)],
     "constant numbers": [f"cam1_frame{i}_of_12.png" for i in range(12)],
     "UCF101": [f"v_ApplyEyeMakeup_g08_c01_{i:04}.jpg" for i in range(12)],
@@ -43,6 +45,9 @@ ORDERED = {
         f"IMG_20240131_{h:02}{m:02}{s:02}_{i}.png" for h, m, s in SECONDS for i in range(1, 12)
     ],
     "screenshots": [f"Screenshot 2024-01-31 at {h:02}.{m:02}.{s:02}.png" for h, m, s in SECONDS],
+    "VLC": [f"vlcsnap-2024-01-31-{h:02}h{m:02}m{s:02}s123.png" for h, m, s in SECONDS],
+    "hours, minutes and seconds": [f"clip {h}h{m}m{s}s.png" for h, m, s in SECONDS],
+    "minutes and seconds": [f"{m}m{s:02}s.png" for m in (8, 9, 10) for s in (1, 30)],
     "SMPTE": [f"{h:02}-{m:02}-{s:02}-{i:02}.png" for h, m, s in SECONDS for i in (0, 12)],
     "nanoseconds": [f"{1403636579763555584 + i * 50_000_000}.png" for i in range(20)],
     "Arabic digits": [f"{str(i).translate(ARABIC)}.png" for i in range(12)],

@@ -61,3 +61,9 @@ def test_views_are_averaged_as_in_the_authors_evaluation():
         "r2plus1d": "probabilities",
         "tsm": "logits",
     }
+
+
+def test_how_weights_are_verified():
+    found = {card.name: card.weights.verified for card in zoo.cards().values()}
+    own = {name for name, how in found.items() if how == "published"}
+    assert own == {"i3d-kinetics400", *(name for name in found if name.endswith("-motion"))}

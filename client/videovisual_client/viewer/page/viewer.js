@@ -78,7 +78,7 @@
 
   function parameters() {
     const values = {};
-    for (const input of element("parameters").querySelectorAll("[data-parameter]")) {
+    for (const input of element("more").querySelectorAll("[data-parameter]")) {
       if (input.value !== "" && input.value !== input.dataset.default) values[input.dataset.parameter] = input.value;
     }
     if (element("evaluate").checked) values.evaluate = true;

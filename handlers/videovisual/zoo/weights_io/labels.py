@@ -51,4 +51,5 @@ def labelled(
             **error.detail,
         ) from error
     classes = None if own and given else len(card.labels)
-    return dataclasses.replace(card, labels=read_label_file(path, classes))
+    made_for = None if own else card.made_for
+    return dataclasses.replace(card, labels=read_label_file(path, classes), made_for=made_for)

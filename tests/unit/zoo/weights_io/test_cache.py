@@ -228,3 +228,34 @@ def test_the_cache_folder(monkeypatch, tmp_path):
     assert default_cache() == tmp_path / "videovisual"
     monkeypatch.setenv("VIDEOVISUAL_CACHE", str(tmp_path / "own"))
     assert default_cache() == tmp_path / "own"
+
+
+@pytest.mark.parametrize("given", [None, SHA256[:8]])
+def test_without_a_whole_checksum_the_first_use_is_held_to(net, tmp_path, given):
+    path = fetch(net.url + PATH, given, tmp_path)
+    assert (path.parent / "net.pth.sha256").read_text() == f"{SHA256}  net.pth\n"
+    assert fetch(net.url + PATH, given, tmp_path) == path
+    assert files_in(tmp_path) == {"net.pth", "net.pth.sha256"}
+
+
+def test_a_file_that_changed_since_the_first_use_is_refused(net, tmp_path):
+    path = fetch(net.url + PATH, None, tmp_path)
+    changed = CONTENT[::-1]
+    digests = f"recorded SHA-256 {SHA256}, actual {hashlib.sha256(changed).hexdigest()}"
+    path.write_bytes(changed)
+    with pytest.raises(WeightsError, match=digests):
+        fetch(net.url + PATH, None, tmp_path)
+    path.unlink()
+    net.files[PATH] = changed
+    for _ in range(2):
+        with pytest.raises(WeightsError, match=digests):
+            fetch(net.url + PATH, None, tmp_path)
+    (path.parent / "net.pth.sha256").unlink()
+    assert fetch(net.url + PATH, None, tmp_path).read_bytes() == changed
+
+
+def test_a_file_of_an_older_cache_is_recorded(net, tmp_path):
+    path = fetch(net.url + PATH, SHA256, tmp_path)
+    assert files_in(tmp_path) == {"net.pth"}
+    fetch(net.url + PATH, SHA256[:8], tmp_path)
+    assert (path.parent / "net.pth.sha256").exists()

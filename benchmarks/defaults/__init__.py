@@ -1,0 +1,1 @@
+"""Which frames, method and Grad-CAM layer answer best where a request names none."""

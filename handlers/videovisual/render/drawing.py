@@ -1,0 +1,76 @@
+"""An answer's explanations as a file of any format that shows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from videovisual.clips.source import Source
+from videovisual.errors import UnknownOutput
+from videovisual.protocol import Answer, Explanation, Prediction
+from videovisual.render.filmstrip import to_png
+from videovisual.render.gif import to_gif
+from videovisual.render.panel import Panel, panels
+from videovisual.render.report import to_html
+from videovisual.render.video import to_mp4
+from videovisual.saliency import Saliency
+
+FORMATS = ("json", "npz", "png", "gif", "mp4", "html")
+
+
+def draw(suffix: str, answer: Answer, drawn: Sequence[Panel]) -> bytes:
+    """An answer as a picture.
+
+    Args:
+        suffix: `png`, `gif`, `mp4` or `html`.
+        answer: to an explain request.
+        drawn: one panel for each of its explanations; see `panels`.
+
+    Raises:
+        UnknownOutput: another suffix.
+        MissingExtra: an mp4 needs the extra `video`.
+    """
+    if suffix == "html":
+        return to_html(answer, drawn)
+    pictures = {"png": to_png, "gif": to_gif, "mp4": to_mp4}
+    if suffix not in pictures:
+        raise UnknownOutput(
+            f"There is no format {suffix[:20]!r}. Allowed: {', '.join(FORMATS)}.",
+            output=suffix[:20],
+            allowed=list(FORMATS),
+        )
+    return pictures[suffix](drawn)
+
+
+@dataclass(frozen=True)
+class ClipDrawing:
+    """Draws a saliency over its clip.
+
+    Attributes:
+        answer: the classes and the clip's facts, without explanations.
+        method: of the explanation.
+        target: the class that is explained, with its score.
+        source: the clip, which is read again for every picture.
+    """
+
+    answer: Answer
+    method: str
+    target: Prediction
+    source: Source
+
+    @property
+    def score(self) -> str:
+        """The target's probability, in words."""
+        return f"{100 * self.target.probability:.1f}%"
+
+    def __call__(self, saliency: Saliency, suffix: str) -> bytes:
+        """The file of that suffix: `json`, or one of `draw`.
+
+        Raises:
+            UnknownOutput, MissingExtra: as `draw`.
+            VideoVisualError: the clip can't be read any more.
+        """
+        explanation = Explanation.of(saliency, self.method, self.target)
+        answer = self.answer.model_copy(update={"explanations": [explanation]})
+        if suffix == "json":
+            return answer.model_dump_json(indent=1).encode()
+        frames = self.source.read(answer.clip["frame_indices"])
+        return draw(suffix, answer, panels(answer, [saliency], frames, self.source))

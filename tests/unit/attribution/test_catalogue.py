@@ -1,0 +1,56 @@
+"""What the catalogue says that a method costs is what it takes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from videovisual import motion, zoo
+from videovisual.attribution import catalogue
+from videovisual.attribution.perturbation.methods import PRESETS
+from videovisual.engine.probe import Attribution
+from videovisual.pipeline.executor import Executor
+from videovisual.pipeline.explainer import Explainer
+from videovisual.pipeline.preprocessing import read
+
+SEARCHES = ("ep_2d", "ep_3d", "step")
+RUN = [entry.name for entry in catalogue.ENTRIES if not entry.extra and entry.name not in SEARCHES]
+
+
+def number(entry: catalogue.Entry) -> int:
+    (found,) = re.findall(r"\d+", entry.default_cost)
+    return int(found)
+
+
+def counted(work: Attribution, seen: Counter[bool]) -> Attribution:
+    """The same work; `seen` counts its clips, with (true) and without a gradient."""
+    try:
+        probe = next(work)
+        while True:
+            seen[probe.differentiates] += len(probe.clips)
+            probe = work.send((yield probe))
+    except StopIteration as stop:
+        return stop.value
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_the_cost_is_the_number_of_clips_that_are_evaluated(name: str) -> None:
+    given = {"rise": {"masks": 30}}.get(name, {})
+    classifier = zoo.load("tsm-motion")
+    explainer = Explainer.of(classifier, name, given, batch=8)
+    seen: Counter[bool] = Counter()
+    work = explainer.attribute(read(classifier, motion.sample(0).frames), 0)
+    Executor(classifier).run(counted(work, seen))
+    entry = catalogue.find(name)
+    scores = entry.needs == "scores"
+    # The pass that classifies the whole clip isn't counted.
+    expected = given.get("masks", number(entry)) + (name == "occlusion")
+    assert (seen[not scores], seen[scores] <= 2) == (expected, True)
+    assert ("pass" in entry.default_cost) == scores
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_cost_of_a_search_is_its_most_iterations(name: str) -> None:
+    assert number(catalogue.find(name)) == PRESETS[name]["default"].iterations
