@@ -53,7 +53,7 @@ def rows(progress: Progress) -> list[Row]:
             "memory of the server's processes, last fifth over second fifth",
             f"within {FLAT:.0%}",
             ", ".join(f"{name} {value:+.1%}" for name, value in grown.items()),
-            abs(worst) <= FLAT,
+            bool(grown) and abs(worst) <= FLAT,
         ),
     ]
 

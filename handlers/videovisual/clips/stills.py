@@ -100,8 +100,8 @@ def opened(name: str, opener: Opener) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         # Pillow's own message names the stream's address in memory.
         raise MalformedClip(
-            f"{name} is not a PNG, JPEG, WebP or BMP picture, or its header is damaged.",
-            member=name,
+            f"{shown(name)} is not a PNG, JPEG, WebP or BMP picture, or is damaged.",
+            member=shown(name),
         ) from None
     except _BOMB as error:
         raise TooLarge(
