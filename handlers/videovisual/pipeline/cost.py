@@ -6,6 +6,7 @@ from videovisual import faithfulness
 from videovisual.clips.limits import MIB
 from videovisual.clips.windows import MAX_SECONDS
 from videovisual.errors import TooLarge
+from videovisual.pipeline.multiview import MAX_WINDOWS
 from videovisual.pipeline.plan import Plan
 from videovisual.protocol import Output
 
@@ -74,6 +75,8 @@ class Cost:
 
 def windows_of(plan: Plan) -> int:
     """The most windows that are classified."""
+    if plan.options.window == "best":
+        return MAX_WINDOWS + 1
     return MAX_SECONDS if plan.options.timeline else plan.options.views
 
 

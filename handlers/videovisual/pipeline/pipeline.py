@@ -101,11 +101,12 @@ def _prepared(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor)
     """The window of the clip that is asked for."""
     with executor.decoding():
         clip = open_clip()
-        if isinstance(clip, torch.Tensor):
+        best = plan.options.window == "best"
+        if isinstance(clip, torch.Tensor) and not best:
             return read(plan.classifier, clip, plan.sampling)
         source = open_source(clip, as_shown=plan.options.as_shown)
         _hold(plan, source, executor)
-        if plan.options.window != "best":
+        if not best:
             return read(plan.classifier, source, plan.sampling)
     return best_window(plan, source, executor)
 

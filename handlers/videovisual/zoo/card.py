@@ -138,7 +138,7 @@ class ModelCard:
             return self._named(name.strip())
         index = -1 if isinstance(name, bool) or not hasattr(name, "__index__") else int(name)
         if not 0 <= index < len(self.labels):
-            raise self._no_class(shown(repr(name)))
+            raise self._no_class(name)
         return index
 
     def other_reading(self, name: str | int) -> int | None:
@@ -153,7 +153,7 @@ class ModelCard:
         if found is None:
             index = _index_in(text)
             if index is None or index >= len(self.labels):
-                raise self._no_class(repr(shown(text)), nearest(shown(text), self.labels))
+                raise self._no_class(text)
             return index
         if len(found) > 1:
             same = ", ".join(f"{self.labels[index]!r} (index {index})" for index in found[:5])
@@ -165,13 +165,16 @@ class ModelCard:
             )
         return found[0]
 
-    def _no_class(self, given: str, near: Sequence[str] = ()) -> InvalidTarget:
+    def _no_class(self, given: object) -> InvalidTarget:
+        name = shown(given)
+        is_name = isinstance(given, str)
         return InvalidTarget(
-            f"{self.name} has no class {given}. Give a class name, an index from 0 to "
-            f"{len(self.labels) - 1}, or 'top1'.{did_you_mean(given, self.labels) if near else ''}",
-            target=given.strip("'"),
+            f"{self.name} has no class {repr(name) if is_name else name}. Give a class name, an "
+            f"index from 0 to {len(self.labels) - 1}, or 'top1'."
+            f"{did_you_mean(name, self.labels) if is_name else ''}",
+            target=name,
             classes=len(self.labels),
-            nearest=list(near),
+            nearest=nearest(name, self.labels) if is_name else [],
         )
 
     def is_published(self, sha256: str, *, relabelled: bool = False) -> bool:

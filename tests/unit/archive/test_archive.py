@@ -59,7 +59,9 @@ def test_16_bit_weights_stay_16_bit_and_are_told(make, card, tmp_path):
     half = {key: value.half() for key, value in tsm_authors(zoo.build(card), heads=HEADS).items()}
     torch.save({"state_dict": half}, tmp_path / "half.pth")
     (tmp_path / "names.txt").write_text("a\nb\nc\n")
-    with zipfile.ZipFile(make(tmp_path / "half.pth", labels=tmp_path / "names.txt")) as opened:
+    with zipfile.ZipFile(
+        make(tmp_path / "half.pth", labels=tmp_path / "names.txt", served_as="half")
+    ) as opened:
         opened.extractall(tmp_path / "served")
     served = load_folder(tmp_path / "served")
     assert served.weights_dtype == "float16"

@@ -53,7 +53,7 @@ def test_the_cam_layer_keeps_spatial_resolution(model: zoo.Classifier) -> None:
     hook.remove()
     ((_, _, time, height, width),) = shapes
     assert time >= 2
-    assert height == width == 4
+    assert height == width == 8
 
 
 def test_classifies_the_motion(model: zoo.Classifier) -> None:
