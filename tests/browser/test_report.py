@@ -151,7 +151,7 @@ def test_another_method_has_its_own_colours_legend_and_caveats(
 ) -> None:
     watched = opened(open_page, tmp_path)
     page = watched.page
-    assert not page.get_by_role("status").is_visible()
+    assert "Maximum on the border" in page.get_by_role("status").inner_text()
     page.get_by_label("Map", exact=True).select_option("integrated_gradients for waving")
     watched.until(lambda: colour(page, HOT)[0] > colour(page, HOT)[2] + 60, "red for")
     right = colour(page, WEAK)
