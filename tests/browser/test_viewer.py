@@ -49,7 +49,7 @@ def opened(open_page: Open, address: str, clip: Path, **how: Any) -> Any:
 
 def explain(watched: Any, method: str, results: int) -> None:
     page = watched.page
-    page.get_by_label("Method", exact=True).select_option(method)
+    page.locator("#method").select_option(method)
     page.get_by_role("button", name="Explain").click()
     page.locator("#list li").nth(results - 1).wait_for()
 
@@ -58,7 +58,7 @@ def test_upload_progress_result_change(open_page: Open, address: str, clip: Path
     watched = opened(open_page, address, clip)
     page = watched.page
     assert page.locator("#clipname").inner_text() == clip.name
-    page.get_by_label("Method", exact=True).select_option("rise")
+    page.locator("#method").select_option("rise")
     page.get_by_text("Parameters").click()
     page.get_by_label("masks").first.fill("40")
     page.evaluate(
@@ -110,7 +110,7 @@ def test_results_are_compared_and_kept(
 def test_cancelling_leaves_the_viewer_ready(open_page: Open, address: str, clip: Path) -> None:
     watched = opened(open_page, address, clip)
     page = watched.page
-    page.get_by_label("Method", exact=True).select_option("rise")
+    page.locator("#method").select_option("rise")
     page.get_by_text("Parameters").click()
     page.get_by_label("masks").first.fill("20000")
     page.get_by_role("button", name="Explain").click()
