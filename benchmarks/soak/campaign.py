@@ -28,6 +28,10 @@ REFUSAL_S = 1.0
 HANG_S = 60.0
 WAIT_FOR_MORE_S = 1.5
 SAMPLE_S = 1.0
+REST_EVERY_S = 120.0
+REST_S = 23
+"""A worker gives freed memory back every 20 s."""
+
 LOOKS = 3
 """Samples of memory between two looks at the logs."""
 
@@ -76,12 +80,13 @@ class Campaign:
             return
         self._progress.memory.append(self._watch.memory)
         self._began = time.monotonic() - self._progress.seconds
-        watching = asyncio.create_task(self._watching())
+        beside = [asyncio.create_task(work) for work in (self._watching(), self._resting())]
         try:
             end = self._began + seconds
             await asyncio.gather(*(self._lane(end, inputs) for _ in range(AT_ONCE)))
         finally:
-            watching.cancel()
+            for task in beside:
+                task.cancel()
             self._look()
             self._save()
             if self._pool is not None:
@@ -190,7 +195,8 @@ class Campaign:
 
     async def _late(self, item: Input, limit: float, seconds: float) -> None:
         """Late beside others: whether it is in time alone."""
-        async with self._alone(item.index):
+        self._under_way.discard(item.index)
+        async with self._alone():
             connection = Connection(*self._address)
             for _ in range(3):
                 received = await self._exchange(item, connection)
@@ -202,10 +208,9 @@ class Campaign:
         self._anomaly(item, "hang", f"{seconds:.1f} s, over {limit:.1f} s, and again alone")
 
     @asynccontextmanager
-    async def _alone(self, index: int) -> AsyncIterator[None]:
+    async def _alone(self) -> AsyncIterator[None]:
         """Hold the other lanes, and wait until none of them is at work."""
         async with self._quiet:
-            self._under_way.discard(index)
             self._quiet.notify_all()
         async with self._turn:
             self._open.clear()
@@ -255,6 +260,16 @@ class Campaign:
                 self._watch.sample()
             await asyncio.to_thread(self._look)
             self._save()
+
+    async def _resting(self) -> None:
+        """Now and then hold all lanes, to see what the processes hold at rest."""
+        while True:
+            await asyncio.sleep(REST_EVERY_S)
+            async with self._alone():
+                self._watch.begin_rest()
+                for _ in range(REST_S):
+                    await asyncio.sleep(SAMPLE_S)
+                    self._watch.rest()
 
     def _look(self) -> None:
         for crash in self._watch.crashes():

@@ -13,9 +13,6 @@ FLAT = 0.03
 SIGNS = ("Traceback (most recent call last)", "Worker died", "OutOfMemoryError", "SIGSEGV")
 """What the log has after a crash."""
 
-WINDOW_S = 30.0
-"""A worker gives freed memory back every 20 s."""
-
 SHOWN = 30
 """Lines of the log that are shown after a sign."""
 
@@ -30,6 +27,7 @@ class Watch:
         self._frontend = psutil.Process(self._workers[models[0]]).parent()
         self._began = time.monotonic()
         self._read = 0
+        self._peak = 0.0
         self.memory: list[dict[str, float]] = []
 
     def workers(self) -> dict[str, int]:
@@ -47,16 +45,20 @@ class Watch:
         return found + self._signs()
 
     def sample(self) -> None:
-        """Note the resident memory of every process, in MiB: the least of a window, which has what
-        the worker holds after it gave freed memory back, and the most of all together."""
-        now = time.monotonic() - self._began
-        sizes = self._resident()
-        if not self.memory or now - self.memory[-1]["at_s"] > WINDOW_S:
-            self.memory.append({"at_s": round(now, 1), **sizes, "peak": 0.0})
-        last = self.memory[-1]
-        last["peak"] = max(last["peak"], round(sum(sizes.values()), 1))
-        for name, size in sizes.items():
-            last[name] = min(last[name], size)
+        """Note the most that all processes hold together."""
+        self._peak = max(self._peak, sum(self._resident().values()))
+
+    def begin_rest(self) -> None:
+        """Begin a line of `memory`: every process's resident memory while no request runs, in MiB,
+        and the peak of all together since the last rest."""
+        at = round(time.monotonic() - self._began, 1)
+        self.memory.append({"at_s": at, **self._resident(), "peak": round(self._peak, 1)})
+        self._peak = 0.0
+
+    def rest(self) -> None:
+        """Lower the line's values to those of now."""
+        for name, size in self._resident().items():
+            self.memory[-1][name] = min(self.memory[-1][name], size)
 
     def _resident(self) -> dict[str, float]:
         sizes = {name: _resident(pid) for name, pid in self._workers.items()}
@@ -87,7 +89,8 @@ def _resident(pid: int) -> float:
 
 
 def growth(memory: list[dict[str, float]]) -> dict[str, float]:
-    """Of each process, how much more the last fifth's median is than the second fifth's."""
+    """Of each process, how much more the median of the last fifth of the rests is than that of the
+    second fifth."""
     fifth = len(memory) // 5
     if not fifth:
         return {}
