@@ -186,9 +186,12 @@ class GradCamParameters(LayerParameters):
 
     baseline: Literal["none", "grey", "black", "blur"] = Field(
         default="grey",
-        description="clip whose activations are subtracted, since padding alone makes some cells "
-        "active; none: the published method",
+        description="clip whose activations padding causes, subtracted; none: as published",
     )
+
+    def passes(self, shape: Shape) -> int:
+        """See `Parameters`."""
+        return 1 if self.baseline == "none" else 2
 
 
 def _several(value: Any) -> Any:
@@ -322,9 +325,7 @@ class RiseParameters(Parameters):
     HELD: ClassVar = (10, 4)
 
     masks: int = Field(default=1000, ge=2, le=20000, description="number of random masks")
-    keep: float = Field(
-        default=0.5, gt=0, lt=1, description="probability that a mask's cell is shown"
-    )
+    keep: float = Field(default=0.5, gt=0, lt=1, description="probability that a cell is shown")
     cells: int = Field(default=7, ge=2, le=64, description="cells along a side of a mask")
     frame_cells: int = Field(default=4, ge=1, le=64, description="cells along a mask's frames")
     baseline: Literal["black", "grey", "blur"] = Field(

@@ -27,6 +27,8 @@ def planned(classifier: Classifier, **given: Any) -> Plan:
     ("method", "given", "count"),
     [
         ("gradient", {}, 1),
+        ("grad_cam", {}, 2),
+        ("grad_cam", {"baseline": "none"}, 1),
         ("smooth_grad", {"samples": 40}, 40),
         ("ig", {"steps": 10}, 12),
         ("ig", {"steps": 10, "baseline": "noise", "noise_baselines": 64}, 64 * 11 + 1),
