@@ -110,8 +110,7 @@ class SmoothGradParameters(Parameters):
     )
     variant: Literal["mean", "squared", "variance"] = Field(
         default="mean",
-        description="statistic of the samples' gradients: mean, mean of squares (SmoothGrad²), or "
-        "variance (VarGrad)",
+        description="of the samples' gradients: mean, squared (SmoothGrad²), variance (VarGrad)",
     )
 
     def passes(self, shape: Shape) -> int:
