@@ -230,7 +230,8 @@ def grad_cam(subject: Subject, *, rounds: int) -> Row:
 
 
 def grad_cam_works(subject: Subject) -> dict[str, Work]:
-    """Grad-CAM by our engine, and by a full backward pass whose weights require gradients too."""
+    """Grad-CAM as published, by our engine and by a full backward pass, for which the weights
+    require gradients too."""
     case = subject.cases()[0]
     network = subject.classifier.network
     layer = network.get_submodule(subject.classifier.card.cam_layer)
@@ -252,4 +253,4 @@ def grad_cam_works(subject: Subject) -> dict[str, Work]:
         coarse = (weights * kept[0].detach()).sum(dim=1, keepdim=True).relu()
         F.interpolate(coarse, case.clip.shape[1:], mode="trilinear", align_corners=False)
 
-    return {"ours": lambda: _ours(subject, case, "grad_cam"), "full": full}
+    return {"ours": lambda: _ours(subject, case, "grad_cam", baseline="none"), "full": full}
