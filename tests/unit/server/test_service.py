@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -78,12 +79,15 @@ def test_who_waits_is_told_its_place_and_goes_on_when_it_is_its_turn(service: Se
 
 
 @pytest.mark.parametrize("state", ["running", "waiting"])
-def test_a_request_can_be_cancelled_by_its_id(service: Service, state: str) -> None:
+@pytest.mark.parametrize("form", [str, str.encode])
+def test_a_request_can_be_cancelled_by_its_id(
+    service: Service, state: str, form: Callable[[str], str | bytes]
+) -> None:
     states = {name: begin(service, name, **SLOW) for name in ("running", "waiting")}
-    for body in ({"cancel": state}, {"cancel": state.encode()}):
-        cancelled = service.submit(Request({"body": body} if state == "running" else body)).reply
-        assert cancelled is not None
-        assert json.loads(cancelled.body) == {"cancelled": True}
+    body = {"cancel": form(state)}
+    cancelled = service.submit(Request({"body": body} if state == "running" else body)).reply
+    assert cancelled is not None
+    assert json.loads(cancelled.body) == {"cancelled": True}
     reply = wait(service, states[state])
     assert (reply.status, json.loads(reply.body)["error"]["code"]) == (499, "cancelled")
     assert states[state].late_steps <= 1
