@@ -10,7 +10,6 @@ the tables of `docs/methods.md`. Kept rows are not measured again.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,12 +23,13 @@ from benchmarks.defaults.material import Material, real, synthetic
 from benchmarks.defaults.measure import Measurement
 from benchmarks.machine import machine
 from videovisual import zoo
+from videovisual.utils.files import write_whole
 from videovisual.zoo.motion import CARDS
 
 RESULTS = Path(__file__).parents[1] / "results" / "defaults.json"
 I3D = "i3d-kinetics400"
 FRAMES = (48, 16, 32, 64)
-"""Methods other than Grad-CAM are measured with the first two."""
+"""Of these, the first two are measured with every method, the others with Grad-CAM alone."""
 
 BASELINES = ("none", "grey")
 
@@ -98,20 +98,20 @@ def main(clips: Path | None, models: str, methods: str, fresh: bool, documents: 
     measurements: dict[str, Measurement] = {}
     # `seconds` are processor time on one core.
     torch.set_num_threads(1)
-    work = Path(tempfile.mkdtemp(prefix="videovisual-defaults-"))
-    for (model, frames, method, given), material in _pairs(work, clips):
-        key = " | ".join((model, material.name, str(frames), method, json.dumps(given)))
-        wanted = (not models or model in models.split(",")) and (
-            not methods or method in methods.split(",")
-        )
-        if not wanted or (key in rows and not fresh):
-            continue
-        if model not in measurements:
-            points = REAL_POINTS if model == I3D else POINTS
-            measurements[model] = Measurement(zoo.load(model), points)
-        rows[key] = measurements[model].row(material, frames, method, given)
-        _write({"machine": machine(), "rows": rows})
-        click.echo(f"{key} {json.dumps(rows[key])}")
+    with tempfile.TemporaryDirectory(prefix="videovisual-defaults-") as work:
+        for (model, frames, method, given), material in _pairs(Path(work), clips):
+            key = " | ".join((model, material.name, str(frames), method, json.dumps(given)))
+            wanted = (not models or model in models.split(",")) and (
+                not methods or method in methods.split(",")
+            )
+            if not wanted or (key in rows and not fresh):
+                continue
+            if model not in measurements:
+                points = REAL_POINTS if model == I3D else POINTS
+                measurements[model] = Measurement(zoo.load(model), points)
+            rows[key] = measurements[model].row(material, frames, method, given)
+            _write({"machine": machine(), "rows": rows})
+            click.echo(f"{key} {json.dumps(rows[key])}")
     if documents:
         for path in report.write(json.loads(RESULTS.read_text("utf-8"))):
             click.echo(f"wrote {path}")
@@ -128,9 +128,7 @@ def _pairs(work: Path, folder: Path | None) -> Iterator[tuple[Task, Material]]:
 
 
 def _write(results: dict[str, Any]) -> None:
-    unfinished = RESULTS.with_suffix(".part")
-    unfinished.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
-    os.replace(unfinished, RESULTS)
+    write_whole(RESULTS, json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

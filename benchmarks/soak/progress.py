@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak.watch import growth
+from videovisual.utils.files import write_whole
 
 
 @dataclass
@@ -67,7 +68,4 @@ class Progress:
 
     def write(self, path: Path) -> None:
         """Replace the file by what there is now."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(self.to_json()), "utf-8")
-        draft.replace(path)
+        write_whole(path, json.dumps(self.to_json()))

@@ -27,13 +27,12 @@ WAIT_S = 0.1
 class Local(BaseClient):
     """Loads each model at its first request, and keeps it.
 
-    The answers equal a server's, because the server's own service computes them.
+    The answers equal a server's, because the server's own service computes them. May be used from
+    several threads.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, …; by default a GPU if there is one.
         store: folder of the archives of your own models; as of `videovisual.load`.
-
-    May be used from several threads.
 
     Raises:
         MissingExtra: torch is not installed.

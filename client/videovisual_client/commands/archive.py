@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from videovisual.errors import VideoVisualError
 from videovisual.utils.extras import needs
 from videovisual_client import exits
-from videovisual_client.terminal import json_option, log, out, print_json, store_option
+from videovisual_client.terminal import json_option, log, out, print_json, store_option, table
 
 MB = 1_000_000
 MISNAMED = (
@@ -122,12 +121,12 @@ def _list(names: Sequence[str], store: Path, as_json: bool) -> None:
             ]
         )
         return
-    table = Table("model", "state", "MB", "built (UTC)", "weights", box=None)
+    rows = table("model", "state", "MB", "built (UTC)", "weights")
     for stored in archives:
         built = f"{stored.built:%Y-%m-%d %H:%M}"
         weights = "own" if stored.own else "published"
-        table.add_row(stored.name, stored.state.value, f"{stored.size / MB:.1f}", built, weights)
-    out.print(table if archives else f"No archives in {store}.")
+        rows.add_row(stored.name, stored.state.value, f"{stored.size / MB:.1f}", built, weights)
+    out.print(rows if archives else f"No archives in {store}.")
     old = [stored.name for stored in archives if stored.state in (State.STALE, State.DAMAGED)]
     if old:
         log.print(f"Build again: videovisual archive {' '.join(old)}", soft_wrap=True)

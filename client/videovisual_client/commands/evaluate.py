@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.explaining import Explainer, explain_folder, known
@@ -19,7 +17,7 @@ from videovisual_client.commands.options import (
     with_method,
     with_run,
 )
-from videovisual_client.terminal import number, out, print_answer
+from videovisual_client.terminal import number, out, print_answer, table
 
 MEASURES = ("insertion", "deletion", "sensitivity_n", "relative_delta")
 RESULTS = "evaluation"
@@ -59,10 +57,10 @@ def evaluate(
     if as_json:
         print_answer(result.answer, maps)
         return
-    table = Table("method", "target", *MEASURES, box=None)
+    rows = table("method", "target", *MEASURES)
     for explanation in result.explanations:
         scores = explanation.faithfulness or {}
         row = [number(scores.get(name)) for name in MEASURES]
-        table.add_row(explanation.method, explanation.target.label, *row)
-    out.print(table)
+        rows.add_row(explanation.method, explanation.target.label, *row)
+    out.print(rows)
     out.print("insertion and sensitivity_n: higher is better; deletion, relative_delta: lower.")

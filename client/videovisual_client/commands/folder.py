@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from videovisual.utils.folder import listed
 from videovisual.utils.text import shown
@@ -27,7 +26,7 @@ from videovisual_client.errors import (
 from videovisual_client.labels import named
 from videovisual_client.many import concurrently
 from videovisual_client.result import Classification
-from videovisual_client.terminal import bar, log, number, out, print_json
+from videovisual_client.terminal import bar, log, number, out, print_json, table
 
 FATAL = (AuthenticationFailed, ConnectionFailed, UnknownMethod, UnknownModel)
 """Errors of one clip that all others would meet too."""
@@ -137,17 +136,17 @@ def show(summaries: Sequence[dict[str, Any]], as_json: bool) -> None:
 
 def _show(summary: dict[str, Any]) -> None:
     measures = list(summary["faithfulness"])
-    table = Table("clip", "label", "predicted", "", *measures, box=None)
+    rows = table("clip", "label", "predicted", "", *measures)
     for row in summary["rows"]:
         names = escape(row["clip"]), escape(row["label"] or "")
         if row["error"]:
-            table.add_row(*names, f"[red]{escape(row['error'])}[/]")
+            rows.add_row(*names, f"[red]{escape(row['error'])}[/]")
             continue
         scores = [number(row["faithfulness"].get(name)) for name in measures]
         mark = {True: "right", False: "wrong", None: ""}[row["correct"]]
         predicted = f"{escape(row['predicted'])} ({100 * row['probability']:.1f}%)"
-        table.add_row(*names, predicted, mark, *scores)
-    out.print(table)
+        rows.add_row(*names, predicted, mark, *scores)
+    out.print(rows)
     totals = f"{summary['clips']} clips, {summary['failed']} failed"
     if summary["accuracy"] is not None:
         totals += (

@@ -44,8 +44,8 @@ def serve(
     """Serve MODELS, by default those of $VIDEOVISUAL_MODELS, until Ctrl-C.
 
     A model is a published one, or an archive of your own in the store. Builds missing archives
-    first, and prints the address and the key file when the models are
-    ready. With --json the first line is an object with both.
+    first, and prints the address and the key file when the models are ready. With --json the first
+    line is an object with both.
 
     \b
     Examples: videovisual serve i3d-kinetics400

@@ -14,7 +14,7 @@ def grad_cam(case: Case, parameters: GradCamParameters) -> Attribution:
     """The ReLU of the sum of a layer's channels, weighted by their mean gradients.
 
     Padding makes some cells active whatever the clip shows (Alsallakh et al. 2021, arXiv
-    2010.02178), in I3D's last layer the upper right corner. Therefore the activations for a
+    2010.02178), in I3D's last layer the right corners. Therefore the activations for a
     `baseline` are subtracted first, as DeepLIFT does (Shrikumar et al. 2017, arXiv 1704.02685);
     `none` is Grad-CAM as published. The layer's coarse map is brought to the clip's frames and
     pixels by trilinear interpolation; its own shape is in the diagnostics. Unsigned.

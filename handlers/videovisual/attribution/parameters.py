@@ -110,7 +110,7 @@ class SmoothGradParameters(Parameters):
     )
     variant: Literal["mean", "squared", "variance"] = Field(
         default="mean",
-        description="of the samples' gradients: mean, squared (SmoothGrad²), variance (VarGrad)",
+        description="statistic of the gradients: mean, squared (SmoothGrad²), variance (VarGrad)",
     )
 
     def passes(self, shape: Shape) -> int:
@@ -185,7 +185,7 @@ class GradCamParameters(LayerParameters):
 
     baseline: Literal["none", "grey", "black", "blur"] = Field(
         default="grey",
-        description="clip whose activations padding causes, subtracted; none: as published",
+        description="the activations of this clip are subtracted; none: Grad-CAM as published",
     )
 
     def passes(self, shape: Shape) -> int:

@@ -108,10 +108,9 @@ def opened(name: str, opener: Opener) -> Iterator[Image.Image]:
             f"{shown(name)}: {shown(error, 200)} Scale it down.", member=shown(name)
         ) from error
     except DAMAGE as error:
-        # Pillow's own message shows the stream as an object.
-        why = "" if isinstance(error, UnidentifiedImageError) else f": {shown(error, 200)}"
         raise MalformedClip(
-            f"{shown(name)} is not a PNG, JPEG, WebP or BMP picture, or is damaged{why}.",
+            f"{shown(name)} is not a PNG, JPEG, WebP or BMP picture, or is damaged: "
+            f"{shown(error, 200)}.",
             member=shown(name),
         ) from error
 

@@ -93,11 +93,7 @@ def prepare(classifier: Classifier, clip: Clip, source: clips.Source) -> Prepare
 
 
 def read(
-    classifier: Classifier,
-    clip: ClipLike,
-    plan: clips.Sampling | None = None,
-    *,
-    as_shown: bool = True,
+    classifier: Classifier, clip: ClipLike, plan: clips.Sampling | None = None
 ) -> PreparedClip:
     """A path, source frames, or a prepared clip, made ready for the classifier.
 
@@ -107,7 +103,6 @@ def read(
             video's bytes or opened file; uint8 [T, H, W, 3] frames; an opened source; or a
             prepared float32 tensor [3, T, H, W], which is taken as it is.
         plan: which frames are seen, `sampling` of the classifier's card by default.
-        as_shown: whether frames of a path are those that a player shows, or the stored pixels.
 
     Raises:
         InvalidParameter: a prepared clip of another shape, or with NaN or infinity in it.
@@ -121,7 +116,7 @@ def read(
                 shape=list(clip.shape),
             )
         return PreparedClip(clip.float(), None, {"frame_indices": list(range(clip.shape[1]))})
-    source = open_source(clip, as_shown=as_shown)
+    source = open_source(clip)
     chosen = plan or sampling(classifier.card, Options())
     (sampled,) = clips.sample(source, chosen)
     prepared = prepare(classifier, sampled, source)

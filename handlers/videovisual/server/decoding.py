@@ -8,6 +8,7 @@ from typing import Any
 
 from videovisual.errors import InvalidRequest
 from videovisual.utils.text import shown
+from videovisual.utils.validation import repeated_name
 
 MAX_JSON_VALUES = 20_000
 """Most values in a JSON body: an empty list takes 60 bytes of memory, and 3 in the body."""
@@ -46,16 +47,13 @@ def from_json(body: bytes | bytearray | str) -> Mapping[str, Any]:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise InvalidRequest(
-                f"The JSON body gives {shown(name)!r} twice. Give it once; several targets are a "
-                "list.",
-                part=shown(name),
-            )
-        found[name] = value
-    return found
+    name = repeated_name(pairs)
+    if name is not None:
+        raise InvalidRequest(
+            f"The JSON body gives {shown(name)!r} twice. Give it once; several targets are a list.",
+            part=shown(name),
+        )
+    return dict(pairs)
 
 
 def from_base64(name: str, value: Any) -> bytes:

@@ -265,7 +265,4 @@ class Service:
                     answer, result.saliencies, prepared.frames, prepared.source
                 )
             ]
-            if output is Output.HTML:
-                return render.to_html(answer, panels)
-            draw = {Output.PNG: render.to_png, Output.GIF: render.to_gif, Output.MP4: render.to_mp4}
-            return draw[output](panels)
+            return render.draw(output.value, answer, panels)

@@ -11,6 +11,7 @@ from videovisual.clips import Limits
 from videovisual.engine.optimise.precision import Precision
 from videovisual.errors import InvalidParameter
 from videovisual.utils.text import shown
+from videovisual.utils.validation import repeated_name
 
 SETTINGS_VARIABLE = "VIDEOVISUAL_SETTINGS"
 
@@ -89,12 +90,10 @@ class Settings(BaseModel):
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{shown(twice)} is given twice")
-    return found
+    name = repeated_name(pairs)
+    if name is not None:
+        raise ValueError(f"{shown(name)} is given twice")
+    return dict(pairs)
 
 
 def _reason(error: ValidationError) -> str:

@@ -1,6 +1,6 @@
-"""What pydantic found wrong, as an error of our own."""
+"""Input that is not as it must be: what pydantic found wrong, and names given twice."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,3 +23,13 @@ def invalid_value(error: ValidationError, schema: Mapping[str, Any]) -> InvalidP
         given=shown(given),
         allowed=limits,
     )
+
+
+def repeated_name(pairs: Iterable[tuple[str, Any]]) -> str | None:
+    """The first name that is given again, of which JSON would silently keep the last value."""
+    names: set[str] = set()
+    for name, _ in pairs:
+        if name in names:
+            return name
+        names.add(name)
+    return None

@@ -13,6 +13,7 @@ from filelock import FileLock
 from videovisual.errors import MissingFile, WeightsError, WriteError
 from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
+from videovisual.utils.files import write_whole
 from videovisual.zoo.weights_io import http, pypi
 from videovisual.zoo.weights_io.http import Progress
 
@@ -147,10 +148,8 @@ def _hold_to_first_use(path: Path) -> None:
     record = path.with_name(path.name + RECORD)
     actual = file_sha256(path)
     if not record.exists():
-        unfinished = record.with_name(f"{record.name}.part")
         # In the format of `sha256sum --check`.
-        unfinished.write_text(f"{actual}  {path.name}\n", "utf-8")
-        unfinished.replace(record)
+        write_whole(record, f"{actual}  {path.name}\n")
         return
     recorded = record.read_text("utf-8").partition(" ")[0].strip()
     if actual != recorded:

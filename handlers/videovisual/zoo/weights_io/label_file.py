@@ -10,6 +10,7 @@ from typing import Any
 
 from videovisual.errors import WeightsError
 from videovisual.utils.text import shown
+from videovisual.utils.validation import repeated_name
 from videovisual.zoo.card import check_labels
 
 NAME_COLUMNS = ("class_key", "key", "name", "label", "class", "class_name", "label_name", "action")
@@ -94,7 +95,7 @@ def _names(text: str) -> Sequence[str]:
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
+    if repeated_name(pairs) is not None:
         raise _Unclear("have a key twice in a JSON object. Give each class once.")
     return dict(pairs)
 
