@@ -52,6 +52,14 @@ class Search:
         yield self.end
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    # Shells start background jobs with SIGINT ignored, and the tests with them.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     np.savez(tmp_path / "clip.npz", frames=np.zeros((2, 8, 8, 3), np.uint8))
