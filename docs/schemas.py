@@ -95,8 +95,9 @@ def _form(asked: Mapping[str, Schema]) -> Schema:
     video = {
         "type": "string",
         "format": "binary",
-        "description": "mp4, mov, webm, mkv, avi or gif; a zip of PNG or JPEG frames; or an npz "
-        "with uint8 `frames` [T, H, W, 3] and optionally `fps` or `timestamps`",
+        "description": "mp4, mov, webm, mkv, avi, wmv, MPEG stream or gif; animated WebP or PNG; "
+        "a zip of PNG, JPEG, WebP or BMP frames; or an npz with uint8 `frames` [T, H, W, 3] and "
+        "optionally `fps` or `timestamps`",
     }
     return {
         "type": "object",

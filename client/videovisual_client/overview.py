@@ -31,6 +31,7 @@ table { border-collapse: collapse; width: 100%; margin-top: 16px; }
 caption { text-align: left; color: var(--muted); }
 th, td { text-align: left; vertical-align: top; padding: 8px; border-bottom: 1px solid var(--rule);
   overflow-wrap: anywhere; }
+th { min-width: 7em; }
 a { color: var(--accent); }
 img { max-width: 320px; height: auto; display: block; }
 .warn { color: var(--warn); }
