@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from videovisual.errors import InvalidParameter, InvalidRequest, TooLarge, VideoVisualError
 from videovisual.utils.files import check_writable, write_whole
-from videovisual.utils.npz import npy, npy_json, write_npz
+from videovisual.utils.npz import HEADERS, npy, npy_json, write_npz
 from videovisual.utils.polarity import Polarity, check_polarity
 
 Map = npt.NDArray[np.float32]
@@ -177,7 +177,7 @@ class Saliency:
 
     @classmethod
     def _read(cls, data: bytes) -> "Saliency":
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        with HEADERS, np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             signed_map = arrays.get("signed_map")
             for values in (arrays["map"], signed_map):
                 if values is not None and (values.ndim != 3 or values.dtype.kind != "f"):

@@ -14,6 +14,7 @@ from videovisual.clips.archive import DAMAGE, Archive
 from videovisual.clips.limits import Limits
 from videovisual.clips.source import Frames, Source, SourceInfo, Times
 from videovisual.errors import InvalidParameter, MalformedClip, VideoVisualError
+from videovisual.utils.npz import HEADERS
 from videovisual.utils.text import shown
 
 FRAMES = "frames.npy"
@@ -141,7 +142,8 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     # Later versions are for headers over 64 KiB, whose declared length could be any number.
     if npy.read_magic(stream) != (1, 0):
         raise ValueError("not an npy of version 1.0")
-    shape, fortran, dtype = npy.read_array_header_1_0(stream)
+    with HEADERS:
+        shape, fortran, dtype = npy.read_array_header_1_0(stream)
     if fortran:
         raise ValueError("in Fortran order; use numpy.ascontiguousarray")
     if dtype.hasobject:

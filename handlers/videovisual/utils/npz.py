@@ -3,9 +3,15 @@
 import io
 import json
 import struct
+import threading
 import zipfile
 from collections.abc import Mapping
 from typing import Any
+
+HEADERS = threading.Lock()
+"""Held while numpy reads headers: it uses `ast.parse`, which in some Pythons, 3.11 among them,
+raises SystemError at random where two threads parse (https://github.com/python/cpython/issues/106905).
+"""
 
 
 def write_npz(arrays: Mapping[str, bytes]) -> bytes:
