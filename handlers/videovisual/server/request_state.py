@@ -60,6 +60,7 @@ class RequestState:
         self._queued = False
         self._job: Job[Any] | None = None
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._cancelled = threading.Event()
 
     @property
@@ -151,15 +152,23 @@ class RequestState:
         self._notify()
 
     def send(self, event: Event) -> None:
-        """Queue one line of a stream."""
-        self._lines.append(event_line(event))
+        """Queue one line of a stream, unless the answer has ended it.
+
+        After a deadline, the last step may still report progress.
+        """
+        line = event_line(event)
+        with self._writing:
+            if self.reply is not None:
+                return
+            self._lines.append(line)
         self._notify()
 
     def finish(self, reply: Reply) -> None:
         """Set the answer."""
-        if self.streaming:
-            self._lines.extend(reply.lines())
-        self.reply = reply
+        lines = list(reply.lines()) if self.streaming else []
+        with self._writing:
+            self._lines.extend(lines)
+            self.reply = reply
         self._notify()
 
     def take_lines(self) -> bytes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
-from videovisual.server.reply import JSON, Reply
-from videovisual.server.request_state import PART_BYTES, RequestState
+from videovisual.engine.progress import Progress
+from videovisual.errors import DeadlineExceeded
+from videovisual.server.reply import JSON, Reply, error_reply
+from videovisual.server.request_state import PART_BYTES, ProgressReporter, RequestState
 
 
 def parts(state: RequestState) -> list[bytes]:
@@ -38,3 +40,15 @@ def test_nothing_is_sent_twice() -> None:
     assert state.take_lines()
     assert state.take_lines() == b""
     assert not state.is_sent
+
+
+def test_nothing_comes_after_the_end_of_a_stream() -> None:
+    state = RequestState("1", lambda: None)
+    state.start_stream(0)
+    report = ProgressReporter(state, {})
+    state.finish(error_reply(DeadlineExceeded("Too late.")))
+    # The step that was running at the deadline.
+    report(Progress(1, 2))
+    events = [json.loads(line)["event"] for line in state.take_lines().splitlines()]
+    assert events == ["accepted", "error", "done"]
+    assert state.is_sent
