@@ -17,6 +17,9 @@ from videovisual.saliency import Map
 
 STRIP_FRAMES = 8
 TILE_HEIGHT = 144
+TILE_WIDTH = 4 * TILE_HEIGHT
+"""The most; wider frames are drawn lower, since a strip of them could take gigabytes."""
+
 MIN_WIDTH = 720
 MARGIN = 14
 LEGEND_WIDTH = 300
@@ -82,7 +85,8 @@ def choose(curve: Map, count: int) -> npt.NDArray[np.int64]:
 def _row(panel: Panel, count: int) -> Image.Image:
     total, high, wide = panel.frames.shape[:3]
     chosen = choose(panel.saliency.curve(), min(count, total))
-    tile = max(1, round(TILE_HEIGHT * wide / high))
+    shrink = min(TILE_HEIGHT / high, TILE_WIDTH / wide)
+    tile, tile_height = max(1, round(wide * shrink)), max(1, round(high * shrink))
     inner = max(len(chosen) * (tile + 2) - 2, MIN_WIDTH)
     warnings = [line for text in panel.doubts for line in wrapped(text, inner, TEXT)]
     head = TITLE + TEXT + 2 * GAP + len(warnings) * (TEXT + 4)
@@ -93,7 +97,8 @@ def _row(panel: Panel, count: int) -> Image.Image:
     # The tiles fill the width.
     gaps = max(len(chosen) - 1, 1)
     places = [round(number * (inner - tile) / gaps) for number in range(len(chosen))]
-    _tiles(row, panel, dict(zip(chosen.tolist(), places, strict=True)), tile, MARGIN + head)
+    size = tile, tile_height
+    _tiles(row, panel, dict(zip(chosen.tolist(), places, strict=True)), size, MARGIN + head)
     middles = [MARGIN + place + tile // 2 for place in places]
     box = (middles[0], tiles_end, max(middles[-1], middles[0] + 1), tiles_end + CURVE_HEIGHT)
     _timeline(row, panel, box)
@@ -113,21 +118,25 @@ def _head(row: Image.Image, panel: Panel, warnings: Sequence[str], inner: int) -
         write(pen, place, line, size=TEXT, fill=WARNING)
 
 
-def _tiles(row: Image.Image, panel: Panel, places: Mapping[int, int], width: int, top: int) -> None:
+def _tiles(
+    row: Image.Image, panel: Panel, places: Mapping[int, int], size: tuple[int, int], top: int
+) -> None:
     """Draw each chosen frame, whose tile begins at its place, twice: bare, and under the map."""
+    width, height = size
     pen = ImageDraw.Draw(row)
     brush = Brush(panel.saliency, panel.frames.shape[2], panel.frames.shape[1], panel.heat)
     times = panel.saliency.provenance.get("timestamps")
     curve = panel.saliency.curve()
     # Enlarged pixels stay sharp squares.
-    is_small = panel.frames.shape[1] < TILE_HEIGHT
+    is_small = panel.frames.shape[1] < height
     resampling = Image.Resampling.NEAREST if is_small else Image.Resampling.LANCZOS
     for index, place in places.items():
         left = MARGIN + place
         frame = panel.frames[index]
         for line, picture in enumerate((frame, brush.over(frame, index))):
-            tile = Image.fromarray(picture).resize((width, TILE_HEIGHT), resampling)
-            row.paste(tile, (left, top + GAP + line * (TILE_HEIGHT + 2)))
+            line_top = top + GAP + line * (TILE_HEIGHT + 2) + (TILE_HEIGHT - height) // 2
+            tile = Image.fromarray(picture).resize(size, resampling)
+            row.paste(tile, (left, line_top))
         label = f"{times[index]:.2f} s" if times else f"frame {index}"
         text = fitted(f"{label},  {100 * curve[index]:.0f}%", width, SMALL)
         below = top + GAP + 2 * (TILE_HEIGHT + 2) + 3

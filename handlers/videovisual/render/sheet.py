@@ -25,6 +25,9 @@ LEGIBLE_SIDE = 400
 
 CURVE_HEIGHT = 32
 HEAD = TEXT + SMALL + 3 * GAP
+LEAST_CELL = 96
+"""The least width of a cell at a scale of 1: a narrow film's legend and curve need room too."""
+
 FOOT = legend.HEIGHT + CURVE_HEIGHT + 3 * GAP
 """Pixels, at a scale of 1."""
 
@@ -50,9 +53,10 @@ class Sheet:
         unscaled = _tile_size(film, largest, grid, scale=1)
         self._scale = max(1, round(min(unscaled) / LEGIBLE_SIDE))
         self._tile = _tile_size(film, largest, grid, self._scale)
+        self._cell = max(self._tile[0], self._scale * LEAST_CELL)
         self._drawn = min(self._tile, (film.width, film.height))
         gap = self._scale * GAP
-        width = self._across * (self._tile[0] + gap) + gap
+        width = self._across * (self._cell + gap) + gap
         height = down * (self._tile[1] + self._scale * (HEAD + FOOT))
         # H.264 in 4:2:0 has no odd sizes.
         self.size = width + width % 2, height + height % 2
@@ -77,10 +81,10 @@ class Sheet:
         return sheet
 
     def _corner(self, number: int) -> tuple[int, int]:
-        width, height = self._tile
         row, column = divmod(number, self._across)
         gap = self._scale * GAP
-        return gap + column * (width + gap), row * (height + self._scale * (HEAD + FOOT))
+        below = row * (self._tile[1] + self._scale * (HEAD + FOOT))
+        return gap + column * (self._cell + gap), below
 
     def _write(
         self,
@@ -95,7 +99,7 @@ class Sheet:
         left, top = self._corner(number)
         pen = ImageDraw.Draw(sheet or self._blank)
         size *= self._scale
-        line = fitted(text, self._tile[0], size)
+        line = fitted(text, self._cell, size)
         write(pen, (left, top + self._scale * below), line, size=size, fill=fill)
 
     def _paste(self, sheet: Image.Image, number: int, frame: Frames) -> None:
@@ -103,7 +107,8 @@ class Sheet:
         tile = Image.fromarray(frame)
         if tile.size != self._tile:
             tile = tile.resize(self._tile, Image.Resampling.NEAREST)
-        sheet.paste(tile, (left, top + self._scale * HEAD))
+        middle = left + (self._cell - self._tile[0]) // 2
+        sheet.paste(tile, (middle, top + self._scale * HEAD))
 
     def _label(self, number: int, panel: Panel) -> None:
         """Draw what all frames share: texts, legend and curve."""
@@ -113,14 +118,14 @@ class Sheet:
         self._write(number, below, warnings or panel.detail, SMALL, fill)
         left, top = self._corner(number)
         foot = top + self._scale * (HEAD + GAP) + self._tile[1]
-        legend.draw_legend(self._blank, (left, foot), self._tile[0], panel.heat, self._scale)
+        legend.draw_legend(self._blank, (left, foot), self._cell, panel.heat, self._scale)
         curve = panel.saliency.curve()
         draw_curve(self._blank, self._curve_box(number), curve, _columns(self.film, len(curve)))
 
     def _curve_box(self, number: int) -> Box:
         left, top = self._corner(number)
         bottom = top + self._tile[1] + self._scale * (HEAD + FOOT - GAP)
-        return left, bottom - self._scale * CURVE_HEIGHT, left + self._tile[0] - 1, bottom
+        return left, bottom - self._scale * CURVE_HEIGHT, left + self._cell - 1, bottom
 
     def _playhead(self, sheet: Image.Image, number: int, shot: Shot) -> None:
         left, top, right, bottom = self._curve_box(number)

@@ -10,7 +10,7 @@ from tests.frames import blocks
 from tests.unit.render.made import answer, drawn, panel, saliency
 
 from videovisual import render
-from videovisual.render import Panel
+from videovisual.render import Panel, drawing
 from videovisual.render.curve import draw_curve, tick_gap
 from videovisual.render.filmstrip import choose
 from videovisual.render.style import ACCENT, WARNING
@@ -96,3 +96,18 @@ def test_text_is_cut_to_its_room() -> None:
     assert text.endswith("...")
     assert length(text, 12) <= 60
     assert fitted("two\nlines", 500, 12) == "two lines"
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 4000), (4000, 2), (1, 1), (60, 480)])
+@pytest.mark.parametrize("suffix", ["png", "gif", "mp4", "html"])
+def test_frames_of_any_shape_make_a_picture_of_bounded_size(
+    height: int, width: int, suffix: str
+) -> None:
+    frames = blocks(3, height, width)
+    values = np.zeros((3, 8, 8), dtype=np.float32)
+    empty = Saliency(values, signed=False)
+    made = drawing.draw(suffix, answer(empty), [Panel(empty, frames, "x")])
+    assert len(made) < 4_000_000
+    if suffix in ("png", "gif"):
+        picture = Image.open(io.BytesIO(made))
+        assert picture.width * picture.height < 4_000_000
