@@ -82,10 +82,7 @@ def explain_motion(client: Client, model: str) -> Explained:
     result = client.explain(sample.frames, model=model, method=MOTION_METHODS, area=area)
     evidence = sample.evidence[result.answer.clip["frame_indices"]]
     best = result.predictions[0]
-    say(
-        f"{model}: {best.label} ({100 * best.probability:.1f}%); "
-        f"the clip shows: {motion.LABELS[sample.label]}"
-    )
+    say(f"{model}: {best.label} ({best.score}); the clip shows: {motion.LABELS[sample.label]}")
     for explanation in result.explanations:
         share = faithfulness.pointing(explanation.to_saliency().map, evidence, TOLERANCE)
         say(f"  {explanation.method} points at the evidence in {100 * share:.0f}% of its frames")
@@ -119,7 +116,7 @@ def main() -> None:
             small = [explain_motion(client, model) for model in MOTION_MODELS]
         say("top five:")
         for prediction in results[0].predictions:
-            console.print(f"          {100 * prediction.probability:5.1f}%  {prediction.label}")
+            console.print(f"          {prediction.score:>6}  {prediction.label}")
         for result in results:
             say("\n          ".join(describe(result.explanations[0])))
         for name, shown in (("strip.png", results), ("motion.png", small)):

@@ -122,19 +122,20 @@ def _parts(cards: Sequence[ModelCard]) -> Iterator[str]:
 
 def _input(card: ModelCard) -> Iterator[str]:
     spec = card.input
-    yield f"{spec.frames} × {spec.crop}²"
+    yield f"{spec.frames} × {spec.area}"
     if spec.fps is None:
         yield f"{spec.frames} segments, middle frames"
     else:
         yield f"{spec.fps:g} a second, {spec.frames / spec.fps:.2f} s"
     step = f" in {spec.frame_multiple}s" if spec.frame_multiple > 1 else ""
     yield f"{spec.min_frames} to {spec.max_frames}{step}"
+    resize = spec.size if spec.resize is None else spec.resize
     side = (
-        f"short side {spec.resize}"
-        if isinstance(spec.resize, int)
-        else "×".join(str(length) for length in spec.resize)
+        f"short side {resize}"
+        if isinstance(resize, int)
+        else "×".join(str(length) for length in resize)
     )
-    yield f"{side}{', antialiased' if spec.antialias else ''} → {spec.crop}"
+    yield f"{side}{', antialiased' if spec.antialias else ''} → {spec.size}"
     yield " ".join(f"{value:g}" for value in spec.mean)
     yield " ".join(f"{value:g}" for value in spec.std)
 

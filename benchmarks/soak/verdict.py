@@ -130,7 +130,7 @@ def _answer(document: Any) -> None:
             maps = [explanation.map.to_numpy() for explanation in answer.explanations]
         except (ValidationError, ValueError) as error:
             raise Wrong(f"an answer of another shape: {error}") from None
-        total = sum(one.probability for one in answer.predictions)
+        total = sum(one.probability or 0.0 for one in answer.predictions)
         if not answer.predictions or not 0 <= total <= 1.0001:
             raise Wrong(f"probabilities that sum to {total}")
         if not all(np.isfinite(values).all() for values in maps):

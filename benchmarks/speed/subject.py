@@ -84,7 +84,7 @@ def load(name: str) -> tuple[Classifier, list[torch.Tensor]]:
         torch.manual_seed(0)
         state = registry.build(registry.card(name)).state_dict()
         classifier = zoo.load(name, weights=state)
-        videos = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.crop)]
+        videos = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.height)]
     return classifier, [classifier.prepare(frames) for frames in videos]
 
 

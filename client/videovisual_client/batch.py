@@ -41,7 +41,7 @@ class Row:
     Attributes:
         clip: its name.
         label: its class; None without one.
-        predicted, probability: the best class.
+        predicted, probability, logit: the best class; no probability of raw scores.
         correct: whether the best class is the label; None without a label, or if the model has no
             such class.
         in_top: whether the label is among the listed classes; None as `correct`.
@@ -56,6 +56,7 @@ class Row:
     label: str | None
     predicted: str | None = None
     probability: float | None = None
+    logit: float | None = None
     correct: bool | None = None
     in_top: bool | None = None
     seconds: float | None = None
@@ -212,6 +213,7 @@ class Batch:
             label=clip.label,
             predicted=best.label,
             probability=best.probability,
+            logit=best.logit,
             correct=None if label is None else label == best.label,
             in_top=None if label is None else label in listed,
             seconds=round(seconds, 3),

@@ -8,6 +8,7 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
+from videovisual.protocol import said
 from videovisual.version import __version__
 
 SHOWN = ("png", "gif")
@@ -120,7 +121,7 @@ def _row(row: Mapping[str, Any], measures: Sequence[str]) -> str:
     caveats = "".join(f"<li>{escape(line)}</li>" for line in row["caveats"])
     cells = [
         label,
-        f"{escape(row['predicted'])} ({100 * row['probability']:.1f}%)",
+        f"{escape(row['predicted'])} ({said(row['probability'], row['logit'])})",
         mark,
         *("" if score is None else f"{score:.3f}" for score in scores),
         f'<ul class="warn">{caveats}</ul>' if caveats else "",

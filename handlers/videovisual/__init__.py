@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from videovisual import motion
     from videovisual.api import classify, explain
     from videovisual.saliency import Saliency
-    from videovisual.zoo import Classifier, load
+    from videovisual.zoo import Classifier, InputSpec, load
 
-__all__ = ["Classifier", "Saliency", "__version__", "classify", "explain", "load", "motion"]
+__all__ = [
+    "Classifier",
+    "InputSpec",
+    "Saliency",
+    "__version__",
+    "classify",
+    "explain",
+    "load",
+    "motion",
+]
 
 _HOMES = {
     "Classifier": "videovisual.zoo",
+    "InputSpec": "videovisual.zoo",
     "classify": "videovisual.api",
     "Saliency": "videovisual.saliency",
     "explain": "videovisual.api",

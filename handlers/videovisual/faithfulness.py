@@ -41,10 +41,10 @@ class Faithfulness:
     """Measures of a map against the network that it explains.
 
     Attributes:
-        insertion: mean target probability while a blurred clip becomes sharp, most salient pixels
-            first; 0 to 1, higher is better.
-        deletion: mean target probability while the clip becomes blurred, most salient pixels
-            first; 0 to 1, lower is better.
+        insertion: mean target probability, or raw score, while a blurred clip becomes sharp, most
+            salient pixels first; higher is better.
+        deletion: mean target probability, or raw score, while the clip becomes blurred, most
+            salient pixels first; lower is better.
         sensitivity_n: correlation, over random halves of the clip, between the attribution in a
             half and the logit's fall when that half is blurred; -1 to 1, higher is better. None
             where it is undefined: the halves' attributions, or the falls, are all the same.
@@ -106,7 +106,7 @@ def insertion_deletion(
     scores = []
     for clips in (uncovered, covered):
         logits = yield from _logits(case, clips, total or 2 * len(shown))
-        curve = logits.softmax(dim=1)[:, case.target].double().cpu()
+        curve = case.scores.probabilities(logits)[:, case.target].double().cpu()
         scores.append(float(torch.trapezoid(curve, shares)))
     return scores[0], scores[1]
 

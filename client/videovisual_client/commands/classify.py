@@ -91,9 +91,9 @@ def classify(
 
 def show_classes(result: Classification) -> None:
     """Print the best classes, and those of each second if the request had `timeline`."""
-    rows = table("class", "probability")
+    rows = table("class", "score")
     for prediction in result.predictions:
-        rows.add_row(prediction.label, f"{100 * prediction.probability:.1f}%")
+        rows.add_row(prediction.label, prediction.score)
     out.print(rows)
     for caveat in clip_caveats(result.answer.clip):
         out.print(f"caution! {caveat}", markup=False, soft_wrap=True)
@@ -102,7 +102,7 @@ def show_classes(result: Classification) -> None:
     rows = table("seconds", "classes")
     for second in result.timeline:
         classes = ", ".join(
-            f"{prediction.label} {100 * prediction.probability:.0f}%"
+            f"{prediction.label} {prediction.score}"
             for prediction in second.predictions[:SHOWN_A_SECOND]
         )
         rows.add_row(f"{second.start_s:.0f}-{second.end_s:.4g}", classes)

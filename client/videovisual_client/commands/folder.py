@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from videovisual.protocol import said
 from videovisual.utils.folder import listed
 from videovisual.utils.text import shown
 from videovisual_client import exits
@@ -144,7 +145,7 @@ def _show(summary: dict[str, Any]) -> None:
             continue
         scores = [number(row["faithfulness"].get(name)) for name in measures]
         mark = {True: "right", False: "wrong", None: ""}[row["correct"]]
-        predicted = f"{escape(row['predicted'])} ({100 * row['probability']:.1f}%)"
+        predicted = f"{escape(row['predicted'])} ({said(row['probability'], row['logit'])})"
         rows.add_row(*names, predicted, mark, *scores)
     out.print(rows)
     totals = f"{summary['clips']} clips, {summary['failed']} failed"

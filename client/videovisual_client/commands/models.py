@@ -43,7 +43,7 @@ def models(store: Path, as_json: bool) -> None:
     for name, built in archived.items():
         card = cards.get(name)
         row = (
-            [card.title, f"{card.input.frames} x {card.input.crop}²", card.accuracy] if card else []
+            [card.title, f"{card.input.frames} x {card.input.area}", card.accuracy] if card else []
         )
         state = "with own weights" if name in own else "yes" if built else "no"
         table.add_row(name, *(row or [""] * len(titles)), state)

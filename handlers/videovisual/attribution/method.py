@@ -9,7 +9,9 @@ from torch.nn import functional as F
 
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Attribution
+from videovisual.engine.scores import Scores
 from videovisual.zoo.card import ModelCard
+from videovisual.zoo.transform import normalise
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,19 @@ class Case:
     batch: int = 1
     recorder: Recorder | None = None
 
+    @property
+    def scores(self) -> Scores:
+        """What the network's outputs mean."""
+        return Scores(self.card.scores)
+
     def targets(self, count: int) -> torch.Tensor:
         """The target, repeated for `count` clips: int64 [count]."""
         return torch.full((count,), self.target, dtype=torch.int64, device=self.clip.device)
 
     def flat(self, intensity: float) -> torch.Tensor:
         """A grey of `intensity` in [0, 1], in the model's space: float32 [3, 1, 1, 1]."""
-        mean = torch.tensor(self.card.input.mean, device=self.clip.device)
-        std = torch.tensor(self.card.input.std, device=self.clip.device)
-        return ((intensity - mean) / std).view(3, 1, 1, 1)
+        pixel = torch.full((3, 1, 1, 1), intensity, device=self.clip.device)
+        return normalise(self.card.input, pixel)
 
 
 Method = Callable[[Case, Any], Attribution]

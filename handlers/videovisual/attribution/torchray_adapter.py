@@ -22,7 +22,7 @@ from videovisual.attribution.parameters import (
     LayerParameters,
     Parameters,
 )
-from videovisual.engine.model_runner import check_layer
+from videovisual.engine.model_runner import ADAPTED, find_layer
 from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter, MissingExtra
@@ -82,12 +82,9 @@ def contrastive_excitation_backprop(
     contrast = parameters.contrast_layer or case.card.cam_layer
 
     def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        check_layer(network, contrast, "contrast_layer")
-        layer = parameters.layer or _stage_before(network, contrast)
-        check_layer(network, layer)
-        return method(
-            _copied(network), clips, targets, saliency_layer=layer, contrast_layer=contrast
-        )
+        above = find_layer(network, contrast, "contrast_layer")
+        layer = find_layer(network, parameters.layer or _stage_before(network, above))
+        return method(_copied(network), clips, targets, saliency_layer=layer, contrast_layer=above)
 
     return _run(case, apply, signed=False)
 
@@ -99,9 +96,8 @@ def _method(
     layers = {} if at is None else {"saliency_layer": at.layer or case.card.cam_layer}
 
     def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        for layer in layers.values():
-            check_layer(network, layer)
-        return method(_copied(network), clips, targets, **layers)
+        found = {name: find_layer(network, layer) for name, layer in layers.items()}
+        return method(_copied(network), clips, targets, **found)
 
     return _run(case, apply, signed=signed)
 
@@ -172,6 +168,7 @@ class _Flat:
 
 def _stage_before(network: nn.Module, layer: str) -> str:
     """The top-level module before the one that contains `layer`."""
-    stages = [name for name, _ in network.named_children()]
-    place = stages.index(layer.partition(".")[0])
+    outer = network.get_submodule(ADAPTED[:-1]) if layer.startswith(ADAPTED) else network
+    stages = [name for name, _ in outer.named_children()]
+    place = stages.index(layer.removeprefix(ADAPTED).partition(".")[0])
     return stages[max(0, place - 1)]

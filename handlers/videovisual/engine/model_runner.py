@@ -22,6 +22,7 @@ from videovisual.engine.optimise.precision import (
 )
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.engine.rwlock import TORCH
+from videovisual.engine.scores import Scores
 from videovisual.errors import InvalidParameter
 from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
@@ -30,20 +31,36 @@ LARGE = 3 * 16 * 112 * 112
 """Values of a clip from which a processor gains by channels-last memory and by 16 bits."""
 
 
-def check_layer(network: nn.Module, name: str, parameter: str = "layer") -> None:
-    """Raises InvalidParameter unless the network has a module of that name."""
+ADAPTED = "module."
+"""Prefix of the layers of a network that an adapter wraps; requests leave it out."""
+
+
+def find_layer(network: nn.Module, name: str, parameter: str = "layer") -> str:
+    """The full dotted name of a layer.
+
+    Raises:
+        InvalidParameter: the network has no module of that name.
+    """
     modules = dict(network.named_modules())
-    if not name or name not in modules:
-        allowed = [key for key in modules if key and key.count(".") == 0]
-        raise InvalidParameter(
-            f"The network has no layer {shown(name)!r}.{did_you_mean(name, modules)} Its "
-            f"top-level layers are {shown(', '.join(allowed), 200)}; modules inside them are named "
-            "with dots.",
-            parameter=parameter,
-            given=shown(name),
-            nearest=nearest(name, modules),
-            allowed=allowed,
-        )
+    for full in (name, ADAPTED + name):
+        if name and full in modules:
+            return full
+    modules = {key.removeprefix(ADAPTED): module for key, module in modules.items()}
+    allowed = [key for key in modules if key and "." not in key and key != "module"]
+    unknown = (
+        f"The network has no layer {shown(name)!r}.{did_you_mean(name, modules)}"
+        if name
+        else "The model's card names no layer, because none was found whose output has places in "
+        "space and time. Name one."
+    )
+    raise InvalidParameter(
+        f"{unknown} Its top-level layers are {shown(', '.join(allowed), 200)}; modules inside them "
+        "are named with dots.",
+        parameter=parameter,
+        given=shown(name),
+        nearest=nearest(name, modules),
+        allowed=allowed,
+    )
 
 
 class ModelRunner:
@@ -58,6 +75,7 @@ class ModelRunner:
         batch: the most clips in one forward pass.
         precision: of gradients that may be of reduced precision.
         recorder: records the passes of folded gradients and replays them; None runs them as usual.
+        scores: what the network's outputs mean.
     """
 
     def __init__(
@@ -67,6 +85,7 @@ class ModelRunner:
         batch: int = 1,
         precision: Precision = "auto",
         recorder: Recorder | None = None,
+        scores: Scores = Scores.SOFTMAX,
     ) -> None:
         self.device = torch.device(device)
         if self.device.type == "cuda":
@@ -75,6 +94,7 @@ class ModelRunner:
         self.batch = batch
         self.precision = precision
         self.recorder = recorder
+        self.scores = scores
         self._optimised = optimised(self.network)
         self._folded: FoldedNetwork | None = None
         self._reduced: nn.Module | None = None
@@ -122,7 +142,7 @@ class ModelRunner:
             return Reading(clips.new_empty(len(clips), 0), applied=applied)
         with TORCH.read():
             clips = _in_fastest_format(clips, gradient=kind.name == "gradient")
-            return self._read(kind, clips, targets)
+            return replace(self._read(kind, clips, targets), scores=self.scores)
 
     def _read(self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor | None) -> Reading:
         if targets is None or kind.name == "scores":
@@ -131,7 +151,7 @@ class ModelRunner:
         if kind.layer is not None:
             return self._read_layer(kind, clips, targets, kind.layer)
         network = self._network(kind, clips)
-        work = partial(_gradient, network, kind.objective)
+        work = partial(_gradient, network, kind.objective, self.scores)
         if self.recorder is None or not kind.folded:
             logits, gradient = work(clips, targets)
         else:
@@ -175,7 +195,9 @@ class ModelRunner:
         with self._lock:
             if self._reduced is None:
                 reduced = ReducedPrecision(folded, dtype)
-                accepted = self.precision != "auto" or _gradients_agree(reduced, folded, clips[:1])
+                accepted = self.precision != "auto" or _gradients_agree(
+                    reduced, folded, clips[:1], self.scores
+                )
                 self._reduced = reduced if accepted else folded
             return self._reduced
 
@@ -191,9 +213,9 @@ class ModelRunner:
     def _read_layer(
         self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor, layer: str
     ) -> Reading:
-        check_layer(self.network, layer)
-        network = self._network_for(layer, clips)
-        with torch.enable_grad(), _leaf_at(network.get_submodule(layer)) as leaves:
+        name = find_layer(self.network, layer)
+        network = self._network_for(name, clips)
+        with torch.enable_grad(), _leaf_at(network.get_submodule(name)) as leaves:
             logits = network(clips)
             if len(leaves) != 1 or leaves[0].ndim != 5:
                 raise InvalidParameter(
@@ -202,7 +224,7 @@ class ModelRunner:
                     parameter="layer",
                     given=layer,
                 )
-            objective = kind.objective.of(logits, targets).sum()
+            objective = kind.objective.of(logits, targets, self.scores).sum()
             (gradient,) = torch.autograd.grad(objective, leaves[0])
         return Reading(logits.detach(), activation=leaves[0].detach(), activation_gradient=gradient)
 
@@ -227,19 +249,23 @@ def _in_fastest_format(clips: torch.Tensor, *, gradient: bool) -> torch.Tensor:
 
 
 def _gradient(
-    network: nn.Module, objective: Objective, clips: torch.Tensor, targets: torch.Tensor
+    network: nn.Module,
+    objective: Objective,
+    scores: Scores,
+    clips: torch.Tensor,
+    targets: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits, and the objective's gradient at the clips."""
     scale = network.scale if isinstance(network, ReducedPrecision) else 1.0
     with torch.enable_grad():
         leaf = clips.detach().requires_grad_()
         logits = network(leaf)
-        summed = scale * objective.of(logits, targets).sum()
+        summed = scale * objective.of(logits, targets, scores).sum()
         (gradient,) = torch.autograd.grad(summed, leaf)
     return logits.detach(), (gradient / scale if scale != 1 else gradient).contiguous()
 
 
-def _gradients_agree(one: nn.Module, other: nn.Module, clips: torch.Tensor) -> bool:
+def _gradients_agree(one: nn.Module, other: nn.Module, clips: torch.Tensor, scores: Scores) -> bool:
     """Whether two networks' gradients point the same way at noise of the clips' shape.
 
     Noise rather than the clips, so that the choice doesn't depend on the first clip.
@@ -248,7 +274,8 @@ def _gradients_agree(one: nn.Module, other: nn.Module, clips: torch.Tensor) -> b
     noise = _in_fastest_format(noise.to(clips.device), gradient=True)
     target = torch.zeros(1, dtype=torch.int64, device=clips.device)
     gradients = (
-        _gradient(network, Objective.LOG_PROBABILITY, noise, target)[1] for network in (one, other)
+        _gradient(network, Objective.LOG_PROBABILITY, scores, noise, target)[1]
+        for network in (one, other)
     )
     return same_direction(*gradients)
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from videovisual.engine.progress import Progress
+from videovisual.engine.scores import Scores
 from videovisual.saliency import Saliency
 
 
@@ -20,15 +21,21 @@ class Objective(Enum):
     LOG_COMPLEMENT = "log_complement"
     """log(1 − probability), whose gradient does not vanish where the probability is nearly 1."""
 
-    def of(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Logits [N, classes] and targets int64 [N] → the objective of each clip, [N]."""
-        own = targets[:, None]
+    def of(
+        self, logits: torch.Tensor, targets: torch.Tensor, scores: Scores = Scores.SOFTMAX
+    ) -> torch.Tensor:
+        """The objective of each clip, [N].
+
+        Args:
+            logits: float32 [N, classes].
+            targets: int64 [N].
+            scores: what the logits mean; see `Scores` for those that give no probability.
+        """
+        if self is Objective.LOG_COMPLEMENT:
+            return scores.log_complement(logits, targets)
         if self is Objective.LOG_PROBABILITY:
-            logits = logits.log_softmax(dim=1)
-        elif self is Objective.LOG_COMPLEMENT:
-            others = logits.scatter(1, own, -torch.inf).logsumexp(dim=1)
-            return others - logits.logsumexp(dim=1)
-        return logits.gather(1, own)[:, 0]
+            logits = scores.log_probabilities(logits)
+        return logits.gather(1, targets[:, None])[:, 0]
 
 
 NetworkFunction = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -80,6 +87,7 @@ class Reading:
         activation, activation_gradient: float32 [N, C, T', H', W'], if the probe named a layer.
         applied: the result of `Probe.apply`; `logits` are then empty, [N, 0].
         precision: the dtype of the network's products.
+        scores: what the logits mean.
     """
 
     logits: torch.Tensor
@@ -88,10 +96,11 @@ class Reading:
     activation_gradient: torch.Tensor | None = None
     applied: torch.Tensor | None = None
     precision: torch.dtype = torch.float32
+    scores: Scores = Scores.SOFTMAX
 
     def probabilities(self) -> torch.Tensor:
-        """Softmax of the logits, float32 [N, classes]."""
-        return self.logits.softmax(dim=1)
+        """The probability of each class, float32 [N, classes]; raw scores as they are."""
+        return self.scores.probabilities(self.logits)
 
 
 Result = TypeVar("Result")

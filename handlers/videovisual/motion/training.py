@@ -139,7 +139,7 @@ def prepare(spec: zoo.InputSpec, clips: Frames, phase: float = 0.5) -> torch.Ten
     segment = clips.shape[1] / spec.frames
     chosen = clips[:, ((np.arange(spec.frames) + phase) * segment).astype(int)]
     together = transform.prepare(spec, chosen.reshape(-1, *chosen.shape[2:]))
-    return together.reshape(3, *chosen.shape[:2], spec.crop, spec.crop).transpose(0, 1)
+    return together.reshape(3, *chosen.shape[:2], spec.height, spec.width).transpose(0, 1)
 
 
 def both_ways(drawn: motion.Batch) -> motion.Batch:

@@ -10,6 +10,7 @@ from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Result, Work
 from videovisual.engine.progress import Progress
+from videovisual.engine.scores import Scores
 from videovisual.pipeline.explainer import Explainer
 from videovisual.saliency import Saliency
 from videovisual.zoo import Classifier
@@ -87,6 +88,7 @@ def runner_of(classifier: Classifier) -> ModelRunner:
     with _LOCK:
         known = _RUNNERS.get(classifier)
         if known is None or known[0] != state:
-            known = state, ModelRunner(network, classifier.device)
+            scores = Scores(classifier.card.scores)
+            known = state, ModelRunner(network, classifier.device, scores=scores)
             _RUNNERS[classifier] = known
         return known[1]

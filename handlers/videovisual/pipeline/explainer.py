@@ -20,7 +20,7 @@ from videovisual.utils.polarity import Polarity, check_polarity
 from videovisual.utils.suggest import did_you_mean
 from videovisual.utils.text import shown
 from videovisual.version import __version__
-from videovisual.zoo import Classifier
+from videovisual.zoo import Classifier, ModelCard
 
 FROM_DIAGNOSTICS = ("precision",)
 """Facts of a run that its provenance repeats: another run needs them to give the same map."""
@@ -141,6 +141,7 @@ class Explainer:
             "model": card.name,
             "weights_sha256": self.classifier.weights_sha256,
             **_stored(self.classifier.weights_dtype),
+            **_meaning(card),
             "labels_sha256": card.labels_sha256,
             "videovisual": __version__,
             "torch": torch.__version__,
@@ -189,6 +190,11 @@ class Explainer:
 def _stored(dtype: str | None) -> dict[str, str]:
     """The weights' dtype in their file, where it is narrower than what is computed with."""
     return {"weights_dtype": dtype} if dtype else {}
+
+
+def _meaning(card: ModelCard) -> dict[str, str]:
+    """What the scores mean, where they aren't logits of classes of which one holds."""
+    return {} if card.scores == "softmax" else {"scores": card.scores}
 
 
 def _gpu(device: torch.device) -> dict[str, str]:

@@ -11,6 +11,7 @@ from videovisual import clips
 from videovisual.clips import Clip, Source, windows
 from videovisual.engine.probe import Classification, Probe
 from videovisual.engine.progress import Progress
+from videovisual.engine.scores import Scores
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.finite import check_logits
 from videovisual.pipeline.plan import Plan
@@ -32,10 +33,10 @@ def average(card: ModelCard, logits: torch.Tensor) -> torch.Tensor:
         logits: float32 [N, classes].
 
     Returns:
-        float32 [classes]: the mean logits, or the logarithm of the mean probabilities. The softmax
-        of either is the probability of each class.
+        float32 [classes]: the mean logits; or, of softmax scores, the logarithm of the mean
+        probabilities. The softmax of either is the probability of each class.
     """
-    if card.view_average == "probabilities":
+    if card.view_average == "probabilities" and card.scores == "softmax":
         return logits.log_softmax(dim=1).logsumexp(dim=0) - math.log(len(logits))
     return logits.mean(dim=0)
 
@@ -104,7 +105,8 @@ def best_window(plan: Plan, source: Source, executor: Executor) -> PreparedClip:
     chosen = _side_by_side(source, plan.sampling)
     scores = torch.stack(_scores(plan, source, chosen, executor, classification=False))
     target = resolve_target(card, plan.options.target[0], average(card, scores))
-    chances = scores.softmax(dim=1)[:, target]
+    chances = Scores(card.scores).probabilities(scores)[:, target]
+    measure = "scores" if card.scores == "raw" else "probabilities"
     with executor.decoding():
         (clip,) = windows.read(source, [chosen[int(chances.argmax())]])
     prepared = prepare(plan.classifier, clip, source)
@@ -112,7 +114,7 @@ def best_window(plan: Plan, source: Source, executor: Executor) -> PreparedClip:
         "chosen": "best",
         "of": len(chosen),
         "target": card.labels[target],
-        "probabilities": [round(chance, 4) for chance in chances.tolist()],
+        measure: [round(chance, 4) for chance in chances.tolist()],
     }
     facts = {**prepared.facts, **looked_at(clip, plan.sampling), "window": window}
     return replace(prepared, facts=facts)

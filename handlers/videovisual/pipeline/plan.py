@@ -6,7 +6,7 @@ from typing import Any
 
 from videovisual import clips
 from videovisual.attribution import catalogue
-from videovisual.engine.model_runner import check_layer
+from videovisual.engine.model_runner import find_layer
 from videovisual.errors import InvalidParameter
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.prediction import is_top1
@@ -70,9 +70,8 @@ class Plan:
             classifier, methods, parameters, seed=options.seed, polarity=options.polarity
         )
         for explainer in explainers:
-            layer = getattr(explainer.parameters, "layer", None)
-            if layer is not None:
-                check_layer(classifier.network, layer)
+            if hasattr(explainer.parameters, "layer"):
+                find_layer(classifier.network, explainer.parameters.layer or card.cam_layer)
         return cls(classifier, options, tuple(explainers), sampling(card, options))
 
     @property
@@ -83,8 +82,8 @@ class Plan:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Frames, height and width of the clip that the network takes."""
-        side = self.classifier.card.input.crop
-        return self.sampling.frames, side, side
+        spec = self.classifier.card.input
+        return self.sampling.frames, spec.height, spec.width
 
     @property
     def several_windows(self) -> bool:

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from videovisual.engine.scores import Scores
 from videovisual.errors import InvalidParameter
 from videovisual.protocol import Prediction
 from videovisual.zoo import ModelCard
@@ -29,10 +30,11 @@ def predictions(card: ModelCard, logits: torch.Tensor, top_k: int) -> list[Predi
 
 def prediction(card: ModelCard, logits: torch.Tensor, index: int) -> Prediction:
     """One class of one clip's logits [classes]."""
+    scores = Scores(card.scores)
     return Prediction(
         index=index,
         label=card.labels[index],
-        probability=logits.softmax(dim=0)[index].item(),
+        probability=None if scores is Scores.RAW else scores.probabilities(logits)[index].item(),
         logit=logits[index].item(),
     )
 
@@ -42,9 +44,12 @@ def is_top1(target: str | int) -> bool:
     return isinstance(target, str) and target.strip().lower() == TOP1
 
 
-def entropy(logits: torch.Tensor) -> float:
-    """How undecided the model is between its classes: 0 is sure of one, 1 is pure chance."""
-    if len(logits) < 2:
+def entropy(card: ModelCard, logits: torch.Tensor) -> float:
+    """How undecided the model is between its classes: 0 is sure of one, 1 is pure chance.
+
+    Labels that don't exclude one another leave nothing to decide: 0.
+    """
+    if len(logits) < 2 or card.scores != "softmax":
         return 0.0
     chances = logits.double().softmax(dim=0)
     return round(float(torch.special.entr(chances).sum()) / math.log(len(logits)), 4)

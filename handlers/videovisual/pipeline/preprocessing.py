@@ -139,8 +139,7 @@ def looked_at(clip: Clip, chosen: clips.Sampling) -> dict[str, float]:
 def _made_for(card: ModelCard) -> dict[str, Any]:
     if card.made_for is None:
         return {}
-    side = card.input.crop
-    return {"made_for": {"name": card.made_for, "size": [side, side]}}
+    return {"made_for": {"name": card.made_for, "size": [card.input.width, card.input.height]}}
 
 
 def decoded_bytes(card: ModelCard, source: clips.Source, sampling: clips.Sampling) -> int:

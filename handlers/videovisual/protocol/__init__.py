@@ -8,6 +8,7 @@ from videovisual.protocol.answers import Array as Array
 from videovisual.protocol.answers import Explanation as Explanation
 from videovisual.protocol.answers import Prediction as Prediction
 from videovisual.protocol.answers import Second as Second
+from videovisual.protocol.answers import said as said
 from videovisual.protocol.events import AcceptedEvent as AcceptedEvent
 from videovisual.protocol.events import Cancellation as Cancellation
 from videovisual.protocol.events import DoneEvent as DoneEvent

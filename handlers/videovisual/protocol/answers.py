@@ -22,13 +22,25 @@ SHOWN = 3
 """Classes and explanations in the text of an answer."""
 
 
+def said(probability: float | None, logit: float) -> str:
+    """A probability in percent, or the raw score where there is none."""
+    return f"{logit:.4g}" if probability is None else f"{100 * probability:.1f}%"
+
+
 class Prediction(BaseModel):
     """One class and its score."""
 
     index: int
     label: str
-    probability: float
-    logit: float
+    probability: float | None = Field(
+        description="in [0, 1]; null for a model whose scores give no probability"
+    )
+    logit: float = Field(description="the network's own output")
+
+    @property
+    def score(self) -> str:
+        """How likely the class is, or its raw score, for a person."""
+        return said(self.probability, self.logit)
 
 
 class Array(BaseModel):
@@ -96,7 +108,7 @@ class Explanation(BaseModel):
     def __repr_args__(self) -> ReprArgs:
         yield "method", self.method
         yield "target", self.target.label
-        yield "probability", round(self.target.probability, 4)
+        yield "score", self.target.score
         yield "map", self.map
 
     @classmethod
@@ -163,7 +175,7 @@ class Answer(BaseModel):
     def __repr_args__(self) -> ReprArgs:
         yield "model", self.model
         best = self.predictions[:SHOWN]
-        yield "predictions", {each.label: round(each.probability, 4) for each in best}
+        yield "predictions", {each.label: each.score for each in best}
         if self.timeline:
             yield "seconds", len(self.timeline)
         if self.explanations:

@@ -66,18 +66,9 @@ def caveats(explanation: Explanation) -> Iterator[str]:
             "that of pure chance). Don't read anything into the map."
         )
     likely = explanation.target.probability
-    if likely < MIN_PROBABILITY:
-        yield (
-            f"Unlikely: the model gives this class {100 * likely:.1f}% only. The map shows what "
-            "comes nearest to it, not why the model would say it."
-        )
+    yield from _target_caveats(likely, facts)
     if facts.get("partial"):
         yield "Partial: the method was stopped before it had done all its steps."
-    if read := facts.get("target_read_as"):
-        yield (
-            f"Two readings: {read['name']!r} was taken as a class's name; as an index it would be "
-            f"{read['index_of']!r}. Give a number, or [{read['name']}] in a form, for the index."
-        )
     if facts.get("constant"):
         yield (
             "Constant: the map has the same value everywhere, so its peak and its curve show "
@@ -104,15 +95,31 @@ def caveats(explanation: Explanation) -> Iterator[str]:
     if facts.get("evaluated") is False:
         yield "Not evaluated: the deadline came before the map's faithfulness was measured."
     yield from _place_caveats(explanation)
-    whole = facts.get("probability_clip")
     for area in facts.get("areas") or ():
-        yield from _mask_caveats(area, whole)
+        yield from _area_caveats(area)
+        # Shares of a raw score say nothing.
+        if likely is not None:
+            yield from _mask_caveats(area, facts.get("probability_clip"))
     scores = explanation.faithfulness or {}
     insertion, deletion = scores.get("insertion"), scores.get("deletion")
-    if insertion is not None and deletion is not None and insertion <= deletion > MIN_SCORE:
+    least = MIN_SCORE if likely is not None else -math.inf
+    if insertion is not None and deletion is not None and insertion <= deletion > least:
         yield (
             "Not faithful: uncovering the clip by this map brings the target up no sooner "
             f"({insertion:.2f}) than covering it loses it ({deletion:.2f})."
+        )
+
+
+def _target_caveats(likely: float | None, facts: Mapping[str, Any]) -> Iterator[str]:
+    if likely is not None and likely < MIN_PROBABILITY:
+        yield (
+            f"Unlikely: the model gives this class {100 * likely:.1f}% only. The map shows what "
+            "comes nearest to it, not why the model would say it."
+        )
+    if read := facts.get("target_read_as"):
+        yield (
+            f"Two readings: {read['name']!r} was taken as a class's name; as an index it would be "
+            f"{read['index_of']!r}. Give a number, or [{read['name']}] in a form, for the index."
         )
 
 
@@ -194,7 +201,7 @@ def _more_steps(facts: Mapping[str, Any]) -> str:
     return "Take more steps."
 
 
-def _mask_caveats(area: Mapping[str, Any], whole: float | None) -> Iterator[str]:
+def _area_caveats(area: Mapping[str, Any]) -> Iterator[str]:
     asked, achieved = area.get("area"), area.get("achieved_area")
     if asked is not None and achieved is not None:
         error = abs(achieved - asked)
@@ -203,6 +210,9 @@ def _mask_caveats(area: Mapping[str, Any], whole: float | None) -> Iterator[str]
                 f"Area missed: the mask shows {100 * achieved:.1f}% of the clip, and "
                 f"{100 * asked:.1f}% were asked for."
             )
+
+
+def _mask_caveats(area: Mapping[str, Any], whole: float | None) -> Iterator[str]:
     kept = area.get("probability_preserve")
     if kept is not None:
         if whole is not None and kept["soft"] < KEPT_SHARE * whole:

@@ -58,8 +58,8 @@ class ClipDrawing:
 
     @property
     def score(self) -> str:
-        """The target's probability, in words."""
-        return f"{100 * self.target.probability:.1f}%"
+        """The target's probability or raw score, in words."""
+        return self.target.score
 
     def __call__(self, saliency: Saliency, suffix: str) -> bytes:
         """The file of that suffix: `json`, or one of `draw`.

@@ -59,6 +59,8 @@ class Heat:
         span = float(np.quantile(size, 1 - CLIPPED_SHARE)) or float(size.max())
         level = np.clip(rise / np.float32(span or 1.0), -1, 1)
         unit = UNITS.get(str(saliency.provenance.get("method")), "")
+        if unit == "probability" and saliency.provenance.get("scores") == "raw":
+            unit = "score"
         return cls(level, signed, low, low + span, unit)
 
     def colour(self) -> Frames:

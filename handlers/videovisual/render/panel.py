@@ -65,7 +65,7 @@ def panels(
             saliency,
             frames,
             f"{explanation.method}: {explanation.target.label}",
-            f"{answer.model} gives it {100 * explanation.target.probability:.1f}%",
+            f"{answer.model} gives it {explanation.target.score}",
             film,
             tuple(caveats(explanation)),
         )

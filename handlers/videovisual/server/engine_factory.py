@@ -8,6 +8,7 @@ from videovisual.engine.device import Pass
 from videovisual.engine.engine import Engine
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.optimise.cuda_graphs import CudaCapture, Recorder
+from videovisual.engine.scores import Scores
 from videovisual.engine.worker import Worker
 from videovisual.server.settings import Settings
 from videovisual.zoo import Classifier
@@ -49,4 +50,5 @@ def runner(classifier: Classifier, settings: Settings) -> ModelRunner:
         settings.batch or (GPU_BATCH if gpu else 1),
         settings.precision,
         Recorder(CudaCapture(device)) if gpu and settings.cuda_graphs else None,
+        Scores(classifier.card.scores),
     )

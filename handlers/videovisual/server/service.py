@@ -78,7 +78,7 @@ class Service:
         # A gradient from a gradient makes torch import sympy: 0.4 s in which nothing else runs.
         torch.autograd.grad(leaf * 1, leaf, torch.ones(1))
         spec = self.classifier.card.input
-        clip = torch.zeros(1, 3, spec.frames, spec.crop, spec.crop)
+        clip = torch.zeros(1, *spec.shape)
         for number, device in enumerate(self.engine.devices):
             device.runner.prepare(clip[0])
             device.calibrate(partial(self._classify, clip, number))

@@ -24,11 +24,14 @@ class InputSpec:
 
     Attributes:
         frames: number of frames of one clip.
+        size: of the centred crop in pixels: the side of a square, or (height, width).
+        mean, std: of each RGB channel; a pixel x of `value_range` becomes `(x - mean) / std`.
         fps: frames per second at which a timed clip is sampled, from a centred window of
             `frames / fps` seconds; None spreads the frames evenly over the whole clip.
-        resize: short side in pixels (the aspect ratio is kept), or (height, width).
-        crop: side of the centred square crop, in pixels.
-        mean, std: of each RGB channel; pixels in [0, 1] become `(x - mean) / std`.
+        resize: short side in pixels (the aspect ratio is kept), or (height, width); None resizes
+            to the square's side, or to exactly (height, width).
+        value_range: the values of black and white before `mean` and `std`: (0, 1), (0, 255),
+            (-1, 1), ….
         antialias: whether shrinking applies a low-pass filter, as Pillow does and torchvision's
             video transforms don't.
         min_frames: fewest source frames of a clip.
@@ -37,15 +40,37 @@ class InputSpec:
     """
 
     frames: int
-    fps: float | None
-    resize: int | tuple[int, int]
-    crop: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    size: int | tuple[int, int]
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    fps: float | None = None
+    resize: int | tuple[int, int] | None = None
+    value_range: tuple[float, float] = (0.0, 1.0)
     antialias: bool = False
     min_frames: int = 2
     max_frames: int = 64
     frame_multiple: int = 1
+
+    @property
+    def height(self) -> int:
+        """Height of the crop, in pixels."""
+        return self.size if isinstance(self.size, int) else self.size[0]
+
+    @property
+    def width(self) -> int:
+        """Width of the crop, in pixels."""
+        return self.size if isinstance(self.size, int) else self.size[1]
+
+    @property
+    def area(self) -> str:
+        """The crop's size for a person: `224²`, or `27 × 48`."""
+        square = self.height == self.width
+        return f"{self.height}²" if square else f"{self.height} × {self.width}"
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of one clip: (3, frames, height, width)."""
+        return 3, self.frames, self.height, self.width
 
 
 @dataclass(frozen=True)
@@ -92,6 +117,9 @@ class ModelCard:
         options: keyword arguments for the family's network (`width`, …).
         made_for: name of the data set whose clips alone the model knows, all of the size of the
             input; None for a model of natural clips.
+        scores: what the network's outputs mean: `softmax`, logits of classes of which one holds;
+            `sigmoid`, logits of labels that don't exclude one another; `raw`, scores on a scale of
+            their own.
         view_average: which outputs multi-view testing averages, as in the authors' evaluation:
             `logits`, or softmax `probabilities`.
         base: of own weights, the published model whose network and input they use; else None.
@@ -107,6 +135,7 @@ class ModelCard:
     weights: WeightsCard
     accuracy: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    scores: Literal["softmax", "sigmoid", "raw"] = "softmax"
     view_average: Literal["logits", "probabilities"] = "logits"
     base: str | None = None
     made_for: str | None = None

@@ -1,7 +1,8 @@
 """A network together with its card."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,22 @@ from safetensors.torch import save
 from torch import nn
 
 from videovisual.errors import InvalidParameter
-from videovisual.zoo import transform
-from videovisual.zoo.card import ModelCard
+from videovisual.zoo import own_module, transform
+from videovisual.zoo.adapter import (
+    AdaptedNetwork,
+    FrameScores,
+    Interface,
+    Layout,
+    Output,
+    Pathway,
+    first_pass,
+)
+from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard
+from videovisual.zoo.layers import cam_layer as default_cam_layer
+from videovisual.zoo.layout import narrow_dtype
+
+BLUR = 0.09
+"""Largest blur of the perturbation pyramid where none is given, as a share of the shorter side."""
 
 
 class Classifier:
@@ -46,6 +61,77 @@ class Classifier:
         self.weights_sha256 = weights_sha256 or tensors_sha256(network.state_dict())
         self.weights_dtype = weights_dtype
 
+    @classmethod
+    def from_module(
+        cls,
+        module: nn.Module,
+        labels: Sequence[str],
+        input: InputSpec,
+        *,
+        layout: Layout = "NCTHW",
+        scores: Literal["softmax", "sigmoid", "raw"] = "softmax",
+        argument: str | None = None,
+        pathways: Sequence[Pathway] | None = None,
+        output: Output | None = None,
+        frame_scores: FrameScores | None = None,
+        cam_layer: str | None = None,
+        name: str | None = None,
+        licence: str = "not known",
+    ) -> "Classifier":
+        """A network of your own as a classifier, checked by a first pass.
+
+        Args:
+            module: the network; it is copied, so it stays as it is.
+            labels: the classes' names, in the order of the logits. One logit is one label, or two:
+                those of a low and of a high logit.
+            input: frames, size and range of values of the network's input.
+            layout: order of the axes of its input: `NCTHW`, `NTCHW` or `NTHWC`.
+            scores: what its outputs mean: `softmax`, logits of classes of which one holds;
+                `sigmoid`, logits of labels that don't exclude one another; `raw`, scores on a scale
+                of their own, without probabilities.
+            argument: name of the argument of `forward` that takes the clips; the first one unless
+                given.
+            pathways: for a network that takes a list of clips, as SlowFast does, the frames of
+                each: how many, evenly spread, or their numbers.
+            output: where its answer holds the logits: a key, an attribute, a place in a tuple, or a
+                function of the answer. An answer's `logits`, or its only tensor, are found unless
+                given.
+            frame_scores: of a network that answers for every frame: the `mean` or the `max` over
+                the frames, or the number of one frame.
+            cam_layer: dotted name of Grad-CAM's layer; the last one with places in space unless
+                given.
+            name: of the model in answers; that of the module's class unless given.
+            licence: of the weights.
+
+        Raises:
+            InvalidParameter: the network fails or answers otherwise than described; the message
+                says what it was given, what came, and which argument to change.
+            WeightsError: two labels are the same, or the weights are not dense floats.
+        """
+        interface = Interface(
+            layout, argument, None if pathways is None else tuple(pathways), output, frame_scores
+        )
+        names = own_module.checked_labels(labels)
+        own = own_module.copied(module)
+        network = AdaptedNetwork(own, interface, len(names)).eval().requires_grad_(False)
+        clip = own_module.noise(input)
+        logits = first_pass(network, clip)
+        if scores == "softmax":
+            own_module.check_are_logits(logits)
+        card = ModelCard(
+            name=name or own_module.name_of(own),
+            family="module",
+            title=f"{type(own).__name__}, own network",
+            labels=names,
+            input=input,
+            cam_layer=default_cam_layer(network, clip) if cam_layer is None else cam_layer,
+            blur_sigma=BLUR * min(input.height, input.width),
+            weights=WeightsCard("module", None, None, licence, "own weights"),
+            accuracy="not known: own weights",
+            scores=scores,
+        )
+        return cls(card, network, weights_dtype=narrow_dtype(module.state_dict()))
+
     def __repr__(self) -> str:
         return f"Classifier({self.card.name!r}, {len(self.card.labels)} classes, {self.device})"
 
@@ -69,7 +155,7 @@ class Classifier:
             before_chunk: called before every few frames; what it raises ends the work.
 
         Returns:
-            float32 [3, T, crop, crop], normalised, on the CPU.
+            float32 [3, T, height, width], normalised, on the CPU.
 
         Raises:
             InvalidParameter: `frames` has another type or shape.

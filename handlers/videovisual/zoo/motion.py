@@ -38,7 +38,7 @@ def _card(
             frames=frames,
             fps=None,
             resize=SIDE,
-            crop=SIDE,
+            size=SIDE,
             mean=(0.5, 0.5, 0.5),
             std=(0.25, 0.25, 0.25),
             min_frames=8,

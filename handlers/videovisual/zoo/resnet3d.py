@@ -148,7 +148,7 @@ KINETICS = InputSpec(
     frames=16,
     fps=15,
     resize=(128, 171),
-    crop=112,
+    size=112,
     mean=(0.43216, 0.394666, 0.37645),
     std=(0.22803, 0.22145, 0.216989),
 )

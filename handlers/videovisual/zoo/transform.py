@@ -20,7 +20,7 @@ MAX_RESIZED_PIXELS = 2**22
 
 @dataclass(frozen=True)
 class Geometry:
-    """The network's square crop as a box in the source frame, in source pixels.
+    """The network's crop as a box in the source frame, in source pixels.
 
     Attributes:
         source_height, source_width: size of the source frames.
@@ -41,11 +41,12 @@ def resized_size(spec: InputSpec, height: int, width: int) -> tuple[int, int]:
     Raises:
         TooLarge: the frame is so narrow that it would be resized to millions of pixels.
     """
-    if not isinstance(spec.resize, int):
-        return spec.resize
-    size = spec.resize, int(spec.resize * width / height)
+    resize = spec.size if spec.resize is None else spec.resize
+    if not isinstance(resize, int):
+        return resize
+    size = resize, int(resize * width / height)
     if height > width:
-        size = int(spec.resize * height / width), spec.resize
+        size = int(resize * height / width), resize
     if size[0] * size[1] > MAX_RESIZED_PIXELS:
         raise TooLarge(
             f"A frame of {width}×{height} would be resized to {size[1]}×{size[0]} for this model; "
@@ -58,8 +59,7 @@ def resized_size(spec: InputSpec, height: int, width: int) -> tuple[int, int]:
 
 def _corner(spec: InputSpec, size: tuple[int, int]) -> tuple[int, int]:
     """Top and left of the centred crop in a resized frame of `size` (height, width)."""
-    top, left = (round((side - spec.crop) / 2) for side in size)
-    return top, left
+    return round((size[0] - spec.height) / 2), round((size[1] - spec.width) / 2)
 
 
 def geometry(spec: InputSpec, height: int, width: int) -> Geometry:
@@ -72,8 +72,8 @@ def geometry(spec: InputSpec, height: int, width: int) -> Geometry:
         source_width=width,
         top=top * vertical,
         left=left * horizontal,
-        height=spec.crop * vertical,
-        width=spec.crop * horizontal,
+        height=spec.height * vertical,
+        width=spec.width * horizontal,
     )
 
 
@@ -88,7 +88,7 @@ def prepare(
         before_chunk: called before every few frames; what it raises ends the work.
 
     Returns:
-        float32 [3, T, crop, crop], normalised.
+        float32 [3, T, height, width], normalised.
 
     Raises:
         InvalidParameter: `frames` has another type or shape.
@@ -116,8 +116,22 @@ def prepare(
             )
             # The published pipelines resize to 8-bit images.
             pixels = pixels.round_().clamp_(0, 255)
-        chunks.append(pixels[..., top : top + spec.crop, left : left + spec.crop])
-    clip = torch.cat(chunks).transpose(0, 1).div_(255)
-    mean = torch.tensor(spec.mean).view(3, 1, 1, 1)
-    std = torch.tensor(spec.std).view(3, 1, 1, 1)
-    return ((clip - mean) / std).contiguous()
+        chunks.append(pixels[..., top : top + spec.height, left : left + spec.width])
+    return normalise(spec, torch.cat(chunks).transpose(0, 1).div_(255)).contiguous()
+
+
+def normalise(spec: InputSpec, pixels: torch.Tensor) -> torch.Tensor:
+    """Pixels in [0, 1] in the network's values.
+
+    Args:
+        spec: the network's input.
+        pixels: float32 [3, T, H, W], RGB.
+    """
+    low, high = spec.value_range
+    mean, std = (
+        torch.tensor(values, device=pixels.device).view(3, 1, 1, 1)
+        for values in (spec.mean, spec.std)
+    )
+    if spec.value_range != (0.0, 1.0):
+        pixels = low + (high - low) * pixels
+    return (pixels - mean) / std

@@ -147,7 +147,7 @@ def _spec(fps: float | None) -> InputSpec:
         frames=8,
         fps=fps,
         resize=256,
-        crop=224,
+        size=224,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         antialias=True,

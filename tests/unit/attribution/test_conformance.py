@@ -62,7 +62,7 @@ def classifier(request: pytest.FixtureRequest) -> Classifier:
 @pytest.fixture(scope="module")
 def prepared(classifier: Classifier) -> PreparedClip:
     """As small as the networks take, and with three sides to be told apart."""
-    if classifier.card.input.crop > 64:
+    if classifier.card.input.height > 64:
         clip = classifier.prepare(blocks(16, 240, 256))[:, :, :96, :128]
     else:
         clip = classifier.prepare(blocks(8, 64, 64))[:, :, :32, :48]
@@ -190,7 +190,7 @@ def test_shared_passes_do_not_change_a_map(
 
 
 def test_randomised_weights_change_the_map(classifier: Classifier, entry: Entry) -> None:
-    if classifier.card.input.crop > 64:
+    if classifier.card.input.height > 64:
         clip = classifier.prepare(blocks(16, 240, 256))[:, :, :96, :128].contiguous()
     else:
         sample = motion.sample(4)

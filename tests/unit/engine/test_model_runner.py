@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from videovisual.engine.model_runner import ModelRunner, check_layer
+from videovisual.engine.model_runner import ModelRunner, find_layer
 from videovisual.engine.probe import Objective, Probe
 from videovisual.errors import InvalidParameter
 from videovisual.zoo import Classifier
@@ -126,7 +126,7 @@ def test_nothing_below_a_layer_is_differentiated(
 
 def test_an_unknown_layer_is_refused_with_the_known_ones(small: Classifier) -> None:
     with pytest.raises(InvalidParameter, match=r"no layer 'layer9'.*layer4"):
-        check_layer(small.network, "layer9")
+        find_layer(small.network, "layer9")
 
 
 def test_no_weight_ever_gets_a_gradient(small: Classifier, clips: torch.Tensor) -> None:

@@ -49,7 +49,7 @@ frames, side, cases = json.loads(sys.argv[1])
 torch.manual_seed(0)
 card = zoo.card("i3d-kinetics400")
 spec = dataclasses.replace(
-    card.input, frames=frames, max_frames=frames, crop=side, resize=(side, side), min_frames=2
+    card.input, frames=frames, max_frames=frames, size=side, resize=(side, side), min_frames=2
 )
 card = dataclasses.replace(
     card, labels=tuple("abcde"), input=spec, cam_layer="stage", blur_sigma=side / 20

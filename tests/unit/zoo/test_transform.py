@@ -12,7 +12,7 @@ from videovisual import zoo
 from videovisual.errors import TooLarge
 from videovisual.zoo import transform
 
-SHORT_SIDE = dataclasses.replace(zoo.card("i3d-kinetics400").input, resize=256, crop=224)
+SHORT_SIDE = dataclasses.replace(zoo.card("i3d-kinetics400").input, resize=256, size=224)
 
 
 @pytest.mark.parametrize("size", [(1, 9_000_000), (9_000_000, 1), (4, 2_000_000)])

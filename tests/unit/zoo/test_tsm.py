@@ -108,7 +108,7 @@ def test_another_models_head_is_named():
 
 def test_the_cards_have_the_authors_input():
     for card in tsm.CARDS:
-        assert (card.input.frames, card.input.resize, card.input.crop) == (8, 256, 224)
+        assert (card.input.frames, card.input.resize, card.input.size) == (8, 256, 224)
     assert CARDS["tsm-kinetics400"].input.fps == 3.75
     assert CARDS["tsm-epic55-noun"].input.fps is None
     assert [len(card.labels) for card in tsm.CARDS] == [400, 125, 352]

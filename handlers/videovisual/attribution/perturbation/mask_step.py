@@ -79,8 +79,8 @@ class AutogradMaskStep:
         goal = self._objective.goal
         objective = goal.area * self._area.detach() + goal.core * self._core.detach()
         gains = [
-            game.objective.of(scores, self._targets)
-            for game, scores in zip(self._objective.games, logits, strict=True)
+            game.objective.of(each, self._targets, self._objective.scores)
+            for game, each in zip(self._objective.games, logits, strict=True)
         ]
         for gain in gains:
             objective = objective.sub(gain, alpha=goal.score)

@@ -12,6 +12,7 @@ from videovisual.attribution.perturbation.core import Core
 from videovisual.attribution.perturbation.mask import SmoothMasks
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.engine.probe import Objective
+from videovisual.engine.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,10 @@ class Game:
         """Whether the mask's inside is hidden."""
         return self.name == "delete"
 
-    def probability(self, gain: float) -> float:
-        """The target's probability at a value of the objective."""
+    def probability(self, gain: float, scores: Scores) -> float | None:
+        """The target's probability at a value of the objective; None for raw scores."""
+        if scores is Scores.RAW:
+            return None
         return -expm1(gain) if self.deletes else exp(gain)
 
     def shown(self, masks: torch.Tensor) -> torch.Tensor:
@@ -58,6 +61,7 @@ class MaskObjective:
         cells: shape (T, h, w) of a coarse mask.
         games: what the masks have to do.
         goal: the weights of the terms.
+        scores: what the network's outputs mean.
     """
 
     def __init__(self, case: Case, parameters: PerturbationParameters, preset: Preset) -> None:
@@ -69,6 +73,7 @@ class MaskObjective:
         self.games = VARIANTS[parameters.variant]
         self.cells = (frames, *self.masks.cells)
         self.goal = preset.goal
+        self.scores = case.scores
         # Each row, a frame or a whole mask, must have the area by itself.
         self._rows = frames if preset.goal.by_frame else 1
 

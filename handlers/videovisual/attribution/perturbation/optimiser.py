@@ -141,7 +141,7 @@ class _Search:
                 iteration + 1,
                 of,
                 objective=history.values[-1],
-                probability=fmean(map(self.objective.games[0].probability, gains)),
+                probability=self._mean_probability(gains),
                 partial=partial(self._partial, best, facts),
             )
             if preset.should_stop(iteration, of, history.stalled()):
@@ -168,6 +168,13 @@ class _Search:
             converged=history.converged(),
             partial=False,
         )
+
+    def _mean_probability(self, gains: Sequence[float]) -> float | None:
+        """The target's probability in the first game, averaged over the areas."""
+        game, scores = self.objective.games[0], self.objective.scores
+        chances = [game.probability(gain, scores) for gain in gains]
+        known = [chance for chance in chances if chance is not None]
+        return fmean(known) if known else None
 
     def _evaluate(
         self, coarse: torch.Tensor, weights: torch.Tensor, progress: Progress

@@ -43,6 +43,10 @@ globalThis.VideoVisual = (() => {
     return `${value >= 10 || value === 0 ? value.toFixed(0) : value.toPrecision(2)}%`;
   }
 
+  function score(item) {
+    return item.probability === null ? number(item.logit) : percent(item.probability);
+  }
+
   function words(name) {
     return name.replaceAll("_", " ");
   }
@@ -184,7 +188,7 @@ globalThis.VideoVisual = (() => {
         make(
           "header",
           {},
-          make("h1", { textContent: `${best.label}, ${percent(best.probability)}` }),
+          make("h1", { textContent: `${best.label}, ${score(best)}` }),
           make("p", { className: "sub", textContent: about.filter(Boolean).join(" · ") }),
           this.doubts,
         ),
@@ -437,11 +441,11 @@ globalThis.VideoVisual = (() => {
       this.classes.replaceChildren(
         ...known.map((item) => {
           const fill = make("div", { className: "fill" });
-          fill.style.width = `${100 * item.probability}%`;
+          fill.style.width = `${100 * (item.probability ?? 0)}%`;
           return make(
             "li",
             { className: item.index === facts.target.index ? "shown" : "" },
-            make("div", { className: "name" }, make("span", { textContent: item.label }), make("span", { textContent: percent(item.probability) })),
+            make("div", { className: "name" }, make("span", { textContent: item.label }), make("span", { textContent: score(item) })),
             make("div", { className: "rail" }, fill),
           );
         }),

@@ -60,7 +60,7 @@ def test_constants_are_as_published() -> None:
         "preserve",
         "blur",
     )
-    large = [card for card in zoo.cards().values() if card.input.crop == 224]
+    large = [card for card in zoo.cards().values() if card.input.height == 224]
     assert {card.blur_sigma for card in large} == {20}
 
 

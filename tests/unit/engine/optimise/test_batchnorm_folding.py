@@ -128,7 +128,7 @@ def test_a_module_of_two_names_is_folded_once() -> None:
 def test_every_batch_norm_of_a_model_is_folded(motion_model: Classifier) -> None:
     network = motion_model.network
     spec = motion_model.card.input
-    clip = torch.randn(1, 3, 8, spec.crop, spec.crop)
+    clip = torch.randn(1, 3, 8, spec.height, spec.width)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
     assert len(find_pairs(network, clip)) == len(norms)
 
@@ -136,7 +136,7 @@ def test_every_batch_norm_of_a_model_is_folded(motion_model: Classifier) -> None
 def test_folded_gradients_equal_exact_ones_up_to_rounding(motion_model: Classifier) -> None:
     spec = motion_model.card.input
     runner = ModelRunner(motion_model.network, "cpu")
-    clip = torch.randn(1, 3, 8, spec.crop, spec.crop)
+    clip = torch.randn(1, 3, 8, spec.height, spec.width)
     target = torch.tensor([2])
     exact, folded = (
         runner.evaluate(Probe(clip, target, Objective.LOG_PROBABILITY, gradient=True, folded=each))
