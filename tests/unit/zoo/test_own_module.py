@@ -233,11 +233,7 @@ SHAPE = r"float32 \[1, 3, 6, 20, 24\] \(layout='NCTHW'\)"
     ("answer", "given", "message"),
     [
         (None, {"labels": ("a", "b")}, SHAPE + r".*shape \[1, 3\] for 2 labels.*`labels`"),
-        (
-            None,
-            {"layout": "NTCHW"},
-            r"\[1, 6, 3, 20, 24\] \(layout=.*and failed.*`layout`",
-        ),
+        (None, {"layout": "NTCHW"}, r"\[1, 6, 3, 20, 24\] \(layout=.*and failed.*`layout`"),
         (None, {"layout": "nthwc"}, r"no layout 'nthwc'.*NTHWC"),
         (None, {"argument": "video"}, SHAPE + r", and failed: TypeError.*'video'.*`argument`"),
         (None, {"output": "scores"}, SHAPE + r", and gave float32 \[1, 3\].*`output`"),
