@@ -142,7 +142,7 @@ def test_the_heaviest_request_of_each_method_keeps_its_promise() -> None:
     methods = {name: {"method": name, **HEAVY.get(name, {})} for name in OWN}
     evaluated = {"evaluated": {"method": "gradient", "evaluate": "true"}}
     targets = {
-        "eight": {"method": "gradient_x_input", "polarity": "positive", "target": '["0","1","2"]'}
+        "four maps": {"method": "gradient_x_input", "polarity": "positive", "target": '["0","1"]'}
     }
     check(run(FRAMES, SIDE, methods | evaluated | targets))
 
