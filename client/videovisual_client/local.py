@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videovisual.names import is_elsewhere
 from videovisual.protocol import Answer
 from videovisual.utils.extras import needs
 from videovisual_client import upload
@@ -74,7 +75,7 @@ class Local(BaseClient):
     def _service(self, model: str) -> Service:
         from videovisual import zoo  # noqa: PLC0415
 
-        name = zoo.card(model, self._store).name
+        name = model if is_elsewhere(model) else zoo.card(model, self._store).name
         service = self._loaded(name)
         if service is not None:
             return service

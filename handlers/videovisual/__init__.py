@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from videovisual import motion
     from videovisual.api import classify, explain
     from videovisual.saliency import Saliency
-    from videovisual.zoo import Classifier, InputSpec, load
+    from videovisual.zoo import Classifier, InputSpec, load, load_weights
 
 __all__ = [
     "Classifier",
@@ -26,6 +26,7 @@ __all__ = [
     "classify",
     "explain",
     "load",
+    "load_weights",
     "motion",
 ]
 
@@ -36,6 +37,7 @@ _HOMES = {
     "Saliency": "videovisual.saliency",
     "explain": "videovisual.api",
     "load": "videovisual.zoo",
+    "load_weights": "videovisual.zoo",
 }
 
 

@@ -19,6 +19,9 @@ MODELS = (
 )
 """`videovisual.zoo.cards()` has a card for each of these."""
 
+SOURCES = ("hf:", "torchvision:")
+"""How the names of models begin that are kept elsewhere: on the Hub, and in torchvision."""
+
 STORE_VARIABLE = "VIDEOVISUAL_STORE"
 
 
@@ -35,3 +38,9 @@ def own_models(store: Path | None = None) -> tuple[str, ...]:
     """
     archives = (store or default_store()).glob("[!.]*.mar")
     return tuple(sorted(path.stem for path in archives if path.stem not in MODELS))
+
+
+def is_elsewhere(name: str) -> bool:
+    """Whether a name is one of the Hub or of torchvision, or the path of a folder with a model of
+    transformers."""
+    return name.startswith(SOURCES) or (Path(name) / "config.json").is_file()

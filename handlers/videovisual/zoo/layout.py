@@ -53,9 +53,14 @@ UNUSED = ("n_averaged", "total_ops", "total_params")
 """Last parts of keys that `AveragedModel` and profilers add to the network's own."""
 
 
+def used(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The entries without those that no network uses."""
+    return {key: tensor for key, tensor in state.items() if key.rpartition(".")[2] not in UNUSED}
+
+
 def unwrapped(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The entries without those that no network uses, and without prefixes that all keys have."""
-    own = {key: tensor for key, tensor in state.items() if key.rpartition(".")[2] not in UNUSED}
+    own = used(state)
     shared = True
     while shared:
         before = set(own)
@@ -131,17 +136,19 @@ def fit(network: nn.Module, state: Mapping[str, torch.Tensor]) -> nn.Module:
         if key in own and own[key].shape != tensor.shape
     }
     if missing or unexpected or shapes:
-        raise WeightsError(
-            f"The checkpoint doesn't fit the network. {_misfits(missing, unexpected, shapes)}",
-            missing=missing,
-            unexpected=unexpected,
-            shapes=shapes,
-        )
+        raise misfit(missing, unexpected, shapes)
+    check_floats({key: state[key] for key in state if own[key].is_floating_point()})
+    tensors = {key: tensor.to(own[key].dtype) for key, tensor in state.items()}
+    check_finite(tensors)
+    network.load_state_dict(tensors, assign=any(tensor.is_meta for tensor in own.values()))
+    return network
+
+
+def check_floats(state: Mapping[str, torch.Tensor]) -> None:
+    """Raises WeightsError where a network's weights are not dense floats; names them."""
     check_tensors(state)
     integers = {
-        key: _name(tensor.dtype)
-        for key, tensor in state.items()
-        if own[key].is_floating_point() and not tensor.is_floating_point()
+        key: _name(tensor.dtype) for key, tensor in state.items() if not tensor.is_floating_point()
     }
     if integers:
         shown = some([f"{key} is {kind}" for key, kind in integers.items()])
@@ -150,13 +157,10 @@ def fit(network: nn.Module, state: Mapping[str, torch.Tensor]) -> nn.Module:
             "quantised. Give the floating-point weights from before.",
             entries=integers,
         )
-    tensors = {key: tensor.to(own[key].dtype) for key, tensor in state.items()}
-    _check_finite(tensors)
-    network.load_state_dict(tensors, assign=any(tensor.is_meta for tensor in own.values()))
-    return network
 
 
-def _check_finite(state: Mapping[str, torch.Tensor]) -> None:
+def check_finite(state: Mapping[str, torch.Tensor]) -> None:
+    """Raises WeightsError where weights are NaN or infinite; names them."""
     counts = {key: int((~tensor.isfinite()).sum()) for key, tensor in state.items()}
     broken = {key: count for key, count in counts.items() if count}
     if broken:
@@ -174,11 +178,18 @@ def narrow_dtype(state: Mapping[str, torch.Tensor]) -> str | None:
     return " and ".join(sorted(map(_name, narrow))) or None
 
 
-def _misfits(
+def misfit(
     missing: Collection[str],
     unexpected: Collection[str],
     shapes: Mapping[str, Mapping[str, list[int]]],
-) -> str:
+) -> WeightsError:
+    """The error of a checkpoint whose entries are not those of the network.
+
+    Args:
+        missing: entries of the network that the checkpoint doesn't have.
+        unexpected: entries that the network doesn't have.
+        shapes: by entry, the shape `expected` and the one `found`.
+    """
     problems = {
         "missing": missing,
         "not known": unexpected,
@@ -199,7 +210,12 @@ def _misfits(
             " If it was trained on other classes, give their names, one per line: `labels=FILE`, "
             "`--labels FILE`."
         )
-    return f"Of its keys {'; '.join(facts)}. {advice}"
+    return WeightsError(
+        f"The checkpoint doesn't fit the network. Of its keys {'; '.join(facts)}. {advice}",
+        missing=list(missing),
+        unexpected=list(unexpected),
+        shapes=dict(shapes),
+    )
 
 
 def some(names: Collection[str]) -> str:

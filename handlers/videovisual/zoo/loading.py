@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from videovisual.errors import DownloadError, WeightsError
+from videovisual.names import is_elsewhere
 from videovisual.utils.devices import usable_device
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
@@ -22,8 +23,11 @@ from videovisual.zoo.layout import (
     narrow_dtype,
     read_safetensors,
 )
+from videovisual.zoo.parts import part_of
 from videovisual.zoo.registry import adapt, build
 from videovisual.zoo.registry import card as find_card
+
+Weights = str | os.PathLike[str] | Mapping[str, torch.Tensor]
 
 WEIGHTS_FOLDER = Path(__file__).with_name("weights")
 PACKAGED = "package:"
@@ -31,21 +35,23 @@ PACKAGED = "package:"
 
 def load(
     name: str,
-    weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | None = None,
+    weights: Weights | None = None,
     *,
-    labels: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | Sequence[str] | None = None,
     device: torch.device | str = "cpu",
     store: Path | None = None,
 ) -> Classifier:
     """Load a pretrained classifier by name.
 
     Args:
-        name: one of `videovisual.zoo.cards()`, or the name or `.mar` file of an archive of your
-            own.
+        name: one of `videovisual.zoo.cards()`; the name or `.mar` file of an archive of your own;
+            `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`, a repository of the Hugging Face Hub, or a
+            folder, with VideoMAE, TimeSformer, ViViT or V-JEPA 2 of transformers (extra `hf`); or
+            `torchvision:NAME`, a video classifier of torchvision (extra `torchvision`).
         weights: a checkpoint file in any published layout of the family, or its entries. None
             takes the published weights, which the first use downloads and verifies. With weights
             of your own the classifier's name becomes `NAME-own`.
-        labels: file or address of the class names, instead of the card's: one per line, numbered
+        labels: class names, instead of the card's, or their file or address: one per line, numbered
             lines, CSV or JSON; the numbers decide the order. With weights of your own, their number
             is the number of classes. The published EPIC-Kitchens weights come with downloaded
             names; with weights of your own the default names are `verb 0`, `verb 1`, ….
@@ -58,10 +64,16 @@ def load(
         WeightsError: the weights fail their checksum, are not finite or not dense floats, or the
             weights or labels don't fit.
         DownloadError: the published weights or labels cannot be downloaded.
-        MissingExtra: downloading or converting them needs the extra `server`.
-        InvalidParameter: the device can't be used here.
+        MissingExtra: downloading or converting them needs the extra `server`, or the name `hf` or
+            `torchvision`.
+        InvalidParameter: the device can't be used here, or `labels` is no list of names.
+        NetworkSettingsError: `$HF_ENDPOINT` or `$HF_TOKEN` can't be used.
     """
     place = usable_device(device)
+    if is_elsewhere(name):
+        with needs("server"):
+            from videovisual.zoo.sources import load_elsewhere  # noqa: PLC0415
+        return load_elsewhere(name, weights, labels).to(place)
     archive = find_archive(name, store)
     if archive is not None and weights is None and labels is None:
         held = read_archive(archive)
@@ -73,9 +85,9 @@ def load(
         digest = tensors_sha256(state)
     else:
         path = _published(card) if weights is None else Path(weights)
-        state, digest = _read(card, path), file_sha256(path)
+        state, digest = _read(_why(card), path), file_sha256(path)
     if labels is not None or (weights is None and not _is_packaged(card)):
-        with _weights_io(card):
+        with needs("server", _why(card)):
             from videovisual.zoo.weights_io.labels import labelled  # noqa: PLC0415
         card = labelled(card, labels, own=weights is not None)
     if weights is not None and not card.is_published(digest, relabelled=labels is not None):
@@ -84,6 +96,33 @@ def load(
     state = adapt(card, state)
     network = fit(build(card), state)
     return Classifier(card, network, digest, narrow_dtype(state)).to(place)
+
+
+def load_weights(module: nn.Module, weights: Weights) -> nn.Module:
+    """Load a checkpoint as it comes into a network of your own.
+
+    Prefixes (`module.`, `model.`, `_orig_mod.`, Lightning's attribute, …), dictionaries around the
+    weights and entries of other objects are left out. Of a network and its moving average (EMA) the
+    average is taken, which a warning of the logger `videovisual` tells. float16 and bfloat16
+    become the network's own dtype.
+
+    Args:
+        module: the network, which is changed.
+        weights: a checkpoint file, which is read without running code that it holds, or its
+            entries.
+
+    Returns:
+        The network.
+
+    Raises:
+        WeightsError: the file holds something else than tensors, or they don't fit, are not finite
+            or not dense floats; the message says what to do.
+        MissingExtra: reading the file needs the extra `server`.
+    """
+    if not isinstance(weights, Mapping):
+        weights = _read("A checkpoint is read by them.", Path(weights))
+    check_tensors(weights)
+    return fit(module, part_of(module.state_dict(), weights))
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
@@ -127,7 +166,7 @@ def _is_packaged(card: ModelCard) -> bool:
 def _published(card: ModelCard) -> Path:
     if _is_packaged(card):
         return WEIGHTS_FOLDER / card.weights.source.removeprefix(PACKAGED)
-    with _weights_io(card):
+    with needs("server", _why(card)):
         from videovisual.zoo.weights_io.cache import fetch  # noqa: PLC0415
     try:
         return fetch(card.weights.source, card.weights.sha256, size=card.weights.size)
@@ -140,15 +179,15 @@ def _published(card: ModelCard) -> Path:
         ) from error
 
 
-def _weights_io(card: ModelCard) -> AbstractContextManager[None]:
-    """Wraps imports from `weights_io`, which needs the extra and is left out of archives."""
-    return needs("server", f"{card.name} has weights or labels to download or convert.")
+def _why(card: ModelCard) -> str:
+    """Why `weights_io` is imported, which needs the extra and is left out of archives."""
+    return f"{card.name} has weights or labels to download or convert."
 
 
-def _read(card: ModelCard, path: Path) -> dict[str, torch.Tensor]:
+def _read(why: str, path: Path) -> dict[str, torch.Tensor]:
     # Weights that ship with the package load without the extra `server`.
     if is_safetensors(path):
         return read_safetensors(path)
-    with _weights_io(card):
+    with needs("server", why):
         from videovisual.zoo.weights_io.checkpoint import read_checkpoint  # noqa: PLC0415
     return read_checkpoint(path)

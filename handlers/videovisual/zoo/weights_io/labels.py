@@ -2,11 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from videovisual.errors import DownloadError
+from videovisual.errors import DownloadError, WeightsError
 from videovisual.zoo.card import ModelCard
+from videovisual.zoo.own_module import checked_labels
 from videovisual.zoo.weights_io.cache import fetch
 from videovisual.zoo.weights_io.label_file import read_label_file
 
@@ -20,7 +21,7 @@ SOURCES: Mapping[str, str] = {
 
 def labelled(
     card: ModelCard,
-    given: str | os.PathLike[str] | None = None,
+    given: str | os.PathLike[str] | Sequence[str] | None = None,
     cache: Path | None = None,
     *,
     own: bool = False,
@@ -29,7 +30,7 @@ def labelled(
 
     Args:
         card: the model's card.
-        given: file or address of the class names. None downloads those of the EPIC-Kitchens
+        given: the class names, or their file or address. None downloads those of the EPIC-Kitchens
             models and leaves every other card as it is.
         cache: folder for downloads, `default_cache()` unless given.
         own: whether the weights are the user's own, which may have other classes. The number of
@@ -39,6 +40,18 @@ def labelled(
         DownloadError: the class names cannot be downloaded.
         WeightsError: the class names don't fit the card.
     """
+    classes = None if own and given else len(card.labels)
+    made_for = None if own else card.made_for
+    if given is not None and not isinstance(given, str | os.PathLike):
+        names = checked_labels(given)
+        if classes not in (None, len(names)):
+            raise WeightsError(
+                f"There are {len(names)} class names, and {card.name} has {classes} classes. Give "
+                "a name for each.",
+                classes=classes,
+                found=len(names),
+            )
+        return dataclasses.replace(card, labels=names, made_for=made_for)
     source = str(given or SOURCES.get(card.name, ""))
     if not source:
         return card
@@ -50,6 +63,4 @@ def labelled(
             "`--labels FILE`, `labels=FILE`.",
             **error.detail,
         ) from error
-    classes = None if own and given else len(card.labels)
-    made_for = None if own else card.made_for
     return dataclasses.replace(card, labels=read_label_file(path, classes), made_for=made_for)
