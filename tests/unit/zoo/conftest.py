@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.unit.zoo.hub import Hub, serving
+
+from videovisual.zoo.weights_io import http as downloading
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference"
 
@@ -39,3 +42,14 @@ def reference():
     if not REFERENCE.is_dir():
         pytest.skip("needs ../shared/reference")
     return Reference(REFERENCE)
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hub on loopback, which `$HF_ENDPOINT` names, and an empty cache."""
+    monkeypatch.setattr(downloading, "BACKOFF_S", 0)
+    monkeypatch.setenv("VIDEOVISUAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with serving(Hub()) as made:
+        monkeypatch.setenv("HF_ENDPOINT", made.url)
+        yield made

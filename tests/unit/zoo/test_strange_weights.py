@@ -111,6 +111,14 @@ HARMLESS = {
     "compiled": prefixed("_orig_mod."),
     "all of them": prefixed("model.", "_orig_mod.", "module."),
     "a backbone": prefixed("backbone."),
+    "an attribute, and a loss": lambda state: {
+        **prefixed("task.")(state),
+        "loss.weight": torch.ones(2),
+    },
+    "an average": lambda state: {
+        "state_dict": {key: 2 * tensor for key, tensor in state.items()},
+        "state_dict_ema": state,
+    },
     "averaged": lambda state: {**prefixed("module.")(state), "n_averaged": torch.tensor(5)},
     "profiled": lambda state: {
         **state,
@@ -135,8 +143,8 @@ def test_harmless_differences_are_read(load, trained, wrap):
 
 def test_several_networks_in_one_file_are_refused(load, trained):
     other = changed(trained, lambda tensor: tensor + 1)
-    with pytest.raises(WeightsError, match="holds several networks: state_dict, ema"):
-        load({"state_dict": trained, "ema": other})
+    with pytest.raises(WeightsError, match="holds several networks: state_dict, net"):
+        load({"state_dict": trained, "net": other})
 
 
 def test_the_layout_of_openmmlab_is_named(load, trained):
