@@ -1,5 +1,6 @@
 """torchvision's video classifiers: their input, published weights, and weights of one's own."""
 
+import functools
 import hashlib
 import io
 from types import SimpleNamespace
@@ -18,9 +19,7 @@ NAME = "mc3_18"
 
 
 @pytest.fixture
-def models(torchvision, monkeypatch):
-    """torchvision's models, of which the smallest takes short clips."""
-    monkeypatch.setitem(CLIPS, NAME, Clip(2, 15))
+def models(torchvision):
     return torchvision.models
 
 
@@ -58,15 +57,17 @@ def test_the_sampling_is_that_of_the_weights_evaluation(torchvision, name):
 
 @pytest.fixture
 def published(models, site, monkeypatch, tmp_path):
-    """The network whose weights a loopback server publishes."""
+    """The network whose weights a loopback server publishes; its clips are small and short."""
+    monkeypatch.setitem(CLIPS, NAME, Clip(2, 15))
     monkeypatch.setenv("VIDEOVISUAL_CACHE", str(tmp_path / "cache"))
     network = random_network(models, 400)
     content = saved(network.state_dict())
     path = f"/{NAME}-{hashlib.sha256(content).hexdigest()[:8]}.pth"
     site.files = {path: content}
     real = models.get_model_weights(NAME).DEFAULT
-    fields = {name: getattr(real, name) for name in ("meta", "transforms", "name")}
-    weights = SimpleNamespace(DEFAULT=SimpleNamespace(url=site.url + path, **fields))
+    small = functools.partial(real.transforms, crop_size=(32, 32), resize_size=(36, 40))
+    default = {"url": site.url + path, "meta": real.meta, "name": real.name, "transforms": small}
+    weights = SimpleNamespace(DEFAULT=SimpleNamespace(**default))
     monkeypatch.setattr(models, "get_model_weights", lambda _: weights)
     return network
 
@@ -94,6 +95,7 @@ def test_other_bytes_than_the_published_are_refused(published, site):
         videovisual.load(f"torchvision:{NAME}")
 
 
+@pytest.mark.usefixtures("published")
 def test_own_weights_and_classes(models, tmp_path):
     mine = random_network(models, 3)
     (tmp_path / "mine.pth").write_bytes(saved({"model": mine.state_dict(), "epoch": 1}))
