@@ -42,15 +42,21 @@ The layout of a checkpoint is detected from its keys:
 - all families: this project's safetensors
 
 PyTorch files are read with `weights_only`, and pickles of numpy arrays without executing them.
-Prefixes that all keys have (`module.`, `model.`, `_orig_mod.`, `backbone.`), dictionaries around
-the weights (`state_dict`, `model`, `ema`, …), counters of training and missing
-`num_batches_tracked` make no difference. A file with two different networks, such as `state_dict`
-and `ema`, is refused.
+Prefixes (`module.`, `model.`, `_orig_mod.`, Lightning's attribute of any name), dictionaries around
+the weights (`state_dict`, `model`, …), entries of other objects beside the network, counters of
+training and missing `num_batches_tracked` make no difference. Of a network and its moving average
+(`state_dict_ema`, `model_ema`, `ema_state_dict`, `ema_model.`, `shadow`) the average is taken, and
+a warning of the logger `videovisual` says so; an average of the parameters alone takes batch norm's
+statistics from the network. Two other networks in one file, such as `student.` and `teacher.`, are
+refused. `videovisual.load_weights(network, "mine.ckpt")` reads the same forms into a network of
+your own.
 
 Weights are float32, or float16 and bfloat16, which are computed with in float32; an explanation's
 provenance then has `weights_dtype`. Quantised, sparse, integer, complex and 8-bit tensors, NaN
 and infinity are refused. TorchScript, exported programs, ONNX, Keras and TensorFlow files are
-named, and the message says how to get a `state_dict()`.
+named, and the message says how to get a `state_dict()`. A whole pickled network is refused with the
+three lines that export it. Weights of another number of classes are refused until `labels` names
+them.
 
 Verified "published": the file has the published SHA-256. Verified "first use": none is published,
 or only its first digits (which are checked). The SHA-256 of the first download is recorded beside
@@ -85,6 +91,73 @@ the tensors, as a safetensors file holds them.
 """
 
 
+ELSEWHERE = """\
+Networks of the Hugging Face Hub and of torchvision are loaded by name, with the extra `hf` or
+`torchvision`. A server needs neither.
+
+```python
+videovisual.load("hf:MCG-NJU/videomae-base-finetuned-kinetics")  # or hf:OWNER/NAME@REVISION
+videovisual.load("torchvision:swin3d_t")
+videovisual.load("torchvision:mvit_v2_s", weights="mine.pth", labels=["jump", "wave", "bow"])
+videovisual.load("checkpoints/my-videomae")  # a folder that `save_pretrained` wrote
+```
+
+`videovisual archive torchvision:swin3d_t --as swin` archives one under a name of your own.
+
+**The card** of a repository comes from `config.json` (labels, frames, and whether labels exclude
+one another), `video_preprocessor_config.json` or `preprocessor_config.json` (size, crop, mean, std,
+range), and the README's front matter (licence); torchvision's from its weights' description. The
+published weights of VideoMAE and TimeSformer are under CC-BY-NC-4.0: not for commercial use.
+`videovisual models` and the card, `model.card.weights.licence`, show the licence.
+
+**Only data is read**: safetensors, or `pytorch_model.bin` with `weights_only`. Code of a repository
+(`trust_remote_code`) is never run, and keys of `config.json` that are not the family's own are
+ignored. Other classes of transformers are refused by name.
+
+**Downloads** are resumed, pinned to one commit and verified: against the SHA-256 that the Hub
+publishes for large files and the eight digits in the names of torchvision's files, else against
+the first use. A commit that is in the cache needs no network. `HF_ENDPOINT` names another Hub
+(https, or loopback), and `HF_TOKEN` opens gated repositories; it is sent to the Hub's own host
+alone.
+
+**Pixels** are those of transformers' processors but for rounding: resized ones may differ by one
+level of 255, and the crop lies one pixel lower or further right where the margin is odd and half of
+it rounds up. Filters other than bilinear are refused. torchvision's transforms are met exactly.
+Frames are spread evenly over the clip, because no repository says at which rate the network was
+trained; torchvision's have the rate of their published evaluation.
+"""
+
+WAYS = (
+    (
+        "I3D, R3D, MC3, R(2+1)D, TSM",
+        '`load("NAME")`, and `weights=`',
+        "all",
+        "logits of the original implementations; every method on trained networks",
+    ),
+    (
+        "VideoMAE, TimeSformer, ViViT, V-JEPA 2",
+        '`load("hf:OWNER/NAME")`, `load("FOLDER")`',
+        "all that need scores or gradients; Grad-CAM and TorchRay's where a layer fits",
+        "tiny random networks: logits and pixels against transformers' own, `gradient` and "
+        "`ep_3d`; a Hub on loopback. Not run: published weights",
+    ),
+    (
+        "torchvision's R3D, MC3, R(2+1)D, S3D, MViT, Swin3D",
+        '`load("torchvision:NAME")`, and `weights=`',
+        "all that need scores or gradients; Grad-CAM and TorchRay's where a layer fits",
+        "random networks: pixels and sampling of all nine against torchvision's own; a published "
+        "file on loopback. Not run: published weights of S3D, MViT, Swin3D",
+    ),
+    (
+        "any module",
+        "`Classifier.from_module(…)`",
+        "all that need scores or gradients; Grad-CAM and TorchRay's where a layer fits",
+        "networks of each layout, answer and kind of scores",
+    ),
+)
+"""Networks, the way in, methods, and how it was checked."""
+
+
 def page() -> str:
     """The page as Markdown."""
     return "\n".join(_parts(list(zoo.cards().values())))
@@ -99,6 +172,8 @@ def _parts(cards: Sequence[ModelCard]) -> Iterator[str]:
             for card in cards
         ),
     )
+    yield f"\n## Models from elsewhere\n\n{ELSEWHERE}"
+    yield from _table(("networks", "way in", "methods", "checked how"), WAYS)
     yield "\n## Input\n"
     yield from _table(
         ("name", "frames × size", "sampled", "frames allowed", "resize → crop", "mean", "std"),

@@ -43,4 +43,6 @@ def own_models(store: Path | None = None) -> tuple[str, ...]:
 def is_elsewhere(name: str) -> bool:
     """Whether a name is one of the Hub or of torchvision, or the path of a folder with a model of
     transformers."""
-    return name.startswith(SOURCES) or (Path(name) / "config.json").is_file()
+    if name in MODELS:
+        return False
+    return name.startswith(SOURCES) or os.path.isfile(os.path.join(name, "config.json"))

@@ -8,6 +8,7 @@ import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from videovisual.errors import VideoVisualError
+from videovisual.names import is_elsewhere
 from videovisual.utils.extras import needs
 from videovisual_client import exits
 from videovisual_client.terminal import json_option, log, out, print_json, store_option, table
@@ -27,7 +28,11 @@ MISNAMED = (
 @click.option("--weights", help="A checkpoint: a file or an address.")
 @click.option("--labels", help="Class names: a text file, one a line, or a csv; file or address.")
 @click.option("--sha256", help="The checkpoint's SHA-256, or its first digits.")
-@click.option("--as", "served_as", help="The archive's own name, for weights of your own.")
+@click.option(
+    "--as",
+    "served_as",
+    help="The archive's own name, for weights of your own and models elsewhere.",
+)
 @click.option("--force", is_flag=True, help="Also build archives that are up to date.")
 @json_option
 def archive(
@@ -35,13 +40,16 @@ def archive(
 ) -> None:
     """Build the archives of the models NAMES from their published weights, or from your own.
 
-    Weights of your own need a name of their own (--as). A model that fails doesn't stop the
-    others; the command lists the failures at the end.
+    Weights of your own, and models of the Hub, of a folder and of torchvision need a name of their
+    own (--as). A model that fails doesn't stop the others; the command lists the failures at the
+    end.
 
     \b
     Examples: videovisual archive i3d-kinetics400
               videovisual archive tsm-kinetics400 --weights TSM_kinetics….pth
               videovisual archive r3d-kinetics400 --weights mine.pth --labels mine.txt --as mine
+              videovisual archive hf:MCG-NJU/videomae-base-finetuned-kinetics --as videomae
+              videovisual archive torchvision:swin3d_t --as swin
               videovisual archive --list
     """
     if listing:
@@ -51,8 +59,12 @@ def archive(
         raise click.UsageError("Give the NAMES of models, or --all.")
     if any(options[name] for name in ("weights", "labels", "sha256")) and len(names) != 1:
         raise click.UsageError("--weights, --labels and --sha256 are for one model: name only one.")
-    if options["served_as"] and not options["weights"]:
+    named = options["served_as"] is not None
+    elsewhere = [name for name in names if is_elsewhere(name)]
+    if named and not (options["weights"] or elsewhere):
         raise click.UsageError("--as is for weights of your own: give them with --weights.")
+    if elsewhere and not (named and len(names) == 1):
+        raise click.UsageError(f"{elsewhere[0]} needs a name in the store: one model, and --as.")
     models = _known(names, every, store)
     archived: dict[str, str] = {}
     failed: dict[str, str] = {}
@@ -99,7 +111,9 @@ def _known(names: Sequence[str], every: bool, store: Path) -> list[str]:
     with needs("server"):
         from videovisual import zoo  # noqa: PLC0415
     unique = dict.fromkeys(names)
-    return list(zoo.cards()) if every else [zoo.card(name, store).name for name in unique]
+    if every:
+        return list(zoo.cards())
+    return [name if is_elsewhere(name) else zoo.card(name, store).name for name in unique]
 
 
 def _list(names: Sequence[str], store: Path, as_json: bool) -> None:

@@ -17,6 +17,9 @@ from videovisual_client.terminal import json_option, out, print_json, store_opti
 def models(store: Path, as_json: bool) -> None:
     """List the models, your own among them, and which have an archive in the store.
 
+    The licence is that of the weights. Models of the Hub and of torchvision (`hf:OWNER/NAME`,
+    `torchvision:NAME`) are listed once they have an archive.
+
     Without the extra `server`, only their names are known.
 
     \b
@@ -38,16 +41,19 @@ def models(store: Path, as_json: bool) -> None:
             ]
         )
         return
-    titles = ("what it is", "frames", "accuracy") if cards else ()
+    titles = ("what it is", "frames", "accuracy", "licence") if cards else ()
     table = Table(Column("model", no_wrap=True), *titles, "archived", box=None)
     for name, built in archived.items():
         card = cards.get(name)
-        row = (
-            [card.title, f"{card.input.frames} x {card.input.area}", card.accuracy] if card else []
-        )
+        row = _row(card) if card else []
         state = "with own weights" if name in own else "yes" if built else "no"
         table.add_row(name, *(row or [""] * len(titles)), state)
     out.print(table)
+
+
+def _row(card: Any) -> list[str]:
+    frames = f"{card.input.frames} x {card.input.area}"
+    return [card.title, frames, card.accuracy, card.weights.licence]
 
 
 def _read(store: Path) -> tuple[Mapping[str, Any], set[str]]:
