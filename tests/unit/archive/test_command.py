@@ -98,8 +98,18 @@ def test_an_unknown_name_is_refused_before_any_download(command, both, site, sto
         ("--all", "--weights", "x.pth"),
         ("tsm-epic55-verb", "tsm-epic55-noun", "--labels", "x.txt"),
         ("tsm-epic55-verb", "--as", "verbs"),
+        ("torchvision:s3d",),
+        ("hf:someone/net", "torchvision:s3d", "--as", "mine"),
     ],
-    ids=["nothing", "all and a name", "weights of all", "labels of two", "a name without weights"],
+    ids=[
+        "nothing",
+        "all and a name",
+        "weights of all",
+        "labels of two",
+        "a name without weights",
+        "a model elsewhere without a name",
+        "one name for two",
+    ],
 )
 def test_contradicting_arguments_are_refused(command, cards, arguments):
     assert command(*arguments).exit_code == 2

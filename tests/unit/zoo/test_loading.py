@@ -89,6 +89,7 @@ def test_the_epic_kitchens_dictionary_and_class_names(tmp_path, epic):
     assert loaded.card.labels == ("verb 0", "verb 1")
     (tmp_path / "names.txt").write_text("take\nput\n")
     assert zoo.load(epic.name, path, labels=tmp_path / "names.txt").card.labels == ("take", "put")
+    assert zoo.load(epic.name, path, labels=["take", "put"]).card.labels == ("take", "put")
 
 
 def test_a_failed_download_says_how_to_give_the_weights(epic, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from videovisual.errors import InvalidParameter, MissingExtra, WeightsError
 from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
 from videovisual.zoo.sources.licence import licence as read_licence
+from videovisual_client.local import Local
 
 from .conftest import FAMILIES, FRAMES, LABELS, SIDE
 
@@ -91,6 +92,12 @@ def test_classified_and_explained(saved, family, method):
     assert saliency.map.shape == (FRAMES, SIDE, SIDE)
     assert np.isfinite(saliency.map).all()
     assert saliency.map.max() > 0
+
+
+def test_local_answers_with_a_folder_s_model(saved):
+    with Local() as client:
+        answer = client.classify(blocks(FRAMES, 40, 60), model=str(saved("videomae")))
+    assert answer.predictions[0].label in LABELS
 
 
 def test_several_labels_are_told_by_the_problem_type(folder):
