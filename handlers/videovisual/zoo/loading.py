@@ -1,8 +1,7 @@
 """Loads a classifier from its name, a checkpoint or an archive."""
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -17,6 +16,8 @@ from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, find_archive, read_a
 from videovisual.zoo.card import ModelCard, check_labels
 from videovisual.zoo.classifier import Classifier, tensors_sha256
 from videovisual.zoo.layout import (
+    Labels,
+    Weights,
     check_tensors,
     fit,
     is_safetensors,
@@ -27,8 +28,6 @@ from videovisual.zoo.parts import part_of
 from videovisual.zoo.registry import adapt, build
 from videovisual.zoo.registry import card as find_card
 
-Weights = str | os.PathLike[str] | Mapping[str, torch.Tensor]
-
 WEIGHTS_FOLDER = Path(__file__).with_name("weights")
 PACKAGED = "package:"
 
@@ -37,7 +36,7 @@ def load(
     name: str,
     weights: Weights | None = None,
     *,
-    labels: str | os.PathLike[str] | Sequence[str] | None = None,
+    labels: Labels | None = None,
     device: torch.device | str = "cpu",
     store: Path | None = None,
 ) -> Classifier:

@@ -6,7 +6,7 @@ Only loading and archiving use this package; an archive doesn't contain it.
 from pathlib import Path
 
 from videovisual.zoo.classifier import Classifier
-from videovisual.zoo.sources.own import Labels, Weights
+from videovisual.zoo.layout import Labels, Weights
 from videovisual.zoo.sources.torchvision_models import PREFIX, load_torchvision
 from videovisual.zoo.sources.transformers_models import CONFIG, Found, Source, load_transformers
 from videovisual.zoo.weights_io.hub import Repository, fetch_file

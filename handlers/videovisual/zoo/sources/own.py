@@ -1,7 +1,7 @@
 """Weights and class names of a user's own, for a network that is kept elsewhere."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +9,11 @@ import torch
 
 from videovisual.utils.digest import file_sha256
 from videovisual.zoo.classifier import tensors_sha256
+from videovisual.zoo.layout import Labels, Weights
 from videovisual.zoo.own_module import checked_labels
 from videovisual.zoo.weights_io.cache import fetch
 from videovisual.zoo.weights_io.checkpoint import read_checkpoint
 from videovisual.zoo.weights_io.label_file import read_label_file
-
-Weights = str | os.PathLike[str] | Mapping[str, torch.Tensor]
-Labels = str | os.PathLike[str] | Sequence[str]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 from videovisual.zoo.card import InputSpec, WeightsCard
 from videovisual.zoo.classifier import Classifier
-from videovisual.zoo.layout import fit, narrow_dtype
+from videovisual.zoo.layout import Labels, Weights, fit, narrow_dtype
 from videovisual.zoo.parts import part_of
 from videovisual.zoo.sources.extra import imported
-from videovisual.zoo.sources.own import Labels, Weights, read_labels, read_weights
+from videovisual.zoo.sources.own import read_labels, read_weights
 from videovisual.zoo.weights_io.cache import fetch
 
 PREFIX = "torchvision:"

@@ -16,12 +16,12 @@ from videovisual.errors import WeightsError
 from videovisual.utils.text import shown
 from videovisual.zoo.card import WeightsCard
 from videovisual.zoo.classifier import Classifier, tensors_sha256
-from videovisual.zoo.layout import check_finite, check_floats, misfit, narrow_dtype
+from videovisual.zoo.layout import Labels, Weights, check_finite, check_floats, misfit, narrow_dtype
 from videovisual.zoo.parts import own_part
 from videovisual.zoo.sources.extra import imported
 from videovisual.zoo.sources.families import FAMILIES, Family
 from videovisual.zoo.sources.licence import licence
-from videovisual.zoo.sources.own import Checkpoint, Labels, Weights, read_labels, read_weights
+from videovisual.zoo.sources.own import Checkpoint, read_labels, read_weights
 from videovisual.zoo.sources.processor import input_spec
 
 CONFIG = "config.json"
@@ -231,11 +231,12 @@ def _network(
     """The network with the entries, which transformers renames where its own layout has changed."""
     check_floats(state)
     check_finite(state)
-    kind = getattr(transformers, family.network)
-    made = _config(transformers, family, config, labels)
+    made, own = _described(transformers, family, config, labels)
+    _check_size(own, state)
+    built: list[tuple[Mapping[str, torch.Tensor], nn.Module, Mapping[str, Any]]] = []
 
-    def build(entries: Mapping[str, torch.Tensor]) -> tuple[nn.Module, Mapping[str, Any]]:
-        network, report = kind.from_pretrained(
+    def fits(entries: Mapping[str, torch.Tensor]) -> bool:
+        network, report = getattr(transformers, family.network).from_pretrained(
             None,
             config=made,
             state_dict=dict(entries),
@@ -243,13 +244,13 @@ def _network(
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
         )
-        return network, report
+        built.append((entries, network, report))
+        return not report["missing_keys"]
 
-    with torch.device("meta"):
-        own = kind(made).state_dict()
-    _check_size(own, state)
-    part = own_part(state, lambda entries: not build(entries)[1]["missing_keys"], len(own))
-    network, report = build(part)
+    part = own_part(state, fits, len(own))
+    if len(built) != 1 or built[0][0].keys() != part.keys():
+        fits(part)
+    _, network, report = built[-1]
     shapes = {
         key: {"expected": list(expected), "found": list(found)}
         for key, found, expected in sorted(report["mismatched_keys"])
@@ -272,18 +273,23 @@ def _check_size(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tenso
         )
 
 
-def _config(
+def _described(
     transformers: ModuleType, family: Family, config: Mapping[str, Any], labels: Sequence[str]
-) -> Any:
-    """The configuration with the family's own keys alone, of which none names code or files."""
+) -> tuple[Any, Mapping[str, torch.Tensor]]:
+    """The configuration, and the entries of its network on the device `meta`.
+
+    It has the family's own keys alone, of which none names code or files.
+    """
     kind = getattr(transformers, family.config)
     common = {field.name for field in dataclasses.fields(transformers.PreTrainedConfig)}
     own = {field.name for field in dataclasses.fields(kind)} - common | {"qkv_bias"}
     try:
-        return kind(
+        made = kind(
             **{key: value for key, value in config.items() if key in own},
             id2label=dict(enumerate(labels)),
         )
+        with torch.device("meta"):
+            return made, getattr(transformers, family.network)(made).state_dict()
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise WeightsError(

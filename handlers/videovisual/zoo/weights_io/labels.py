@@ -2,11 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from videovisual.errors import DownloadError, WeightsError
 from videovisual.zoo.card import ModelCard
+from videovisual.zoo.layout import Labels
 from videovisual.zoo.own_module import checked_labels
 from videovisual.zoo.weights_io.cache import fetch
 from videovisual.zoo.weights_io.label_file import read_label_file
@@ -20,11 +21,7 @@ SOURCES: Mapping[str, str] = {
 
 
 def labelled(
-    card: ModelCard,
-    given: str | os.PathLike[str] | Sequence[str] | None = None,
-    cache: Path | None = None,
-    *,
-    own: bool = False,
+    card: ModelCard, given: Labels | None = None, cache: Path | None = None, *, own: bool = False
 ) -> ModelCard:
     """The card with its class names filled in.
 

@@ -140,6 +140,7 @@ REFUSED = {
     "endless frames": ("config.json", {"num_frames": 10**9}, "`num_frames` is 1000000000, not a"),
     "a huge network": ("config.json", {"hidden_size": 2**16}, "of [0-9,]+ weights, and there are"),
     "odd heads": ("config.json", {"num_attention_heads": "two"}, "is not one of VideoMAE"),
+    "heads that don't divide": ("config.json", {"num_attention_heads": 5}, "is not one of Video"),
     "another filter": ("preprocessor_config.json", {"resample": 0}, "filter 0; only 2"),
     "a strange mean": ("preprocessor_config.json", {"image_mean": "x"}, "`image_mean` is x, not"),
     "too small": ("preprocessor_config.json", {"size": {"shortest_edge": 8}}, "`size` is 8, not"),
