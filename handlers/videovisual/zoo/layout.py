@@ -214,7 +214,7 @@ def misfit(
     if not (missing or unexpected):
         advice += (
             " If it was trained on other classes, give their names, one per line: `labels=FILE`, "
-            "`--labels FILE`."
+            "`--labels FILE`; a network of your own is built with as many outputs."
         )
     return WeightsError(
         f"The checkpoint doesn't fit the network. Of its keys {'; '.join(facts)}. {advice}",
