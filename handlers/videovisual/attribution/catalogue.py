@@ -41,7 +41,8 @@ class Entry:
         name: public name; also that of its function.
         title: one line for tables.
         paper: its source.
-        needs: what it takes from the network: its `scores` alone, `gradients`, or a `layer` too.
+        needs: what it takes from the network: its `scores` alone, `gradients`, a `layer` or
+            `attention` too.
         cost: how many passes it takes, with its parameters' names in braces; see `default_cost`.
         parameters: the schema of its parameters.
         aliases: other accepted names.
@@ -149,6 +150,24 @@ ENTRIES = (
         "2 gradients",
         GradCamParameters,
         ("gradcam",),
+    ),
+    Entry(
+        "attention_rollout",
+        "a transformer's attention, multiplied over its layers",
+        "Abnar & Zuidema 2020, arXiv 2005.00928",
+        "attention",
+        "1 pass",
+        Parameters,
+        ("rollout",),
+    ),
+    Entry(
+        "attention_relevance",
+        "a transformer's attention times its gradient, accumulated over the layers",
+        "Chefer et al. 2021, arXiv 2103.15679",
+        "gradients, attention",
+        "1 gradient",
+        Parameters,
+        ("relevance",),
     ),
     Entry(
         "ep_2d",

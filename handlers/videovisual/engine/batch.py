@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from videovisual.engine.attention import Attention
 from videovisual.engine.probe import NetworkFunction, Objective, Probe, Reading
 from videovisual.errors import VideoVisualError
 
@@ -23,7 +24,7 @@ class Kind:
     Attributes:
         shape: of one clip, (3, T, H, W).
         dtype: of the clip's values.
-        objective, gradient, layer, folded, reduced_precision: as in `Probe`.
+        objective, gradient, layer, attention, folded, reduced_precision: as in `Probe`.
         apply: as in `Probe`; a probe that has one shares its pass with no other.
     """
 
@@ -32,6 +33,7 @@ class Kind:
     objective: Objective = Objective.LOGIT
     gradient: bool = False
     layer: str | None = None
+    attention: Attention | None = None
     folded: bool = False
     reduced_precision: bool = False
     apply: NetworkFunction | None = None
@@ -46,14 +48,16 @@ class Kind:
             return replace(scores, apply=probe.apply)
         if not probe.differentiates:
             return scores
-        settings = (probe.objective, probe.gradient, probe.layer)
+        settings = (probe.objective, probe.gradient, probe.layer, probe.attention)
         return cls(scores.shape, scores.dtype, *settings, probe.folded, probe.reduced_precision)
 
     @property
     def name(self) -> str:
-        """`scores`, `gradient`, `layer` or `apply`."""
+        """`scores`, `gradient`, `layer`, `attention` or `apply`."""
         if self.apply is not None:
             return "apply"
+        if self.attention is not None:
+            return "attention"
         if self.layer is not None:
             return "layer"
         return "gradient" if self.gradient else "scores"
@@ -61,7 +65,8 @@ class Kind:
     @property
     def cost_key(self) -> tuple[Any, ...]:
         """Everything that the time and memory of a pass depend on."""
-        return (self.name, self.shape, self.dtype, self.layer, self.reduced_precision)
+        settings = (self.layer, self.attention, self.reduced_precision)
+        return (self.name, self.shape, self.dtype, *settings)
 
 
 class Pending:
@@ -115,6 +120,9 @@ def join(parts: Sequence[Reading]) -> Reading:
         for name in TENSORS
         if getattr(parts[0], name) is not None
     }
+    if parts[0].attention is not None:
+        layers = zip(*(part.attention or () for part in parts), strict=True)
+        joined["attention"] = tuple(torch.cat(layer) for layer in layers)
     return replace(parts[0], **joined)
 
 
@@ -128,6 +136,11 @@ def split(reading: Reading, counts: Sequence[int]) -> list[Reading]:
         for name in TENSORS
         if (tensor := getattr(reading, name)) is not None
     }
+    if reading.attention is not None:
+        layers = [torch.split(layer, list(counts)) for layer in reading.attention]
+        columns["attention"] = [
+            tuple(layer[number].clone() for layer in layers) for number in range(len(counts))
+        ]
     return [
         replace(reading, **{name: column[number] for name, column in columns.items()})
         for number in range(len(counts))

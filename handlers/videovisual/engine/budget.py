@@ -13,7 +13,7 @@ STEP_S = 0.25
 NEWEST = 0.2
 """Weight of the newest measurement in the moving average."""
 
-COPIES = {"scores": 64, "layer": 96, "gradient": 256, "apply": 256}
+COPIES = {"scores": 64, "layer": 96, "gradient": 256, "attention": 256, "apply": 256}
 """Estimated memory of a pass, in clips for each of its clips, until it has been measured."""
 
 GROWTH = 32

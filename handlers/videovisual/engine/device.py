@@ -32,7 +32,7 @@ class Pass:
 
     Attributes:
         device: where it ran.
-        kind: `scores`, `gradient`, `layer` or `apply`.
+        kind: `scores`, `gradient`, `layer`, `attention` or `apply`.
         clips: the number of its clips.
         room: the number of clips that would have fitted.
         seconds: its duration.

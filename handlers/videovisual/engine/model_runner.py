@@ -1,14 +1,15 @@
 """Runs a network on one device: forward passes, gradients and activations."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import nn
 
+from videovisual.engine.activations import Places, leaf_at
+from videovisual.engine.attention import Attention, read_attention
 from videovisual.engine.batch import Kind, Pending
 from videovisual.engine.optimise.batchnorm_folding import FoldedNetwork, fold
 from videovisual.engine.optimise.cuda_graphs import Recorder
@@ -99,6 +100,7 @@ class ModelRunner:
         self._folded: FoldedNetwork | None = None
         self._reduced: nn.Module | None = None
         self._folded_up_to: dict[str, nn.Module] = {}
+        self._places: dict[torch.Size, Places] = {}
         self._lock = threading.Lock()
 
     def prepare(self, clip: torch.Tensor) -> None:
@@ -114,7 +116,8 @@ class ModelRunner:
         """The reading of one probe, in passes of at most `batch` clips.
 
         Raises:
-            InvalidParameter: the probe's layer does not exist or is not [N, C, T, H, W].
+            InvalidParameter: the probe's layer does not exist or has no places in space and time,
+                or the network has no attention.
         """
         pending = Pending(probe)
         while True:
@@ -133,7 +136,7 @@ class ModelRunner:
             targets: int64 [N], on the runner's device.
 
         Raises:
-            InvalidParameter: the layer does not exist or is not [N, C, T, H, W].
+            InvalidParameter: as `evaluate`.
         """
         if kind.apply is not None:
             assert targets is not None
@@ -148,6 +151,8 @@ class ModelRunner:
         if targets is None or kind.name == "scores":
             with torch.inference_mode():
                 return Reading(self._optimised(clips))
+        if kind.attention is not None:
+            return self._read_attention(kind, clips, targets, kind.attention)
         if kind.layer is not None:
             return self._read_layer(kind, clips, targets, kind.layer)
         network = self._network(kind, clips)
@@ -215,18 +220,43 @@ class ModelRunner:
     ) -> Reading:
         name = find_layer(self.network, layer)
         network = self._network_for(name, clips)
-        with torch.enable_grad(), _leaf_at(network.get_submodule(name)) as leaves:
+        with torch.enable_grad(), leaf_at(network.get_submodule(name)) as leaves:
             logits = network(clips)
-            if len(leaves) != 1 or leaves[0].ndim != 5:
+            leaf = leaves[0] if len(leaves) == 1 else None
+            activation = None
+            if leaf is not None:
+                activation = self._places_in(clips).arrange(leaf.detach(), len(clips))
+            if leaf is None or activation is None:
                 raise InvalidParameter(
-                    f"Layer {layer!r} does not give one [N, C, T, H, W] tensor a pass. "
-                    "Name a convolutional stage.",
+                    f"Layer {layer!r} {_given(leaves)}. Name a layer that gives activations with "
+                    "places in space and time once a pass: [N, C, t, h, w], [N, t, h, w, C] or a "
+                    "token for each patch, such as a stage or the norm before an attention.",
                     parameter="layer",
                     given=layer,
                 )
             objective = kind.objective.of(logits, targets, self.scores).sum()
-            (gradient,) = torch.autograd.grad(objective, leaves[0])
-        return Reading(logits.detach(), activation=leaves[0].detach(), activation_gradient=gradient)
+            (gradient,) = torch.autograd.grad(objective, leaf)
+        return Reading(
+            logits.detach(),
+            activation=activation,
+            activation_gradient=self._places_in(clips).arrange(gradient, len(clips)),
+        )
+
+    def _read_attention(
+        self, kind: Kind, clips: torch.Tensor, targets: torch.Tensor, wanted: Attention
+    ) -> Reading:
+        tokens = self._places_in(clips).tokens
+        objective = partial(kind.objective.of, targets=targets, scores=self.scores)
+        logits, attention = read_attention(self._optimised, clips, wanted, objective)
+        return Reading(logits, attention=attention, tokens=tokens)
+
+    def _places_in(self, clips: torch.Tensor) -> Places:
+        """The places of activations in clips of that size, traced once."""
+        size = clips.shape[1:]
+        with self._lock:
+            if size not in self._places:
+                self._places[size] = Places(self.network, clips[0])
+            return self._places[size]
 
 
 def _make_cuda_deterministic() -> None:
@@ -280,24 +310,8 @@ def _gradients_agree(one: nn.Module, other: nn.Module, clips: torch.Tensor, scor
     return same_direction(*gradients)
 
 
-@contextmanager
-def _leaf_at(module: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """While open, the module's output is a leaf of the graph, so nothing below is differentiated.
-
-    Only in the calling thread: others may be running the same network.
-    """
-    owner = threading.get_ident()
-    leaves: list[torch.Tensor] = []
-
-    def detach(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor | None:
-        if threading.get_ident() != owner:
-            return None
-        leaf = output.detach().requires_grad_()
-        leaves.append(leaf)
-        return leaf
-
-    handle = module.register_forward_hook(detach)
-    try:
-        yield leaves
-    finally:
-        handle.remove()
+def _given(leaves: Sequence[torch.Tensor | None]) -> str:
+    """What a layer gave in a pass, for a message."""
+    if len(leaves) != 1:
+        return f"runs {len(leaves)} times a pass"
+    return "gives no tensor" if leaves[0] is None else f"gives {list(leaves[0].shape)}"

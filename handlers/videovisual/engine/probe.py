@@ -8,8 +8,10 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from videovisual.engine.attention import Attention
 from videovisual.engine.progress import Progress
 from videovisual.engine.scores import Scores
+from videovisual.engine.tokens import Tokens
 from videovisual.saliency import Saliency
 
 
@@ -54,6 +56,7 @@ class Probe:
         gradient: whether to return the gradient at the input.
         layer: dotted name of a module. Its activations and the objective's gradient at them are
             returned instead, and nothing below that layer is differentiated.
+        attention: what is read of every attention, which is returned instead.
         folded: whether the gradient may be that of the network with batch norm folded into its
             convolutions. Folding changes the last bits, so some ReLUs flip; searches tolerate that.
         reduced_precision: whether a folded gradient may be computed in 16 bits, if the runner does.
@@ -66,6 +69,7 @@ class Probe:
     objective: Objective = Objective.LOGIT
     gradient: bool = False
     layer: str | None = None
+    attention: Attention | None = None
     folded: bool = False
     reduced_precision: bool = False
     apply: NetworkFunction | None = None
@@ -73,8 +77,8 @@ class Probe:
 
     @property
     def differentiates(self) -> bool:
-        """Whether the probe needs a backward pass."""
-        return self.gradient or self.layer is not None
+        """Whether the probe asks for more than logits."""
+        return self.gradient or self.layer is not None or self.attention is not None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ class Reading:
         logits: float32 [N, classes].
         gradient: float32, of the shape of `Probe.clips`, if the probe asked for it.
         activation, activation_gradient: float32 [N, C, T', H', W'], if the probe named a layer.
+        attention: if the probe asked for it, float32 [N, groups, queries, keys] of each attention
+            in the order of a pass; a group is a set of tokens that attend to one another.
+        tokens: with attention, the places of the tokens.
         applied: the result of `Probe.apply`; `logits` are then empty, [N, 0].
         precision: the dtype of the network's products.
         scores: what the logits mean.
@@ -94,6 +101,8 @@ class Reading:
     gradient: torch.Tensor | None = None
     activation: torch.Tensor | None = None
     activation_gradient: torch.Tensor | None = None
+    attention: tuple[torch.Tensor, ...] | None = None
+    tokens: Tokens | None = None
     applied: torch.Tensor | None = None
     precision: torch.dtype = torch.float32
     scores: Scores = Scores.SOFTMAX

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from videovisual.engine.batch import TENSORS
 from videovisual.engine.probe import Reading
 from videovisual.errors import NotFinite
 from videovisual.saliency import Saliency
@@ -31,9 +32,10 @@ def check_logits(card: ModelCard, logits: torch.Tensor) -> None:
 
 def check_reading(method: str, reading: Reading) -> None:
     """Raises NotFinite where a method would go on with NaN or infinity, which may hide them."""
-    for what in ("logits", "gradient", "activation", "activation_gradient", "applied"):
+    for what in (*TENSORS, "attention"):
         values = getattr(reading, what)
-        if values is not None and not values.isfinite().all():
+        layers = values if isinstance(values, tuple) else (values,)
+        if not all(layer is None or layer.isfinite().all() for layer in layers):
             raise NotFinite(
                 f"The network's {what.replace('_', ' ')} for {method} are NaN or infinite. "
                 f"{ADVICE}",
