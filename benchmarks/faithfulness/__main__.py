@@ -37,8 +37,13 @@ OVERRIDDEN: dict[str, dict[str, Any]] = {"rise": {"masks": 200}}
 MODELS = [card.name for card in CARDS]
 METHODS = [
     *FLOORS,
-    *(entry.name for entry in catalogue.ENTRIES if entry.module != "torchray_adapter"),
+    *(
+        entry.name
+        for entry in catalogue.ENTRIES
+        if entry.module != "torchray_adapter" and "attention" not in entry.needs
+    ),
 ]
+"""All methods of our own but those of attention, which the models' networks don't have."""
 
 
 @click.command()

@@ -65,6 +65,10 @@ class UnknownMethod(InvalidParameter, code="unknown_method"):
     """No attribution method has that name."""
 
 
+class UnsuitableMethod(InvalidParameter, code="unsuitable_method"):
+    """The method can't explain this model: its network lacks what the method reads."""
+
+
 class UnknownOutput(InvalidParameter, code="unknown_output"):
     """No output format has that name."""
 

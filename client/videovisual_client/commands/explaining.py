@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from videovisual.attribution import catalogue
-from videovisual.errors import InvalidParameter, MissingExtra
+from videovisual.errors import InvalidParameter, MissingExtra, UnsuitableMethod
 from videovisual.protocol import Options
 from videovisual.utils.files import check_writable
 from videovisual.utils.suggest import did_you_mean
@@ -34,7 +34,8 @@ class Explainer:
         model: the model's name.
         methods: names of the catalogue.
         options: the command's options; `target` is a list.
-        skip_missing: leave out a method whose extra is not installed, and report it.
+        skip_missing: leave out a method whose extra is not installed, or that does not suit the
+            model, and report it.
     """
 
     client: BaseClient
@@ -42,7 +43,7 @@ class Explainer:
     methods: Sequence[str]
     options: dict[str, Any]
     skip_missing: bool = False
-    _missing: dict[str, MissingExtra] = field(default_factory=dict)
+    _missing: dict[str, MissingExtra | UnsuitableMethod] = field(default_factory=dict)
 
     def one(self, clip: CommandClip) -> Explained:
         """Explain one clip, with a progress bar; Ctrl-C ends a search with its best map so far."""
@@ -101,7 +102,7 @@ class Explainer:
 
         Raises:
             InvalidParameter: a method's parameter is wrong; raised before the first request.
-            MissingExtra: no method is left.
+            MissingExtra, UnsuitableMethod: no method is left.
         """
         groups = list(_groups(self.methods, maps_each=len(self.options["target"])))
         fields = [_fields(of_methods(names, self.methods, self.options)) for names in groups]
@@ -109,7 +110,7 @@ class Explainer:
         for names, options in zip(groups, fields, strict=True):
             try:
                 parts.append(send({"model": self.model, "method": one_or_all(names), **options}))
-            except MissingExtra as error:
+            except (MissingExtra, UnsuitableMethod) as error:
                 if not self.skip_missing:
                     raise
                 self._missing[names[0]] = error
@@ -191,11 +192,13 @@ def save(result: Explained, paths: Sequence[Path]) -> None:
 def _groups(methods: Sequence[str], maps_each: int) -> Iterator[Sequence[str]]:
     """The methods of each request, as many as fit one answer.
 
-    A method that needs an extra gets a request of its own, so that a missing extra fails no other.
+    A method that needs an extra, or attention, gets a request of its own, so that it fails no other
+    where the extra is missing or the model has no attention.
     """
-    extra = [name for name in methods if catalogue.find(name).extra]
-    own = [name for name in methods if name not in extra]
-    yield from ([name] for name in extra)
+    entries = {name: catalogue.find(name) for name in methods}
+    alone = [name for name, entry in entries.items() if entry.extra or "attention" in entry.needs]
+    own = [name for name in methods if name not in alone]
+    yield from ([name] for name in alone)
     size = max(1, MAPS // maps_each)
     yield from (own[start : start + size] for start in range(0, len(own), size))
 

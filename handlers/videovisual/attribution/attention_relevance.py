@@ -19,7 +19,7 @@ def attention_relevance(case: Case, parameters: Parameters) -> Attribution:
     the same to every cell. Unsigned.
 
     Raises:
-        InvalidParameter: the network has no attention that can be followed.
+        UnsuitableMethod: the network has no attention that can be followed.
     """
     del parameters
     network = yield from read_network(case, Attention.RELEVANCE)

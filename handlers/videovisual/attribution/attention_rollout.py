@@ -17,7 +17,7 @@ def attention_rollout(case: Case, parameters: Parameters) -> Attribution:
     tokens at the end, else the mean of all rows. It is the same for every target. Unsigned.
 
     Raises:
-        InvalidParameter: the network has no attention that can be followed.
+        UnsuitableMethod: the network has no attention that can be followed.
     """
     del parameters
     network = yield from read_network(case, Attention.WEIGHTS)

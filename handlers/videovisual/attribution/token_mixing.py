@@ -14,7 +14,7 @@ from videovisual.engine.attention import Attention
 from videovisual.engine.probe import Probe, Reading, Work
 from videovisual.engine.progress import Progress
 from videovisual.engine.tokens import Tokens
-from videovisual.errors import InvalidParameter
+from videovisual.errors import UnsuitableMethod
 from videovisual.saliency import Saliency
 
 
@@ -91,7 +91,7 @@ def read_network(case: Case, wanted: Attention) -> Work[Network]:
     """Ask the network for its attention to the clip.
 
     Raises:
-        InvalidParameter: it has none, or one whose tokens are no places of the clip.
+        UnsuitableMethod: it has none, or one whose tokens are no places of the clip.
     """
     reading = yield Probe(
         case.clip[None], case.targets(1), attention=wanted, progress=Progress(0, 1)
@@ -133,7 +133,7 @@ def _mixing(weights: torch.Tensor, tokens: Tokens) -> Mixing:
         if kind.shape == (groups, queries) and queries == keys
     }
     if len(fitting) != 1:
-        raise InvalidParameter(
+        raise UnsuitableMethod(
             f"The network's tokens, {frames} × {height} × {width} and {len(tokens.extra)} class "
             f"tokens, don't attend to one another in an order that can be told: an attention has "
             f"{groups} groups of {queries} queries and {keys} keys. Attention among all tokens, "

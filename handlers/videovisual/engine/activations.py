@@ -30,7 +30,7 @@ class Places:
         """The network's tokens; see `tokens.trace`.
 
         Raises:
-            InvalidParameter: it has none whose places can be told.
+            UnsuitableMethod: it has none whose places can be told.
         """
         return trace(self._network, self._clip)
 
@@ -48,7 +48,7 @@ class Places:
             clips: N.
 
         Raises:
-            InvalidParameter: tokens whose places can't be told.
+            UnsuitableMethod: tokens whose places can't be told.
         """
         if output.ndim == 5 and len(output) == clips:
             last = self._fits(output.shape[1:4]) and not self._fits(output.shape[2:])

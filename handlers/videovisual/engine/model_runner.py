@@ -116,8 +116,8 @@ class ModelRunner:
         """The reading of one probe, in passes of at most `batch` clips.
 
         Raises:
-            InvalidParameter: the probe's layer does not exist or has no places in space and time,
-                or the network has no attention.
+            InvalidParameter: the probe's layer does not exist or has no places in space and time.
+            UnsuitableMethod: the network has no attention, or none whose tokens have places.
         """
         pending = Pending(probe)
         while True:
@@ -136,7 +136,7 @@ class ModelRunner:
             targets: int64 [N], on the runner's device.
 
         Raises:
-            InvalidParameter: as `evaluate`.
+            InvalidParameter, UnsuitableMethod: as `evaluate`.
         """
         if kind.apply is not None:
             assert targets is not None

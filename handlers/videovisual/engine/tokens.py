@@ -11,7 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from videovisual.engine.attention import operation
-from videovisual.errors import InvalidParameter
+from videovisual.errors import UnsuitableMethod
 
 Grid = tuple[int, int, int]
 """Cells along frames, rows and columns."""
@@ -59,12 +59,12 @@ def trace(network: nn.Module, clip: torch.Tensor) -> Tokens:
         clip: float32 [3, T, H, W].
 
     Raises:
-        InvalidParameter: it has no attention, or no tokens whose places can be told.
+        UnsuitableMethod: it has no attention, or no tokens whose places can be told.
     """
     clips = clip.expand(CLIPS, *clip.shape)
     plain = _run(network, clips, _Trace())
     if not plain.attention:
-        raise InvalidParameter(
+        raise UnsuitableMethod(
             "The network has no attention: no call of scaled_dot_product_attention or of "
             "multi_head_attention_forward, and no softmax between products of matrices.",
             parameter="method",
@@ -76,7 +76,7 @@ def trace(network: nn.Module, clip: torch.Tensor) -> Tokens:
         if found:
             # Divided attention takes the class token away before some layers.
             return max(found, key=lambda tokens: tokens.count)
-    raise InvalidParameter(
+    raise UnsuitableMethod(
         "The places of the network's tokens can't be told: its first attention is not preceded by "
         "tokens [N, tokens, channels] of a convolution over patches, one for each of its cells. "
         "Networks that embed patches otherwise, or mix them first, are explained by methods that "

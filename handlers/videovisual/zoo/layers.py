@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from videovisual.engine.activations import Places, tensor_of
-from videovisual.errors import InvalidParameter
+from videovisual.errors import UnsuitableMethod
 from videovisual.zoo.adapter import AdaptedNetwork
 
 
@@ -93,7 +93,7 @@ def _spatial(layers: Sequence[_Layer], places: Places) -> Iterator[_Layer]:
     if has_tokens:
         try:
             has_tokens = bool(places.tokens)
-        except InvalidParameter:
+        except UnsuitableMethod:
             has_tokens = False
     for layer in layers:
         if layer.output.ndim == 3 and not (has_tokens and layer.is_whole(layers)):

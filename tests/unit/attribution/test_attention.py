@@ -20,7 +20,7 @@ from videovisual.engine.attention import Attention
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Probe
-from videovisual.errors import InvalidParameter
+from videovisual.errors import UnsuitableMethod
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.preprocessing import PreparedClip
 from videovisual.zoo import Classifier, InputSpec
@@ -266,7 +266,7 @@ def test_a_map_is_finite_repeatable_and_leaves_no_hook(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_network_without_attention_is_refused(small: Classifier, method: str) -> None:
-    with pytest.raises(InvalidParameter, match="The network has no attention") as caught:
+    with pytest.raises(UnsuitableMethod, match="The network has no attention") as caught:
         explain(small, torch.zeros(3, 16, 64, 64), method)
     assert caught.value.detail == {"parameter": "method"}
 
@@ -282,5 +282,5 @@ def test_pooled_and_windowed_attention(torchvision: ModuleType, name: str, grid:
     saliency = explain(model, clip, "grad_cam", TARGET)
     assert saliency.diagnostics["layer_shape"] == grid
     for method in METHODS:
-        with pytest.raises(InvalidParameter, match=r"pooled tokens \(MViT\)|can't be told"):
+        with pytest.raises(UnsuitableMethod, match=r"pooled tokens \(MViT\)|can't be told"):
             explain(model, clip, method, TARGET)

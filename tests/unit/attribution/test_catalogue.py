@@ -6,6 +6,8 @@ import re
 from collections import Counter
 
 import pytest
+import torch
+from tests import transformer
 
 from videovisual import motion, zoo
 from videovisual.attribution import catalogue
@@ -13,10 +15,15 @@ from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.engine.probe import Attribution
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
-from videovisual.pipeline.preprocessing import read
+from videovisual.pipeline.preprocessing import PreparedClip, read
 
 SEARCHES = ("ep_2d", "ep_3d", "step")
-RUN = [entry.name for entry in catalogue.ENTRIES if not entry.extra and entry.name not in SEARCHES]
+ATTENTION = [entry.name for entry in catalogue.ENTRIES if "attention" in entry.needs]
+RUN = [
+    entry.name
+    for entry in catalogue.ENTRIES
+    if not entry.extra and entry.name not in (*SEARCHES, *ATTENTION)
+]
 
 
 def number(entry: catalogue.Entry) -> int:
@@ -49,6 +56,16 @@ def test_the_cost_is_the_number_of_clips_that_are_evaluated(name: str) -> None:
     expected = given.get("masks", number(entry)) + (name == "occlusion")
     assert (seen[not scores], seen[scores] <= 2) == (expected, True)
     assert ("pass" in entry.default_cost) == scores
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_the_cost_of_reading_attention_is_one_pass(name: str) -> None:
+    classifier = transformer.classifier(transformer.Transformer())
+    clip = torch.randn(classifier.card.input.shape)
+    seen: Counter[bool] = Counter()
+    work = Explainer.of(classifier, name, {}).attribute(PreparedClip(clip, None, {}), 0)
+    Executor(classifier).run(counted(work, seen))
+    assert sum(seen.values()) == number(catalogue.find(name)) == 1
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -23,7 +23,7 @@ from videovisual.attribution.catalogue import Entry
 from videovisual.engine.engine import Engine, run
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Reading
-from videovisual.errors import InvalidParameter, MissingExtra
+from videovisual.errors import InvalidParameter, MissingExtra, UnsuitableMethod
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.preprocessing import PreparedClip
 from videovisual.saliency import Saliency
@@ -46,6 +46,9 @@ SEARCHED = {"ep_2d": {"iterations": 12}, "ep_3d": {"iterations": 12}, "step": {"
 STOCHASTIC = {"smooth_grad", "rise"}
 RECTIFIED = {"grad_cam", "contrastive_excitation_backprop"}
 """Methods whose map is 0 where there is no evidence for the target."""
+
+CONVOLUTIONAL = {"i3d", "r3d", "mc3", "r2plus1d", "tsm"}
+"""Families without attention, where the methods that need it refuse."""
 
 TIMEOUT_S = 600
 
@@ -77,23 +80,30 @@ def torchray(torchvision: ModuleType) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="session")
-def entries(request: pytest.FixtureRequest) -> list[Entry]:
-    """All methods, an extra's where it is installed."""
+@pytest.fixture
+def entries(request: pytest.FixtureRequest, classifier: Classifier) -> list[Entry]:
+    """All methods of the network, an extra's where it is installed."""
+    own = [entry for entry in catalogue.ENTRIES if not is_refused(classifier, entry)]
     try:
         request.getfixturevalue("torchray")
     except pytest.skip.Exception:
-        return [entry for entry in catalogue.ENTRIES if entry.extra is None]
-    return list(catalogue.ENTRIES)
+        return [entry for entry in own if entry.extra is None]
+    return own
 
 
 @pytest.fixture(params=catalogue.ENTRIES, ids=lambda entry: entry.name)
-def entry(request: pytest.FixtureRequest) -> Entry:
-    """Each method, an extra's where it is installed."""
+def entry(request: pytest.FixtureRequest, classifier: Classifier) -> Entry:
+    """Each method of the network, an extra's where it is installed."""
     method: Entry = request.param
     if method.extra is not None:
         request.getfixturevalue(method.extra)
+    if is_refused(classifier, method):
+        pytest.skip("refused, as another test shows")
     return method
+
+
+def is_refused(classifier: Classifier, entry: Entry) -> bool:
+    return "attention" in entry.needs and classifier.card.family in CONVOLUTIONAL
 
 
 def explainer(
@@ -204,6 +214,21 @@ def test_randomised_weights_change_the_map(classifier: Classifier, entry: Entry)
         maps.append(run(ModelRunner(network.network, "cpu"), work).map)
     similar = faithfulness.similarity(*maps)
     assert similar is None or similar < 0.93
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in catalogue.ENTRIES if "attention" in entry.needs],
+    ids=lambda entry: entry.name,
+)
+def test_methods_of_attention_refuse_a_network_without(
+    classifier: Classifier, prepared: PreparedClip, entry: Entry, hooks: Callable[[nn.Module], int]
+) -> None:
+    assert is_refused(classifier, entry)
+    with pytest.raises(UnsuitableMethod, match="The network has no attention") as caught:
+        explain(classifier, entry, prepared)
+    assert caught.value.status == 422
+    assert hooks(classifier.network) == 0
 
 
 @pytest.mark.parametrize(

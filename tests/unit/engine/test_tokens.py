@@ -12,7 +12,7 @@ from torch import nn
 
 from videovisual.engine.activations import Places
 from videovisual.engine.tokens import trace
-from videovisual.errors import InvalidParameter
+from videovisual.errors import UnsuitableMethod
 from videovisual.zoo import Classifier
 
 CLIP = torch.zeros(3, 8, 24, 32)
@@ -65,12 +65,12 @@ class Mixed(Transformer):
 
 
 def test_mixed_patches_are_refused() -> None:
-    with pytest.raises(InvalidParameter, match="places of the network's tokens can't be told"):
+    with pytest.raises(UnsuitableMethod, match="places of the network's tokens can't be told"):
         trace(Mixed(), CLIP)
 
 
 def test_a_network_without_attention_is_refused(small: Classifier) -> None:
-    with pytest.raises(InvalidParameter, match="The network has no attention"):
+    with pytest.raises(UnsuitableMethod, match="The network has no attention"):
         trace(small.network, torch.zeros(3, 16, 64, 64))
 
 

@@ -107,7 +107,11 @@ HEAVY: dict[str, dict[str, Any]] = {
 """What takes the most memory with each method, in few passes: more of them take no more."""
 
 EXTRA = {"torchray_adapter"}
-OWN = [entry.name for entry in catalogue.ENTRIES if entry.module not in EXTRA]
+OWN = [
+    entry.name
+    for entry in catalogue.ENTRIES
+    if entry.module not in EXTRA and "attention" not in entry.needs
+]
 
 
 def run(frames: int, side: int, cases: dict[str, Any]) -> dict[str, Any]:
