@@ -19,7 +19,7 @@ from tests.unit.client.fake_server import (
 )
 
 from videovisual.attribution import catalogue
-from videovisual.errors import MissingExtra
+from videovisual.errors import MissingExtra, UnsuitableMethod
 from videovisual_client.commands.compare import overlap
 
 
@@ -96,6 +96,8 @@ def test_compare_all_skips_methods_without_their_extra(
         if asks_for_classes(request):
             return all_classes()
         method = request.field("method") or ""
+        if not method.startswith("[") and "attention" in catalogue.find(method).needs:
+            return Reply(UnsuitableMethod(f"{method} is a transformer's.").as_json(), 422)
         if not method.startswith("[") and catalogue.find(method).extra:
             return Reply(MissingExtra(f"{method} is TorchRay's.").as_json(), 501)
         return maps_of(request)
@@ -106,10 +108,15 @@ def test_compare_all_skips_methods_without_their_extra(
     done = run(*arguments, "--methods", "all", "--json")
     assert done.exit_code == 0, done.output
     for entry in catalogue.ENTRIES:
-        assert (f"left out: {entry.name} is" in done.stderr) == (entry.extra is not None)
+        left_out = entry.extra is not None or "attention" in entry.needs
+        assert (f"left out: {entry.name} is" in done.stderr) == left_out
     if not of_a_folder:
         methods = [each["method"] for each in json.loads(done.stdout)["explanations"]]
-        assert methods == [entry.name for entry in catalogue.ENTRIES if entry.extra is None]
+        assert methods == [
+            entry.name
+            for entry in catalogue.ENTRIES
+            if entry.extra is None and "attention" not in entry.needs
+        ]
         assert run(*arguments, "--methods", "gradient,deconvnet").exit_code == 1
         fake.handler = lambda _: Reply(MissingExtra("No PyAV.").as_json(), 501)
         assert "No PyAV." in run(*arguments, "--methods", "all").stderr
