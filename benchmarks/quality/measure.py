@@ -9,9 +9,9 @@ import torch
 
 from videovisual import motion, zoo
 from videovisual.attribution.method import Case
-from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.attribution.perturbation.optimiser import optimise
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from videovisual.attribution.masking_parameters import (
+    FrameShapleyParameters,
+    LimeParameters,
+    OcclusionParameters,
+    RiseParameters,
+)
 from videovisual.attribution.parameters import (
     ContrastiveExcitationBackpropParameters,
     GradCamParameters,
     IntegratedGradientsParameters,
     LayerParameters,
-    OcclusionParameters,
     Parameters,
-    PerturbationParameters,
-    RiseParameters,
     SmoothGradParameters,
 )
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.errors import InvalidParameter, UnknownMethod
 from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
@@ -215,6 +219,24 @@ ENTRIES = (
         "scores",
         "{masks} passes",
         RiseParameters,
+    ),
+    Entry(
+        "lime",
+        "a linear model of the logit over superpixels of space-time",
+        "Ribeiro et al. 2016, arXiv 1602.04938",
+        "scores",
+        "{samples} passes",
+        LimeParameters,
+        signed=True,
+    ),
+    Entry(
+        "frame_shapley",
+        "each moment's fair share of the logit",
+        "Shapley 1953; Štrumbelj & Kononenko 2014; Castro et al. 2009",
+        "scores",
+        "256 passes: one a set of moments",
+        FrameShapleyParameters,
+        signed=True,
     ),
     Entry(
         "guided_backprop",

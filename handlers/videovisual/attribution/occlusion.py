@@ -7,8 +7,8 @@ from math import prod
 import torch
 
 from videovisual.attribution.baseline import baseline
+from videovisual.attribution.masking_parameters import OcclusionParameters
 from videovisual.attribution.method import Case, chunks, to_map
-from videovisual.attribution.parameters import OcclusionParameters
 from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
 from videovisual.saliency import Saliency

@@ -1,11 +1,9 @@
-"""The parameters of each method: schemas for server, client and documents, without torch."""
+"""The parameters of methods that take gradients: schemas for server, client and documents."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
-from math import ceil, prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -19,25 +17,15 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import is_instance_schema
 
-from videovisual.errors import InvalidParameter
-from videovisual.utils.text import shown
-
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-MAX_AREAS = 5
 MAX_STEPS = 1000
 """The most points on the path of integrated gradients."""
 
 REFINEMENT = 3
 """Factor of the points in a refinement: of three times as many midpoints, every third is old."""
-
-BOXES_PER_SIDE = 4
-"""Default boxes along each side of the clip."""
-
-ITERATIONS = {"default": 100, "reference": 2000}
-"""The most iterations that a preset makes."""
 
 Shape = tuple[int, int, int]
 """Frames, height and width of the clip that the network takes."""
@@ -191,149 +179,6 @@ class GradCamParameters(LayerParameters):
     def passes(self, shape: Shape) -> int:
         """See `Parameters`."""
         return 1 if self.baseline == "none" else 2
-
-
-def _several(value: Any) -> Any:
-    """Convert a text, `0.1`, `0.05,0.1` or `[0.05, 0.1]`, or a single number to a list."""
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            return json.loads(text if text.startswith("[") else f"[{text}]")
-        except json.JSONDecodeError:
-            return [value]
-    if isinstance(value, int | float):
-        return [value]
-    return value
-
-
-class PerturbationParameters(Parameters):
-    """Parameters of `ep_2d`, `ep_3d` and `step`."""
-
-    COSTLY: ClassVar = ("iterations", "area", "variant")
-
-    area: Annotated[
-        tuple[Annotated[float, Field(ge=0.001, le=0.9)], ...], BeforeValidator(_several)
-    ] = Field(
-        default=(0.1,),
-        min_length=1,
-        max_length=MAX_AREAS,
-        description="share of the clip that the mask shows, from 0.001 to 0.9, or up to "
-        f"{MAX_AREAS} areas; the map is then the mean of their masks",
-    )
-    variant: Literal["preserve", "delete", "dual"] = Field(
-        default="preserve",
-        description="preserve: show only the inside of the mask and keep the target; delete: hide "
-        "only the inside and lose the target; dual: both at once",
-    )
-    perturbation: Literal["blur", "fade"] = Field(
-        default="blur", description="how pixels are hidden: blurred or faded out"
-    )
-    preset: Literal["default", "reference"] = Field(
-        default="default",
-        description="settings of the search: the quick default or the published ones",
-    )
-    iterations: int | None = Field(
-        default=None, ge=1, le=10000, description="steps of the search; default: the preset's"
-    )
-    precision: Literal["auto", "float32"] = Field(
-        default="auto",
-        description="precision of the network's gradients; auto: bfloat16 if the device supports "
-        "it and the gradients agree, else float32; the reference preset uses float32",
-    )
-
-    @property
-    def masks(self) -> int:
-        """The number of masks that the network is shown in an iteration."""
-        return len(self.area) * (2 if self.variant == "dual" else 1)
-
-    def passes(self, shape: Shape) -> int:
-        """See `Parameters`."""
-        return self.masks * ((self.iterations or ITERATIONS[self.preset]) + 2) + 2
-
-    def held(self, batch: int) -> float:
-        """See `Parameters`."""
-        return 20 + 8 * self.masks + 4 * batch
-
-
-class OcclusionParameters(Parameters):
-    """Parameters of `occlusion`."""
-
-    COSTLY: ClassVar = ("stride", "stride_frames")
-    HELD: ClassVar = (4, 3)
-
-    box: int | None = Field(
-        default=None, ge=1, description="side of the box in pixels; default: a quarter of the clip"
-    )
-    box_frames: int | None = Field(
-        default=None, ge=1, description="frames of the box; default: a quarter of the clip"
-    )
-    stride: int | None = Field(
-        default=None, ge=1, description="pixels from box to box, at most `box`; default: half of it"
-    )
-    stride_frames: int | None = Field(
-        default=None, ge=1, description="frames from box to box, up to `box_frames`; default: half"
-    )
-    baseline: Literal["black", "grey", "blur"] = Field(
-        default="grey", description="content of the box: black, grey, or the blurred clip"
-    )
-
-    def extents(self, shape: Shape) -> list[tuple[int, int]]:
-        """The box's side and stride along frames, rows and columns, in frames and pixels.
-
-        Raises:
-            InvalidParameter: a stride larger than the box, which would leave pixels out.
-        """
-        given = {
-            "frames": (self.box_frames, self.stride_frames, "stride_frames"),
-            "pixels": (self.box, self.stride, "stride"),
-        }
-        extents = []
-        for size, kind in zip(shape, ("frames", "pixels", "pixels"), strict=True):
-            box, stride, name = given[kind]
-            box = min(size, box or ceil(size / BOXES_PER_SIDE))
-            stride = stride or ceil(box / 2)
-            if stride > box:
-                raise InvalidParameter(
-                    f"{name}={shown(stride)} leaves out {kind}: it must be at most the box's size, "
-                    f"{box}.",
-                    parameter=name,
-                    given=shown(stride),
-                    allowed={"minimum": 1, "maximum": box},
-                )
-            extents.append((box, stride))
-        return extents
-
-    def starts(self, shape: Shape) -> list[range]:
-        """Where boxes start along each axis; the last box is the first that reaches the end.
-
-        Raises:
-            InvalidParameter: as `extents`.
-        """
-        sides = zip(shape, self.extents(shape), strict=True)
-        return [range(0, max(0, size - box) + stride, stride) for size, (box, stride) in sides]
-
-    def passes(self, shape: Shape) -> int:
-        """See `Parameters`."""
-        return 1 + prod(map(len, self.starts(shape)))
-
-
-class RiseParameters(Parameters):
-    """Parameters of `rise`."""
-
-    COSTLY: ClassVar = ("masks",)
-    HELD: ClassVar = (10, 4)
-
-    masks: int = Field(default=1000, ge=2, le=20000, description="number of random masks")
-    keep: float = Field(default=0.5, gt=0, lt=1, description="probability that a cell is shown")
-    cells: int = Field(default=7, ge=2, le=64, description="cells along a side of a mask")
-    frame_cells: int = Field(default=4, ge=1, le=64, description="cells along a mask's frames")
-    baseline: Literal["black", "grey", "blur"] = Field(
-        default="grey", description="content of hidden pixels: black, grey, or the blurred clip"
-    )
-
-    def passes(self, shape: Shape) -> int:
-        """See `Parameters`."""
-        return self.masks
 
 
 class ContrastiveExcitationBackpropParameters(Parameters):

@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from videovisual.attribution.baseline import baseline
+from videovisual.attribution.masking_parameters import RiseParameters
 from videovisual.attribution.method import Case, chunks, to_map
-from videovisual.attribution.parameters import RiseParameters
 from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
 from videovisual.saliency import Saliency

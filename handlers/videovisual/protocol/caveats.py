@@ -1,7 +1,7 @@
 """Caveats: warnings about an explanation that fails its own checks. Every picture shows them."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from videovisual.protocol import Explanation
@@ -41,6 +41,12 @@ MAX_STEPS = 1000
 
 MARGIN = 1.5
 """More steps are advised by this factor, since the error doesn't fall evenly."""
+
+MIN_R2 = 0.5
+"""Linear models of LIME that predict a smaller share of the samples' variance give a caveat."""
+
+MAX_SHARE_ERROR = 0.25
+"""The largest standard error of a moment's share, against the largest share."""
 
 KEPT_SHARE = 0.5
 """The share of the whole clip's probability that a preserving mask must keep and a deleting mask
@@ -92,6 +98,7 @@ def caveats(explanation: Explanation) -> Iterator[str]:
             f"Incomplete: the points on the path miss the rise of the logit by {100 * delta:.0f}%. "
             f"{_more_steps(facts)}"
         )
+    yield from _sampling_caveats(facts)
     if facts.get("evaluated") is False:
         yield "Not evaluated: the deadline came before the map's faithfulness was measured."
     yield from _place_caveats(explanation)
@@ -148,12 +155,33 @@ def clip_caveats(facts: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _sampling_caveats(facts: Mapping[str, Any]) -> Iterator[str]:
+    r2 = facts.get("r2_left_out")
+    if r2 is not None and r2 < MIN_R2:
+        yield (
+            f"Badly fitted: the linear model predicts {100 * max(r2, 0):.0f}% of how the logit "
+            "varies when superpixels are hidden. Take more samples or fewer cells, or another "
+            "method."
+        )
+    errors = facts.get("standard_errors")
+    if errors and max(errors) > MAX_SHARE_ERROR * max(map(abs, facts["shares"])):
+        yield (
+            f"Uncertain shares: a standard error is over {100 * MAX_SHARE_ERROR:.0f}% of the "
+            "largest share. Take more permutations, or up to 10 segments, whose shares are exact."
+        )
+
+
+def _cells(facts: Mapping[str, Any]) -> Sequence[int] | None:
+    """The places that a map tells apart along frames, rows and columns, if they are cells."""
+    return facts.get("layer_shape") or facts.get("cells")
+
+
 def time_cells(explanation: Explanation) -> int:
-    """How many times a map tells apart: its layer's, its masks', or one for each frame."""
+    """How many times a map tells apart: its cells', its masks', or one for each frame."""
     frames = explanation.map.shape[0]
-    layer = explanation.diagnostics.get("layer_shape")
+    cells = _cells(explanation.diagnostics)
     parameters = explanation.provenance.get("parameters") or {}
-    return min(layer[0] if layer else parameters.get("frame_cells") or frames, frames)
+    return min(cells[0] if cells else parameters.get("frame_cells") or frames, frames)
 
 
 def _place_caveats(explanation: Explanation) -> Iterator[str]:
@@ -165,8 +193,8 @@ def _place_caveats(explanation: Explanation) -> Iterator[str]:
             f"has {frames} frames. Ask for more frames, or for another method."
         )
     _, row, column = explanation.peak
-    layer = explanation.diagnostics.get("layer_shape")
-    sides = layer[1:] if layer else (1 / BORDER, 1 / BORDER)
+    places_of = _cells(explanation.diagnostics)
+    sides = places_of[1:] if places_of else (1 / BORDER, 1 / BORDER)
     if min(sides) < MIN_SIDE_CELLS:
         return
     places = (row + 0.5) / high * sides[0], (column + 0.5) / wide * sides[1]

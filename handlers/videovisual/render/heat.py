@@ -17,6 +17,8 @@ UNITS = {
     "integrated_gradients": "logit a pixel",
     "occlusion": "fall of the logit",
     "rise": "probability",
+    "lime": "logit a superpixel",
+    "frame_shapley": "logit a pixel",
     "ep_2d": "share shown",
     "ep_3d": "share shown",
     "step": "share shown",

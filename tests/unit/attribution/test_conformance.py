@@ -38,12 +38,14 @@ QUICK: dict[str, dict[str, Any]] = {
     "smooth_grad": {"samples": 3},
     "integrated_gradients": {"steps": 3},
     "rise": {"masks": 6},
+    "lime": {"samples": 10, "cells": 2, "frame_cells": 2},
+    "frame_shapley": {"segments": 3},
     "ep_2d": {"iterations": 2},
     "ep_3d": {"iterations": 2, "area": [0.05, 0.2]},
     "step": {"iterations": 2, "variant": "dual"},
 }
 SEARCHED = {"ep_2d": {"iterations": 12}, "ep_3d": {"iterations": 12}, "step": {"iterations": 24}}
-STOCHASTIC = {"smooth_grad", "rise"}
+STOCHASTIC = {"smooth_grad", "rise", "lime"}
 RECTIFIED = {"grad_cam", "contrastive_excitation_backprop"}
 """Methods whose map is 0 where there is no evidence for the target."""
 

@@ -24,6 +24,9 @@ def test_a_sound_map_has_no_caveats() -> None:
     assert caveats_of(relative_delta=0.04, partial=False, converged=True) == []
     assert caveats_of(**mask(probability_preserve=kept, probability_delete=lost)) == []
     assert caveats_of({"insertion": 0.6, "deletion": 0.2, "relative_delta": None}) == []
+    assert caveats_of(r2=0.7, r2_left_out=0.6) == []
+    assert caveats_of(shares=[1, -2], standard_errors=[0.1, 0.4]) == []
+    assert caveats_of(shares=[1, -2], standard_errors=None) == []
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,9 @@ def test_a_sound_map_has_no_caveats() -> None:
         ({"partial": True}, "Partial"),
         ({"converged": False, "iterations": 60}, "Not converged: after 60"),
         ({"converged": False, "steps": 810, "relative_delta": 0.02}, "after 810 steps the points"),
+        ({"r2": 0.7, "r2_left_out": 0.2}, "Badly fitted: the linear model predicts 20%"),
+        ({"r2": 0.7, "r2_left_out": -3.0}, "predicts 0%"),
+        ({"shares": [1, -2], "standard_errors": [0.1, 0.6]}, "Uncertain shares"),
         ({"relative_delta": 0.123}, "miss the rise of the logit by 12%"),
         (mask(achieved_area=0.05), "shows 5.0% of the clip, and 10.0%"),
         (mask(probability_preserve={"soft": 0.2, "hard": 0.2}), "Target not kept"),
@@ -84,6 +90,9 @@ def test_a_maximum_on_the_border_gives_a_caveat(
 
 
 def test_a_map_of_few_time_cells_says_so() -> None:
+    (text,) = placed((2, 5, 5), cells=[3, 1, 1])
+    assert "3 time cells" in text
+    assert placed((2, 0, 0), cells=[8, 1, 1]) == []
     (text,) = placed((2, 5, 5), layer_shape=[2, 7, 7])
     assert text.startswith("2 time cells: ")
     assert "6 frames" in text

@@ -103,6 +103,14 @@ HEAVY: dict[str, dict[str, Any]] = {
     "step": {"area": AREAS, "variant": "dual", "iterations": 3},
     "occlusion": {"box": SIDE, "box_frames": FRAMES, "baseline": "blur"},
     "rise": {"masks": 6, "cells": 2, "frame_cells": 1, "baseline": "blur"},
+    "lime": {
+        "samples": 10,
+        "superpixels": "colour",
+        "cells": 8,
+        "frame_cells": 8,
+        "baseline": "blur",
+    },
+    "frame_shapley": {"segments": 3, "baseline": "blur"},
 }
 """What takes the most memory with each method, in few passes: more of them take no more."""
 
@@ -164,6 +172,8 @@ def test_each_output_keeps_its_promise() -> None:
 def test_the_longest_requests_keep_their_promise() -> None:
     long = {
         "rise": {"method": "rise", "masks": 20000},
+        "lime": {"method": "lime", "samples": 5000, "cells": 8, "frame_cells": 8},
+        "frame_shapley": {"method": "frame_shapley", "segments": 64, "permutations": 200},
         "occlusion": {"method": "occlusion", "stride": 1, "stride_frames": 1},
         "smooth_grad": {"method": "smooth_grad", "samples": 1000},
         "ig": {"method": "ig", "steps": 1000, "baseline": "noise", "noise_baselines": 3},

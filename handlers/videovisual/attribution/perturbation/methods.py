@@ -6,8 +6,8 @@ the diagnostics give the achieved area and the target's probability with the sof
 """
 
 from videovisual.attribution.method import Case
-from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.optimiser import optimise
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Goal, default_preset, reference_preset
 from videovisual.engine.probe import Attribution
 

@@ -6,10 +6,10 @@ from math import exp, expm1, prod
 import torch
 
 from videovisual.attribution.method import Case
-from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.area import area_term, cut, pixel_count
 from videovisual.attribution.perturbation.core import Core
 from videovisual.attribution.perturbation.mask import SmoothMasks
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.engine.probe import Objective
 from videovisual.engine.scores import Scores

@@ -11,7 +11,6 @@ import torch
 
 from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case, to_map
-from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.mask_step import (
     AutogradMaskStep,
     MaskStep,
@@ -19,6 +18,7 @@ from videovisual.attribution.perturbation.mask_step import (
     StepResult,
 )
 from videovisual.attribution.perturbation.objective import MaskObjective
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.attribution.perturbation.pyramid import Pyramid
 from videovisual.engine.probe import Attribution, Probe, Work

@@ -9,8 +9,8 @@ import torch
 from tests.reference.textbook import sorted_distance
 
 from videovisual.attribution.method import Case
-from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.objective import DELETE, PRESERVE, MaskObjective
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Goal, reference_preset
 
 AREAS = [0.1, 0.3]

@@ -12,11 +12,11 @@ from tests.reference import textbook
 from tests.unit.attribution.perturbation.conftest import BOX, SHAPE
 
 from videovisual.attribution.method import Case
-from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.mask import SmoothMasks
 from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.attribution.perturbation.objective import MaskObjective
 from videovisual.attribution.perturbation.optimiser import Best, optimise
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from videovisual import zoo
-from videovisual.attribution.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.mask import INVERSE_TEMPERATURE
 from videovisual.attribution.perturbation.methods import PRESETS
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Goal, default_preset, reference_preset
 from videovisual.attribution.perturbation.pyramid import LEVELS
 
