@@ -102,6 +102,10 @@ class NotFinite(VideoVisualError, code="not_finite"):
     """The network's scores, or a map, contain NaN or infinity, so there is no answer."""
 
 
+class ScoresError(VideoVisualError, code="scores_failed", status=502):
+    """The function or the ONNX model that gives a classifier's scores failed."""
+
+
 class WeightsError(VideoVisualError, code="invalid_weights"):
     """A checkpoint that fails its checksum, holds something else than tensors, or doesn't fit."""
 

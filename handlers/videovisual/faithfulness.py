@@ -21,6 +21,7 @@ from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case
 from videovisual.engine.probe import Probe, Work
 from videovisual.engine.progress import Progress
+from videovisual.errors import InvalidParameter
 from videovisual.saliency import Map, Saliency
 from videovisual.zoo.classifier import Classifier
 
@@ -187,7 +188,17 @@ def iou(values: Map, evidence: Evidence, area: float) -> float:
 
 
 def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
-    """The same network with new random weights, for the model-randomisation check."""
+    """The same network with new random weights, for the model-randomisation check.
+
+    Raises:
+        InvalidParameter: the classifier is known by its scores alone.
+    """
+    if not classifier.differentiable:
+        raise InvalidParameter(
+            f"{classifier.card.name} is known by its scores alone, so it has no weights to "
+            "randomise. Leave this check out.",
+            parameter="classifier",
+        )
     network = copy.deepcopy(classifier.network)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -24,7 +24,7 @@ from videovisual.engine.optimise.precision import (
 from videovisual.engine.probe import Objective, Probe, Reading
 from videovisual.engine.rwlock import TORCH
 from videovisual.engine.scores import Scores
-from videovisual.errors import InvalidParameter
+from videovisual.errors import InvalidParameter, UnsuitableMethod
 from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 
@@ -71,7 +71,8 @@ class ModelRunner:
     float32.
 
     Args:
-        network: frozen, in evaluation mode; maps [N, 3, T, H, W] to [N, classes].
+        network: frozen, in evaluation mode; maps [N, 3, T, H, W] to [N, classes]. One whose
+            `differentiable` is false gives scores alone, and is run as it is.
         device: where it runs; the network is moved there.
         batch: the most clips in one forward pass.
         precision: of gradients that may be of reduced precision.
@@ -96,6 +97,7 @@ class ModelRunner:
         self.precision = precision
         self.recorder = recorder
         self.scores = scores
+        self._differentiable = getattr(network, "differentiable", True)
         self._optimised = optimised(self.network)
         self._folded: FoldedNetwork | None = None
         self._reduced: nn.Module | None = None
@@ -109,8 +111,9 @@ class ModelRunner:
         Args:
             clip: [3, T, H, W].
         """
-        with TORCH.read():
-            self._reduced_network(clip[None].to(self.device))
+        if self._differentiable:
+            with TORCH.read():
+                self._reduced_network(clip[None].to(self.device))
 
     def evaluate(self, probe: Probe) -> Reading:
         """The reading of one probe, in passes of at most `batch` clips.
@@ -136,8 +139,15 @@ class ModelRunner:
             targets: int64 [N], on the runner's device.
 
         Raises:
-            InvalidParameter, UnsuitableMethod: as `evaluate`.
+            InvalidParameter: as `evaluate`.
+            UnsuitableMethod: as `evaluate`, or the network gives scores alone.
         """
+        if kind.name != "scores" and not self._differentiable:
+            raise UnsuitableMethod(
+                f"This network gives scores alone, and a pass of the kind {kind.name!r} needs its "
+                "gradients.",
+                parameter="method",
+            )
         if kind.apply is not None:
             assert targets is not None
             with TORCH.write(), torch.enable_grad():

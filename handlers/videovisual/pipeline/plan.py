@@ -7,7 +7,7 @@ from typing import Any
 from videovisual import clips
 from videovisual.attribution import catalogue
 from videovisual.engine.model_runner import find_layer
-from videovisual.errors import InvalidParameter
+from videovisual.errors import InvalidParameter, UnsuitableMethod
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.prediction import is_top1
 from videovisual.pipeline.preprocessing import sampling
@@ -70,6 +70,7 @@ class Plan:
             classifier, methods, parameters, seed=options.seed, polarity=options.polarity
         )
         for explainer in explainers:
+            _check_has(classifier, explainer.entry)
             if hasattr(explainer.parameters, "layer"):
                 find_layer(classifier.network, explainer.parameters.layer or card.cam_layer)
         return cls(classifier, options, tuple(explainers), sampling(card, options))
@@ -89,6 +90,20 @@ class Plan:
     def several_windows(self) -> bool:
         """Whether more than one window of the clip is classified."""
         return self.options.views > 1 or self.options.timeline
+
+
+def _check_has(classifier: Classifier, entry: catalogue.Entry) -> None:
+    """Raises UnsuitableMethod where a method needs more of the network than there is."""
+    if classifier.differentiable or entry.needs == "scores":
+        return
+    allowed = [each.name for each in catalogue.ENTRIES if each.needs == "scores"]
+    raise UnsuitableMethod(
+        f"{entry.name} needs {entry.needs.replace(',', ' and')}, and {classifier.card.name} is "
+        f"known by its scores alone: ask for {', '.join(allowed[:-1])} or {allowed[-1]}.",
+        parameter="method",
+        given=entry.name,
+        allowed=allowed,
+    )
 
 
 def check_one_window(options: Options) -> None:

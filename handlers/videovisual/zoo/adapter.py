@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from videovisual.errors import InvalidParameter
+from videovisual.errors import InvalidParameter, VideoVisualError
 from videovisual.utils.suggest import did_you_mean
 from videovisual.utils.text import shown
 
@@ -178,12 +178,13 @@ def first_pass(network: AdaptedNetwork, clip: torch.Tensor) -> torch.Tensor:
     Raises:
         InvalidParameter: the network fails, or answers otherwise than described; the message says
             what it was given, what came, and which argument to change.
+        ScoresError: a function that gives the scores fails.
     """
     with torch.inference_mode():
         try:
             logits: torch.Tensor = network(clip[None])
             pair: torch.Tensor = network(torch.stack([clip, clip]))
-        except InvalidParameter:
+        except VideoVisualError:
             raise
         except Exception as error:
             fed = _described(network._fed(clip[None]))

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,7 +13,7 @@ from safetensors.torch import save
 from torch import nn
 
 from videovisual.errors import InvalidParameter
-from videovisual.zoo import own_module, transform
+from videovisual.zoo import own_module, score_function, transform
 from videovisual.zoo.adapter import (
     AdaptedNetwork,
     FrameScores,
@@ -24,9 +26,7 @@ from videovisual.zoo.adapter import (
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard
 from videovisual.zoo.layers import cam_layer as default_cam_layer
 from videovisual.zoo.layout import narrow_dtype
-
-BLUR = 0.09
-"""Largest blur of the perturbation pyramid where none is given, as a share of the shorter side."""
+from videovisual.zoo.onnx_model import OnnxModel
 
 
 class Classifier:
@@ -125,12 +125,105 @@ class Classifier:
             labels=names,
             input=input,
             cam_layer=default_cam_layer(network, clip) if cam_layer is None else cam_layer,
-            blur_sigma=BLUR * min(input.height, input.width),
+            blur_sigma=own_module.BLUR * min(input.height, input.width),
             weights=WeightsCard("module", None, None, licence, "own weights"),
             accuracy="not known: own weights",
             scores=scores,
         )
         return cls(card, network, weights_dtype=narrow_dtype(module.state_dict()))
+
+    @classmethod
+    def from_scores(
+        cls,
+        function: score_function.Function,
+        labels: Sequence[str],
+        input: InputSpec,
+        *,
+        layout: Layout = "NCTHW",
+        scores: Literal["softmax", "sigmoid", "raw"] = "softmax",
+        probabilities: bool = False,
+        output: Output | None = None,
+        frame_scores: FrameScores | None = None,
+        name: str | None = None,
+        licence: str = "not known",
+    ) -> "Classifier":
+        """A function that gives scores as a classifier: a model that can't be opened.
+
+        Only methods that need scores alone explain it: `occlusion`, `rise`, `lime` and
+        `frame_shapley`. One thread at a time calls the function.
+
+        Args:
+            function: takes clips, a float32 array [N, 3, T, H, W] or as `layout` says, with the
+                values that `input` describes; gives scores [N, classes], an array or a tensor.
+            labels, input, layout, scores, output, frame_scores, name, licence: as in
+                `from_module`.
+            probabilities: whether the function gives probabilities. Their logarithms are then the
+                logits; if `scores` is `sigmoid`, the logarithms of their odds.
+
+        Raises:
+            InvalidParameter: the function answers otherwise than described; the message says what
+                it was given, what came, and which argument to change.
+            ScoresError: the function fails.
+            WeightsError: two labels are the same.
+        """
+        card, network = score_function.described(
+            function,
+            labels,
+            input,
+            Interface(layout, output=output, frame_scores=frame_scores),
+            scores,
+            probabilities=probabilities,
+            name=name,
+            weights=WeightsCard("function", None, None, licence, "own model"),
+        )
+        return cls(card, network, "not known: a function")
+
+    @classmethod
+    def from_onnx(
+        cls,
+        path: str | PathLike[str],
+        labels: Sequence[str],
+        input: InputSpec,
+        *,
+        layout: Layout | None = None,
+        scores: Literal["softmax", "sigmoid", "raw"] = "softmax",
+        probabilities: bool = False,
+        output: Output | None = None,
+        frame_scores: FrameScores | None = None,
+        name: str | None = None,
+        licence: str = "not known",
+    ) -> "Classifier":
+        """An ONNX model as a classifier, run on the processor by onnxruntime.
+
+        Only methods that need scores alone explain it, as `from_scores`.
+
+        Args:
+            path: the `.onnx` file; files of weights beside it, which it names, are read too.
+            labels, input, scores, probabilities, output, frame_scores, licence: as in
+                `from_scores`. `output` is the name of an output, if the model has several.
+            layout: order of the axes of its input; read from the model's shapes unless given.
+            name: of the model in answers; the file's unless given.
+
+        Raises:
+            WeightsError: the file is damaged or too large, names files outside of its folder, or
+                needs operators that onnxruntime lacks.
+            InvalidParameter: the model takes other clips than `input` describes, or answers
+                otherwise than described.
+            MissingExtra: onnxruntime is not installed.
+        """
+        model = OnnxModel.read(Path(path))
+        card, network = score_function.described(
+            model,
+            labels,
+            input,
+            Interface(model.layout(input, layout), output=output, frame_scores=frame_scores),
+            scores,
+            probabilities=probabilities,
+            name=name or Path(path).stem,
+            weights=WeightsCard(Path(path).name, model.size, model.sha256, licence, "own weights"),
+            family="onnx",
+        )
+        return cls(card, network, model.sha256)
 
     def __repr__(self) -> str:
         return f"Classifier({self.card.name!r}, {len(self.card.labels)} classes, {self.device})"
@@ -139,6 +232,11 @@ class Classifier:
     def device(self) -> torch.device:
         """The device of the weights; the CPU where there are none."""
         return next((each.device for each in self.network.parameters()), torch.device("cpu"))
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the network has gradients, or is known by its scores alone."""
+        return bool(getattr(self.network, "differentiable", True))
 
     def to(self, device: torch.device | str) -> "Classifier":
         """Move the weights to `device`; returns the classifier itself."""

@@ -1,19 +1,21 @@
 """Loads a classifier from its name, a checkpoint or an archive."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from videovisual.errors import DownloadError, WeightsError
+from videovisual.errors import DownloadError, InvalidParameter, WeightsError
 from videovisual.names import is_elsewhere
 from videovisual.utils.devices import usable_device
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
+from videovisual.utils.text import shown
 from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, find_archive, read_archive, read_weights
-from videovisual.zoo.card import ModelCard, check_labels
+from videovisual.zoo.card import InputSpec, ModelCard, check_labels
 from videovisual.zoo.classifier import Classifier, tensors_sha256
 from videovisual.zoo.layout import (
     Labels,
@@ -37,6 +39,7 @@ def load(
     weights: Weights | None = None,
     *,
     labels: Labels | None = None,
+    input: InputSpec | None = None,
     device: torch.device | str = "cpu",
     store: Path | None = None,
 ) -> Classifier:
@@ -45,8 +48,10 @@ def load(
     Args:
         name: one of `videovisual.zoo.cards()`; the name or `.mar` file of an archive of your own;
             `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`, a repository of the Hugging Face Hub, or a
-            folder, with VideoMAE, TimeSformer, ViViT or V-JEPA 2 of transformers (extra `hf`); or
-            `torchvision:NAME`, a video classifier of torchvision (extra `torchvision`).
+            folder, with VideoMAE, TimeSformer, ViViT or V-JEPA 2 of transformers (extra `hf`);
+            `torchvision:NAME`, a video classifier of torchvision (extra `torchvision`); or an
+            `.onnx` file (extra `onnx`), whose logits have labels of which one holds. For other
+            scores see `Classifier.from_onnx`.
         weights: a checkpoint file in any published layout of the family, or its entries. None
             takes the published weights, which the first use downloads and verifies. With weights
             of your own the classifier's name becomes `NAME-own`.
@@ -54,6 +59,7 @@ def load(
             lines, CSV or JSON; the numbers decide the order. With weights of your own, their number
             is the number of classes. The published EPIC-Kitchens weights come with downloaded
             names; with weights of your own the default names are `verb 0`, `verb 1`, ….
+        input: of an `.onnx` file, which needs `labels` too: the clips that it takes.
         device: of the weights.
         store: the folder of your own archives; by default `$VIDEOVISUAL_STORE`, else
             `model_store` in the working directory.
@@ -69,6 +75,8 @@ def load(
         NetworkSettingsError: `$HF_ENDPOINT` or `$HF_TOKEN` can't be used.
     """
     place = usable_device(device)
+    if name.lower().endswith(".onnx"):
+        return _onnx(name, labels, input).to(place)
     if is_elsewhere(name):
         with needs("server"):
             from videovisual.zoo.sources import load_elsewhere  # noqa: PLC0415
@@ -156,6 +164,20 @@ def _unpacked(card: ModelCard, state: Mapping[str, torch.Tensor], digest: str) -
     with torch.device("meta"):
         network = build(card)
     return Classifier(card, fit(network, state), digest, narrow_dtype(state))
+
+
+def _onnx(name: str, labels: Labels | None, spec: InputSpec | None) -> Classifier:
+    if labels is None or spec is None:
+        raise InvalidParameter(
+            f"{shown(name)} says neither its classes' names nor which clips it takes. Give "
+            "labels=[…] and input=InputSpec(frames=…, size=…).",
+            parameter="input" if spec is None else "labels",
+        )
+    if isinstance(labels, str | os.PathLike):
+        with needs("server"):
+            from videovisual.zoo.weights_io.label_file import read_label_file  # noqa: PLC0415
+        labels = read_label_file(Path(labels), None)
+    return Classifier.from_onnx(name, labels, spec)
 
 
 def _is_packaged(card: ModelCard) -> bool:

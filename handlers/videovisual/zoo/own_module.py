@@ -12,6 +12,14 @@ from videovisual.zoo.card import InputSpec, check_labels
 from videovisual.zoo.layout import check_tensors
 from videovisual.zoo.transform import normalise
 
+BLUR = 0.09
+"""Largest blur of the perturbation pyramid where none is given, as a share of the shorter side."""
+
+WITHOUT_SOFTMAX = (
+    "Leave its last softmax out, or take the logarithm: output=lambda given: given.log()."
+)
+"""What to do about a network that gives probabilities."""
+
 SUM_ERROR = 1e-4
 """By how much the sum of probabilities may miss 1."""
 
@@ -67,13 +75,21 @@ def noise(spec: InputSpec) -> torch.Tensor:
     return normalise(spec, torch.rand(spec.shape, generator=torch.Generator().manual_seed(0)))
 
 
-def check_are_logits(logits: torch.Tensor) -> None:
-    """Raises InvalidParameter where one clip's logits [classes] are probabilities already."""
+def check_are_logits(
+    logits: torch.Tensor, remedy: str = WITHOUT_SOFTMAX, parameter: str = "output"
+) -> None:
+    """Raises InvalidParameter where one clip's logits [classes] are probabilities already.
+
+    Args:
+        logits: of one clip.
+        remedy: a sentence that says what to do.
+        parameter: the argument that it names.
+    """
     if len(logits) > 1 and logits.min() >= 0 and abs(float(logits.sum()) - 1) < SUM_ERROR:
         raise InvalidParameter(
             "The network gives probabilities, which sum to 1, and scores='softmax' takes logits. "
-            "Leave its last softmax out, or take the logarithm: output=lambda given: given.log().",
-            parameter="output",
+            f"{remedy}",
+            parameter=parameter,
         )
 
 
