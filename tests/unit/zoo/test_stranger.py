@@ -88,9 +88,7 @@ def explained(package: Path, method: str, given: dict[str, Any]) -> tuple[float,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("method", "given"), [("frame_shapley", {"segments": FRAMES, "permutations": 20})]
-)
+@pytest.mark.parametrize(("method", "given"), [("frame_shapley", {"segments": 8})])
 def test_a_cut_is_explained_by_the_frames_around_it(
     package: Path, method: str, given: dict[str, Any]
 ) -> None:
