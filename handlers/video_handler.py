@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from videovisual import zoo
-from videovisual.engine.memory import share_arenas, trim_memory
+from videovisual.engine.memory import trim_memory, tune_allocator
 from videovisual.errors import InvalidRequest
 from videovisual.server import request_state, service
 from videovisual.server.metrics import METRICS, Counts, Metric
@@ -70,7 +70,7 @@ class VideoHandler:
     def initialize(self, context: Any) -> None:
         """Load the archive that TorchServe unpacked, and warm it up."""
         _filter_logs()
-        share_arenas()
+        tune_allocator()
         sys.setswitchinterval(SWITCH_S)
         _keep_repeated_parts()
         folder = Path(context.system_properties["model_dir"])

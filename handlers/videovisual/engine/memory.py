@@ -6,6 +6,10 @@ import os
 ARENAS = 2
 """Pools of the C library from which all threads allocate."""
 
+LARGE_BYTES = 4 * 2**20
+"""Blocks from this size on go back to the system as soon as they are freed."""
+
+_M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 
@@ -18,14 +22,17 @@ def resident_bytes() -> int:
         return 0
 
 
-def share_arenas() -> None:
-    """Let all threads allocate from few pools, where the C library has a pool for each of many.
+def tune_allocator() -> None:
+    """Let the C library's allocator keep little of what requests have freed, where it can.
 
-    Requests run in dozens of threads, and what one frees another pool can't use.
+    Requests run in dozens of threads. By default many threads have a pool of their own, which no
+    other thread can use, and blocks of up to 32 MiB, such as clips, come to lie in the pools, whose
+    holes are kept.
     """
     tune = getattr(ctypes.CDLL(None), "mallopt", None)
     if tune is not None:
         tune(_M_ARENA_MAX, ARENAS)
+        tune(_M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def trim_memory() -> None:

@@ -1,20 +1,25 @@
-"""The C library's pools of memory."""
+"""The memory that the C library's allocator keeps."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from videovisual.engine.memory import ARENAS
+from videovisual.engine.memory import ARENAS, LARGE_BYTES
 
 COUNT = """
 import ctypes, sys, threading
-from videovisual.engine.memory import share_arenas
-if sys.argv[1] == "share":
-    share_arenas()
+from videovisual.engine.memory import tune_allocator
+if sys.argv[1] == "tuned":
+    tune_allocator()
+# A freed block of up to 32 MiB makes the allocator keep blocks of that size from then on.
+large = int(sys.argv[3])
+del (first := [bytearray(large)])[:]
+second = bytearray(large)
 barrier = threading.Barrier(8)
 def allocate():
     kept = [bytearray(10_000) for _ in range(100)]
@@ -31,11 +36,18 @@ libc.fclose(file)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's pools")
-def test_threads_share_few_pools(tmp_path: Path) -> None:
-    def pools(word: str) -> int:
-        command = [sys.executable, "-c", COUNT, word, str(tmp_path / word)]
+def test_threads_share_few_pools_and_large_blocks_lie_outside(tmp_path: Path) -> None:
+    def counts(word: str) -> tuple[int, int]:
+        report = tmp_path / word
+        command = [sys.executable, "-c", COUNT, word, str(report), str(2 * LARGE_BYTES)]
         subprocess.run(command, check=True)
-        return (tmp_path / word).read_text().count("<heap nr=")
+        text = report.read_text()
+        outside = re.search(r'<total type="mmap" count="(\d+)"', text)
+        assert outside is not None
+        return text.count("<heap nr="), int(outside[1])
 
-    assert pools("many") > ARENAS
-    assert pools("share") <= ARENAS
+    pools, outside = counts("untouched")
+    assert pools > ARENAS
+    fewer, more = counts("tuned")
+    assert fewer <= ARENAS
+    assert more == outside + 1
