@@ -44,7 +44,7 @@ def counted(work: Attribution, seen: Counter[bool]) -> Attribution:
 
 @pytest.mark.parametrize("name", RUN)
 def test_the_cost_is_the_number_of_clips_that_are_evaluated(name: str) -> None:
-    given = {"rise": {"masks": 30}}.get(name, {})
+    given = {"rise": {"masks": 30}, "lime": {"samples": 30}}.get(name, {})
     classifier = zoo.load("tsm-motion")
     explainer = Explainer.of(classifier, name, given, batch=8)
     seen: Counter[bool] = Counter()
@@ -53,7 +53,7 @@ def test_the_cost_is_the_number_of_clips_that_are_evaluated(name: str) -> None:
     entry = catalogue.find(name)
     scores = entry.needs == "scores"
     # The pass that classifies the whole clip isn't counted.
-    expected = given.get("masks", number(entry)) + (name == "occlusion")
+    expected = next(iter(given.values()), number(entry)) + (name == "occlusion")
     assert (seen[not scores], seen[scores] <= 2) == (expected, True)
     assert ("pass" in entry.default_cost) == scores
 
