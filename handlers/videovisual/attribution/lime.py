@@ -13,7 +13,7 @@ from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
 from videovisual.saliency import Saliency
 
-CHUNK = 512
+CHUNK = 128
 """Samples whose influence on the fit is computed at once."""
 
 LEAST = 1e-9
@@ -55,10 +55,11 @@ def samples(superpixels: int, count: int, seed: int) -> torch.Tensor:
     The first set has all of them. How many a set has is drawn uniformly, as in the paper.
     """
     generator = torch.Generator().manual_seed(seed)
-    ranks = torch.rand(count, superpixels, generator=generator).argsort(dim=1)
-    sizes = torch.randint(superpixels + 1, (count, 1), generator=generator)
-    sizes[0] = superpixels
-    return ranks < sizes
+    sizes = torch.randint(superpixels + 1, (count,), generator=generator).tolist()
+    shown = torch.zeros(count, superpixels, dtype=torch.bool)
+    for row, size in zip(shown, [superpixels, *sizes[1:]], strict=True):
+        row[torch.randperm(superpixels, generator=generator)[:size]] = True
+    return shown
 
 
 def weights(shown: torch.Tensor, kernel: float) -> torch.Tensor:

@@ -112,7 +112,7 @@ class LimeParameters(Parameters):
         default="grid",
         description="grid: boxes of equal size; colour: regions of similar colour, as SLIC makes",
     )
-    cells: int = Field(default=6, ge=1, le=8, description="superpixels along each side")
+    cells: int = Field(default=6, ge=1, le=7, description="superpixels along each side")
     frame_cells: int = Field(default=4, ge=1, le=8, description="superpixels along the frames")
     kernel: float = Field(
         default=0.25,

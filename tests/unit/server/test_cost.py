@@ -106,7 +106,7 @@ HEAVY: dict[str, dict[str, Any]] = {
     "lime": {
         "samples": 10,
         "superpixels": "colour",
-        "cells": 8,
+        "cells": 7,
         "frame_cells": 8,
         "baseline": "blur",
     },
@@ -172,7 +172,7 @@ def test_each_output_keeps_its_promise() -> None:
 def test_the_longest_requests_keep_their_promise() -> None:
     long = {
         "rise": {"method": "rise", "masks": 20000},
-        "lime": {"method": "lime", "samples": 5000, "cells": 8, "frame_cells": 8},
+        "lime": {"method": "lime", "samples": 5000, "cells": 7, "frame_cells": 8},
         "frame_shapley": {"method": "frame_shapley", "segments": 64, "permutations": 200},
         "occlusion": {"method": "occlusion", "stride": 1, "stride_frames": 1},
         "smooth_grad": {"method": "smooth_grad", "samples": 1000},
