@@ -272,11 +272,19 @@ def test_a_network_without_attention_is_refused(small: Classifier, method: str) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "grid"), [("mvit_v2_s", [8, 7, 7]), ("swin3d_t", [8, 7, 7])])
-def test_pooled_and_windowed_attention(torchvision: ModuleType, name: str, grid: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("name", "spec", "grid"),
+    [
+        ("mvit_v2_s", InputSpec(frames=16, size=224), [8, 7, 7]),
+        ("swin3d_t", InputSpec(frames=8, size=64), [4, 2, 2]),
+    ],
+    ids=["mvit_v2_s", "swin3d_t"],
+)
+def test_pooled_and_windowed_attention(
+    torchvision: ModuleType, name: str, spec: InputSpec, grid: list[int]
+) -> None:
     """Grad-CAM works on both; attention can't be followed."""
     network = getattr(torchvision.models.video, name)(num_classes=3)
-    spec = InputSpec(frames=16, size=224)
     model = Classifier.from_module(network, ["a", "b", "c"], spec)
     clip = torch.randn(spec.shape)
     saliency = explain(model, clip, "grad_cam", TARGET)
