@@ -16,6 +16,7 @@ from videovisual.utils.text import shown
 Layout = Literal["NCTHW", "NTCHW", "NTHWC"]
 Output = str | int | Callable[[Any], torch.Tensor]
 FrameScores = Literal["mean", "max"] | int
+Dtype = Literal["float32", "uint8"]
 Pathway = int | tuple[int, ...]
 
 PERMUTATIONS: Mapping[str, tuple[int, ...]] = {
@@ -49,8 +50,15 @@ class Interface:
     pathways: tuple[Pathway, ...] | None = None
     output: Output | None = None
     frame_scores: FrameScores | None = None
+    dtype: Dtype = "float32"
 
     def __post_init__(self) -> None:
+        if self.dtype not in get_args(Dtype):
+            raise InvalidParameter(
+                f"dtype = {shown(self.dtype)} is neither `float32` nor `uint8`.",
+                parameter="dtype",
+                allowed=list(get_args(Dtype)),
+            )
         if self.layout not in PERMUTATIONS:
             allowed = get_args(Layout)
             raise InvalidParameter(
@@ -91,7 +99,7 @@ class AdaptedNetwork(nn.Module):
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Logits of clips in the model's space."""
-        fed = self._fed(clips)
+        fed = self._fed(clips.clamp(0, 255) if self.interface.dtype == "uint8" else clips)
         argument = self.interface.argument
         answer = self.module(fed) if argument is None else self.module(**{argument: fed})
         logits = self._reduced(self._logits(answer, fed), fed).float()
@@ -104,13 +112,18 @@ class AdaptedNetwork(nn.Module):
         return logits
 
     def _fed(self, clips: torch.Tensor) -> Any:
-        permutation = PERMUTATIONS[self.interface.layout]
         if self.interface.pathways is None:
-            return clips.permute(permutation)
+            return self._arranged(clips)
         return [
-            clips[:, :, _frames(pathway, clips.shape[2], clips.device)].permute(permutation)
+            self._arranged(clips[:, :, _frames(pathway, clips.shape[2], clips.device)])
             for pathway in self.interface.pathways
         ]
+
+    def _arranged(self, clips: torch.Tensor) -> torch.Tensor:
+        if self.interface.layout == "NCTHW":
+            return clips
+        # Networks may take a `view` of their input, as they can of a decoded clip.
+        return clips.permute(PERMUTATIONS[self.interface.layout]).contiguous()
 
     def _logits(self, answer: Any, fed: Any) -> torch.Tensor:
         output = self.interface.output

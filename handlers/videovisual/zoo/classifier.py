@@ -16,6 +16,7 @@ from videovisual.errors import InvalidParameter
 from videovisual.zoo import own_module, score_function, transform
 from videovisual.zoo.adapter import (
     AdaptedNetwork,
+    Dtype,
     FrameScores,
     Interface,
     Layout,
@@ -74,6 +75,7 @@ class Classifier:
         pathways: Sequence[Pathway] | None = None,
         output: Output | None = None,
         frame_scores: FrameScores | None = None,
+        dtype: Dtype = "float32",
         cam_layer: str | None = None,
         name: str | None = None,
         licence: str = "not known",
@@ -98,6 +100,8 @@ class Classifier:
                 given.
             frame_scores: of a network that answers for every frame: the `mean` or the `max` over
                 the frames, or the number of one frame.
+            dtype: `uint8` for a network that insists on it, with `InputSpec(value_range=(0, 255))`.
+                It is exported as a program, which takes any values between, so it has gradients.
             cam_layer: dotted name of Grad-CAM's layer; the last one with places in space unless
                 given.
             name: of the model in answers; that of the module's class unless given.
@@ -108,23 +112,27 @@ class Classifier:
                 says what it was given, what came, and which argument to change.
             WeightsError: two labels are the same, or the weights are not dense floats.
         """
-        interface = Interface(
-            layout, argument, None if pathways is None else tuple(pathways), output, frame_scores
-        )
+        places = None if pathways is None else tuple(pathways)
+        interface = Interface(layout, argument, places, output, frame_scores, dtype)
         names = own_module.checked_labels(labels)
         own = own_module.copied(module)
-        network = AdaptedNetwork(own, interface, len(names)).eval().requires_grad_(False)
-        clip = own_module.noise(input)
-        logits = first_pass(network, clip)
+        adapted = AdaptedNetwork(own, interface, len(names)).eval().requires_grad_(False)
+        clip = own_module.noise(input).to(getattr(torch, dtype))
+        logits = first_pass(adapted, clip)
         if scores == "softmax":
             own_module.check_are_logits(logits)
+        layer = default_cam_layer(adapted, clip) if cam_layer is None else cam_layer
+        network: nn.Module = adapted
+        if dtype == "uint8":
+            own_module.check_takes_bytes(input)
+            network, input = _program(adapted, input, torch.uint8)
         card = ModelCard(
             name=name or own_module.name_of(own),
             family="module",
             title=f"{type(own).__name__}, own network",
             labels=names,
             input=input,
-            cam_layer=default_cam_layer(network, clip) if cam_layer is None else cam_layer,
+            cam_layer=layer,
             blur_sigma=own_module.BLUR * min(input.height, input.width),
             weights=WeightsCard("module", None, None, licence, "own weights"),
             accuracy="not known: own weights",
@@ -281,6 +289,15 @@ class Classifier:
         with torch.inference_mode():
             logits: torch.Tensor = self.network(clips.to(self.device))
         return logits
+
+
+def _program(
+    network: nn.Module, spec: InputSpec, dtype: torch.dtype = torch.float32
+) -> tuple[nn.Module, InputSpec]:
+    # The exporter loads slowly, and no server needs it.
+    from videovisual.zoo.program.exporting import export  # noqa: PLC0415
+
+    return export(network, spec, dtype)
 
 
 def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -75,6 +75,16 @@ def noise(spec: InputSpec) -> torch.Tensor:
     return normalise(spec, torch.rand(spec.shape, generator=torch.Generator().manual_seed(0)))
 
 
+def check_takes_bytes(spec: InputSpec) -> None:
+    """Raises InvalidParameter where a network of `uint8` clips would not be fed 0 to 255."""
+    if spec.value_range != (0, 255) or any(spec.mean) or spec.std != (1, 1, 1):
+        raise InvalidParameter(
+            "A network of dtype='uint8' takes pixels as they are. Give "
+            "input=InputSpec(…, value_range=(0, 255)) without `mean` and `std`.",
+            parameter="input",
+        )
+
+
 def check_are_logits(
     logits: torch.Tensor, remedy: str = WITHOUT_SOFTMAX, parameter: str = "output"
 ) -> None:
