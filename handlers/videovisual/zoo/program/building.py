@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -43,8 +42,8 @@ def build(root: Scope, graph: Graph, tensors: Mapping[str, torch.Tensor]) -> Non
     answers = tuple(each.name for each in graph.outputs if isinstance(each, Ref))
     if len(answers) != len(graph.outputs) or not answers or set(answers) & set(tensors):
         raise WeightsError(
-            "The exported program gives constants, not scores of its input. Export the network with "
-            "the tensors that depend on the clips as its answer."
+            "The exported program gives constants, not scores of its input. Export a network whose "
+            "answer depends on the clips."
         )
     root._inputs, root._outputs = (*graph.inputs, DEVICE.name), answers
 
@@ -62,8 +61,8 @@ class _Builder:
             unknown = [n for n in self.reads[place] if n not in self.made and n not in tensors]
             if unknown:
                 raise WeightsError(
-                    f"The exported program is damaged: its step {place} reads {shown(unknown[0])!r}, "
-                    "which no step before gave. Save it again."
+                    f"The exported program is damaged: its step {place} reads "
+                    f"{shown(unknown[0])!r}, which no step before gave. Save it again."
                 )
             self.made |= dict.fromkeys((name for name in step.outputs if name is not None), place)
             if name_of(step.target) in CONVOLUTIONS:
@@ -169,11 +168,11 @@ def _add(scope: nn.Module, name: str, module: nn.Module) -> str:
     *folders, last = name.split(".")
     parent, path = scope, []
     for folder in folders:
-        if folder not in parent._modules:
-            folder = _free(parent, folder)
-            parent.add_module(folder, nn.Module())
-        parent = parent.get_submodule(folder)
-        path.append(folder)
+        held = folder if folder in parent._modules else _free(parent, folder)
+        if held not in parent._modules:
+            parent.add_module(held, nn.Module())
+        parent = parent.get_submodule(held)
+        path.append(held)
     path.append(_free(parent, last))
     parent.add_module(path[-1], module)
     return ".".join(path)

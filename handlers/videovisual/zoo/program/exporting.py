@@ -20,9 +20,9 @@ TOLERANCE = 1e-5
 """Largest difference of a program's logits from the network's, as a share of the largest logit."""
 
 CAUSES: Mapping[str, str] = {
-    "data-dependent|Data-dependent|data dependent|DynamicOutputShape": "Its `forward` decides by the "
-    "values of a tensor, for example by `if x.sum() > 0`, or takes a shape from them. A program "
-    "cannot: use `torch.where` or masks.",
+    "data-dependent|Data-dependent|data dependent|DynamicOutputShape": "Its `forward` decides by "
+    "the values of a tensor, for example by `if x.sum() > 0`, or takes a shape from them. A "
+    "program cannot: use `torch.where` or masks.",
     "numpy|FakeTensor|fake tensor|Tensor.item": "Its `forward` leaves PyTorch, for example by "
     "`.numpy()` or a C++ extension. Compute with PyTorch's own functions.",
 }
@@ -61,8 +61,8 @@ def export(network: nn.Module, spec: InputSpec, dtype: torch.dtype) -> tuple[Pro
     program = _exported(network, clips(spec.frames), frames_vary=False)
     if not _agree(network, program, clips(spec.frames)):
         raise InvalidParameter(
-            "The network's exported program gives other logits than the network itself. Perhaps its "
-            "`forward` keeps values from one call to the next, or draws random numbers.",
+            "The network's exported program gives other logits than the network itself. Perhaps "
+            "its `forward` keeps values from one call to the next, or draws random numbers.",
             parameter="module",
         )
     return program, _with_one_length(spec)

@@ -128,8 +128,8 @@ def read_graph(document: Mapping[str, Any]) -> Graph:
         return _Reader(document["graph_module"]).graph()
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise WeightsError(
-            f"The exported program is damaged: {type(error).__name__} {shown(error)}. Save it again "
-            "with `torch.export.save`."
+            f"The exported program is damaged: {type(error).__name__} {shown(error)}. Save it "
+            "again with `torch.export.save`."
         ) from error
 
 
@@ -174,8 +174,9 @@ class _Reader:
             return None
         spec = json.loads(root["signature"]["out_spec"])[1]
         keys = json.loads(spec["context"]) if spec["context"] else None
-        named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
-        return tuple(keys) if named and len(keys) == count else None
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            return None
+        return tuple(keys) if len(keys) == count else None
 
     def read(self, graph: Mapping[str, Any], names: dict[str, Any], prefix: str) -> tuple[Any, ...]:
         """Add a graph's steps.
@@ -252,20 +253,14 @@ class _Reader:
 
     def value(self, argument: Mapping[str, Any], names: Mapping[str, Any]) -> Any:
         kind, content = _only(argument)
-        if kind == "as_none":
-            return None
-        if kind == "as_device":
-            return DEVICE
-        if kind == "as_tensor":
-            return names[content["name"]]
+        if kind in ("as_tensor", "as_name"):
+            return names[content["name"] if kind == "as_tensor" else content]
         if kind == "as_tensors":
             return [names[each["name"]] for each in content]
         if kind in ("as_optional_tensors", "as_sym_ints", "as_sym_floats", "as_sym_bools"):
             return [self.value(each, names) for each in content]
         if kind in ("as_sym_int", "as_sym_float", "as_sym_bool", "as_optional_tensor"):
             return self.value(content, names)
-        if kind == "as_name":
-            return names[content]
         return _literal(kind, content)
 
 
@@ -283,6 +278,8 @@ LITERALS: Mapping[str, type] = {"as_int": int, "as_float": float, "as_bool": boo
 
 
 def _literal(kind: str, content: Any) -> Any:
+    if kind in ("as_none", "as_device"):
+        return None if kind == "as_none" else DEVICE
     if kind in LITERALS:
         # The exporter writes infinity and NaN as text.
         value = float(content) if kind == "as_float" else content

@@ -79,8 +79,8 @@ def _checked(graph: Graph, state: Mapping[str, torch.Tensor]) -> dict[str, torch
     broken = [key for key, tensor in held.items() if tensor.isnan().any()]
     if broken:
         raise WeightsError(
-            f"The exported program has NaN in {shown(some(broken), 200)}: the training diverged, or "
-            "the file is damaged. Export an earlier checkpoint.",
+            f"The exported program has NaN in {shown(some(broken), 200)}: the training diverged, "
+            "or the file is damaged. Export an earlier checkpoint.",
             not_finite=broken,
         )
     return {key: frozen(tensor) for key, tensor in held.items()}

@@ -17,8 +17,7 @@ from videovisual.utils.text import shown
 
 ATEN = "torch.ops.aten."
 
-TENSOR_OPERATORS = frozenset(
-    """
+_TENSOR_OPERATORS = """
     __and__ __lshift__ __or__ __rshift__ __xor__ _adaptive_avg_pool2d _adaptive_avg_pool3d _convolution _fft_c2c _fft_c2r _fft_r2c _log_softmax
     _native_batch_norm_legit_no_training _safe_softmax _softmax _to_copy _unsafe_index _unsafe_view
     _upsample_bicubic2d_aa _upsample_bilinear2d_aa
@@ -59,8 +58,8 @@ TENSOR_OPERATORS = frozenset(
     upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d
     upsample_nearest3d upsample_trilinear3d var var_mean vdot view view_as view_as_complex
     view_as_real where xlogy zero zeros zeros_like
-    """.split()
-)
+"""
+TENSOR_OPERATORS = frozenset(_TENSOR_OPERATORS.split())
 """Names in `torch.ops.aten`, without the `_` of their in-place forms."""
 
 LARGEST_SIZE = 2**62
@@ -99,12 +98,11 @@ SIZE_OPERATORS: Mapping[str, Callable[..., Any]] = {
 }
 """Functions of the numbers that a program computes from the shape of its input."""
 
-CHECKS = frozenset(
-    """
+_CHECKS = """
     _assert_async _assert_scalar _assert_tensor_metadata _functional_assert_async
     _functional_assert_scalar sym_constrain_range sym_constrain_range_for_size
-    """.split()
-)
+"""
+CHECKS = frozenset(_CHECKS.split())
 """Names in `torch.ops.aten` that compute nothing; among them is the check of an input's dtype."""
 
 
@@ -142,9 +140,9 @@ def find(target: str) -> Callable[..., Any]:
     found = _overload(name, overload) if plain in TENSOR_OPERATORS else None
     if found is None:
         raise WeightsError(
-            f"The exported program calls {shown(target)!r}, which is not among the operators that a "
-            "program may use: it is none of PyTorch's own, or it reads files, draws random numbers, "
-            "or takes shapes from values. Export the network without it, in evaluation mode.",
+            f"The exported program calls {shown(target)!r}, which no program may: it is none of "
+            "PyTorch's own operators, or it reads files, draws random numbers, or takes shapes "
+            "from values. Export the network without it, in evaluation mode.",
             operator=shown(target),
         )
     return found

@@ -72,8 +72,8 @@ class _Archive:
         models = [n for n in self.members if n.startswith(folder) and n.endswith(".json")]
         if len(models) != 1:
             raise self.refused(
-                f"holds {len(models)} exported programs, not one: a checkpoint, a compiled package, "
-                "or a file of an older PyTorch"
+                f"holds {len(models)} exported programs, not one: it is a checkpoint, a compiled "
+                "package, or a file of an older PyTorch"
             )
         order = f"{self.root}/byteorder"
         if order in self.members and self.opened.read(order) != b"little":
@@ -133,8 +133,11 @@ def _sizes(entries: Any) -> tuple[int, ...]:
 
 
 UNUSED = frozenset(
-    ("sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values", "guards_code")
-    + ("range_constraints", "opset_version", "verifiers", "treespec_namedtuple_fields")
+    (
+        *("sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values"),
+        *("guards_code", "range_constraints", "opset_version", "verifiers"),
+        "treespec_namedtuple_fields",
+    )
 )
 
 

@@ -18,8 +18,8 @@ VIEWS = ("view", "_unsafe_view")
 def rewritten(graph: Graph) -> Graph:
     """The same program, with pure steps where that is possible.
 
-    - A step that writes into a tensor, as `relu_` does, becomes one that returns a new tensor, unless
-      other names of that memory are read later, as in `x[:, 0] = y`.
+    - A step that writes into a tensor, as `relu_` does, becomes one that returns a new tensor,
+      unless other names of that memory are read later, as in `x[:, 0] = y`.
     - `view`, which fails for other strides than the exporter saw, becomes `reshape`, so clips and
       weights may have any memory format. It stays where that memory is written to.
     - Steps that no answer needs are left out.

@@ -58,11 +58,11 @@ class Scope(nn.Module):
             )
             results = result if call.unpacks else (result,)
             # An operator may return more than the program reads.
-            for name, each in zip(call.outputs, results, strict=False):
-                if name is not None:
-                    values[name] = each
-            for name in call.ends:
-                del values[name]
+            for output, each in zip(call.outputs, results, strict=False):
+                if output is not None:
+                    values[output] = each
+            for ended in call.ends:
+                del values[ended]
         outputs = tuple(values[name] for name in self._outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
