@@ -1,6 +1,5 @@
 """Builds `.mar` archives, which TorchServe loads, from published and verified weights."""
 
-import re
 from pathlib import Path
 
 from videovisual import zoo
@@ -8,8 +7,7 @@ from videovisual.errors import InvalidParameter
 from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.files import check_writable
-from videovisual.utils.text import shown
-from videovisual.zoo.archived import find_archive, read_archive, read_weights
+from videovisual.zoo.archived import find_archive, read_archive, read_program, read_weights
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import fit, narrow_dtype
 from videovisual.zoo.weights_io.cache import fetch, silent
@@ -17,11 +15,14 @@ from videovisual.zoo.weights_io.checkpoint import read_checkpoint
 from videovisual.zoo.weights_io.http import Progress
 from videovisual.zoo.weights_io.label_file import read_label_file
 from videovisual.zoo.weights_io.labels import labelled
+from videovisual_archive.exported import archive_classifier, archive_pt2, check_name
 from videovisual_archive.mar import build_archive, fingerprint, is_current
 
 __all__ = [
     "Progress",
     "archive",
+    "archive_classifier",
+    "archive_pt2",
     "build_archive",
     "default_cache",
     "fetch",
@@ -29,8 +30,6 @@ __all__ = [
     "read_checkpoint",
     "read_label_file",
 ]
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def archive(
@@ -78,13 +77,19 @@ def archive(
         WriteError: the archive can't be written; checked before anything is downloaded.
     """
     if served_as is not None:
-        _check_name(served_as)
+        check_name(served_as)
     card = labelled(zoo.card(name, store), labels, cache, own=weights is not None)
     own = find_archive(name, store) if weights is None else None
     if own is not None:
         held = read_archive(own)
-        state, source_sha256 = read_weights(own), held.source_sha256
-        return build_archive(card, state, store, source_sha256=source_sha256, force=force)
+        return build_archive(
+            card,
+            read_weights(own),
+            store,
+            source_sha256=held.source_sha256,
+            program=read_program(own),
+            force=force,
+        )
     published = card.weights
     expected = sha256 or (published.sha256 if weights is None else None)
 
@@ -135,13 +140,3 @@ def _named(
         return card
     source = str(weights) if "://" in str(weights) else Path(weights).name
     return card.with_own_weights(name or card.name, source, sha256)
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name) or name in zoo.cards():
-        raise InvalidParameter(
-            f"A model cannot be served as {shown(name)!r}. Give a name of letters, digits, '.', "
-            "'_' and '-' that starts with a letter or digit and that no published model has.",
-            parameter="served_as",
-            given=shown(name),
-        )

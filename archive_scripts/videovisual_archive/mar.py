@@ -25,7 +25,7 @@ from videovisual.errors import MissingExtra, WeightsError
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import install_command
 from videovisual.utils.files import check_writable, whole_file
-from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, WEIGHTS_FILE, read_archive
+from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, PROGRAM_FILE, WEIGHTS_FILE, read_archive
 from videovisual.zoo.card import ModelCard
 
 CONFIG = "model-config.yaml"
@@ -56,15 +56,18 @@ def handler_file() -> Path:
     return package_folder().parent / "video_handler.py"
 
 
-def fingerprint(card: ModelCard, source_sha256: str, handler: Path | None = None) -> str:
+def fingerprint(
+    card: ModelCard, source_sha256: str, handler: Path | None = None, program: bytes | None = None
+) -> str:
     """SHA-256 of everything that determines an archive's content.
 
     Args:
         card: the model's card, with its final labels.
         source_sha256: of the checkpoint that the weights come from.
         handler: the entry point, `handler_file()` unless given.
+        program: the JSON of the exported program, if it is one.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(program or b"")
     for part in (LAYOUT_VERSION, _json(card.to_json()), source_sha256, _json(SERVING)):
         digest.update(part.encode() + b"\0")
     digest.update(bytes.fromhex(file_sha256(handler or handler_file())))
@@ -88,6 +91,7 @@ def build_archive(
     store: Path,
     *,
     source_sha256: str,
+    program: bytes | None = None,
     handler: Path | None = None,
     force: bool = False,
 ) -> Path:
@@ -98,6 +102,7 @@ def build_archive(
         state: the network's `state_dict()`.
         store: folder of the archives, created where it doesn't exist.
         source_sha256: of the checkpoint that `state` was read from.
+        program: the JSON of the exported program, of which `state` has the tensors.
         handler: the entry point, `handler_file()` unless given.
         force: rebuild an archive that has the same content.
 
@@ -111,7 +116,7 @@ def build_archive(
     """
     handler = handler or handler_file()
     target = store / f"{card.name}.mar"
-    wanted = fingerprint(card, source_sha256, handler)
+    wanted = fingerprint(card, source_sha256, handler, program)
     if not force and is_current(target, wanted):
         return target
     check_writable(target)
@@ -119,6 +124,8 @@ def build_archive(
         folder = Path(name)
         build = {"fingerprint": wanted, "source_sha256": source_sha256}
         _write_parts(folder, card, state, build)
+        if program is not None:
+            (folder / "files" / PROGRAM_FILE).write_bytes(program)
         _zip(_lay_out(folder, card.name, handler), target)
     return target
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from videovisual import zoo
 from videovisual.errors import WeightsError
 from videovisual.names import MODELS
-from videovisual.zoo.archived import read_archive
+from videovisual.zoo.archived import read_archive, read_program
 from videovisual.zoo.card import ModelCard
 from videovisual_archive.mar import fingerprint
 
@@ -96,5 +96,5 @@ def _read(path: Path) -> tuple[State, ModelCard | None]:
     # An archive may have labels of the user's own, or a card of its own for own weights; neither
     # makes it stale.
     current = dataclasses.replace(zoo.cards().get(card.name, card), labels=card.labels)
-    same = held.fingerprint == fingerprint(current, held.source_sha256)
+    same = held.fingerprint == fingerprint(current, held.source_sha256, program=read_program(path))
     return State.CURRENT if same else State.STALE, card

@@ -14,6 +14,7 @@ from videovisual_client import exits
 from videovisual_client.terminal import json_option, log, out, print_json, store_option, table
 
 MB = 1_000_000
+CARD = click.Path(path_type=Path, exists=True, dir_okay=False)
 MISNAMED = (
     "this archive has own weights under a published model's name. Build it with `--as NAME`, and "
     "remove this one."
@@ -28,6 +29,7 @@ MISNAMED = (
 @click.option("--weights", help="A checkpoint: a file or an address.")
 @click.option("--labels", help="Class names: a text file, one a line, or a csv; file or address.")
 @click.option("--sha256", help="The checkpoint's SHA-256, or its first digits.")
+@click.option("--card", type=CARD, help="The card of a .pt2, as JSON.")
 @click.option(
     "--as",
     "served_as",
@@ -36,9 +38,17 @@ MISNAMED = (
 @click.option("--force", is_flag=True, help="Also build archives that are up to date.")
 @json_option
 def archive(
-    names: tuple[str, ...], store: Path, every: bool, listing: bool, as_json: bool, **options: Any
+    names: tuple[str, ...],
+    store: Path,
+    every: bool,
+    listing: bool,
+    card: Path | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Build the archives of the models NAMES from their published weights, or from your own.
+
+    A network of your own comes as a .pt2, which torch.export.save writes, with its card.
 
     Weights of your own, and models of the Hub, of a folder and of torchvision need a name of their
     own (--as). A model that fails doesn't stop the others; the command lists the failures at the
@@ -50,6 +60,7 @@ def archive(
               videovisual archive r3d-kinetics400 --weights mine.pth --labels mine.txt --as mine
               videovisual archive hf:MCG-NJU/videomae-base-finetuned-kinetics --as videomae
               videovisual archive torchvision:swin3d_t --as swin
+              videovisual archive mine.pt2 --card card.json --as mine
               videovisual archive --list
     """
     if listing:
@@ -57,6 +68,9 @@ def archive(
         return
     if every == bool(names):
         raise click.UsageError("Give the NAMES of models, or --all.")
+    if card is not None or any(name.endswith(".pt2") for name in names):
+        _exported(names, card, store, as_json, **options)
+        return
     if any(options[name] for name in ("weights", "labels", "sha256")) and len(names) != 1:
         raise click.UsageError("--weights, --labels and --sha256 are for one model: name only one.")
     named = options["served_as"] is not None
@@ -83,6 +97,23 @@ def archive(
         for name, reason in failed.items():
             log.print(f"  {name}: {reason}", markup=False, soft_wrap=True)
         click.get_current_context().exit(exits.FAILED)
+
+
+def _exported(
+    names: Sequence[str], card: Path | None, store: Path, as_json: bool, **options: Any
+) -> None:
+    name = options["served_as"]
+    others = [each for each in ("weights", "labels", "sha256") if options[each]]
+    if len(names) != 1 or card is None or not name or others:
+        raise click.UsageError(
+            "A network of your own is archived by `MODEL.pt2 --card card.json --as NAME` alone."
+        )
+    with needs("server"):
+        from videovisual_archive import archive_pt2  # noqa: PLC0415
+    path = archive_pt2(Path(names[0]), card, name, store=store, force=options["force"])
+    if as_json:
+        print_json({"archived": {name: str(path)}, "failed": {}})
+    log.print(f"archived {path}", soft_wrap=True)
 
 
 def build(name: str, store: Path, **options: Any) -> Path:

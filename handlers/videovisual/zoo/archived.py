@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from videovisual.zoo.card import ModelCard
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "card.json"
 BUILD_FILE = "build.json"
+PROGRAM_FILE = "program.json"
+
+MAX_PROGRAM = 64 << 20
+"""The most bytes of a program's JSON; those of large transformers have two million."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,34 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise WeightsError(
             f"{path} is damaged: {error}. Build it again.", path=str(path)
         ) from error
+
+
+def read_program(path: Path) -> bytes | None:
+    """The JSON of an archive's exported program; None for a network of the zoo.
+
+    Raises:
+        WeightsError: the file is damaged, or the program is too large.
+    """
+    try:
+        with zipfile.ZipFile(path) as opened:
+            if PROGRAM_FILE not in opened.namelist():
+                return None
+            check_program_size(opened.getinfo(PROGRAM_FILE).file_size, path)
+            return opened.read(PROGRAM_FILE)
+    except (zipfile.BadZipFile, OSError, KeyError, zlib.error) as error:
+        raise WeightsError(
+            f"{path} is damaged: {error}. Build it again.", path=str(path)
+        ) from error
+
+
+def check_program_size(size: int, path: Path) -> None:
+    """Raises WeightsError where a program's JSON is too large to be read."""
+    if size > MAX_PROGRAM:
+        raise WeightsError(
+            f"{path} has a program of {size} bytes; at most {MAX_PROGRAM} are read. Build it "
+            "again.",
+            path=str(path),
+        )
 
 
 def find_archive(name: str, store: Path | None = None) -> Path | None:

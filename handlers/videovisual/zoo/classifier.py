@@ -13,6 +13,8 @@ from safetensors.torch import save
 from torch import nn
 
 from videovisual.errors import InvalidParameter
+from videovisual.names import default_store
+from videovisual.utils.extras import needs
 from videovisual.zoo import own_module, score_function, transform
 from videovisual.zoo.adapter import (
     AdaptedNetwork,
@@ -232,6 +234,30 @@ class Classifier:
             family="onnx",
         )
         return cls(card, network, model.sha256)
+
+    def archive(
+        self, name: str, *, store: str | PathLike[str] | None = None, force: bool = False
+    ) -> Path:
+        """Build an archive that every server of this package serves, without the network's code.
+
+        Args:
+            name: of the model.
+            store: folder of the archives; by default `$VIDEOVISUAL_STORE`, else `model_store`.
+            force: rebuild an archive that has the same content.
+
+        Returns:
+            Path of `NAME.mar`.
+
+        Raises:
+            InvalidParameter: the name is not valid, or the network can't be exported.
+            WeightsError: the network calls what an exported program may not call.
+            MissingExtra: it needs the extra `server`.
+            WriteError: the archive can't be written.
+        """
+        with needs("server", "An archive is built by torch-model-archiver."):
+            from videovisual_archive import archive_classifier  # noqa: PLC0415
+        folder = default_store() if store is None else Path(store)
+        return archive_classifier(self, name, store=folder, force=force)
 
     def __repr__(self) -> str:
         return f"Classifier({self.card.name!r}, {len(self.card.labels)} classes, {self.device})"

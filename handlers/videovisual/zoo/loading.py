@@ -14,7 +14,16 @@ from videovisual.utils.devices import usable_device
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import needs
 from videovisual.utils.text import shown
-from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, find_archive, read_archive, read_weights
+from videovisual.zoo.archived import (
+    BUILD_FILE,
+    CARD_FILE,
+    PROGRAM_FILE,
+    check_program_size,
+    find_archive,
+    read_archive,
+    read_program,
+    read_weights,
+)
 from videovisual.zoo.card import InputSpec, ModelCard, check_labels
 from videovisual.zoo.classifier import Classifier, tensors_sha256
 from videovisual.zoo.layout import (
@@ -27,7 +36,8 @@ from videovisual.zoo.layout import (
     read_safetensors,
 )
 from videovisual.zoo.parts import part_of
-from videovisual.zoo.registry import adapt, build
+from videovisual.zoo.program import Program
+from videovisual.zoo.registry import PROGRAM, adapt, build, refused_weights
 from videovisual.zoo.registry import card as find_card
 
 WEIGHTS_FOLDER = Path(__file__).with_name("weights")
@@ -84,8 +94,11 @@ def load(
     archive = find_archive(name, store)
     if archive is not None and weights is None and labels is None:
         held = read_archive(archive)
-        return _unpacked(held.card, read_weights(archive), held.source_sha256).to(place)
+        state, program = read_weights(archive), read_program(archive)
+        return _unpacked(held.card, state, held.source_sha256, program).to(place)
     card = find_card(name, store)
+    if card.family == PROGRAM:
+        raise refused_weights(card)
     if isinstance(weights, Mapping):
         check_tensors(weights)
         state = {key: tensor.detach().contiguous() for key, tensor in weights.items()}
@@ -155,12 +168,21 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
         if build_file.is_file()
         else file_sha256(files[0])
     )
-    return _unpacked(card, read_safetensors(files[0]), digest).to(device)
+    program_file = folder / PROGRAM_FILE
+    program = None
+    if program_file.is_file():
+        check_program_size(program_file.stat().st_size, program_file)
+        program = program_file.read_bytes()
+    return _unpacked(card, read_safetensors(files[0]), digest, program).to(device)
 
 
-def _unpacked(card: ModelCard, state: Mapping[str, torch.Tensor], digest: str) -> Classifier:
+def _unpacked(
+    card: ModelCard, state: Mapping[str, torch.Tensor], digest: str, program: bytes | None
+) -> Classifier:
     """The classifier of an archive's entries, which are used themselves, not copied."""
     check_labels(card.labels)
+    if program is not None:
+        return Classifier(card, _program(program, state), digest)
     with torch.device("meta"):
         network = build(card)
     return Classifier(card, fit(network, state), digest, narrow_dtype(state))
@@ -178,6 +200,16 @@ def _onnx(name: str, labels: Labels | None, spec: InputSpec | None) -> Classifie
             from videovisual.zoo.weights_io.label_file import read_label_file  # noqa: PLC0415
         labels = read_label_file(Path(labels), None)
     return Classifier.from_onnx(name, labels, spec)
+
+
+def _program(text: bytes, state: Mapping[str, torch.Tensor]) -> Program:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(
+            f"The archive's {PROGRAM_FILE} is damaged: {shown(error)}. Build it again."
+        ) from error
+    return Program(document, state)
 
 
 def _is_packaged(card: ModelCard) -> bool:

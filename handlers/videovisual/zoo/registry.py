@@ -30,6 +30,9 @@ FAMILIES: Mapping[str, ModuleType] = {
 """A family module has `build(card) -> nn.Module`, and `adapt(card, state) -> state`, which converts
 a checkpoint's entries from any published layout to the layout of that network."""
 
+PROGRAM = "program"
+"""The family of exported programs, which are read with their weights."""
+
 _TRAN = "Tran et al., CVPR 2018, [1711.11248](https://arxiv.org/abs/1711.11248)"
 PAPERS: Mapping[str, str] = {
     "i3d": "Carreira & Zisserman, CVPR 2017, [1705.07750](https://arxiv.org/abs/1705.07750)",
@@ -76,7 +79,7 @@ def card(name: str, store: Path | None = None) -> ModelCard:
 
 def build(card: ModelCard) -> nn.Module:
     """The card's network with random weights."""
-    network: nn.Module = FAMILIES[card.family].build(card)
+    network: nn.Module = _family(card).build(card)
     return network
 
 
@@ -90,7 +93,7 @@ def adapt(card: ModelCard, state: StateDict) -> dict[str, torch.Tensor]:
             tensor of real numbers.
     """
     check_tensors(state)
-    family = FAMILIES[card.family]
+    family = _family(card)
     with torch.device("meta"):
         own = {key for key in build(card).state_dict() if not key.endswith("num_batches_tracked")}
 
@@ -102,3 +105,18 @@ def adapt(card: ModelCard, state: StateDict) -> dict[str, torch.Tensor]:
 
     adapted: dict[str, torch.Tensor] = family.adapt(card, own_part(state, fits))
     return adapted
+
+
+def refused_weights(card: ModelCard) -> WeightsError:
+    """The error where an exported program is given other weights or labels than its own."""
+    return WeightsError(
+        f"{card.name} is an exported program, which has its own weights and labels. Load others "
+        "into the network itself, and archive that: `Classifier.from_module(…).archive(…)`.",
+        model=card.name,
+    )
+
+
+def _family(card: ModelCard) -> ModuleType:
+    if card.family == PROGRAM:
+        raise refused_weights(card)
+    return FAMILIES[card.family]

@@ -18,7 +18,8 @@ from videovisual.utils.text import shown
 ATEN = "torch.ops.aten."
 
 _TENSOR_OPERATORS = """
-    __and__ __lshift__ __or__ __rshift__ __xor__ _adaptive_avg_pool2d _adaptive_avg_pool3d _convolution _fft_c2c _fft_c2r _fft_r2c _log_softmax
+    __and__ __lshift__ __or__ __rshift__ __xor__
+    _adaptive_avg_pool2d _adaptive_avg_pool3d _convolution _fft_c2c _fft_c2r _fft_r2c _log_softmax
     _native_batch_norm_legit_no_training _safe_softmax _softmax _to_copy _unsafe_index _unsafe_view
     _upsample_bicubic2d_aa _upsample_bilinear2d_aa
     _weight_norm abs acos acosh adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d

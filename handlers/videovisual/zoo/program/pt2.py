@@ -16,10 +16,8 @@ import torch
 
 from videovisual.errors import WeightsError
 from videovisual.utils.text import shown
+from videovisual.zoo.archived import MAX_PROGRAM
 from videovisual.zoo.program.graph import DTYPES, STRIDED
-
-MAX_DOCUMENT = 64 << 20
-"""The most bytes of JSON in a program; those of large transformers have two million."""
 
 MAX_MEMBERS = 100_000
 ENCRYPTED = 1
@@ -117,8 +115,8 @@ class _Archive:
         return flat.as_strided(sizes, strides, offset)
 
     def json(self, member: str) -> Any:
-        if self.members[member].file_size > MAX_DOCUMENT:
-            raise self.refused(f"has more than {MAX_DOCUMENT >> 20} MB of {shown(member)}")
+        if self.members[member].file_size > MAX_PROGRAM:
+            raise self.refused(f"has more than {MAX_PROGRAM >> 20} MB of {shown(member)}")
         return json.loads(self.opened.read(member))
 
     def refused(self, what: str) -> WeightsError:

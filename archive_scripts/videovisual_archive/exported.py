@@ -1,0 +1,130 @@
+"""Archives of exported programs: a card, a program's JSON and its tensors."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from videovisual import zoo
+from videovisual.errors import InvalidParameter, WeightsError
+from videovisual.utils.digest import file_sha256
+from videovisual.utils.text import shown
+from videovisual.zoo.card import InputSpec
+from videovisual.zoo.program import Program
+from videovisual.zoo.program.exporting import export
+from videovisual.zoo.program.pt2 import read_pt2
+from videovisual.zoo.registry import PROGRAM
+from videovisual_archive.mar import build_archive
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+CARD_KEYS = ("labels", "input", "scores", "cam_layer", "licence", "options")
+
+
+def archive_classifier(
+    classifier: zoo.Classifier,
+    name: str,
+    *,
+    store: Path,
+    source_sha256: str | None = None,
+    force: bool = False,
+) -> Path:
+    """Build `store/NAME.mar` from a classifier of any network, exported as a program.
+
+    Args:
+        classifier: its network is exported, unless it is a program already.
+        name: of the model: letters, digits, `.`, `_`, `-`.
+        store: folder of the archives.
+        source_sha256: of the file that the network comes from; that of the weights unless given.
+        force: rebuild an archive that has the same content.
+
+    Returns:
+        Path of the archive.
+
+    Raises:
+        InvalidParameter: the name is not valid, or the network can't be exported.
+        WeightsError: the network calls what a program may not call.
+        MissingExtra: torch-model-archiver is not installed.
+        WriteError: the archive can't be written.
+    """
+    check_name(name)
+    network, spec = classifier.network, classifier.card.input
+    if not isinstance(network, Program):
+        network, spec = export(network, spec, torch.float32)
+    card = dataclasses.replace(
+        classifier.card, name=name, family=PROGRAM, input=spec, options={}, base=None
+    )
+    # A file of safetensors may not have two names for one memory.
+    state = {key: tensor.detach().cpu().clone() for key, tensor in network.state.items()}
+    return build_archive(
+        card,
+        state,
+        store,
+        source_sha256=source_sha256 or classifier.weights_sha256,
+        program=json.dumps(network.document).encode(),
+        force=force,
+    )
+
+
+def archive_pt2(file: Path, card: Path, name: str, *, store: Path, force: bool = False) -> Path:
+    """Build `store/NAME.mar` from a program that `torch.export.save` wrote.
+
+    Args:
+        file: the `.pt2`.
+        card: JSON with `labels`, `input` (the fields of `InputSpec`), and where needed `scores`,
+            `cam_layer`, `licence`, and `options`: `layout`, `output` and the other arguments of
+            `Classifier.from_module`.
+        name: of the model.
+        store: folder of the archives.
+        force: rebuild an archive that has the same content.
+
+    Raises:
+        WeightsError: a file is damaged, or the program holds pickles or what no program may do.
+        InvalidParameter: the card doesn't fit the program, or the name is not valid.
+    """
+    check_name(name)
+    described = _described(card)
+    program = Program(*read_pt2(file)).eval()
+    classifier = zoo.Classifier.from_module(program, name=name, **described)
+    title = f"{file.name}, exported program"
+    source = dataclasses.replace(classifier.card.weights, source=file.name)
+    classifier.card = dataclasses.replace(classifier.card, title=title, weights=source)
+    return archive_classifier(
+        classifier, name, store=store, source_sha256=file_sha256(file), force=force
+    )
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """The arguments of `from_module` in a card."""
+    try:
+        given = json.loads(path.read_text("utf-8"))
+        spec: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in given["input"].items()
+        }
+        kept = {key: given[key] for key in ("scores", "cam_layer", "licence") if key in given}
+        return {
+            **kept,
+            **given.get("options", {}),
+            "labels": given["labels"],
+            "input": InputSpec(**spec),
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(
+            f"{path} is no card: {type(error).__name__} {shown(error)}. Give JSON with "
+            f"{', '.join(CARD_KEYS)}, of which the first two are needed.",
+            path=str(path),
+        ) from error
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidParameter where a model of one's own can't have that name."""
+    if not NAME.fullmatch(name) or name in zoo.cards():
+        raise InvalidParameter(
+            f"A model cannot be served as {shown(name)!r}. Give a name of letters, digits, '.', "
+            "'_' and '-' that starts with a letter or digit and that no published model has.",
+            parameter="served_as",
+            given=shown(name),
+        )
