@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
-from torch.export import Dim
+from torch.export import Dim, ExportedProgram
 
 from videovisual.errors import InvalidParameter
 from videovisual.utils.text import shown
@@ -60,11 +60,7 @@ def export(network: nn.Module, spec: InputSpec, dtype: torch.dtype) -> tuple[Pro
             pass
     program = _exported(network, clips(spec.frames), frames_vary=False)
     if not _agree(network, program, clips(spec.frames)):
-        raise InvalidParameter(
-            "The network's exported program gives other logits than the network itself. Perhaps "
-            "its `forward` keeps values from one call to the next, or draws random numbers.",
-            parameter="module",
-        )
+        raise _differs()
     return program, _with_one_length(spec)
 
 
@@ -85,13 +81,24 @@ def _exported(network: nn.Module, clips: torch.Tensor, *, frames_vary: bool) -> 
             program = torch.export.export(
                 network, (clips,), dynamic_shapes=(dimensions,), strict=False
             )
+            vary = _vary(program)
             buffer = io.BytesIO()
             torch.export.save(program, buffer)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
         raise _failed(error) from error
+    if not vary.issuperset(dimensions):
+        raise _differs()
     return Program(*read_pt2(buffer)).eval()
+
+
+def _vary(program: ExportedProgram) -> set[int]:
+    """The dimensions of the clips that a program allows any size of."""
+    (name,) = program.graph_signature.user_inputs
+    (clips,) = (node for node in program.graph.nodes if node.name == name)
+    sizes = enumerate(clips.meta["val"].shape)
+    return {place for place, size in sizes if isinstance(size, torch.SymInt)}
 
 
 def _failed(error: Exception) -> InvalidParameter:
@@ -122,7 +129,22 @@ def _agree(network: nn.Module, program: Program, clips: torch.Tensor) -> bool:
     """Whether both give the same logits, for one clip and for two."""
     with torch.inference_mode():
         for part in (clips[:1], clips):
-            expected, found = network(part), program(part.float())
-            if (found - expected).abs().max() > TOLERANCE * expected.abs().max():
+            expected = network(part.clone())
+            try:
+                found = program(part.float())
+            except RuntimeError:
+                return False
+            scale = expected.abs().max()
+            if found.shape != expected.shape or (found - expected).abs().max() > TOLERANCE * scale:
                 return False
     return True
+
+
+def _differs() -> InvalidParameter:
+    return InvalidParameter(
+        "The network's exported program answers otherwise than the network, or for one number of "
+        "clips alone. Perhaps its `forward` makes a Python number of the count of clips (replace "
+        "`len(x)` by `x.shape[0]`), keeps values from one call to the next, or draws random "
+        "numbers.",
+        parameter="module",
+    )

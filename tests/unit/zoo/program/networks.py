@@ -60,9 +60,9 @@ class Attention(nn.Module):
     def forward(self, clips: torch.Tensor) -> dict[str, torch.Tensor]:
         x = self.embed(clips).flatten(2).transpose(1, 2) + self.place
         q, k, v = self.qkv(self.norm(x)).chunk(3, dim=-1)
-        heads = [each.view(len(x), -1, 2, 8).transpose(1, 2) for each in (q, k, v)]
+        heads = [each.view(x.shape[0], -1, 2, 8).transpose(1, 2) for each in (q, k, v)]
         mixed = F.scaled_dot_product_attention(*heads)
-        x = x + mixed.transpose(1, 2).reshape(len(x), -1, 16)
+        x = x + mixed.transpose(1, 2).reshape(x.shape[0], -1, 16)
         with torch.no_grad():
             scale = x.abs().amax()
         return {"logits": self.head(x.mean(dim=1) / scale), "tokens": x}
@@ -78,8 +78,7 @@ class Bytes(nn.Module):
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         assert frames.dtype == torch.uint8
-        count = len(frames)
-        bright = frames.view(count, -1).int().float().mean(dim=1)
+        bright = frames.view(frames.shape[0], -1).int().float().mean(dim=1)
         x = frames.permute(0, 4, 1, 2, 3).float().div_(255.0)
         return self.fc(self.stage(x).relu().mean(dim=(2, 3, 4))) + bright[:, None] / 255
 
@@ -94,6 +93,13 @@ class Decides(nn.Module):
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         x = clips.mean(dim=(2, 3, 4))
         return self.fc(x if x.sum() > 0 else -x)
+
+
+class Counts(nn.Module):
+    """Makes a Python number of the count of clips, which no exported shape then has."""
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        return clips.reshape(len(clips), 3, -1).mean(dim=2)
 
 
 def classifier(network: nn.Module) -> Classifier:

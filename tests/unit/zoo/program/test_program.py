@@ -13,6 +13,7 @@ from tests.unit.zoo.program.networks import (
     Attention,
     Bytes,
     Convolutional,
+    Counts,
     Decides,
     classifier,
 )
@@ -22,6 +23,7 @@ import videovisual
 from videovisual import Classifier, InputSpec, motion
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.optimise.batchnorm_folding import find_pairs
+from videovisual.engine.optimise.precision import same_direction
 from videovisual.engine.probe import Objective, Probe
 from videovisual.errors import InvalidParameter
 from videovisual.zoo.program import Program
@@ -41,6 +43,18 @@ def pair(request: pytest.FixtureRequest) -> tuple[Classifier, Classifier]:
     return model, program_of(model)
 
 
+class Once(nn.Module):
+    """Convolutions that run once in a pass, so their batch norms are folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        whole = Convolutional()
+        self.stem, self.layers, self.fc = whole.stem, whole.layers, whole.fc
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.layers(self.stem(clips)).mean(dim=(2, 3, 4)))
+
+
 def test_logits_and_maps_are_equal(pair: tuple[Classifier, Classifier]) -> None:
     model, program = pair
     clips = torch.randn(3, *SPEC.shape)
@@ -55,7 +69,7 @@ def test_logits_and_maps_are_equal(pair: tuple[Classifier, Classifier]) -> None:
 
 
 def test_grad_cam_finds_the_layers_of_the_network() -> None:
-    model = classifier(Convolutional())
+    model = classifier(Once())
     frames = motion.sample(0, split="test").frames
     for layer in ("stem", "layers", "layers.1", "layers.1.relu"):
         one, other = (
@@ -92,20 +106,10 @@ def test_the_engine_optimises_it_as_the_network(
     )
     assert one.gradient is not None
     assert other.gradient is not None
-    torch.testing.assert_close(other.gradient, one.gradient, rtol=1e-3, atol=1e-5)
+    if one.precision == torch.float32:
+        torch.testing.assert_close(other.gradient, one.gradient, rtol=1e-3, atol=1e-5)
+    assert same_direction(other.gradient, one.gradient)
     assert one.precision == other.precision
-
-
-class Once(nn.Module):
-    """Convolutions that run once in a pass, so their batch norms are folded."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        whole = Convolutional()
-        self.stem, self.layers, self.fc = whole.stem, whole.layers, whole.fc
-
-    def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        return self.fc(self.layers(self.stem(clips)).mean(dim=(2, 3, 4)))
 
 
 def test_batch_norm_is_folded_as_in_the_network() -> None:
@@ -168,6 +172,8 @@ def test_a_network_of_bytes_is_fed_bytes() -> None:
 def test_what_cannot_be_exported_is_explained() -> None:
     with pytest.raises(InvalidParameter, match=r"decides by the values.*torch\.where"):
         program_of(classifier(Decides()))
+    with pytest.raises(InvalidParameter, match=r"replace `len\(x\)` by `x\.shape\[0\]`"):
+        program_of(classifier(Counts()))
 
 
 @pytest.mark.slow
