@@ -1,6 +1,7 @@
 """A network together with its card."""
 
 import hashlib
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -255,9 +256,11 @@ class Classifier:
             WriteError: the archive can't be written.
         """
         with needs("server", "An archive is built by torch-model-archiver."):
-            from videovisual_archive import archive_classifier  # noqa: PLC0415
+            # By name: the package that builds archives imports this one.
+            builder = importlib.import_module("videovisual_archive")
         folder = default_store() if store is None else Path(store)
-        return archive_classifier(self, name, store=folder, force=force)
+        path: Path = builder.archive_classifier(self, name, store=folder, force=force)
+        return path
 
     def __repr__(self) -> str:
         return f"Classifier({self.card.name!r}, {len(self.card.labels)} classes, {self.device})"
