@@ -124,11 +124,11 @@ class Classifier:
         logits = first_pass(adapted, clip)
         if scores == "softmax":
             own_module.check_are_logits(logits)
-        layer = default_cam_layer(adapted, clip) if cam_layer is None else cam_layer
         network: nn.Module = adapted
         if dtype == "uint8":
             own_module.check_takes_bytes(input)
             network, input = _program(adapted, input, torch.uint8)
+        layer = default_cam_layer(network, clip.float()) if cam_layer is None else cam_layer
         card = ModelCard(
             name=name or own_module.name_of(own),
             family="module",

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from videovisual.engine.activations import Places, tensor_of
 from videovisual.errors import UnsuitableMethod
-from videovisual.zoo.adapter import AdaptedNetwork
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Layer:
         return self.given.shape == self.output.shape and not shared
 
 
-def cam_layer(network: AdaptedNetwork, clip: torch.Tensor) -> str:
+def cam_layer(network: nn.Module, clip: torch.Tensor) -> str:
     """The dotted name of the last module whose output still has several places in space.
 
     Where a transformer's answer is read from a class token, its last outputs have no gradient at
@@ -46,7 +46,7 @@ def cam_layer(network: AdaptedNetwork, clip: torch.Tensor) -> str:
     score is not zero everywhere.
 
     Args:
-        network: in evaluation mode.
+        network: an `AdaptedNetwork`, or the program of one; in evaluation mode.
         clip: float32 [3, T, H, W].
 
     Returns:
@@ -65,7 +65,7 @@ def cam_layer(network: AdaptedNetwork, clip: torch.Tensor) -> str:
     return candidates[-1].name if candidates else ""
 
 
-def _run(network: AdaptedNetwork, clip: torch.Tensor) -> tuple[list[_Layer], torch.Tensor]:
+def _run(network: nn.Module, clip: torch.Tensor) -> tuple[list[_Layer], torch.Tensor]:
     """All modules that gave a tensor, in the order in which they ended, and the best score."""
     layers: list[_Layer] = []
 
@@ -76,7 +76,7 @@ def _run(network: AdaptedNetwork, clip: torch.Tensor) -> tuple[list[_Layer], tor
             layers.append(_Layer(name, next(tensors, None), found))
 
     with ExitStack() as hooks, torch.enable_grad():
-        for name, module in network.module.named_modules():
+        for name, module in network.get_submodule("module").named_modules():
             handle = module.register_forward_hook(
                 lambda _module, inputs, named, output, name=name: look(name, inputs, named, output),
                 with_kwargs=True,
