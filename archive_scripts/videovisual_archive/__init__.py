@@ -4,6 +4,7 @@ from pathlib import Path
 
 from videovisual import zoo
 from videovisual.errors import InvalidParameter
+from videovisual.names import is_elsewhere
 from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.files import check_writable
@@ -49,7 +50,8 @@ def archive(
     An interrupted or corrupted download never yields an archive.
 
     Args:
-        name: of the model. An archive of the user's own is built again from its own weights.
+        name: of the model, or `hf:OWNER/NAME`, `torchvision:NAME` or a folder, as for `zoo.load`.
+            An archive of the user's own is built again from its own weights.
         weights: file or address of a checkpoint, instead of the published one.
         labels: file or address of the class names, instead of the card's, in one of the forms of
             `read_label_file`. Those of the EPIC-Kitchens models are downloaded by
@@ -78,6 +80,10 @@ def archive(
     """
     if served_as is not None:
         check_name(served_as)
+    if is_elsewhere(name):
+        return _from_elsewhere(
+            name, weights, labels, sha256, served_as, store, cache, force, progress
+        )
     card = labelled(zoo.card(name, store), labels, cache, own=weights is not None)
     own = find_archive(name, store) if weights is None else None
     if own is not None:
@@ -130,6 +136,28 @@ def archive(
             actual=source_sha256,
         )
     return build_archive(card, entries, store, source_sha256=source_sha256, force=force)
+
+
+def _from_elsewhere(
+    name: str,
+    weights: str | Path | None,
+    labels: str | Path | None,
+    sha256: str | None,
+    served_as: str | None,
+    store: Path,
+    cache: Path | None,
+    force: bool,
+    progress: Progress,
+) -> Path:
+    if served_as is None:
+        raise InvalidParameter(
+            f"{name} is no model of the zoo, so its archive needs a name: `--as NAME`, "
+            "`served_as=NAME`.",
+            parameter="served_as",
+        )
+    check_writable(store / f"{served_as}.mar")
+    given = None if weights is None else fetch(str(weights), sha256, cache, progress)
+    return zoo.load(name, given, labels=labels).archive(served_as, store=store, force=force)
 
 
 def _named(
