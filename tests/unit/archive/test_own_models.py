@@ -80,6 +80,16 @@ def test_own_weights_without_a_name_are_refused(command: Command, weights: Path)
     assert not list(Path("model_store").glob("*"))
 
 
+@pytest.mark.parametrize("missing", ["--weights", "--labels"])
+def test_a_file_that_is_not_there_is_no_failed_download(command: Command, missing: str) -> None:
+    given = {"--weights": "gestures.pth", "--labels": "gestures.txt"} | {missing: "gone"}
+    words = [word for pair in given.items() for word in pair]
+    done = command("archive", BASE, *words, "--as", "gestures")
+    assert done.exit_code == 1
+    assert done.stderr.strip().startswith("missing_file: ")
+    assert "'gone'" in done.stderr
+
+
 def test_the_published_checkpoint_may_be_given_as_a_file(command: Command, tmp_path: Path) -> None:
     file = Path(zoo.__file__).with_name("weights") / f"{BASE}.safetensors"
     assert command("archive", BASE, "--weights", file).exit_code == 0

@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from tests.unit.client.conftest import Run
-from tests.unit.client.fake_server import FakeServer, Reply, explain_or_classify
+from tests.unit.client.fake_server import FakeServer, Reply, answer, explain_or_classify
 
 from videovisual.attribution import catalogue
 from videovisual_client.cli import main
@@ -99,6 +99,29 @@ def test_interrupted_is_130(
 
     monkeypatch.setattr("videovisual_client.base_client.BaseClient.classify", interrupt)
     assert run("classify", clips / "ironing-v_0", "--model", "m").exit_code == 130
+
+
+def test_what_the_system_refuses_is_one_line(
+    fake: FakeServer, run: Run, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that no other line of the client expects has neither traceback nor `repr`."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        Path("gone").read_bytes()
+
+    monkeypatch.setattr("videovisual_client.base_client.BaseClient.classify", refuse)
+    done = run("classify", clips / "ironing-v_0", "--model", "m")
+    assert done.exit_code == 1
+    assert done.stderr == "system_error: gone: No such file or directory\n"
+
+
+def test_classify_tells_the_caveats_of_the_clip(fake: FakeServer, run: Run, clips: Path) -> None:
+    short = answer().model_copy(
+        update={"clip": {"frame_indices": [0, 1], "looked_at_s": 0.64, "of_s": 10.0}}
+    )
+    fake.reply_with(Reply(short.model_dump(mode="json")))
+    done = run("classify", clips / "ironing-v_0", "--model", "m")
+    assert "caution! Looked at 0.64 of 10.0 s: " in done.stdout
 
 
 def test_parameters_in_either_spelling(fake: FakeServer, run: Run, clips: Path) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from tests.unit.clips.makers import encode_frames, paint
 
 import videovisual
+from videovisual_client import Explained
 from videovisual_client.cli import main
 from videovisual_client.local import Local
 
@@ -52,6 +53,20 @@ def test_every_door_takes_it_and_tells_it(clip: Path, as_shown: bool, told: obje
         assert source["shown"] == told
     assert frames.shape[1:] == (size[1], size[0], 3)
     np.testing.assert_array_equal(explained.saliency.map, saliency.map)
+
+
+@pytest.mark.parametrize(("as_shown", "told"), [(True, SHOWN), (False, STORED)])
+def test_bytes_are_shown_as_their_file_is(clip: Path, as_shown: bool, told: object) -> None:
+    """A clip in memory is opened by other lines than a path, in the library and for a picture."""
+    answer = videovisual.classify(MODEL, clip.read_bytes(), as_shown=as_shown)
+    assert answer.clip["source"]["shown"] == told
+    with Local("cpu") as local:
+        explained = local.explain(
+            clip.read_bytes(), model=MODEL, method="gradient", as_shown=as_shown
+        )
+    np.testing.assert_array_equal(
+        explained.source_frames(), Explained(explained.answer, clip).source_frames()
+    )
 
 
 def test_command(clip: Path, tmp_path: Path) -> None:

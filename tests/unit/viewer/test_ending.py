@@ -1,4 +1,4 @@
-"""The viewer as a process: what it leaves behind."""
+"""The viewer as a process: what it offers, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -6,29 +6,49 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from videovisual.names import MODELS
+
 DEADLINE_S = 60
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_deletes_the_uploaded_clips(tmp_path: Path, number: signal.Signals) -> None:
+@contextmanager
+def viewer(temporary: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """The process, and a client of its page."""
     command = [sys.executable, "-m", "videovisual_client", "ui", "--port", "0", "--token", ""]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
+        [*command, *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
     )
     try:
         assert process.stdout is not None
         url = process.stdout.readline().split()[4].rstrip("/")
-        with httpx.Client(trust_env=False, headers={"Origin": url}) as page:
-            assert page.post(f"{url}/api/clips?name=x.mp4", content=b"clip").status_code == 200
-        assert list(tmp_path.glob("videovisual-ui-*/*"))
-        process.send_signal(number)
-        assert process.wait(DEADLINE_S) == 0
+        with httpx.Client(base_url=url, trust_env=False, headers={"Origin": url}) as page:
+            yield process, page
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_deletes_the_uploaded_clips(tmp_path: Path, number: signal.Signals) -> None:
+    with viewer(tmp_path) as (process, page):
+        assert page.post("/api/clips?name=x.mp4", content=b"clip").status_code == 200
+        assert list(tmp_path.glob("videovisual-ui-*/*"))
+        process.send_signal(number)
+        assert process.wait(DEADLINE_S) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_own_models_of_the_store_are_offered(tmp_path: Path) -> None:
+    (tmp_path / "gestures.mar").touch()
+    with viewer(tmp_path, "--store", str(tmp_path)) as (_, page):
+        assert page.get("/api/about").json()["models"] == [*MODELS, "gestures"]
