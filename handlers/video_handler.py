@@ -7,11 +7,14 @@ part of its reply, or with the end of it.
 
 import json
 import logging
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from http.client import responses
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,9 @@ LOST_S = 5.0
 """TorchServe calls `handle` all the time while it has requests. After this long without a call, all
 clients have left."""
 
+READ_BYTES = 2**20
+"""How much is read from TorchServe's socket at once."""
+
 SEQUENCE_HEADERS = "ts_request_sequence"
 """What the names of the headers begin with that TorchServe gives to a gRPC call."""
 
@@ -72,6 +78,7 @@ class VideoHandler:
         _filter_logs()
         tune_allocator()
         sys.setswitchinterval(SWITCH_S)
+        _read_ahead()
         _keep_repeated_parts()
         folder = Path(context.system_properties["model_dir"])
         devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
@@ -234,6 +241,29 @@ def _keep_repeated_parts() -> None:
         return headers, inputs, numbers
 
     Service.retrieve_data_for_inference = staticmethod(retrieve)
+
+
+def _read_ahead() -> None:
+    """Have TorchServe read its socket in large pieces.
+
+    It asks the system for every length and every text of a request, six times a part, in each
+    round again, and each time gives up the interpreter's lock, which an explanation then takes.
+    """
+    from ts.protocol import otf_message_handler  # noqa: PLC0415
+
+    @lru_cache(maxsize=1)
+    def opened(connection: socket.socket) -> BufferedReader:
+        return connection.makefile("rb", READ_BYTES)
+
+    def retrieve(connection: socket.socket, length: int) -> bytes:
+        data = opened(connection).read(length)
+        if len(data) < length:
+            # As TorchServe's own function does.
+            logging.info("Frontend disconnected.")
+            sys.exit(0)
+        return data
+
+    otf_message_handler._retrieve_buffer = retrieve
 
 
 def _filter_logs() -> None:

@@ -8,16 +8,27 @@ import json
 import logging
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.frames import blocks
 from ts.context import Context, RequestProcessor
-from ts.protocol.otf_message_handler import _retrieve_input_data
+from ts.protocol import otf_message_handler
+from ts.protocol.otf_message_handler import _retrieve_input_data, retrieve_msg
 
-from video_handler import LOST_S, WAIT_S, YOUNG_S, VideoHandler, _filter_logs
+from video_handler import (
+    LOST_S,
+    READ_BYTES,
+    WAIT_S,
+    YOUNG_S,
+    VideoHandler,
+    _filter_logs,
+    _read_ahead,
+)
 from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
 from videovisual.zoo import Classifier
@@ -129,3 +140,66 @@ def test_a_body_that_is_not_json_is_not_logged(caplog: pytest.LogCaptureFixture)
     finally:
         logging.getLogger().filters = before
     assert caplog.messages == ["another"]
+
+
+class Counted(socket.socket):
+    """Counts how often the system is asked."""
+
+    calls = 0
+
+    def recv(self, *arguments: Any) -> bytes:
+        self.calls += 1
+        return super().recv(*arguments)
+
+    def recv_into(self, *arguments: Any) -> int:
+        self.calls += 1
+        return super().recv_into(*arguments)
+
+
+@pytest.fixture
+def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counted, socket.socket]]:
+    """The worker's end, read in large pieces, and TorchServe's."""
+    given = otf_message_handler._retrieve_buffer
+    monkeypatch.setattr(otf_message_handler, "_retrieve_buffer", given)
+    _read_ahead()
+    ours, theirs = socket.socketpair()
+    with Counted(fileno=ours.detach()) as counted, theirs:
+        yield counted, theirs
+
+
+def message(number: str, parts: list[bytes]) -> bytes:
+    """TorchServe's message of one request, with parts `x0`, `x1`, …"""
+
+    def text(value: bytes) -> bytes:
+        return struct.pack(">i", len(value)) + value
+
+    end = struct.pack(">i", -1)
+    named = [
+        text(f"x{index}".encode()) + text(b"") + text(part) for index, part in enumerate(parts)
+    ]
+    return b"I" + text(number.encode()) + end + b"".join(named) + end + end
+
+
+def test_a_form_of_many_parts_is_read_in_few_pieces(
+    connection: tuple[Counted, socket.socket],
+) -> None:
+    """Every call of the system gives the interpreter's lock to a running explanation."""
+    ours, theirs = connection
+    requests = {"many": [b"x"] * 20_000, "long": [bytes(3 * READ_BYTES), b"", b"end"]}
+    for number, parts in requests.items():
+        sender = threading.Thread(target=theirs.sendall, args=(message(number, parts),))
+        sender.start()
+        _, ((request,)) = retrieve_msg(ours)
+        sender.join()
+        assert request["requestId"].decode() == number
+        assert [part["value"] for part in request["parameters"]] == parts
+        assert request["parameters"][-1]["name"] == f"x{len(parts) - 1}"
+    assert ours.calls < 500
+
+
+def test_a_worker_ends_with_its_connection(connection: tuple[Counted, socket.socket]) -> None:
+    ours, theirs = connection
+    theirs.sendall(message("cut", [b"x"])[:-9])
+    theirs.close()
+    with pytest.raises(SystemExit):
+        retrieve_msg(ours)
