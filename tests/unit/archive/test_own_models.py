@@ -124,12 +124,18 @@ def test_every_way_to_a_model_knows_the_own_one(
 
 
 def test_the_store_may_be_elsewhere(
-    gestures: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gestures: Path, command: Command, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = gestures.rename("elsewhere").absolute()
     with pytest.raises(UnknownModel):
         zoo.load("gestures")
     assert zoo.load("gestures", store=elsewhere).card.name == "gestures"
+    with Local("cpu", elsewhere) as client:
+        assert client.classify(frames, model="gestures").model == "gestures"
+    np.savez("clip.npz", frames=frames)
+    asked = ("classify", "clip.npz", "--model", "gestures", "--local")
+    assert command(*asked).exit_code == 1
+    assert command(*asked, "--store", elsewhere).exit_code == 0
     monkeypatch.setenv("VIDEOVISUAL_STORE", str(elsewhere))
     assert zoo.load("gestures").card.name == "gestures"
     assert "gestures" in command("models").stdout

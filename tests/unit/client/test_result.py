@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.unit.client.fake_server import answer
 
+from videovisual.errors import WriteError
 from videovisual.protocol import Array
 from videovisual_client import Explained, Partial
 
@@ -47,3 +49,10 @@ def test_a_broken_map_fails_when_it_is_decoded() -> None:
         _ = result.saliency
     with pytest.raises(ValueError, match="buffer size"):
         _ = Partial("step", "ironing", broken(Array.of(MAP)), 3).map
+
+
+def test_where_nothing_can_be_written_nothing_is_drawn(tmp_path: Path) -> None:
+    """Drawing takes seconds; here it would fail, because there is no clip."""
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match="is a file"):
+        Explained(answer(), str(tmp_path / "gone.mp4")).save(tmp_path / "file" / "x.png")

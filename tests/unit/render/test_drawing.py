@@ -133,7 +133,11 @@ def test_texts_are_short_and_say_what_it_is(saliency: Saliency, result: Explaine
 
 def test_texts_of_many_classes_and_maps_are_short(result: Explained) -> None:
     explanations = result.explanations * 64
-    predictions = result.predictions * 200
+    predictions = [
+        each.model_copy(update={"label": f"{each.label} {number}"})
+        for number in range(200)
+        for each in result.predictions
+    ]
     many = result.answer.model_copy(
         update={"explanations": explanations, "predictions": predictions}
     )
