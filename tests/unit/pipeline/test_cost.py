@@ -12,6 +12,7 @@ from videovisual.attribution.catalogue import find
 from videovisual.attribution.method import Case
 from videovisual.errors import TooLarge
 from videovisual.pipeline.cost import EVALUATION, MAP_COPIES, Cost, check_passes, passes_of
+from videovisual.pipeline.multiview import MAX_WINDOWS
 from videovisual.pipeline.plan import Plan
 from videovisual.protocol import split_options
 from videovisual.zoo import Classifier
@@ -68,6 +69,13 @@ def test_windows_are_passes_too(small: Classifier) -> None:
     for given in ({"views": 30}, {"timeline": True}):
         with pytest.raises(TooLarge, match=r"for windows.*views or timeline"):
             check_passes(planned(small, **given), 29)
+
+
+def test_the_best_of_all_windows_costs_a_pass_each(small: Classifier) -> None:
+    plan = planned(small, method="gradient", window="best")
+    check_passes(plan, MAX_WINDOWS + 2)
+    with pytest.raises(TooLarge, match="for windows"):
+        check_passes(plan, MAX_WINDOWS + 1)
 
 
 def test_memory_grows_with_maps_and_pictures_but_not_with_passes(small: Classifier) -> None:
