@@ -11,10 +11,12 @@ from tests.frames import blocks
 from tests.unit.zoo.hub import COMMIT
 
 import videovisual
+from videovisual import zoo
 from videovisual.errors import InvalidParameter, MissingExtra, WeightsError
 from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
 from videovisual.zoo.sources.licence import licence as read_licence
+from videovisual_archive import archive
 from videovisual_client.local import Local
 
 from .conftest import FAMILIES, FRAMES, LABELS, SIDE
@@ -92,6 +94,17 @@ def test_classified_and_explained(saved, family, method):
     assert saliency.map.shape == (FRAMES, SIDE, SIDE)
     assert np.isfinite(saliency.map).all()
     assert saliency.map.max() > 0
+
+
+def test_an_archive_answers_as_the_folder_does(saved, tmp_path):
+    path = archive(str(saved("videomae")), served_as="mine", store=tmp_path)
+    assert path == tmp_path / "mine.mar"
+    folder, archived = zoo.load(str(saved("videomae"))), zoo.load(str(path))
+    clip = folder.prepare(blocks(FRAMES, 40, 48))[None]
+    assert torch.equal(archived.logits(clip), folder.logits(clip))
+    assert archived.card.weights.licence == folder.card.weights.licence
+    with pytest.raises(InvalidParameter, match="needs a name"):
+        archive(str(saved("videomae")), store=tmp_path)
 
 
 def test_local_answers_with_a_folder_s_model(saved):
