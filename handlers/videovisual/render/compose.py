@@ -86,7 +86,12 @@ def crop_box(saliency: Saliency, width: int, height: int) -> Box:
     if crop is None:
         return 0, 0, width, height
     across, down = width / crop["source_width"], height / crop["source_height"]
-    left, top = round(crop["left"] * across), round(crop["top"] * down)
-    right = round((crop["left"] + crop["width"]) * across)
-    bottom = round((crop["top"] + crop["height"]) * down)
-    return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    left, right = _bounds(crop["left"] * across, crop["width"] * across, width)
+    top, bottom = _bounds(crop["top"] * down, crop["height"] * down, height)
+    return left, top, right, bottom
+
+
+def _bounds(start: float, length: float, size: int) -> tuple[int, int]:
+    """First pixel and end of a crop along one axis, inside of the frame; one pixel at least."""
+    first = min(max(round(start), 0), size - 1)
+    return first, max(first + 1, min(round(start + length), size))
