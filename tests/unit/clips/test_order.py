@@ -160,6 +160,14 @@ def test_joined_broadcasts_start_their_time_stamps_again():
     assert source.info.duration_s == pytest.approx(2 * COUNT / 25, abs=0.2)
 
 
+def test_a_joined_broadcast_of_another_rate_keeps_its_own():
+    """With one rate, frames at even steps would do as well."""
+    parts = [encode(container="mpegts", count=COUNT, size=SIZE, rate=rate) for rate in (10, 25)]
+    gaps = np.diff(open_bytes(b"".join(parts)).times)
+    np.testing.assert_allclose(gaps[: COUNT - 1], 1 / 10, atol=0.001)
+    np.testing.assert_allclose(gaps[COUNT:], 1 / 25, atol=0.001)
+
+
 def test_a_resolution_that_changes_is_scaled_to_the_first(ffmpeg, tmp_path):
     for name, size in (("a.ts", SIZE), ("b.ts", (96, 64))):
         source, pictures = raw(COUNT, size)

@@ -12,6 +12,8 @@ from docs import openapi
 import videovisual
 from videovisual import zoo
 from videovisual.attribution import catalogue
+from videovisual.pipeline.plan import Plan
+from videovisual.protocol import split_options
 from videovisual_client.cli import main
 
 ROOT = Path(__file__).parents[3]
@@ -31,6 +33,11 @@ def test_the_default_method_is_one_everywhere() -> None:
     assert f"| method | `{name}` |" in METHODS
     assert f"with `{name}` unless a `method`" in API
     assert f"`{name}` on explain routes" in API
+
+
+def test_an_explain_route_takes_the_default_method(small: zoo.Classifier) -> None:
+    plan = Plan.of(small, *split_options({}), explain=True)
+    assert plan.methods == (catalogue.DEFAULT,)
 
 
 def test_the_default_frames_are_the_cards() -> None:
