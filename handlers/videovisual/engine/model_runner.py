@@ -210,11 +210,18 @@ class ModelRunner:
         with self._lock:
             if self._reduced is None:
                 reduced = ReducedPrecision(folded, dtype)
-                accepted = self.precision != "auto" or _gradients_agree(
-                    reduced, folded, clips[:1], self.scores
-                )
+                accepted = self._accepts(reduced, folded, clips[:1])
                 self._reduced = reduced if accepted else folded
             return self._reduced
+
+    def _accepts(self, reduced: nn.Module, folded: nn.Module, clips: torch.Tensor) -> bool:
+        """Whether 16 bits work, and if they are the runner's own choice, whether they are exact."""
+        try:
+            agree = _gradients_agree(reduced, folded, clips, self.scores)
+        except RuntimeError:
+            # A network of a user's own may not take every layout of memory or dtype.
+            return False
+        return agree or self.precision != "auto"
 
     def _reduced_dtype(self, clip: torch.Tensor) -> torch.dtype | None:
         """The 16-bit dtype to use for a clip [3, T, H, W], if any."""

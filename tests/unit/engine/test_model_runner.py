@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from videovisual.engine.model_runner import ModelRunner, find_layer
+from videovisual.engine.optimise.precision import Precision
 from videovisual.engine.probe import Objective, Probe
 from videovisual.errors import InvalidParameter
 from videovisual.zoo import Classifier
@@ -135,3 +136,27 @@ def test_no_weight_ever_gets_a_gradient(small: Classifier, clips: torch.Tensor) 
         parameter.grad is None and not parameter.requires_grad
         for parameter in small.network.parameters()
     )
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_network_that_takes_no_16_bits_runs_in_32(precision: Precision) -> None:
+    class Viewing(nn.Module):
+        """Takes a view that only contiguous memory has; 16 bits have the channels last."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.stage = nn.Conv3d(3, 4, 3, padding=1)
+
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            return self.stage(clips).view(len(clips), 4, -1).mean(dim=2)
+
+    probe = Probe(
+        torch.rand(1, 3, 4, 8, 8),
+        torch.tensor([1]),
+        gradient=True,
+        folded=True,
+        reduced_precision=True,
+    )
+    reading = ModelRunner(Viewing(), "cpu", precision=precision).evaluate(probe)
+    assert reading.precision == torch.float32
+    assert reading.gradient is not None
