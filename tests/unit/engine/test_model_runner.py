@@ -148,7 +148,7 @@ def test_a_network_that_takes_no_16_bits_runs_in_32(precision: Precision) -> Non
             self.stage = nn.Conv3d(3, 4, 3, padding=1)
 
         def forward(self, clips: torch.Tensor) -> torch.Tensor:
-            return self.stage(clips).view(len(clips), 4, -1).mean(dim=2)
+            return self.stage(clips).view(len(clips), 16, -1).mean(dim=2)
 
     probe = Probe(
         torch.rand(1, 3, 4, 8, 8),
