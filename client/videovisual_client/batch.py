@@ -41,7 +41,7 @@ class Row:
     Attributes:
         clip: its name.
         label: its class; None without one.
-        predicted, probability, logit: the best class; no probability of raw scores.
+        predicted, probability: the best class; raw scores have no probability.
         correct: whether the best class is the label; None without a label, or if the model has no
             such class.
         in_top: whether the label is among the listed classes; None as `correct`.
@@ -50,13 +50,13 @@ class Row:
         caveats: warnings about the explanations.
         files: the pictures, beside the summary.
         error: the error's code and message; None if the clip succeeded.
+        logit: of the best class.
     """
 
     clip: str
     label: str | None
     predicted: str | None = None
     probability: float | None = None
-    logit: float | None = None
     correct: bool | None = None
     in_top: bool | None = None
     seconds: float | None = None
@@ -64,6 +64,7 @@ class Row:
     caveats: Sequence[str] = ()
     files: Sequence[str] = ()
     error: str | None = None
+    logit: float | None = None
 
 
 @dataclass(frozen=True)

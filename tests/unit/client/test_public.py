@@ -12,8 +12,8 @@ NAMES = """
     Accepted AsyncClient AsyncJob AuthenticationFailed Cancelled Classification Client
     ClientClosed ClipTooShort ConnectionFailed DeadlineExceeded Explained InvalidParameter
     InvalidRequest InvalidTarget Job MalformedClip MissingExtra NetworkSettingsError NotFinite
-    Overloaded Partial Progress ServerFailed TimedOut Timeouts TooLarge UnknownMethod UnknownModel
-    UnknownOutput UnsupportedMedia VideoVisualError WriteError
+    Overloaded Partial Progress ScoresError ServerFailed TimedOut Timeouts TooLarge UnknownMethod
+    UnknownModel UnknownOutput UnsuitableMethod UnsupportedMedia VideoVisualError WriteError
 """
 
 
