@@ -73,7 +73,8 @@ def weights(shown: torch.Tensor, kernel: float) -> torch.Tensor:
         float64 [samples], 1 for the whole clip.
     """
     # In pieces, since all samples as numbers would take more than a request is promised.
-    shares = torch.cat([part.double().mean(dim=1) for part in shown.split(CHUNK)])
+    parts = (shown[start : start + CHUNK] for start in range(0, len(shown), CHUNK))
+    shares = torch.cat([part.double().mean(dim=1) for part in parts])
     distances = 1 - shares.sqrt()
     return torch.exp(-((distances / kernel) ** 2))
 
