@@ -131,28 +131,40 @@ WAYS = (
     (
         "I3D, R3D, MC3, R(2+1)D, TSM",
         '`load("NAME")`, and `weights=`',
-        "all",
+        "all but those of attention",
         "logits of the original implementations; every method on trained networks",
     ),
     (
         "VideoMAE, TimeSformer, ViViT, V-JEPA 2",
         '`load("hf:OWNER/NAME")`, `load("FOLDER")`',
-        "all that need scores or gradients; Grad-CAM and TorchRay's where a layer fits",
-        "tiny random networks: logits and pixels against transformers' own, `gradient` and "
-        "`ep_3d`; a Hub on loopback. Not run: published weights",
+        "all; TorchRay's where a layer is a convolution's",
+        "tiny random networks: logits and pixels against transformers' own, `gradient`, "
+        "`ep_3d`, rollout and relevance; a Hub on loopback. Not run: published weights",
     ),
     (
         "torchvision's R3D, MC3, R(2+1)D, S3D, MViT, Swin3D",
         '`load("torchvision:NAME")`, and `weights=`',
-        "all that need scores or gradients; Grad-CAM and TorchRay's where a layer fits",
+        "all but those of attention; TorchRay's where a layer is a convolution's",
         "random networks: pixels and sampling of all nine against torchvision's own; a published "
         "file on loopback. Not run: published weights of S3D, MViT, Swin3D",
     ),
     (
         "any module",
         "`Classifier.from_module(…)`",
-        "all that need scores or gradients; Grad-CAM and TorchRay's where a layer fits",
+        "all that its layers allow: Grad-CAM needs places, `attention_…` attention",
         "networks of each layout, answer and kind of scores",
+    ),
+    (
+        "an exported program",
+        "`archive MODEL.pt2 --card card.json --as NAME`, `classifier.archive(NAME)`",
+        "as the network that it was made of",
+        "equal to the network: small ones, R3D, MViT, Swin3D of torchvision; hostile files",
+    ),
+    (
+        "a function, an ONNX file",
+        "`Classifier.from_scores(…)`, `Classifier.from_onnx(…)`",
+        "`occlusion`, `rise`, `lime`, `frame_shapley`; no archive",
+        "functions of each layout and kind of scores; ONNX against PyTorch",
     ),
 )
 """Networks, the way in, methods, and how it was checked."""

@@ -81,9 +81,15 @@ def archive(
     if served_as is not None:
         check_name(served_as)
     if is_elsewhere(name):
-        return _from_elsewhere(
-            name, weights, labels, sha256, served_as, store, cache, force, progress
-        )
+        if served_as is None:
+            raise InvalidParameter(
+                f"{name} is no model of the zoo, so its archive needs a name: `--as NAME`, "
+                "`served_as=NAME`.",
+                parameter="served_as",
+            )
+        check_writable(store / f"{served_as}.mar")
+        given = None if weights is None else fetch(str(weights), sha256, cache, progress)
+        return zoo.load(name, given, labels=labels).archive(served_as, store=store, force=force)
     card = labelled(zoo.card(name, store), labels, cache, own=weights is not None)
     own = find_archive(name, store) if weights is None else None
     if own is not None:
@@ -136,28 +142,6 @@ def archive(
             actual=source_sha256,
         )
     return build_archive(card, entries, store, source_sha256=source_sha256, force=force)
-
-
-def _from_elsewhere(
-    name: str,
-    weights: str | Path | None,
-    labels: str | Path | None,
-    sha256: str | None,
-    served_as: str | None,
-    store: Path,
-    cache: Path | None,
-    force: bool,
-    progress: Progress,
-) -> Path:
-    if served_as is None:
-        raise InvalidParameter(
-            f"{name} is no model of the zoo, so its archive needs a name: `--as NAME`, "
-            "`served_as=NAME`.",
-            parameter="served_as",
-        )
-    check_writable(store / f"{served_as}.mar")
-    given = None if weights is None else fetch(str(weights), sha256, cache, progress)
-    return zoo.load(name, given, labels=labels).archive(served_as, store=store, force=force)
 
 
 def _named(

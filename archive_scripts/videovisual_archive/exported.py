@@ -44,12 +44,19 @@ def archive_classifier(
         Path of the archive.
 
     Raises:
-        InvalidParameter: the name is not valid, or the network can't be exported.
+        InvalidParameter: the name is not valid, the network can't be exported, or the classifier
+            is known by its scores alone.
         WeightsError: the network calls what a program may not call.
         MissingExtra: torch-model-archiver is not installed.
         WriteError: the archive can't be written.
     """
     check_name(name)
+    if not classifier.differentiable:
+        raise InvalidParameter(
+            f"{classifier.card.name} is known by its scores alone, so there is no network to "
+            "archive. Use it from Python: `videovisual.explain(classifier, clip, …)`.",
+            parameter="classifier",
+        )
     network, spec = classifier.network, classifier.card.input
     if not isinstance(network, Program):
         network, spec = export(network, spec, torch.float32)

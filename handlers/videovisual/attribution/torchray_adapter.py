@@ -84,7 +84,15 @@ def contrastive_excitation_backprop(
     def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         above = find_layer(network, contrast, "contrast_layer")
         layer = find_layer(network, parameters.layer or _stage_before(network, above))
-        return method(_copied(network), clips, targets, saliency_layer=layer, contrast_layer=above)
+        layers = {"saliency_layer": layer, "contrast_layer": above}
+        try:
+            return method(_copied(network), clips, targets, **layers)
+        except AttributeError as error:
+            raise InvalidParameter(
+                f"{layer.removeprefix(ADAPTED)!r} or {contrast!r} gives no tensor. Name "
+                "convolutional stages by layer and contrast_layer.",
+                parameter="layer",
+            ) from error
 
     return _run(case, apply, signed=False)
 

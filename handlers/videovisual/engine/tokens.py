@@ -152,11 +152,10 @@ def _run(network: nn.Module, clips: torch.Tensor, traced: _Trace) -> _Trace:
 
 
 def _grid(output: torch.Tensor) -> Grid | None:
-    """The grid of an output [N, C, t, h, w], or [N × t, C, h, w] of single frames."""
+    """The grid of an output [N, C, t, h, w], [N × heads, C, t, h, w], or [N × t, C, h, w] of single
+    frames."""
     frames, rest = divmod(len(output), CLIPS)
-    if output.ndim == 5 and len(output) == CLIPS:
-        return (output.shape[2], output.shape[3], output.shape[4])
-    if output.ndim == 5 and not rest:  # heads in the batch
+    if output.ndim == 5 and not rest:
         return (output.shape[2], output.shape[3], output.shape[4])
     if output.ndim == 4 and not rest:
         return (frames, output.shape[2], output.shape[3])

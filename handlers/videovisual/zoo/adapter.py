@@ -40,6 +40,7 @@ class Interface:
             the answer; None takes the answer itself, its `logits`, or the only tensor in it.
         frame_scores: of a network that answers for every frame, [N, T, classes]: the `mean` or the
             `max` over the frames, or the number of one frame.
+        dtype: of the clips that the network insists on; see `Classifier.from_module`.
 
     Raises:
         InvalidParameter: a value that is not allowed; the message lists those that are.

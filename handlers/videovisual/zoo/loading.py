@@ -197,8 +197,8 @@ def _onnx(name: str, labels: Labels | None, spec: InputSpec | None) -> Classifie
         )
     if isinstance(labels, str | os.PathLike):
         with needs("server"):
-            from videovisual.zoo.weights_io.label_file import read_label_file  # noqa: PLC0415
-        labels = read_label_file(Path(labels), None)
+            from videovisual.zoo.sources.own import read_labels  # noqa: PLC0415
+        labels = read_labels(labels)
     return Classifier.from_onnx(name, labels, spec)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from videovisual import explain
 from videovisual.attribution import catalogue
 from videovisual.attribution.catalogue import Entry
 from videovisual.errors import InvalidParameter
-from videovisual.zoo import Classifier
+from videovisual.zoo import Classifier, InputSpec
 
 ENTRIES = [entry for entry in catalogue.ENTRIES if entry.module == "torchray_adapter"]
 TARGET = 3
@@ -87,6 +87,28 @@ def test_an_unknown_layer_is_refused(
 ) -> None:
     with pytest.raises(InvalidParameter, match="no layer 'nonsense'"):
         explain(motion_model, clip, method, TARGET, layer="nonsense")
+
+
+def test_layers_that_give_no_tensor_are_refused() -> None:
+    class Stage(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Conv3d(3, 4, 3, padding=1)
+
+        def forward(self, clips: torch.Tensor) -> SimpleNamespace:
+            return SimpleNamespace(features=self.inner(clips))
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stage, self.head = Stage(), nn.Linear(4, 3)
+
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            return self.head(self.stage(clips).features.mean((2, 3, 4)))  # type: ignore[no-any-return]
+
+    classifier = Classifier.from_module(Network(), ["a", "b", "c"], InputSpec(frames=4, size=16))
+    with pytest.raises(InvalidParameter, match=r"'stage' or 'stage\.inner' gives no tensor"):
+        explain(classifier, blocks(4, 16, 16), "contrastive_excitation_backprop")
 
 
 def test_a_torchvision_for_another_torch_is_reported_as_the_cause() -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,10 +80,16 @@ def test_all_other_methods_are_refused_before_anything_is_computed(
     if entry.needs == "scores":
         Plan.of(model, *split_options({"method": entry.name}))
         return
-    with pytest.raises(InvalidParameter, match="known by its scores alone: ask for") as caught:
+    with pytest.raises(InvalidParameter, match=r"known by its scores alone: ask for") as caught:
         Plan.of(model, *split_options({"method": entry.name}))
     assert caught.value.message.startswith(f"{entry.name} needs ")
     assert caught.value.detail["allowed"] == BY_SCORES
+
+
+def test_it_has_no_archive(model: Classifier, tmp_path: Path) -> None:
+    with pytest.raises(InvalidParameter, match=r"known by its scores alone.*no network to archive"):
+        model.archive("mine", store=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_it_is_served(model: Classifier) -> None:

@@ -12,7 +12,6 @@ from videovisual.attribution.perturbation.mask import SmoothMasks
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.engine.probe import Objective
-from videovisual.engine.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,8 @@ class Game:
         """Whether the mask's inside is hidden."""
         return self.name == "delete"
 
-    def probability(self, gain: float, scores: Scores) -> float | None:
-        """The target's probability at a value of the objective; None for raw scores."""
-        if scores is Scores.RAW:
-            return None
+    def probability(self, gain: float) -> float:
+        """The target's probability at a value of the objective."""
         return -expm1(gain) if self.deletes else exp(gain)
 
     def shown(self, masks: torch.Tensor) -> torch.Tensor:

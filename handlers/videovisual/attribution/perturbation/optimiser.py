@@ -23,6 +23,7 @@ from videovisual.attribution.perturbation.preset import Preset
 from videovisual.attribution.perturbation.pyramid import Pyramid
 from videovisual.engine.probe import Attribution, Probe, Work
 from videovisual.engine.progress import Progress
+from videovisual.engine.scores import Scores
 from videovisual.saliency import Saliency
 
 MAX_HISTORY = 100
@@ -170,11 +171,11 @@ class _Search:
         )
 
     def _mean_probability(self, gains: Sequence[float]) -> float | None:
-        """The target's probability in the first game, averaged over the areas."""
-        game, scores = self.objective.games[0], self.objective.scores
-        chances = [game.probability(gain, scores) for gain in gains]
-        known = [chance for chance in chances if chance is not None]
-        return fmean(known) if known else None
+        """The target's probability in the first game, averaged over the areas; None for raw
+        scores."""
+        if self.objective.scores is Scores.RAW:
+            return None
+        return fmean(map(self.objective.games[0].probability, gains))
 
     def _evaluate(
         self, coarse: torch.Tensor, weights: torch.Tensor, progress: Progress
