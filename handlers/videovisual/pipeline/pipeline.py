@@ -153,7 +153,9 @@ def _explain(
                 if not options.partial:
                     raise
                 saliency = saliency.with_facts(evaluated=False)
-    saliency = saliency.with_facts(prediction_entropy=entropy(card, logits))
+    if card.scores == "softmax":
+        # Labels that don't exclude one another leave nothing to decide.
+        saliency = saliency.with_facts(prediction_entropy=entropy(logits))
     other = None if is_top1(target) else card.other_reading(target)
     if other is not None:
         reading = {"name": target, "index_of": card.labels[other]}

@@ -44,12 +44,9 @@ def is_top1(target: str | int) -> bool:
     return isinstance(target, str) and target.strip().lower() == TOP1
 
 
-def entropy(card: ModelCard, logits: torch.Tensor) -> float:
-    """How undecided the model is between its classes: 0 is sure of one, 1 is pure chance.
-
-    Labels that don't exclude one another leave nothing to decide: 0.
-    """
-    if len(logits) < 2 or card.scores != "softmax":
+def entropy(logits: torch.Tensor) -> float:
+    """How undecided the model is between its classes: 0 is sure of one, 1 is pure chance."""
+    if len(logits) < 2:
         return 0.0
     chances = logits.double().softmax(dim=0)
     return round(float(torch.special.entr(chances).sum()) / math.log(len(logits)), 4)

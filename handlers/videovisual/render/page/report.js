@@ -441,12 +441,13 @@ globalThis.VideoVisual = (() => {
       this.classes.replaceChildren(
         ...known.map((item) => {
           const fill = make("div", { className: "fill" });
-          fill.style.width = `${100 * (item.probability ?? 0)}%`;
+          fill.style.width = `${100 * item.probability}%`;
+          const rail = item.probability === null ? [] : [make("div", { className: "rail" }, fill)];
           return make(
             "li",
             { className: item.index === facts.target.index ? "shown" : "" },
             make("div", { className: "name" }, make("span", { textContent: item.label }), make("span", { textContent: score(item) })),
-            make("div", { className: "rail" }, fill),
+            ...rail,
           );
         }),
       );
