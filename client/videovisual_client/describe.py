@@ -28,7 +28,7 @@ def describe(explanation: Explanation) -> Iterator[str]:
 def _where(explanation: Explanation) -> Iterator[str]:
     frame, row, column = explanation.peak
     when = strongest_time(explanation)
-    most = f"the model looked most at {when} of all saliency" if when else "it tells no time"
+    most = f"the model looked most at {when}" if when else "it tells no time"
     yield f"{explanation.method} for {explanation.target.label}: {most}"
     height, width = explanation.map.shape[1:]
     yield (
@@ -38,13 +38,15 @@ def _where(explanation: Explanation) -> Iterator[str]:
 
 
 def strongest_time(explanation: Explanation) -> str | None:
-    """When the map is strongest, and its share then; None for a map without any sense of time."""
+    """When the map is strongest, and its share then beside the share of a map that is even in time;
+    None for a map without any sense of time."""
     curve = explanation.curve
     if time_cells(explanation) == 1:
         return None
     best = max(range(len(curve)), key=curve.__getitem__)
     first, last = _cell(explanation, best)
-    return f"{instant(explanation, best)}, {100 * sum(curve[first : last + 1]):.0f}%"
+    share, even = sum(curve[first : last + 1]), (last + 1 - first) / len(curve)
+    return f"{instant(explanation, best)}, {share:.0%} of all saliency ({even:.0%} if even)"
 
 
 def instant(explanation: Explanation, index: int) -> str:

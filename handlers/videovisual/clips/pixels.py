@@ -22,7 +22,7 @@ BT.601, as FFmpeg and the libraries built on it do: classifiers were trained on 
 _UNSPECIFIED = 0
 _LIMITED_RANGE = 1
 _FULL_RANGE = 2
-_FULL_BY_DEFAULT = ("yuvj", "gray", "ya")
+_FULL_BY_DEFAULT = ("gray", "ya")
 """Pixel formats that swscale treats as full range if the file does not specify the range."""
 
 

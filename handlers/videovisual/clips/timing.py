@@ -18,6 +18,9 @@ UNKNOWN = int(np.iinfo(np.int64).min)
 _JOINT_S = 1.0
 """Time stamps that go back further than this belong to another stream, joined to the first."""
 
+_JOINT_FRAMES = 3
+"""So do those that go back by more than a frame, from regular ones to so many that rise."""
+
 _JUMP_S = 10.0
 """So do those of a broadcast that jump forward further than this."""
 
@@ -44,15 +47,21 @@ def repaired(
         return np.asarray((stamps - stamps[0]) * tick)
     forward = steps[steps > 0]
     gap = float(np.median(forward)) if len(forward) else 1 / float(rate or _DEFAULT_FPS)
-    offset, last = 0.0, -np.inf
+    offset, last, step, before = 0.0, -np.inf, np.inf, np.inf
     for index, second in enumerate(seconds):
         time = second + offset
-        is_joint = time < last - _JOINT_S or (is_live and time > last + _JUMP_S > 0)
+        following = steps[index : index + _JOINT_FRAMES - 1]
+        is_regular = step < 2 * before and len(following) > 1 and bool((following > 0).all())
+        is_joint = (
+            time < last - _JOINT_S
+            or (is_regular and time < last - gap)
+            or (is_live and time > last + _JUMP_S > 0)
+        )
         if is_joint and last > -np.inf:
             offset += last + gap - time
             time = last + gap
         if time > last:
-            last = time
+            before, step, last = step, time - last, time
             seconds[index] = time
         else:
             seconds[index] = np.nan

@@ -18,7 +18,8 @@ def lines(**diagnostics: Any) -> list[str]:
 def test_when_and_where() -> None:
     first, second, *_ = lines()
     assert first == (
-        "gradient for ironing: the model looked most at frame 1 (0.50 s), 75% of all saliency"
+        "gradient for ironing: the model looked most at frame 1 (0.50 s), 75% of all saliency "
+        "(50% if even)"
     )
     assert "frame 1 (0.50 s), 50% from the left and 50% from the top" in second
 
@@ -57,7 +58,7 @@ def test_frames_that_the_map_cannot_tell_apart_are_named_together() -> None:
     )
     first, second, *_ = describe(whole)
     assert frames != 16
-    assert "looked most at frames 8 to 15 (0.32 to 0.60 s), 92% of all saliency" in first
+    assert "looked most at frames 8 to 15 (0.32 to 0.60 s), 92% of all saliency (50% if" in first
     assert "frames 8 to 15" in second
     timeless = whole.model_copy(update={"diagnostics": {"layer_shape": [1, 7, 7]}})
     assert "tells no time" in next(describe(timeless))

@@ -168,6 +168,14 @@ def test_a_joined_broadcast_of_another_rate_keeps_its_own():
     np.testing.assert_allclose(gaps[COUNT:], 1 / 25, atol=0.001)
 
 
+def test_joined_broadcasts_of_less_than_a_second_keep_their_rates():
+    parts = [encode(container="mpegts", count=8, size=SIZE, rate=rate) for rate in (25, 10, 25)]
+    gaps = np.diff(open_bytes(b"".join(parts)).times)
+    np.testing.assert_allclose(gaps[:8], 1 / 25, atol=0.001)
+    np.testing.assert_allclose(gaps[8:15], 1 / 10, atol=0.001)
+    np.testing.assert_allclose(gaps[15:], 1 / 25, atol=0.001)
+
+
 def test_a_resolution_that_changes_is_scaled_to_the_first(ffmpeg, tmp_path):
     for name, size in (("a.ts", SIZE), ("b.ts", (96, 64))):
         source, pictures = raw(COUNT, size)

@@ -8,6 +8,8 @@ from PIL import Image
 from tests.unit.clips.makers import GROUND, encode, encode_frames, numbers_of, paint, patched
 
 from videovisual.clips import open_bytes
+from videovisual.clips.decoding import Picture
+from videovisual.clips.pixels import Converter
 
 
 @pytest.mark.parametrize(
@@ -165,3 +167,13 @@ def test_gif_frames_that_build_on_each_other():
         shown = open_bytes(buffer.getvalue()).read([1])[0]
         assert shown[20, 30].tolist() == [0, 255, 0]
         assert shown[20, 10].tolist() == ([255, 0, 0] if first_stays else [0, 0, 0])
+
+
+@pytest.mark.parametrize("pixels", ["yuvj420p", "yuvj422p", "yuvj444p"])
+def test_jpeg_formats_without_a_range_are_of_full_range(pixels):
+    frame = av.VideoFrame(64, 48, pixels)
+    for plane, value in zip(frame.planes, coded_colour(5, is_full=True), strict=True):
+        plane.update(np.full(plane.buffer_size, round(value), np.uint8).tobytes())
+    assert frame.color_range == 0
+    shown = Converter(None).rgb(Picture(frame, None, 0, None))
+    np.testing.assert_allclose(shown.reshape(-1, 3).mean(0), COLOUR, atol=2.5)
