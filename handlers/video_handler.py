@@ -5,6 +5,7 @@ again and again with every active request. Each round answers a request with not
 part of its reply, or with the end of it.
 """
 
+import gc
 import json
 import logging
 import socket
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 
 from videovisual import zoo
-from videovisual.engine.memory import trim_memory, tune_allocator
+from videovisual.engine.memory import free_memory, tune_allocator
 from videovisual.errors import InvalidRequest
 from videovisual.server import request_state, service
 from videovisual.server.metrics import METRICS, Counts, Metric
@@ -87,6 +88,7 @@ class VideoHandler:
             zoo.load_folder(folder), devices, Settings.from_environment(), self._counts
         )
         self._service.warm_up()
+        gc.freeze()
         self._metrics = _declared(context.metrics)
         threading.Thread(target=self._chores, name="videovisual-chores", daemon=True).start()
 
@@ -181,13 +183,13 @@ class VideoHandler:
         return self._open.pop(number)
 
     def _chores(self) -> None:
-        """Background work: report metrics, trim memory, cancel requests whose clients have left."""
+        """Background work: report metrics, free memory, cancel requests whose clients have left."""
         tidied = time.monotonic()
         while True:
             time.sleep(CHORES_S)
             if time.monotonic() - tidied > TIDY_S and self._called > tidied:
                 tidied = time.monotonic()
-                trim_memory()
+                free_memory()
             self._cancel_lost()
             self._service.measure()
             for sample in self._counts.drain():

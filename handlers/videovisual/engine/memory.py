@@ -1,6 +1,7 @@
 """The memory of this process."""
 
 import ctypes
+import gc
 import os
 
 ARENAS = 2
@@ -35,8 +36,13 @@ def tune_allocator() -> None:
         tune(_M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
-def trim_memory() -> None:
-    """Return the freed memory that the C library keeps to the system, where it can."""
+def free_memory() -> None:
+    """Return what requests have left behind to the system, where it can be.
+
+    An exception and the frames of its traceback refer to one another, and so hold a clip until the
+    next full collection. `gc.freeze` before keeps this one short.
+    """
+    gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

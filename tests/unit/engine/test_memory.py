@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from videovisual.engine.memory import ARENAS, LARGE_BYTES
+from videovisual.engine.memory import ARENAS, LARGE_BYTES, free_memory
 
 COUNT = """
 import ctypes, sys, threading
@@ -51,3 +54,22 @@ def test_threads_share_few_pools_and_large_blocks_lie_outside(tmp_path: Path) ->
     fewer, more = counts("tuned")
     assert fewer <= ARENAS
     assert more == outside + 1
+
+
+def test_clips_that_a_failed_request_holds_are_freed() -> None:
+    def fail() -> weakref.ref[np.ndarray]:
+        clip = np.zeros((16, 8, 8, 3), np.uint8)
+        try:
+            raise ValueError("a clip's error")
+        except ValueError as error:
+            kept = error  # noqa: F841
+        return weakref.ref(clip)
+
+    gc.disable()
+    try:
+        clip = fail()
+        assert clip() is not None
+        free_memory()
+        assert clip() is None
+    finally:
+        gc.enable()

@@ -25,7 +25,7 @@ import numpy as np, torch
 from torch import nn
 from torch.nn import functional as F
 from videovisual import zoo
-from videovisual.engine.memory import trim_memory
+from videovisual.engine.memory import free_memory
 from videovisual.server.request import Request, parse
 from videovisual.server.service import Service
 from videovisual.server.settings import Settings
@@ -75,7 +75,7 @@ for name, options in cases.items():
     plan, cost = service._plan(parse(Request({"video": buffer.getvalue(), **parts})))
     # What is held for the upload and the source's frames.
     beside = len(buffer.getvalue()) + 3 * frames * side * side
-    trim_memory()
+    free_memory()
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     before = status("VmRSS")
     promised = cost.held + beside
