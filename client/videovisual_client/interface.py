@@ -86,9 +86,9 @@ class Interface(ABC, Generic[ClassificationT, ExplainedT, JobT, ManyT, ManyOrErr
             on_progress: called with the progress of each step.
             on_partial: called with the best map so far, every `partial_every_s` seconds (2), by
                 methods that can be stopped at any time.
-            options: `top_k`, `seed`, `evaluate`, `priority`, `timeout_s`, `partial` (return the
-                best map so far of a search that exceeds `timeout_s`), `frames`, `start_s`,
-                `end_s`, `as_shown`, `window`, and the methods' own parameters.
+            options: `top_k`, `seed`, `evaluate`, `stability`, `priority`, `timeout_s`, `partial`
+                (return the best map so far of a search that exceeds `timeout_s`), `frames`,
+                `start_s`, `end_s`, `as_shown`, `window`, and the methods' own parameters.
 
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.

@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-from videovisual.protocol import said
+from videovisual.protocol import HEADLINE, said
 from videovisual.version import __version__
 
 SHOWN = ("png", "gif")
@@ -76,7 +76,7 @@ def to_page(summary: Mapping[str, Any], request: Mapping[str, Any]) -> str:
         summary: as `Batch.summary` gives it; the pictures of its rows lie beside the page.
         request: the options of each clip's request.
     """
-    measures = list(summary["faithfulness"])
+    measures = [name for name in HEADLINE if name in summary["faithfulness"]]
     methods = request.get("method") or "classification"
     names = methods if isinstance(methods, str) else ", ".join(methods)
     heads = ("clip", "label", "predicted", "correct", *measures, "caveats", "pictures")

@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import click
+
+from videovisual.protocol import HEADLINE
 from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.explaining import Explainer, explain_folder, known
 from videovisual_client.commands.options import (
     CommandClip,
+    Option,
     Place,
     RunOptions,
     clip_command,
@@ -17,13 +21,19 @@ from videovisual_client.commands.options import (
     with_method,
     with_run,
 )
-from videovisual_client.terminal import number, out, print_answer, table
+from videovisual_client.terminal import log, number, out, print_answer, table
 
-MEASURES = ("insertion", "deletion", "sensitivity_n", "relative_delta")
 RESULTS = "evaluation"
 
 
-@clip_command(method_option, with_method, with_run, results_option, map_option)
+stability_option: Option[Any] = click.option(
+    "--stability",
+    is_flag=True,
+    help="Also run each method four times more, on inputs that look the same, and compare.",
+)
+
+
+@clip_command(method_option, with_method, with_run, results_option, map_option, stability_option)
 def evaluate(
     clip: CommandClip,
     model: str,
@@ -57,10 +67,18 @@ def evaluate(
     if as_json:
         print_answer(result.answer, maps)
         return
-    rows = table("method", "target", *MEASURES)
-    for explanation in result.explanations:
-        scores = explanation.faithfulness or {}
-        row = [number(scores.get(name)) for name in MEASURES]
+    every = [explanation.faithfulness or {} for explanation in result.explanations]
+    columns = [name for name in HEADLINE if any(scores.get(name) is not None for scores in every)]
+    rows = table("method", "target", *columns)
+    for explanation, scores in zip(result.explanations, every, strict=True):
+        row = [number(scores.get(name)) for name in columns]
         rows.add_row(explanation.method, explanation.target.label, *row)
     out.print(rows)
-    out.print("insertion and sensitivity_n: higher is better; deletion, relative_delta: lower.")
+    out.print("deletion, relative_delta: lower is better; all others: higher.")
+    for explanation in result.explanations:
+        for name, reason in (explanation.diagnostics.get("undefined") or {}).items():
+            log.print(
+                f"{explanation.method}: {name} has no value, because {reason}.",
+                soft_wrap=True,
+                markup=False,
+            )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from videovisual.protocol import said
+from videovisual.protocol import HEADLINE, said
 from videovisual.utils.folder import listed
 from videovisual.utils.text import shown
 from videovisual_client import exits
@@ -136,7 +136,7 @@ def show(summaries: Sequence[dict[str, Any]], as_json: bool) -> None:
 
 
 def _show(summary: dict[str, Any]) -> None:
-    measures = list(summary["faithfulness"])
+    measures = [name for name in HEADLINE if name in summary["faithfulness"]]
     rows = table("clip", "label", "predicted", "", *measures)
     for row in summary["rows"]:
         names = escape(row["clip"]), escape(row["label"] or "")

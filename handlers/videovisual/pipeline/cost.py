@@ -10,8 +10,11 @@ from videovisual.pipeline.multiview import MAX_WINDOWS
 from videovisual.pipeline.plan import Plan
 from videovisual.protocol import Output
 
-EVALUATION = 2 * (faithfulness.POINTS + 1) + faithfulness.SUBSETS + 1
-"""Passes of one map's evaluation."""
+RUNS = 1 + len(faithfulness.CHANGES)
+"""Runs of a method whose stability is measured."""
+
+CHANGED_HELD = 2
+"""Clips that a changed clip and its map take beside a method's own."""
 
 EVALUATION_HELD = 32
 """Clips that an evaluation holds: among them all random halves."""
@@ -62,6 +65,8 @@ class Cost:
         working = [explainer.parameters.held(batch) for explainer in plan.explainers]
         if options.evaluate:
             working.append(EVALUATION_HELD + 2 * batch)
+        if options.stability:
+            working.append(CHANGED_HELD + max(working, default=0))
         maps = len(plan.explainers) * len(options.target) * (1 + (options.polarity != "both"))
         copies = MAP_COPIES + (DRAWN_COPIES if DRAWING[options.output] else 0)
         held = (PREPARED + max(working, default=2 * batch)) * clip + copies * maps * one_map
@@ -82,10 +87,12 @@ def windows_of(plan: Plan) -> int:
 
 def passes_of(plan: Plan) -> list[int]:
     """Passes of each method, for all targets."""
-    each = EVALUATION if plan.options.evaluate else 0
+    runs = RUNS if plan.options.stability else 1
+    each = faithfulness.EVALUATION if plan.options.evaluate else 0
     targets = len(plan.options.target)
     return [
-        targets * (explainer.parameters.passes(plan.shape) + each) for explainer in plan.explainers
+        targets * (runs * explainer.parameters.passes(plan.shape) + each)
+        for explainer in plan.explainers
     ]
 
 
@@ -107,7 +114,11 @@ def check_passes(plan: Plan, maximum: int) -> None:
         for count, explainer in zip(counts, plan.explainers, strict=True)
     ]
     count, name, costly = max(parts, key=lambda part: part[0])
-    more = ("target",) if len(plan.options.target) > 1 else ()
+    factors = {
+        "stability": plan.options.stability and name != "windows",
+        "target": len(plan.options.target) > 1,
+    }
+    more = tuple(factor for factor, counts in factors.items() if counts)
     raise TooLarge(
         f"This request takes {total} passes of the network, {count} of them for {name}; at most "
         f"{maximum} are made (the server's max_passes). Change {' or '.join((*costly, *more))}.",

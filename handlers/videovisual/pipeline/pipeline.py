@@ -6,17 +6,18 @@ prepare → classify → resolve the target → explain → evaluate, with the p
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
-from videovisual import faithfulness
 from videovisual.clips import Source
 from videovisual.clips.windows import PIECE_BYTES
 from videovisual.engine.probe import classification
 from videovisual.errors import DeadlineExceeded
+from videovisual.pipeline.evaluation import Evaluation, Scores
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
-from videovisual.pipeline.finite import check_logits, check_numbers
+from videovisual.pipeline.finite import check_logits
 from videovisual.pipeline.multiview import best_window, classify_windows
 from videovisual.pipeline.plan import Plan
 from videovisual.pipeline.prediction import (
@@ -35,13 +36,6 @@ from videovisual.pipeline.preprocessing import (
 )
 from videovisual.protocol import Answer, Explanation
 from videovisual.saliency import Saliency
-
-Scores = dict[str, float | None]
-
-UNDEFINED = (
-    "the map's sums in random halves of the clip, or the falls of the logit, are all the same"
-)
-"""Why a correlation of the two has no value."""
 
 
 @dataclass(frozen=True)
@@ -133,26 +127,17 @@ def _explain(
     index = resolve_target(card, target, logits)
     subject = {"method": explainer.entry.name, "target": card.labels[index]}
     here, device = executor.place(explainer)
+    where: dict[str, Any] = {"device": device, "subject": subject}
     scores: Scores | None = None
     try:
-        work = here.attribute(result.prepared, index)
-        saliency = executor.run(work, device=device, subject=subject)
+        saliency = executor.run(here.attribute(result.prepared, index), **where)
     except DeadlineExceeded:
         if not options.partial or executor.best is None:
             raise
         saliency = executor.best()
     else:
-        if options.evaluate:
-            try:
-                measure = faithfulness.evaluate(here.case(result.prepared, index), saliency)
-                scores = executor.run(measure, device=device, subject=subject).to_json()
-                check_numbers("the faithfulness", scores)
-                if scores["sensitivity_n"] is None:
-                    saliency = saliency.with_facts(undefined={"sensitivity_n": UNDEFINED})
-            except DeadlineExceeded:
-                if not options.partial:
-                    raise
-                saliency = saliency.with_facts(evaluated=False)
+        evaluation = Evaluation(here, result.prepared, index, executor, where)
+        saliency, scores = evaluation.measured(options, saliency)
     if card.scores == "softmax":
         # Labels that don't exclude one another leave nothing to decide.
         saliency = saliency.with_facts(prediction_entropy=entropy(logits))

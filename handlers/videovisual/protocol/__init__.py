@@ -3,6 +3,7 @@
 Importing this loads neither torch nor numpy.
 """
 
+from videovisual.protocol.answers import HEADLINE as HEADLINE
 from videovisual.protocol.answers import Answer as Answer
 from videovisual.protocol.answers import Array as Array
 from videovisual.protocol.answers import Explanation as Explanation

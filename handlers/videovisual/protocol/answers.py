@@ -22,6 +22,13 @@ SHOWN = 3
 """Classes and explanations in the text of an answer."""
 
 
+HEADLINE = (
+    *("insertion", "deletion", "sufficiency", "necessity", "saco", "sensitivity_n"),
+    *("relative_delta", "stability"),
+)
+"""The measures of a map that tables show, in their order; answers have more."""
+
+
 def said(probability: float | None, logit: float) -> str:
     """A probability in percent, or the raw score where there is none."""
     return f"{logit:.4g}" if probability is None else f"{100 * probability:.1f}%"
@@ -102,7 +109,9 @@ class Explanation(BaseModel):
     diagnostics: dict[str, Any]
     provenance: dict[str, Any]
     faithfulness: dict[str, float | None] | None = Field(
-        default=None, description="the measures of `videovisual.faithfulness`, with `evaluate=true`"
+        default=None,
+        description="the measures of `videovisual.faithfulness`, with `evaluate=true` or "
+        "`stability=true`; null where one has no value, with the reason in `diagnostics.undefined`",
     )
 
     def __repr_args__(self) -> ReprArgs:

@@ -34,6 +34,7 @@ MAX_VIEWS = 30
 OF_EXPLANATIONS = (
     "output",
     "evaluate",
+    "stability",
     "polarity",
     "target",
     "partial",
@@ -90,7 +91,13 @@ class Options(BaseModel):
         description="the `positive` or the `negative` side of a signed map, or `both`",
     )
     evaluate: bool = Field(
-        default=False, description="true: measure how faithful each explanation is"
+        default=False,
+        description="true: measure how faithful each explanation is, in 107 passes more",
+    )
+    stability: bool = Field(
+        default=False,
+        description="true: run each method four times more, on inputs that look the same, and "
+        "measure how alike the maps are",
     )
     timeout_s: float | None = Field(default=None, gt=0, le=3600, description="deadline in seconds")
     partial: bool = Field(

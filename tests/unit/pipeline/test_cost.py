@@ -11,7 +11,8 @@ from videovisual.attribution.baseline import noise
 from videovisual.attribution.catalogue import find
 from videovisual.attribution.method import Case
 from videovisual.errors import TooLarge
-from videovisual.pipeline.cost import EVALUATION, MAP_COPIES, Cost, check_passes, passes_of
+from videovisual.faithfulness import EVALUATION
+from videovisual.pipeline.cost import MAP_COPIES, Cost, check_passes, passes_of
 from videovisual.pipeline.multiview import MAX_WINDOWS
 from videovisual.pipeline.plan import Plan
 from videovisual.protocol import split_options
@@ -55,6 +56,13 @@ def test_passes_add_up_over_methods_and_targets(small: Classifier) -> None:
     plan = planned(small, method=["gradient", "rise"], masks=300, target=["0", "1"], evaluate=True)
     assert passes_of(plan) == [2 * (1 + EVALUATION), 2 * (300 + EVALUATION)]
     assert Cost.of(plan).passes == 1 + sum(passes_of(plan))
+
+
+def test_stability_runs_a_method_five_times(small: Classifier) -> None:
+    plan = planned(small, method=["gradient", "rise"], masks=300, evaluate=True, stability=True)
+    assert passes_of(plan) == [5 + EVALUATION, 1500 + EVALUATION]
+    with pytest.raises(TooLarge, match=r"1607 of them for rise.*Change masks or stability"):
+        check_passes(planned(small, method="rise", masks=300, stability=True, evaluate=True), 1607)
 
 
 def test_too_many_passes_are_refused_with_what_to_change(small: Classifier) -> None:

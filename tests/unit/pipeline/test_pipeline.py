@@ -225,7 +225,7 @@ def test_a_deadline_in_the_evaluation_keeps_the_map(
         raise DeadlineExceeded("late")
         yield
 
-    monkeypatch.setattr("videovisual.pipeline.pipeline.faithfulness.evaluate", late)
+    monkeypatch.setattr("videovisual.faithfulness.evaluate", late)
     asked = plan(small, method="gradient", evaluate=True, partial=True)
     (explanation,) = run_plan(asked, lambda: frames, Executor(small)).answer.explanations
     assert explanation.faithfulness is None

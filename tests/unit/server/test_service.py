@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import fields
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from tests.unit.server.requests import SLOW, TIMEOUT_S, ask, begin, events, npz,
 
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Work
+from videovisual.faithfulness import Faithfulness
 from videovisual.server.request import Request
 from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
@@ -269,13 +271,20 @@ def test_the_defaults_of_an_explanation_may_be_told_to_a_classification(service:
 def test_a_request_may_ask_how_faithful_its_map_is(service: Service) -> None:
     reply = ask(service, method=b"ig", steps=b"2", evaluate=b"true")
     (explanation,) = json.loads(reply.body)["explanations"]
-    assert set(explanation["faithfulness"]) == {
-        "insertion",
-        "deletion",
-        "sensitivity_n",
-        "relative_delta",
-    }
-    assert 0 <= explanation["faithfulness"]["insertion"] <= 1
+    measured = explanation["faithfulness"]
+    assert set(measured) == {each.name for each in fields(Faithfulness)} - {"undefined"}
+    assert 0 <= measured["insertion"] <= 1
+    assert measured["area"] == pytest.approx(0.1, abs=1e-4)
+
+
+def test_a_request_may_ask_how_stable_its_method_is(service: Service) -> None:
+    reply = ask(service, method=b"gradient", stability=b"true")
+    (explanation,) = json.loads(reply.body)["explanations"]
+    changes = ("", "_noise", "_frame", "_pixels", "_seed")
+    names = {f"stability{change}{kind}" for change in changes for kind in ("", "_overlap")}
+    assert set(explanation["faithfulness"]) == names
+    assert explanation["faithfulness"]["stability_seed"] == pytest.approx(1)
+    assert -1 <= explanation["faithfulness"]["stability"] <= 1
 
 
 def test_the_first_search_of_a_worker_imports_nothing() -> None:

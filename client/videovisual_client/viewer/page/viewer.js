@@ -82,6 +82,7 @@
       if (input.value !== "" && input.value !== input.dataset.default) values[input.dataset.parameter] = input.value;
     }
     if (element("evaluate").checked) values.evaluate = true;
+    if (element("stability").checked) values.stability = true;
     return values;
   }
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from videovisual import faithfulness
+from videovisual.attribution.blur import blur
 from videovisual.attribution.method import Case
 from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner
@@ -79,7 +80,7 @@ def test_a_constant_map_s_correlations_are_undefined(
 def test_a_constant_map_s_curves_are_one_line(runner: ModelRunner, case: Case) -> None:
     blank = np.zeros((4, 8, 8), np.float32)
     insertion, deletion = run(runner, faithfulness.insertion_deletion(case, blank))
-    ends = torch.stack([case.clip, faithfulness._blurred(case)])
+    ends = torch.stack([case.clip, blur(case.clip, case.card.blur_sigma)])
     mean = Mean()(ends).softmax(dim=1)[:, 1].mean().item()
     assert insertion == pytest.approx(mean, abs=1e-6)
     assert deletion == pytest.approx(mean, abs=1e-6)
@@ -106,7 +107,7 @@ def test_curves_of_distinct_values_have_all_steps(runner: ModelRunner, case: Cas
     """Against the textbook's: pixel counts at even steps, and the trapezoidal rule."""
     values = np.random.default_rng(0).permutation(256).reshape(4, 8, 8).astype(np.float32)
     insertion, deletion = run(runner, faithfulness.insertion_deletion(case, values, points=8))
-    blurred = faithfulness._blurred(case)
+    blurred = blur(case.clip, case.card.blur_sigma)
     for found, (inside, outside) in zip(
         (insertion, deletion), itertools.permutations((case.clip, blurred)), strict=True
     ):
