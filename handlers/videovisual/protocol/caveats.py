@@ -5,18 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from videovisual.protocol import Explanation
+from videovisual.protocol.measure_caveats import measure_caveats
 
 MAX_RELATIVE_DELTA = 0.05
 """The largest completeness error of integrated gradients, as a share of the logit's rise."""
-
-MAX_AREA_ERROR = 0.25
-"""The largest error of a mask's area, as a share of the requested area."""
-
-MIN_AREA_ERROR = 0.01
-"""Errors of a mask's area below this share of the clip give no caveat."""
-
-MIN_SCORE = 0.05
-"""Deletion scores up to this give no caveat: the target is never likely."""
 
 MIN_PROBABILITY = 0.05
 """Targets with a lower probability give a caveat."""
@@ -48,10 +40,6 @@ MIN_R2 = 0.5
 MAX_SHARE_ERROR = 0.25
 """The largest standard error of a moment's share, against the largest share."""
 
-KEPT_SHARE = 0.5
-"""The share of the whole clip's probability that a preserving mask must keep and a deleting mask
-must go below; and the share of the soft mask's that the hard mask must keep."""
-
 
 def caveats(explanation: Explanation) -> Iterator[str]:
     """Find what is wrong with a map.
@@ -80,8 +68,7 @@ def caveats(explanation: Explanation) -> Iterator[str]:
             "Constant: the map has the same value everywhere, so its peak and its curve show "
             "nothing. Try another method or layer."
         )
-    for name, reason in (facts.get("undefined") or {}).items():
-        yield f"Undefined: {name} has no value, because {reason}."
+    yield from _undefined_caveats(facts.get("undefined") or {})
     delta = facts.get("relative_delta")
     if facts.get("converged") is False and delta is None:
         yield (
@@ -100,21 +87,16 @@ def caveats(explanation: Explanation) -> Iterator[str]:
         )
     yield from _sampling_caveats(facts)
     if facts.get("evaluated") is False:
-        yield "Not evaluated: the deadline came before the map's faithfulness was measured."
+        yield "Not evaluated: the deadline came before all measures of the map were taken."
     yield from _place_caveats(explanation)
-    for area in facts.get("areas") or ():
-        yield from _area_caveats(area)
-        # Shares of a raw score say nothing.
-        if likely is not None:
-            yield from _mask_caveats(area, facts.get("probability_clip"))
-    scores = explanation.faithfulness or {}
-    insertion, deletion = scores.get("insertion"), scores.get("deletion")
-    least = MIN_SCORE if likely is not None else -math.inf
-    if insertion is not None and deletion is not None and insertion <= deletion > least:
-        yield (
-            "Not faithful: uncovering the clip by this map brings the target up no sooner "
-            f"({insertion:.2f}) than covering it loses it ({deletion:.2f})."
-        )
+    yield from measure_caveats(explanation)
+
+
+def _undefined_caveats(undefined: Mapping[str, str]) -> Iterator[str]:
+    for reason in dict.fromkeys(undefined.values()):
+        names = [name for name, other in undefined.items() if other == reason]
+        have = "has" if len(names) == 1 else "have"
+        yield f"Undefined: {', '.join(names)} {have} no value, because {reason}."
 
 
 def _target_caveats(likely: float | None, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -227,41 +209,3 @@ def _more_steps(facts: Mapping[str, Any]) -> str:
     if "steps" in facts:
         return f"Take another baseline: not even {MAX_STEPS} steps may do."
     return "Take more steps."
-
-
-def _area_caveats(area: Mapping[str, Any]) -> Iterator[str]:
-    asked, achieved = area.get("area"), area.get("achieved_area")
-    if asked is not None and achieved is not None:
-        error = abs(achieved - asked)
-        if error > max(MAX_AREA_ERROR * asked, MIN_AREA_ERROR):
-            yield (
-                f"Area missed: the mask shows {100 * achieved:.1f}% of the clip, and "
-                f"{100 * asked:.1f}% were asked for."
-            )
-
-
-def _mask_caveats(area: Mapping[str, Any], whole: float | None) -> Iterator[str]:
-    kept = area.get("probability_preserve")
-    if kept is not None:
-        if whole is not None and kept["soft"] < KEPT_SHARE * whole:
-            yield (
-                f"Target not kept: behind the mask it has {100 * kept['soft']:.0f}%, in the "
-                f"whole clip {100 * whole:.0f}%. A larger area may hold the evidence."
-            )
-        elif kept["hard"] < KEPT_SHARE * kept["soft"]:
-            yield (
-                f"Lives on half-shown pixels: cut to a hard edge, the mask keeps "
-                f"{100 * kept['hard']:.0f}% of the target instead of {100 * kept['soft']:.0f}%."
-            )
-    lost = area.get("probability_delete")
-    if lost is not None and whole is not None:
-        if lost["soft"] > KEPT_SHARE * whole:
-            yield (
-                f"Target not lost: with the mask's inside hidden it still has "
-                f"{100 * lost['soft']:.0f}%, in the whole clip {100 * whole:.0f}%."
-            )
-        elif lost["hard"] > KEPT_SHARE * whole:
-            yield (
-                f"Lives on half-hidden pixels: with a hard edge the target still has "
-                f"{100 * lost['hard']:.0f}%, with the soft one {100 * lost['soft']:.0f}%."
-            )

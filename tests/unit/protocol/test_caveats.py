@@ -41,7 +41,7 @@ def test_a_sound_map_has_no_caveats() -> None:
         ({"relative_delta": 0.123}, "miss the rise of the logit by 12%"),
         (mask(achieved_area=0.05), "shows 5.0% of the clip, and 10.0%"),
         (mask(probability_preserve={"soft": 0.2, "hard": 0.2}), "Target not kept"),
-        (mask(probability_preserve={"soft": 0.8, "hard": 0.1}), "keeps 10% of the target"),
+        (mask(probability_preserve={"soft": 0.8, "hard": 0.1}), "Perhaps lives on half-shown"),
         (mask(probability_delete={"soft": 0.8, "hard": 0.8}), "Target not lost"),
         (mask(probability_delete={"soft": 0.1, "hard": 0.8}), "half-hidden"),
     ],
@@ -62,6 +62,56 @@ def test_insertion_below_deletion_gives_a_caveat() -> None:
     (text,) = caveats_of({"insertion": 0.3, "deletion": 0.7})
     assert "Not faithful" in text
     assert caveats_of({"insertion": 0.01, "deletion": 0.02}) == []
+
+
+def test_a_mask_behind_which_the_target_has_more_than_in_the_clip_is_a_pattern() -> None:
+    gained = {"soft": 0.95, "hard": 0.9}
+    areas = [{"area": 0.1, "achieved_area": 0.1, "probability_preserve": gained}]
+    (text,) = caveats_of(probability_clip=0.6, areas=areas)
+    assert "behind the mask the target has 95%, in the whole clip 60%" in text
+    assert caveats_of(probability_clip=0.64, areas=areas) == []
+
+
+def kept(sufficiency: float, **others: float) -> dict[str, float | None]:
+    plain = {"area": 0.1, "sufficiency_spread": 0.1, "sufficiency_floor": 0.05}
+    return {**plain, "sufficiency": sufficiency, "sufficiency_held": 0.5, **others}
+
+
+def test_half_shown_pixels_are_judged_by_many_ways_of_hiding() -> None:
+    """Where sufficiency was measured, it decides; the hard cut's own edge may be the reason."""
+    facts = mask(probability_preserve={"soft": 0.8, "hard": 0.1})
+    assert caveats_of(kept(0.8), **facts) == []
+    (text,) = caveats_of(kept(0.3), **facts)
+    assert text.startswith("Lives on half-shown pixels: with only the strongest 10.0% of the map")
+    assert "keeps 30% of its score" in text
+    deleted = mask(probability_delete={"soft": 0.05, "hard": 0.1})
+    assert caveats_of(kept(0.3), **deleted) == []
+
+
+def test_what_the_measures_say_against_a_map_is_told() -> None:
+    assert caveats_of(kept(0.3)) == []
+    (text,) = caveats_of(kept(0.05))
+    assert text.startswith("Not sufficient: ")
+    (text,) = caveats_of(kept(0.6, sufficiency_spread=0.4))
+    assert "at least half of it in 50% of the ways" in text
+    (text,) = caveats_of(
+        {
+            "stability_noise": 0.8,
+            "stability_noise_overlap": 0.64,
+            "stability_seed": 0.85,
+            "stability_seed_overlap": 0.7,
+            "stability_frame": None,
+            "stability_frame_overlap": 0.1,
+        }
+    )
+    assert text.startswith("Unstable: with noise that no one sees the map is another one")
+    assert "correlation 0.80; of the strongest pixels of both, 64%" in text
+    assert caveats_of({"stability_noise": 0.95, "stability_noise_overlap": 0.7}) == []
+
+
+def test_measures_without_a_value_for_one_reason_are_told_together() -> None:
+    (text,) = caveats_of(undefined={"sufficiency": "of this", "necessity": "of this"})
+    assert text == "Undefined: sufficiency, necessity have no value, because of this."
 
 
 def placed(peak: tuple[int, int, int], **facts: Any) -> list[str]:
