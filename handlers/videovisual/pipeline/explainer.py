@@ -143,6 +143,7 @@ class Explainer:
             **_stored(self.classifier.weights_dtype),
             **_meaning(card),
             "labels_sha256": card.labels_sha256,
+            "temporal_stride": self.classifier.temporal_stride,
             "videovisual": __version__,
             "torch": torch.__version__,
             "method": self.entry.name,

@@ -88,6 +88,7 @@ def caveats(explanation: Explanation) -> Iterator[str]:
     yield from _sampling_caveats(facts)
     if facts.get("evaluated") is False:
         yield "Not evaluated: the deadline came before all measures of the map were taken."
+    yield from _grid_caveats(explanation)
     yield from _place_caveats(explanation)
     yield from measure_caveats(explanation)
 
@@ -159,16 +160,41 @@ def _cells(facts: Mapping[str, Any]) -> Sequence[int] | None:
 
 
 def time_cells(explanation: Explanation) -> int:
-    """How many times a map tells apart: its cells', its masks', or one for each frame."""
+    """How many times a map tells apart.
+
+    These are its cells', its masks', or one for each frame, and never more than the network's first
+    layer has places in time.
+    """
+    return min(_own_time_cells(explanation), -(-explanation.map.shape[0] // _stride(explanation)))
+
+
+def _own_time_cells(explanation: Explanation) -> int:
+    """How many times the method tells apart."""
     frames = explanation.map.shape[0]
     cells = _cells(explanation.diagnostics)
     parameters = explanation.provenance.get("parameters") or {}
     return min(cells[0] if cells else parameters.get("frame_cells") or frames, frames)
 
 
+def _stride(explanation: Explanation) -> int:
+    """How many frames the network's first layer moves at once; 1 where that isn't known."""
+    return explanation.provenance.get("temporal_stride") or 1
+
+
+def _grid_caveats(explanation: Explanation) -> Iterator[str]:
+    """Where a map has more times than the network's first layer."""
+    stride, frames = _stride(explanation), explanation.map.shape[0]
+    if stride > 1 and _own_time_cells(explanation) > -(-frames // stride):
+        yield (
+            f"Finer than the network: its first layer moves by {stride} frames at once, so where "
+            f"the map comes and goes within {stride} frames it shows the network's grid, not the "
+            f"clip. The curve is drawn over {stride} frames at a time."
+        )
+
+
 def _place_caveats(explanation: Explanation) -> Iterator[str]:
     """What the map can't tell apart, and a maximum where padding may have made it."""
-    cells, (frames, high, wide) = time_cells(explanation), explanation.map.shape
+    cells, (frames, high, wide) = _own_time_cells(explanation), explanation.map.shape
     if cells < min(MIN_TIME_CELLS, frames):
         yield (
             f"{cells} time cell{'s' * (cells != 1)}: the map tells no more times apart, though it "

@@ -126,7 +126,7 @@ def _tiles(
     pen = ImageDraw.Draw(row)
     brush = Brush(panel.saliency, panel.frames.shape[2], panel.frames.shape[1], panel.heat)
     times = panel.saliency.provenance.get("timestamps")
-    curve = panel.saliency.curve()
+    curve = panel.curve
     # Enlarged pixels stay sharp squares.
     is_small = panel.frames.shape[1] < height
     resampling = Image.Resampling.NEAREST if is_small else Image.Resampling.LANCZOS
@@ -144,7 +144,7 @@ def _tiles(
 
 
 def _timeline(row: Image.Image, panel: Panel, box: Box) -> None:
-    curve = panel.saliency.curve()
+    curve = panel.curve
     times = panel.saliency.provenance.get("timestamps")
     clock = list(times) if times else [float(place) for place in range(len(curve))]
     span = max(clock[-1] - clock[0], 1e-9)

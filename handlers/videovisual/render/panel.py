@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from videovisual.clips.source import Frames, Source
 from videovisual.protocol import Answer
 from videovisual.protocol.caveats import caveats
 from videovisual.render.film import Film
 from videovisual.render.heat import Heat
-from videovisual.saliency import Saliency
+from videovisual.saliency import Map, Saliency
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,20 @@ class Panel:
     def heat(self) -> Heat:
         """The map prepared for drawing."""
         return Heat.of(self.saliency)
+
+    @cached_property
+    def curve(self) -> Map:
+        """Each frame's share of the saliency, float32 [T], at the network's own resolution in time.
+
+        Frames that its first layer moves over at once have their mean share: what differs between
+        them is the network's grid.
+        """
+        shares = self.saliency.curve()
+        stride = self.saliency.provenance.get("temporal_stride") or 1
+        starts = np.arange(0, len(shares), stride)
+        sizes = np.diff(np.append(starts, len(shares)))
+        means: Map = np.repeat(np.add.reduceat(shares, starts) / sizes, sizes).astype(np.float32)
+        return means
 
     @property
     def shown(self) -> Film:

@@ -159,7 +159,7 @@ def _map(panel: Panel, explanation: Explanation, film: Film, side: int) -> dict[
         "columns": columns,
         "tile": tile,
         "crop": [left / width, top / height, right / width, bottom / height],
-        "curve": explanation.curve,
+        "curve": [round(float(share), 6) for share in panel.curve],
         "doubts": list(caveats(explanation)),
         "diagnostics": plain(explanation.diagnostics),
         "faithfulness": plain(explanation.faithfulness or {}),

@@ -119,7 +119,7 @@ class Sheet:
         left, top = self._corner(number)
         foot = top + self._scale * (HEAD + GAP) + self._tile[1]
         legend.draw_legend(self._blank, (left, foot), self._cell, panel.heat, self._scale)
-        curve = panel.saliency.curve()
+        curve = panel.curve
         draw_curve(self._blank, self._curve_box(number), curve, _columns(self.film, len(curve)))
 
     def _curve_box(self, number: int) -> Box:

@@ -80,6 +80,8 @@ class Service:
         spec = self.classifier.card.input
         clip = torch.zeros(1, *spec.shape)
         for number, device in enumerate(self.engine.devices):
+            # Now, since nothing else may use a GPU while a search is recorded on it.
+            _ = self._copies[number].temporal_stride
             device.runner.prepare(clip[0])
             device.calibrate(partial(self._classify, clip, number))
 

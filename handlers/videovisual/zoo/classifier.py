@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from videovisual.engine.temporal_stride import temporal_stride
 from videovisual.errors import InvalidParameter
 from videovisual.names import default_store
 from videovisual.utils.extras import needs
@@ -274,6 +276,18 @@ class Classifier:
     def differentiable(self) -> bool:
         """Whether the network has gradients, or is known by its scores alone."""
         return bool(getattr(self.network, "differentiable", True))
+
+    @cached_property
+    def temporal_stride(self) -> int | None:
+        """How many frames the network's first layer moves at once: 2 for I3D, 1 for the ResNets.
+
+        Measured by a part of one pass when it is first asked for. None where it can't be told: the
+        network is known by its scores alone, or begins with no convolution of colours.
+        """
+        if not self.differentiable:
+            return None
+        clip = torch.zeros(self.card.input.shape, device=self.device)
+        return temporal_stride(self.network, clip)
 
     def to(self, device: torch.device | str) -> "Classifier":
         """Move the weights to `device`; returns the classifier itself."""

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from tests.unit.render.made import answer, saliency
 
-from videovisual.protocol.caveats import caveats, clip_caveats
+from videovisual.protocol.caveats import caveats, clip_caveats, time_cells
+from videovisual_client.describe import strongest_time
 
 
 def caveats_of(faithfulness: dict[str, float | None] | None = None, **facts: Any) -> list[str]:
@@ -147,6 +148,20 @@ def test_a_map_of_few_time_cells_says_so() -> None:
     assert text.startswith("2 time cells: ")
     assert "6 frames" in text
     assert placed((2, 5, 5), layer_shape=[4, 7, 7]) == []
+
+
+def test_a_map_finer_than_its_network_in_time_says_so() -> None:
+    (explanation,) = answer(saliency(stride=2)).explanations
+    (text,) = caveats(explanation)
+    assert text.startswith("Finer than the network: its first layer moves by 2 frames at once")
+    assert time_cells(explanation) == 3
+    assert strongest_time(explanation) == "frames 2 to 3, 100%"
+    (coarse,) = answer(saliency(stride=2, layer_shape=[3, 7, 7])).explanations
+    assert "Finer" not in "".join(caveats(coarse))
+    assert time_cells(coarse) == 3
+    (fine,) = answer(saliency(stride=1)).explanations
+    assert list(caveats(fine)) == []
+    assert time_cells(fine) == 6
 
 
 def test_a_prediction_near_chance_gives_a_caveat() -> None:

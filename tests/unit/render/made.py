@@ -22,12 +22,19 @@ CROP = {
 """Of frames of 91×60."""
 
 
-def saliency(*, signed: bool = False, times: list[float] | None = None, **facts: Any) -> Saliency:
+def saliency(
+    *,
+    signed: bool = False,
+    times: list[float] | None = None,
+    stride: int | None = None,
+    **facts: Any,
+) -> Saliency:
     """Six frames of 16×16: +1 in a square of frame 2; in frame 3, -1 or nothing."""
     values = np.zeros((6, 16, 16), dtype=np.float32)
     values[2, 4:8, 4:8] = 1
     values[3, 4:8, 4:8] = -1 if signed else 0
     provenance = {"crop": CROP, "timestamps": times, "method": "gradient"}
+    provenance |= {"temporal_stride": stride} if stride else {}
     return Saliency(values, signed, diagnostics=facts, provenance=provenance)
 
 

@@ -13,6 +13,7 @@ from videovisual import render, zoo
 from videovisual.render import Panel, drawing
 from videovisual.render.curve import draw_curve, tick_gap
 from videovisual.render.filmstrip import choose
+from videovisual.render.report import report_data
 from videovisual.render.style import ACCENT, WARNING
 from videovisual.render.text import fitted, length
 from videovisual.saliency import Saliency
@@ -44,6 +45,19 @@ def test_the_frames_are_in_the_strip_unchanged() -> None:
     ]
     # Once as the source, and once more under a map that is empty.
     assert sum(found) == 2
+
+
+@pytest.mark.parametrize("stride", [None, 1, 2, 4])
+def test_the_curve_is_drawn_at_the_networks_resolution(stride: int | None) -> None:
+    """All of the saliency is in frame 2 of 6; a stride of 4 leaves a group of two frames."""
+    explanation = answer(saliency(stride=stride))
+    (found,) = drawn(explanation)
+    expected = {1: [0, 0, 1, 0, 0, 0], 2: [0, 0, 0.5, 0.5, 0, 0], 4: [0.25] * 4 + [0, 0]}
+    assert found.curve.tolist() == expected[stride or 1]
+    (data,) = report_data(explanation, [found])["maps"]
+    assert data["curve"] == expected[stride or 1]
+    plain = render.strip(drawn(answer(saliency())))
+    assert (render.strip([found]) == plain) == (stride in (None, 1))
 
 
 def test_the_strongest_frame_is_always_shown() -> None:
