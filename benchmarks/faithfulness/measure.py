@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -63,7 +64,10 @@ class Score:
         pointing, iou: against the known evidence.
         insertion, deletion, sensitivity_n: against the network.
         relative_delta: incompleteness, where the method reports it.
-        similarity: rank correlation with the map of random weights, where measured and defined.
+        sufficiency, necessity: of as many highest pixels as the evidence has, where defined.
+        saco: where defined.
+        similarity: mean rank correlation with the maps of random weights, of two seeds, where
+            measured and defined.
         achieved_area: over the requested area, where the method reports it.
     """
 
@@ -76,6 +80,9 @@ class Score:
     deletion: float
     sensitivity_n: float | None
     relative_delta: float | None = None
+    sufficiency: float | None = None
+    necessity: float | None = None
+    saco: float | None = None
     similarity: float | None = None
     achieved_area: float | None = None
 
@@ -112,7 +119,9 @@ def measure(task: Task) -> list[Score]:
         saliencies = explain(engine, classifier, task, subjects)
         seconds = (time.process_time() - began) / len(subjects)
         jobs = [
-            engine.submit(faithfulness.evaluate(_case(classifier, subject), saliency))
+            engine.submit(
+                faithfulness.evaluate(_case(classifier, subject), saliency, area=subject.area)
+            )
             for subject, saliency in zip(subjects, saliencies, strict=True)
         ]
         measures = [job.result() for job in jobs]
@@ -128,6 +137,9 @@ def measure(task: Task) -> list[Score]:
             deletion=measured.deletion,
             sensitivity_n=measured.sensitivity_n,
             relative_delta=measured.relative_delta,
+            sufficiency=measured.sufficiency,
+            necessity=measured.necessity,
+            saco=measured.saco,
             similarity=similarity,
             achieved_area=_achieved(saliency, subject.area),
         )
@@ -158,14 +170,16 @@ def _similarities(
     task: Task, classifier: Classifier, subjects: Sequence[Subject], saliencies: Sequence[Saliency]
 ) -> list[float | None]:
     """Similarities of the first subjects' maps to those of random weights; None for the rest."""
-    random = faithfulness.randomised(classifier)
-    with _engine(random) as engine:
-        others = explain(engine, random, task, subjects[: task.randomised])
-    known = [
-        faithfulness.similarity(saliency.map, other.map)
-        for saliency, other in zip(saliencies, others, strict=False)
-    ]
-    return [*known, *[None] * (len(subjects) - len(known))]
+    found: list[list[float]] = [[] for _ in subjects]
+    for seed in faithfulness.RANDOM_SEEDS:
+        random = faithfulness.randomised(classifier, seed)
+        with _engine(random) as engine:
+            others = explain(engine, random, task, subjects[: task.randomised])
+        for values, saliency, other in zip(found, saliencies, others, strict=False):
+            similar = faithfulness.similarity(saliency.map, other.map)
+            if similar is not None:
+                values.append(similar)
+    return [fmean(values) if values else None for values in found]
 
 
 def _subject(classifier: Classifier, clip: int) -> Subject:

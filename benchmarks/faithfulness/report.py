@@ -24,6 +24,9 @@ COLUMNS = {
     "deletion": "deletion ↓",
     "difference": "insertion − deletion ↑",
     "sensitivity_n": "sensitivity-n ↑",
+    "sufficiency": "sufficiency ↑",
+    "necessity": "necessity ↑",
+    "saco": "SaCo ↑",
     "similarity": "randomised",
     "relative_delta": "incomplete",
     "achieved_area": "area",
@@ -68,7 +71,7 @@ def _methods(results: Results) -> list[str]:
 
 def _values(results: Results, method: str, column: str) -> list[float]:
     rows = [rows[method] for rows in results.values() if method in rows]
-    return [row[column] for row in rows if row[column] is not None]
+    return [row[column] for row in rows if row.get(column) is not None]
 
 
 def _mean(results: Results, method: str, column: str) -> float:
@@ -80,10 +83,15 @@ def _body(measured: Mapping[str, Any], results: Results) -> Iterator[str]:
     clips = min(row["clips"] for rows in results.values() for row in rows.values())
     yield "Means over the models:"
     yield ""
+    known = [
+        column
+        for column in COLUMNS
+        if any(_values(results, method, column) for method in _methods(results))
+    ]
     yield from _table(
-        ("method", *COLUMNS.values()),
+        ("method", *(COLUMNS[column] for column in known)),
         [
-            (f"`{method}`", *(_text(_values(results, method, column)) for column in COLUMNS))
+            (f"`{method}`", *(_text(_values(results, method, column)) for column in known))
             for method in _methods(results)
         ],
     )

@@ -13,7 +13,7 @@ from videovisual.faithfulness.curves import (
 )
 from videovisual.faithfulness.evidence import Evidence, iou, pointing
 from videovisual.faithfulness.measures import EVALUATION, Faithfulness, area_of, evaluate
-from videovisual.faithfulness.randomisation import randomised
+from videovisual.faithfulness.randomisation import RANDOM_SEEDS, randomised
 from videovisual.faithfulness.ranks import correlation, overlap, similarity
 from videovisual.faithfulness.reruns import CHANGES, Stability, stability
 from videovisual.faithfulness.salience_groups import GROUPS, saco
@@ -26,6 +26,7 @@ __all__ = [
     "EVALUATION",
     "GROUPS",
     "POINTS",
+    "RANDOM_SEEDS",
     "SUBSETS",
     "Evidence",
     "Faithfulness",

@@ -7,12 +7,14 @@ import torch
 from videovisual.errors import InvalidParameter
 from videovisual.zoo.classifier import Classifier
 
-SEEDS = (0, 1)
-"""Of the random weights: with one set of them a map can be similar by chance."""
+RANDOM_SEEDS = (0, 1)
+"""Seeds of the random weights: with one set of them a map can be similar by chance."""
 
 
 def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
     """The same network with new random weights, for the model-randomisation check.
+
+    Compare the maps of both by `similarity`, for each of `RANDOM_SEEDS`.
 
     Raises:
         InvalidParameter: the classifier is known by its scores alone.
