@@ -55,14 +55,15 @@ def measure_caveats(explanation: Explanation) -> Iterator[str]:
             "Not faithful: uncovering the clip by this map brings the target up no sooner "
             f"({insertion:.2f}) than covering it loses it ({deletion:.2f})."
         )
-    yield from _sufficiency_caveats(scores, facts.get("areas") or ())
+    what = "probability" if likely is not None else "rise over the hidden clip"
+    yield from _sufficiency_caveats(scores, facts.get("areas") or (), what)
     yield from _stability_caveats(scores)
 
 
 def _sufficiency_caveats(
-    scores: Mapping[str, float | None], areas: Sequence[Mapping[str, Any]]
+    scores: Mapping[str, float | None], areas: Sequence[Mapping[str, Any]], what: str
 ) -> Iterator[str]:
-    """Whether the map's highest pixels keep the target, in the mean of several ways of hiding."""
+    """Whether the map's highest pixels keep what the target has, in several ways of hiding."""
     share, kept, floor, spread = (
         scores.get(name)
         for name in ("area", "sufficiency", "sufficiency_floor", "sufficiency_spread")
@@ -72,18 +73,18 @@ def _sufficiency_caveats(
     shown = f"with only the strongest {100 * share:.1f}% of the map shown, the target keeps"
     if kept <= floor:
         yield (
-            f"Not sufficient: {shown} {100 * kept:.0f}% of its score in the mean of several ways "
+            f"Not sufficient: {shown} {100 * kept:.0f}% of its {what} in the mean of several ways "
             f"of hiding the rest; with nothing shown it keeps {100 * floor:.0f}%."
         )
     elif kept < KEPT_SHARE and any("probability_preserve" in area for area in areas):
         yield (
-            f"Lives on half-shown pixels: {shown} {100 * kept:.0f}% of its score in the mean of "
+            f"Lives on half-shown pixels: {shown} {100 * kept:.0f}% of its {what} in the mean of "
             "several ways of hiding the rest, with hard and soft edges."
         )
     elif spread > MAX_SPREAD:
         held = scores.get("sufficiency_held") or 0
         yield (
-            f"Depends on how the rest is hidden: {shown} {100 * kept:.0f}% of its score in the "
+            f"Depends on how the rest is hidden: {shown} {100 * kept:.0f}% of its {what} in the "
             f"mean, and at least half of it in {100 * held:.0f}% of the ways."
         )
 

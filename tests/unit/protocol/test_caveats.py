@@ -84,7 +84,7 @@ def test_half_shown_pixels_are_judged_by_many_ways_of_hiding() -> None:
     assert caveats_of(kept(0.8), **facts) == []
     (text,) = caveats_of(kept(0.3), **facts)
     assert text.startswith("Lives on half-shown pixels: with only the strongest 10.0% of the map")
-    assert "keeps 30% of its score" in text
+    assert "keeps 30% of its probability" in text
     deleted = mask(probability_delete={"soft": 0.05, "hard": 0.1})
     assert caveats_of(kept(0.3), **deleted) == []
 

@@ -154,7 +154,7 @@ def test_the_heaviest_request_of_each_method_keeps_its_promise() -> None:
     methods = {name: {"method": name, **HEAVY.get(name, {})} for name in OWN}
     evaluated = {
         "evaluated": {"method": "gradient", "evaluate": "true"},
-        "stable": {"method": "ep_3d", "stability": "true", **HEAVY["ep_3d"]},
+        "stable": {"method": "ep_3d", "stability": "true", "iterations": 3},
     }
     targets = {
         "four maps": {"method": "gradient_x_input", "polarity": "positive", "target": '["0","1"]'}

@@ -1,0 +1,1 @@
+"""The measurement protocols of the field, STEP's and REVEX's, on maps of every method."""
