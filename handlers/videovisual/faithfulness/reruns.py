@@ -132,7 +132,10 @@ def _changed(case: Case, change: Change) -> torch.Tensor:
         return clip
     generator = torch.Generator().manual_seed(case.seed)
     noise = torch.randn(clip.shape, generator=generator).to(clip.device)
-    return clip + change.noise * (case.flat(1.0) - case.flat(0.0)) * noise
+    black, white = case.flat(0.0), case.flat(1.0)
+    noisy = clip + change.noise * (white - black) * noise
+    # No brighter than white where the clip isn't: a function of scores may refuse such values.
+    return noisy.clamp(torch.minimum(clip, black), torch.maximum(clip, white))
 
 
 def _in_common(first: Map, second: Map, shift: Shift) -> tuple[Map, Map]:

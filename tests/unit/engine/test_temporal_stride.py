@@ -7,7 +7,8 @@ import torch
 from tests import transformer
 from torch import nn
 
-from videovisual import Classifier, InputSpec, zoo
+import videovisual
+from videovisual import Classifier, InputSpec, motion, zoo
 from videovisual.engine.temporal_stride import temporal_stride
 from videovisual.zoo.program.exporting import export
 
@@ -108,6 +109,11 @@ def test_a_clip_moved_by_the_stride_moves_the_first_layer_by_one(stride: int) ->
 )
 def test_the_zoo(name: str, stride: int) -> None:
     assert zoo.load(name).temporal_stride == stride
+
+
+def test_every_map_tells_the_stride_of_its_network() -> None:
+    saliency = videovisual.explain("i3d-motion", motion.sample(0).frames, "gradient")
+    assert saliency.provenance["temporal_stride"] == 2
 
 
 def test_a_transformer_of_tubelets_and_a_program_of_it() -> None:
