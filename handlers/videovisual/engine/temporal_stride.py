@@ -37,8 +37,8 @@ def temporal_stride(network: nn.Module, clip: torch.Tensor) -> int | None:
     return min(traced.strides, default=None)
 
 
-class _Found(BaseException):
-    """Ends a pass at the first layer; no network's own `except Exception` catches it."""
+class _Found(Exception):
+    """Ends a pass at the first layer that sees every frame."""
 
 
 class _Trace(TorchFunctionMode):
