@@ -155,7 +155,7 @@ def test_a_map_finer_than_its_network_in_time_says_so() -> None:
     (text,) = caveats(explanation)
     assert text.startswith("Finer than the network: its first layer moves by 2 frames at once")
     assert time_cells(explanation) == 3
-    assert strongest_time(explanation) == "frames 2 to 3, 100%"
+    assert str(strongest_time(explanation)).startswith("frames 2 to 3, 100% of all saliency")
     (coarse,) = answer(saliency(stride=2, layer_shape=[3, 7, 7])).explanations
     assert "Finer" not in "".join(caveats(coarse))
     assert time_cells(coarse) == 3
