@@ -18,6 +18,8 @@ COMMANDS = (
     "explain",
     "compare",
     "evaluate",
+    "verify",
+    "keys",
     "archive",
     "bench",
     "doctor",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videovisual.errors import UnknownOutput, VideoVisualError
+from videovisual.errors import MissingExtra, UnknownOutput, VideoVisualError
+from videovisual.evidence import SigningKey, frames_sha256, to_bytes
 from videovisual.protocol import Answer, Explanation, Prediction, Second
 from videovisual.protocol.npz import to_npz
 from videovisual.utils.extras import needs
 from videovisual.utils.files import check_writable, write_whole
+from videovisual.utils.suffixes import RECORD_SUFFIX, check_signs, is_record_name
 from videovisual_client.upload import ClipLike
 
 if TYPE_CHECKING:
@@ -38,12 +41,13 @@ def format_of(path: Path, clip: Path | bytes | None = None) -> str:
         UnknownOutput: the suffix names no format.
         MissingExtra: as `check_format`.
     """
-    suffix = path.suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
+    suffix = "evidence" if is_record_name(path) else path.suffix.lower().removeprefix(".")
+    if suffix not in (*FORMATS, "evidence"):
         raise UnknownOutput(
-            f"{path.name} has the suffix {suffix!r}. Allowed: {', '.join(FORMATS)}.",
+            f"{path.name} has the suffix {suffix!r}. Allowed: {', '.join(FORMATS)}, and "
+            f"{RECORD_SUFFIX} for an evidence record.",
             output=suffix,
-            allowed=list(FORMATS),
+            allowed=[*FORMATS, RECORD_SUFFIX],
         )
     check_format(suffix, clip)
     return suffix
@@ -53,13 +57,16 @@ def check_format(name: str, clip: Path | bytes | None = None) -> None:
     """Check that the packages of a format are installed.
 
     Args:
-        name: one of `FORMATS`.
+        name: one of `FORMATS`, or `evidence`.
         clip: the clip that a picture is drawn over, if known.
 
     Raises:
         MissingExtra: pictures need the extra `pictures`; an mp4, or a picture over a video file,
-            also needs `video`.
+            also needs `video`; a record needs `evidence`.
     """
+    if name == "evidence":
+        with needs("evidence", "Without it, ask for npz or json."):
+            importlib.import_module("rfc8785")
     if name not in PICTURES:
         return
     # Whether a file is a video can't be told without `pictures`, which `video` includes.
@@ -174,23 +181,34 @@ class Explained(Classification):
 
         return render.to_png(panels)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(
+        self, path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None
+    ) -> Path:
         """Write the explanation in the format that the suffix names.
 
         Args:
-            path: `….json` and `….npz` hold the numbers, `….png` a filmstrip, `….mp4` and `….gif`
-                the overlay beside the source, `….html` an interactive page that works offline.
+            path: `….json` and `….npz` hold the numbers, `…evidence.json` an evidence record,
+                `….png` a filmstrip, `….mp4` and `….gif` the overlay beside the source, `….html` an
+                interactive page that works offline.
+            key: file of the private key that signs a record, beside a server that has signed it;
+                that of $VIDEOVISUAL_SIGNING_KEY unless given. Without any the record is not signed.
 
         Raises:
             UnknownOutput: the suffix names no format.
-            MissingExtra: pictures need the extra `pictures`; reading or writing a video, `video`.
+            InvalidParameter: the key can't be used, or the file is no record.
+            InvalidEvidence: the server has signed another answer than it sent.
+            MissingExtra: pictures need the extra `pictures`; reading or writing a video, `video`;
+                a record, `evidence`.
             WriteError: the file can't be written; nothing of it is left.
         """
         target = Path(path)
         suffix = format_of(target)
         check_writable(target)
+        check_signs(target, key)
         if suffix == "json":
             data = self.answer.model_dump_json(indent=1).encode()
+        elif suffix == "evidence":
+            data = self._record(SigningKey.chosen(key))
         elif suffix == "npz":
             data = to_npz(self.answer)
         else:
@@ -199,3 +217,11 @@ class Explained(Classification):
 
             data = render.draw(suffix, self.answer, panels)
         return write_whole(target, data)
+
+    def _record(self, key: SigningKey | None) -> bytes:
+        digest = None
+        if self.answer.evidence is None:
+            # The light client can't decode the clip; the record then has no hash of the frames.
+            with suppress(MissingExtra):
+                digest = frames_sha256(self.source_frames())
+        return to_bytes(self.answer, digest, key)

@@ -14,7 +14,7 @@ from videovisual.version import __version__
 
 if TYPE_CHECKING:
     from videovisual import motion
-    from videovisual.api import classify, explain
+    from videovisual.api import classify, explain, verify
     from videovisual.saliency import Saliency
     from videovisual.zoo import Classifier, InputSpec, load, load_weights
 
@@ -28,6 +28,7 @@ __all__ = [
     "load",
     "load_weights",
     "motion",
+    "verify",
 ]
 
 _HOMES = {
@@ -38,6 +39,7 @@ _HOMES = {
     "explain": "videovisual.api",
     "load": "videovisual.zoo",
     "load_weights": "videovisual.zoo",
+    "verify": "videovisual.api",
 }
 
 

@@ -1,22 +1,38 @@
-"""The library's own functions: classify a clip, and explain the answer, without a server."""
+"""The library's own functions: classify a clip, explain the answer, and verify its record."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import IO, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import ValidationError
+
+from videovisual import clips
 from videovisual.attribution import catalogue
 from videovisual.engine.progress import Progress
-from videovisual.errors import InvalidParameter
+from videovisual.errors import Cancelled, InvalidParameter, VideoVisualError
+from videovisual.evidence import Finding, PublicKey, Record, Verdict, Verification, compare
+from videovisual.evidence import read as read_record
+from videovisual.evidence import verify as check
+from videovisual.evidence.comparison import not_computed, same_model
+from videovisual.names import MODELS, own_models
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.pipeline import run_plan
 from videovisual.pipeline.plan import Plan, check_one_window
-from videovisual.pipeline.preprocessing import ClipLike
+from videovisual.pipeline.preprocessing import ClipLike, open_source
+from videovisual.pipeline.recompute import recompute as recomputed
 from videovisual.protocol import OF_EXPLANATIONS, Answer, split_options
 from videovisual.render import ClipDrawing
 from videovisual.saliency import Saliency
+from videovisual.utils.devices import usable_device
 from videovisual.utils.polarity import Polarity
 from videovisual.utils.suggest import did_you_mean
 from videovisual.utils.text import shown
+from videovisual.utils.validation import first_reason
 from videovisual.zoo import Classifier, load
 
 OPTIONS = ("top_k", "views", "timeline", "frames", "start_s", "end_s", "as_shown")
@@ -136,6 +152,73 @@ def explain(
     answer = result.answer.model_copy(update={"explanations": []})
     drawing = ClipDrawing(answer, explanation.method, explanation.target, source)
     return replace(saliency, drawing=drawing)
+
+
+def verify(
+    record: Record | str | os.PathLike[str],
+    clip: str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8] | clips.Source,
+    model: Classifier | str | None = None,
+    *,
+    keys: Sequence[PublicKey | str | os.PathLike[str]] = (),
+    recompute: bool = True,
+    device: str | None = None,
+    store: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Verification:
+    """Check an evidence record: its bytes, its signatures, its clip, and by computing again.
+
+    Args:
+        record: a record, or the path of one; also an answer that was saved as `.json` or `.npz`,
+            by version 0.1 too.
+        clip: the clip, as of `explain`.
+        model: a classifier, or a model's name; by default the record's, if it is a published model
+            or an archive of the store.
+        keys: public keys, or their files, each of which must have signed the record.
+        recompute: false to check no more than signatures and hashes.
+        device: where a model given by name runs: `cpu`, `cuda`, …; by default a GPU if any.
+        store: folder of the archives; as of `load`.
+        on_progress: called before each step of computing again.
+
+    Returns:
+        A finding on each part, and the outcome.
+
+    Raises:
+        InvalidEvidence: the record is damaged or was changed.
+        InvalidParameter: a key can't be used.
+        VideoVisualError: the clip can't be read, or `model` can't be loaded.
+    """
+    known = record if isinstance(record, Record) else read_record(Path(record))
+    public = [key if isinstance(key, PublicKey) else PublicKey.read(key) for key in keys]
+
+    def again(stated: Answer, source: clips.Source) -> Iterator[Finding]:
+        folder = None if store is None else Path(store)
+        if model is None and stated.model not in (*MODELS, *own_models(folder)):
+            # A name in a record must not make this machine download or read anything.
+            yield not_computed(f"the model {shown(stated.model)!r} is unknown here: give it")
+            return
+        classifier = _placed(model or stated.model, device, folder)
+        try:
+            found = same_model(stated, classifier.weights_sha256, classifier.card.labels_sha256)
+            yield found
+            if found.verdict is not Verdict.DIFFERS:
+                yield from compare(stated, recomputed(classifier, source, stated, on_progress))
+        except Cancelled:
+            raise
+        except (VideoVisualError, ValidationError) as error:
+            yield not_computed(first_reason(error))
+
+    def opened(as_shown: bool) -> clips.Source:
+        return open_source(clip, as_shown=as_shown)
+
+    return check(known, opened, public, again if recompute else None)
+
+
+def _placed(model: Classifier | str, device: str | None, store: Path | None) -> Classifier:
+    """A classifier as it is, or one of a name on a device."""
+    if not isinstance(model, str):
+        return _classifier(model)
+    named = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return load(model, store=store, device=usable_device(named))
 
 
 def _classifier(model: Classifier | str) -> Classifier:

@@ -122,5 +122,9 @@ class NetworkSettingsError(VideoVisualError, code="network_settings"):
     """An environment variable about proxies or certificates that can't be used."""
 
 
+class InvalidEvidence(VideoVisualError, code="invalid_evidence", status=422):
+    """An evidence record that is damaged, was changed, or is none."""
+
+
 class WriteError(VideoVisualError, code="write_failed"):
     """A file that can't be written; nothing of it is left."""

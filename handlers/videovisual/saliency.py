@@ -19,6 +19,7 @@ from videovisual.errors import InvalidParameter, InvalidRequest, TooLarge, Video
 from videovisual.utils.files import check_writable, write_whole
 from videovisual.utils.npz import HEADERS, npy, npy_json, write_npz
 from videovisual.utils.polarity import Polarity, check_polarity
+from videovisual.utils.suffixes import check_signs, is_record_name
 
 Map = npt.NDArray[np.float32]
 
@@ -35,6 +36,9 @@ class Drawing(Protocol):
 
     def __call__(self, saliency: "Saliency", suffix: str) -> bytes:
         """The file of that suffix."""
+
+    def evidence(self, saliency: "Saliency", key: str | os.PathLike[str] | None) -> bytes:
+        """The file of an evidence record, signed with a key."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,22 +80,28 @@ class Saliency:
         except (VideoVisualError, OSError):
             return None
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(
+        self, path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None
+    ) -> Path:
         """Write the saliency in the format that the suffix names.
 
         Args:
-            path: `….npz` holds the map as `to_npz` does, `….json` the answer of a server; `….png`
-                is a filmstrip, `….mp4` and `….gif` the overlay beside the source, `….html` an
-                interactive page that works offline.
+            path: `….npz` holds the map as `to_npz` does, `….json` the answer of a server,
+                `…evidence.json` an evidence record; `….png` is a filmstrip, `….mp4` and `….gif`
+                the overlay beside the source, `….html` an interactive page that works offline.
+            key: file of the private key that signs a record; that of $VIDEOVISUAL_SIGNING_KEY
+                unless given. Without either the record is not signed.
 
         Raises:
             UnknownOutput: the suffix names no format.
-            InvalidParameter: the clip isn't known, over which a picture is drawn.
-            MissingExtra: an mp4 needs the extra `video`.
+            InvalidParameter: the clip isn't known, over which a picture is drawn; or the key can't
+                be used.
+            MissingExtra: an mp4 needs the extra `video`, a record `evidence`.
             WriteError: the file can't be written; nothing of it is left.
         """
         target = Path(path)
         check_writable(target)
+        check_signs(target, key)
         suffix = target.suffix.lower().removeprefix(".")
         if suffix == "npz":
             data = self.to_npz()
@@ -102,6 +112,8 @@ class Saliency:
                 "clip again from a path or frames.",
                 parameter="path",
             )
+        elif is_record_name(target):
+            data = self.drawing.evidence(self, key)
         else:
             data = self.drawing(self, suffix)
         return write_whole(target, data)

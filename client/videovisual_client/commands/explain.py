@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
+from videovisual.evidence import SigningKey
 from videovisual.utils.files import check_writable
+from videovisual.utils.suffixes import RECORD_SUFFIX, is_record_name
 from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.classify import show_classes
@@ -18,6 +20,7 @@ from videovisual_client.commands.options import (
     map_option,
     method_option,
     output_options,
+    sign_option,
     with_method,
     with_run,
 )
@@ -29,7 +32,8 @@ from videovisual_client.terminal import out, print_answer
 @clip_command(
     method_option,
     with_method,
-    output_options(f"File to write, .{', .'.join(FORMATS)}; may be repeated."),
+    output_options(f"File to write, .{', .'.join(FORMATS)}, or {RECORD_SUFFIX}; may be repeated."),
+    sign_option,
     map_option,
     with_run,
 )
@@ -40,6 +44,7 @@ def explain(
     as_json: bool,
     output: tuple[Path, ...],
     formats: tuple[str, ...],
+    sign_with: Path | None,
     maps: bool,
     run: RunOptions,
     place: Place,
@@ -70,12 +75,14 @@ def explain(
         return
     if formats:
         raise click.UsageError("--format is for a folder of clips. Name the files with -o.")
+    if sign_with is not None:
+        check_signing(sign_with, output)
     for path in output:
         format_of(path, clip)
         check_writable(path)
     with place.open() as client:
         result = Explainer(client, model, methods, options).one(clip)
-    save(result, output)
+    save(result, output, sign_with)
     if as_json:
         print_answer(result.answer, maps)
         return
@@ -83,6 +90,17 @@ def explain(
     for explanation in result.explanations:
         for line in describe(explanation):
             out.print(line, markup=False, soft_wrap=True)
+
+
+def check_signing(key: Path, output: tuple[Path, ...]) -> None:
+    """Check, before the work, that there is a record to sign, and that the key can sign it.
+
+    Raises:
+        InvalidParameter, MissingExtra: the key can't be used.
+    """
+    if not any(is_record_name(path) for path in output):
+        raise click.UsageError(f"--sign-with is for a record. Name one with -o {RECORD_SUFFIX}.")
+    SigningKey.read(key)
 
 
 def _results(output: tuple[Path, ...]) -> Path:

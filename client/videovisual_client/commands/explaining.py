@@ -7,8 +7,10 @@ from typing import Any
 
 from videovisual.attribution import catalogue
 from videovisual.errors import InvalidParameter, MissingExtra, UnsuitableMethod
+from videovisual.evidence import SigningKey
 from videovisual.protocol import Options
 from videovisual.utils.files import check_writable
+from videovisual.utils.suffixes import is_record_name
 from videovisual.utils.suggest import did_you_mean
 from videovisual_client.base_client import BaseClient
 from videovisual_client.batch import Batch
@@ -119,7 +121,10 @@ class Explainer:
         explanations = [each for part in parts for each in part.explanations]
         order = {name: index for index, name in enumerate(self.methods)}
         explanations.sort(key=lambda each: order.get(each.method, len(order)))
-        answer = parts[0].answer.model_copy(update={"explanations": explanations})
+        # A server's signature is of one answer, so of several that are merged it is none.
+        signed = parts[0].answer.evidence if len(parts) == 1 else None
+        update = {"explanations": explanations, "evidence": signed}
+        answer = parts[0].answer.model_copy(update=update)
         return replace(parts[0], answer=answer)
 
     def _report_missing(self) -> None:
@@ -183,10 +188,21 @@ def of_methods(
     return {name: value for name, value in options.items() if name in allowed}
 
 
-def save(result: Explained, paths: Sequence[Path]) -> None:
-    """Save a result to files, and report them."""
+def save(result: Explained, paths: Sequence[Path], key: Path | None = None) -> None:
+    """Save a result to files, records signed with a key, and report them."""
     for path in paths:
-        log.print(f"wrote {result.save(path)}", soft_wrap=True, markup=False)
+        is_record = is_record_name(path)
+        saved = result.save(path, key=key if is_record else None)
+        signed = f", {_signers(result, key)}" if is_record else ""
+        log.print(f"wrote {saved}{signed}", soft_wrap=True, markup=False)
+
+
+def _signers(result: Explained, key: Path | None) -> str:
+    """Who has signed a record, or that nobody has."""
+    own = SigningKey.chosen(key)
+    server = [] if result.answer.evidence is None else result.answer.evidence.signatures
+    signers = dict.fromkeys([*(each.keyid for each in server), *([own.id] if own else [])])
+    return f"signed by {', '.join(signers)}" if signers else "not signed: neither side has a key"
 
 
 def _groups(methods: Sequence[str], maps_each: int) -> Iterator[Sequence[str]]:

@@ -13,10 +13,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from videovisual.attribution import catalogue
+from videovisual.evidence.keys import KEY_VARIABLE
 from videovisual.names import MODELS, own_models
 from videovisual.protocol import names_in
 from videovisual.utils.extras import needs
 from videovisual.utils.streams import content
+from videovisual.utils.suffixes import RECORD_SUFFIX
 from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
 from videovisual_client.client import Client
@@ -85,10 +87,11 @@ class RunOptions:
     labels_from: Path | None
 
 
-class _ClipPath(click.Path):
+class ClipPath(click.Path):
     """The path of a clip, or the bytes of a pipe or of standard input (`-`)."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or the bytes."""
         path = super().convert(value, param, ctx)
         streamed = content(path)
         return path if streamed is None else streamed
@@ -138,7 +141,7 @@ _place_options: list[Option[Any]] = [
 MODEL_HELP = "A name of `videovisual models`, or of an archive of your own."
 
 _clip_options: list[Option[Any]] = [
-    click.argument("clip", type=_ClipPath(exists=True, allow_dash=True, path_type=Path)),
+    click.argument("clip", type=ClipPath(exists=True, allow_dash=True, path_type=Path)),
     click.option("--model", required=True, shell_complete=complete_models, help=MODEL_HELP),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
     click.option("--frames", type=int, help="How many frames the model sees.  [its own number]"),
@@ -205,6 +208,13 @@ map_option: Option[Any] = click.option(
     "maps",
     default=True,
     help="With --json, whether the maps' values are printed: megabytes.  [--map]",
+)
+
+sign_option: Option[Any] = click.option(
+    "--sign-with",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="KEY",
+    help=f"Private key of `videovisual keys new` that signs {RECORD_SUFFIX}.  [${KEY_VARIABLE}]",
 )
 
 results_option: Option[Any] = click.option(

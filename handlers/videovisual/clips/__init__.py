@@ -8,6 +8,7 @@ of `videovisual.errors`.
 """
 
 from videovisual.clips.limits import Limits as Limits
+from videovisual.clips.opening import open_any as open_any
 from videovisual.clips.opening import open_bytes as open_bytes
 from videovisual.clips.opening import open_frames as open_frames
 from videovisual.clips.opening import open_parts as open_parts

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from videovisual.clips import formats
@@ -110,6 +111,30 @@ def open_path(
         raise InvalidRequest(
             f"{shown(str(path))} can't be read: {error.strerror}. Give a clip's path."
         ) from error
+
+
+def open_any(
+    clip: str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8] | Source,
+    *,
+    as_shown: bool = True,
+) -> Source:
+    """Open a path, bytes, an opened file or frames; an opened source stays as it was opened.
+
+    Args:
+        clip: as of `open_path`, `open_bytes` and `open_frames`.
+        as_shown: as `open_bytes`.
+
+    Raises:
+        InvalidRequest, UnsupportedMedia, MalformedClip, TooLarge, MissingExtra: as those.
+    """
+    if isinstance(clip, Source):
+        return clip
+    if isinstance(clip, np.ndarray):
+        return open_frames(clip)
+    streamed = content(clip)
+    if streamed is not None:
+        return open_bytes(streamed, as_shown=as_shown)
+    return open_path(as_path(clip), as_shown=as_shown)
 
 
 def open_parts(

@@ -17,6 +17,7 @@ from videovisual.pipeline.finite import check_reading, check_saliency
 from videovisual.pipeline.preprocessing import PreparedClip
 from videovisual.saliency import Saliency
 from videovisual.utils.polarity import Polarity, check_polarity
+from videovisual.utils.processor import processor
 from videovisual.utils.suggest import did_you_mean
 from videovisual.utils.text import shown
 from videovisual.version import __version__
@@ -153,6 +154,7 @@ class Explainer:
             "target": {"index": target, "label": card.labels[target]},
             "device": self.classifier.device.type,
             **_gpu(self.classifier.device),
+            "cpu": processor(),
             "threads": torch.get_num_threads(),
             "precision": str(prepared.clip.dtype).removeprefix("torch."),
             **prepared.facts,

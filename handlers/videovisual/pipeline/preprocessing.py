@@ -13,7 +13,6 @@ from videovisual import clips
 from videovisual.clips import Clip
 from videovisual.errors import InvalidParameter
 from videovisual.protocol import Options
-from videovisual.utils.streams import as_path, content
 from videovisual.zoo import Classifier, ModelCard
 from videovisual.zoo.transform import Geometry, geometry, resized_size
 
@@ -164,16 +163,9 @@ def open_source(clip: ClipLike, *, as_shown: bool = True) -> clips.Source:
         InvalidParameter: a prepared clip, which is one window already.
         InvalidRequest, UnsupportedMedia, TooLarge: see `videovisual.clips`.
     """
-    if isinstance(clip, clips.Source):
-        return clip
-    if isinstance(clip, np.ndarray):
-        return clips.open_frames(clip)
     if isinstance(clip, torch.Tensor):
         raise InvalidParameter(
             "A prepared clip is one window; views, a timeline and window=best need the source. "
             "Give a path or frames."
         )
-    streamed = content(clip)
-    if streamed is not None:
-        return clips.open_bytes(streamed, as_shown=as_shown)
-    return clips.open_path(as_path(clip), as_shown=as_shown)
+    return clips.open_any(clip, as_shown=as_shown)

@@ -10,6 +10,8 @@ from videovisual.protocol.answers import Explanation as Explanation
 from videovisual.protocol.answers import Prediction as Prediction
 from videovisual.protocol.answers import Second as Second
 from videovisual.protocol.answers import said as said
+from videovisual.protocol.envelope import Envelope as Envelope
+from videovisual.protocol.envelope import Signature as Signature
 from videovisual.protocol.events import AcceptedEvent as AcceptedEvent
 from videovisual.protocol.events import Cancellation as Cancellation
 from videovisual.protocol.events import DoneEvent as DoneEvent
@@ -31,3 +33,4 @@ from videovisual.protocol.options import Output as Output
 from videovisual.protocol.options import check_classifies as check_classifies
 from videovisual.protocol.options import names_in as names_in
 from videovisual.protocol.options import split_options as split_options
+from videovisual.protocol.provenance import Provenance as Provenance

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
+from videovisual.protocol.envelope import Envelope
 from videovisual.utils.extras import needs
 
 if TYPE_CHECKING:
@@ -180,6 +181,9 @@ class Answer(BaseModel):
     )
     explanations: list[Explanation] = Field(default_factory=list)
     clip: dict[str, Any] = Field(description="which frames of the source the model saw")
+    evidence: Envelope | None = Field(
+        default=None, description="what a server with a signing key signs of an explanation"
+    )
 
     def __repr_args__(self) -> ReprArgs:
         yield "model", self.model

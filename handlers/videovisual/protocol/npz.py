@@ -33,7 +33,11 @@ def to_npz(answer: Answer) -> bytes:
     arrays["curve"] = npy("<f4", (count,), struct.pack(f"<{count}f", *first.curve))
     arrays["answer"] = npy_json(
         answer.model_dump(
-            mode="json", exclude={"explanations": {"__all__": {"map", "signed_map", "provenance"}}}
+            mode="json",
+            exclude={
+                "evidence": True,
+                "explanations": {"__all__": {"map", "signed_map", "provenance"}},
+            },
         )
     )
     return write_npz(arrays)

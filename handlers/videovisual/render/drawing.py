@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from videovisual.clips.source import Source
 from videovisual.errors import UnknownOutput
+from videovisual.evidence import SigningKey, frames_sha256, to_bytes
+from videovisual.evidence.keys import KeyFile
 from videovisual.protocol import Answer, Explanation, Prediction
 from videovisual.render.filmstrip import to_png
 from videovisual.render.gif import to_gif
@@ -68,9 +70,22 @@ class ClipDrawing:
             UnknownOutput, MissingExtra: as `draw`.
             VideoVisualError: the clip can't be read any more.
         """
-        explanation = Explanation.of(saliency, self.method, self.target)
-        answer = self.answer.model_copy(update={"explanations": [explanation]})
+        answer = self._answer(saliency)
         if suffix == "json":
             return answer.model_dump_json(indent=1).encode()
         frames = self.source.read(answer.clip["frame_indices"])
         return draw(suffix, answer, panels(answer, [saliency], frames, self.source))
+
+    def evidence(self, saliency: Saliency, key: KeyFile | None) -> bytes:
+        """The file of the saliency's evidence record.
+
+        Raises:
+            InvalidEvidence, InvalidParameter, MissingExtra: see `videovisual.evidence`.
+            VideoVisualError: the clip can't be read any more.
+        """
+        frames = self.source.read(self.answer.clip["frame_indices"])
+        return to_bytes(self._answer(saliency), frames_sha256(frames), SigningKey.chosen(key))
+
+    def _answer(self, saliency: Saliency) -> Answer:
+        explanation = Explanation.of(saliency, self.method, self.target)
+        return self.answer.model_copy(update={"explanations": [explanation]})

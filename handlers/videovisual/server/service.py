@@ -11,14 +11,14 @@ from functools import partial
 
 import torch
 
-from videovisual import render
+from videovisual import evidence, render
 from videovisual.clips import Source
 from videovisual.engine.probe import classification
 from videovisual.errors import InvalidParameter, Overloaded, VideoVisualError
 from videovisual.pipeline.cost import Cost, check_passes
 from videovisual.pipeline.pipeline import Result, run_plan
 from videovisual.pipeline.plan import Plan
-from videovisual.protocol import Output, split_options
+from videovisual.protocol import Answer, Output, split_options
 from videovisual.protocol.npz import to_npz
 from videovisual.server import engine_factory
 from videovisual.server.admission import Admission, Place
@@ -43,6 +43,9 @@ class Service:
         devices: a device, or several, each of which gets a copy of the network.
         settings: the server's.
         counts: takes the metrics.
+
+    Raises:
+        InvalidParameter: the settings' signing key can't be used.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Service:
         ]
         self.telemetry = Telemetry(classifier.card.name, counts or Counts())
         self.engine = engine_factory.engine(self._copies, self.settings, self.telemetry.passed)
+        named = self.settings.signing_key
+        self._signing_key = None if named is None else evidence.SigningKey.read(named)
         self._admission = Admission(self.settings)
         self._requests = ThreadPoolExecutor(
             self.settings.max_running
@@ -242,6 +247,14 @@ class Service:
     def _classify(self, clip: torch.Tensor, device: int) -> torch.Tensor:
         return self.engine.submit(classification(clip), device=device, classification=True).result()
 
+    def _signed(self, result: Result, key: evidence.SigningKey) -> Answer:
+        """The answer with what its evidence record states, signed."""
+        assert result.prepared is not None
+        assert result.prepared.frames is not None
+        digest = evidence.frames_sha256(result.prepared.frames)
+        sealed = evidence.seal(result.answer, digest, key)
+        return result.answer.model_copy(update={"evidence": sealed})
+
     def _body(
         self,
         result: Result,
@@ -253,6 +266,8 @@ class Service:
     ) -> bytes:
         answer = result.answer
         if output is Output.JSON:
+            if self._signing_key is not None and answer.explanations:
+                answer = self._signed(result, self._signing_key)
             body = answer.model_dump_json().encode()
             return b'{"predictions":[%s]}' % body if kserve else body
         if output is Output.NPZ:

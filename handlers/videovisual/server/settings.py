@@ -43,6 +43,8 @@ class Settings(BaseModel):
         step_s: how long a pass of several clips should take, in seconds.
         max_reply_bytes: the largest answer; it must be below the server's own limit.
         retry_after_s: how long a refused client is asked to wait, in seconds.
+        signing_key: file of the private key that signs explanations for evidence records; None for
+            no signatures.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -63,6 +65,7 @@ class Settings(BaseModel):
     step_s: float = Field(default=0.25, gt=0, le=60)
     max_reply_bytes: int = Field(default=96 * 2**20, ge=1, lt=2**31)
     retry_after_s: int = Field(default=2, ge=0, le=3600)
+    signing_key: str | None = Field(default=None, min_length=1)
 
     @classmethod
     def from_environment(cls) -> "Settings":

@@ -20,6 +20,7 @@ REASONS = {
     "hf": "Models of the Hub and of transformers need transformers and torchvision",
     "torchvision": "Models of torchvision need it",
     "ui": "The viewer needs its own packages",
+    "evidence": "Evidence records need rfc8785 and cryptography",
     "onnx": "ONNX models need onnx and onnxruntime",
 }
 """What the extras of pyproject.toml are for."""

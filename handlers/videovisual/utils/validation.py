@@ -25,6 +25,14 @@ def invalid_value(error: ValidationError, schema: Mapping[str, Any]) -> InvalidP
     )
 
 
+def first_reason(error: Exception) -> str:
+    """What an error says; of pydantic's, the first place and what is wrong there."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}"
+
+
 def repeated_name(pairs: Iterable[tuple[str, Any]]) -> str | None:
     """The first name that is given again, of which JSON would silently keep the last value."""
     names: set[str] = set()
