@@ -46,7 +46,7 @@ def verify(
     Raises:
         VideoVisualError: the clip can't be read; or what `again` raises.
     """
-    findings = [*_record_findings(record), *_signature_findings(record, keys)]
+    findings = [*_record_findings(record), *signature_findings(record, keys)]
     if any(finding.verdict is Verdict.DIFFERS for finding in findings):
         return Verification(tuple(findings))
     shown = source_facts(record.answer).get("shown")
@@ -104,7 +104,13 @@ def _explanation_problem(explanation: Explanation) -> str | None:
     return None if explanation.peak == saliency.peak() else "its peak is not that of its map"
 
 
-def _signature_findings(record: Record, keys: Sequence[PublicKey]) -> Iterator[Finding]:
+def signature_findings(record: Record, keys: Sequence[PublicKey]) -> Iterator[Finding]:
+    """Who signed a record, and whether those did who should have.
+
+    Args:
+        record: as read.
+        keys: those who should have signed it.
+    """
     signatures = [] if record.envelope is None else record.envelope.signatures
     for key_id, count in Counter(each.keyid for each in signatures).items():
         if count > 1:

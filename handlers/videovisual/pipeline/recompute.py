@@ -54,7 +54,7 @@ def recompute(
         frames = source.read(asked.frame_indices)
         prepared = prepare(classifier, Clip.of(source, asked.frame_indices, frames), source)
         facts = dict(prepared.facts)
-        with _threads(asked.threads):
+        with threads(asked.threads):
             executor = Executor(classifier, on_progress)
             found.append(run_plan(plan, partial(_itself, prepared.clip), executor).answer)
     explanations = [answer.explanations[0] for answer in found]
@@ -85,7 +85,7 @@ def _plan(classifier: Classifier, asked: Provenance, *, evaluate: bool) -> Plan:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def threads(count: int | None) -> Iterator[None]:
     """As many threads as the record's, on which rounding depends, where this machine has them."""
     own = torch.get_num_threads()
     if count is not None and 1 <= count <= (cpu_count() or 1):

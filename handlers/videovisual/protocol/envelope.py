@@ -1,8 +1,10 @@
 """The DSSE envelope of an evidence record: its statement, and who signed it."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-PAYLOAD_TYPE = "application/vnd.videovisual.evidence+json"
+PayloadType = Literal["application/vnd.videovisual.evidence+json"]
 
 
 class Signature(BaseModel):
@@ -19,6 +21,6 @@ class Envelope(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    payloadType: str = PAYLOAD_TYPE  # noqa: N815
+    payloadType: PayloadType = "application/vnd.videovisual.evidence+json"  # noqa: N815
     payload: str = Field(description="the statement, canonical JSON (RFC 8785), in base64")
     signatures: list[Signature] = Field(default_factory=list)
