@@ -40,6 +40,7 @@ UNREACHABLE = (
     errors.UnknownModel,
     errors.WeightsError,
     errors.DownloadError,
+    errors.InvalidEvidence,
     errors.MissingFile,
     errors.NetworkSettingsError,
     errors.WriteError,

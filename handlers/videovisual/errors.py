@@ -122,7 +122,7 @@ class NetworkSettingsError(VideoVisualError, code="network_settings"):
     """An environment variable about proxies or certificates that can't be used."""
 
 
-class InvalidEvidence(VideoVisualError, code="invalid_evidence", status=422):
+class InvalidEvidence(VideoVisualError, code="invalid_evidence"):
     """An evidence record that is damaged, was changed, or is none."""
 
 

@@ -43,9 +43,6 @@ class Service:
         devices: a device, or several, each of which gets a copy of the network.
         settings: the server's.
         counts: takes the metrics.
-
-    Raises:
-        InvalidParameter: the settings' signing key can't be used.
     """
 
     def __init__(

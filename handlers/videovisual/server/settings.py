@@ -5,11 +5,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from videovisual.clips import Limits
 from videovisual.engine.optimise.precision import Precision
-from videovisual.errors import InvalidParameter
+from videovisual.errors import InvalidParameter, VideoVisualError
+from videovisual.evidence import SigningKey
 from videovisual.utils.text import shown
 from videovisual.utils.validation import repeated_name
 
@@ -66,6 +67,17 @@ class Settings(BaseModel):
     max_reply_bytes: int = Field(default=96 * 2**20, ge=1, lt=2**31)
     retry_after_s: int = Field(default=2, ge=0, le=3600)
     signing_key: str | None = Field(default=None, min_length=1)
+
+    @field_validator("signing_key")
+    @classmethod
+    def _signs(cls, path: str | None) -> str | None:
+        """Found when the settings are read, and not by each worker that can't start."""
+        if path is not None:
+            try:
+                SigningKey.read(path)
+            except VideoVisualError as error:
+                raise ValueError(error.message) from None
+        return path
 
     @classmethod
     def from_environment(cls) -> "Settings":

@@ -17,7 +17,7 @@ from videovisual.evidence import Outcome, SigningKey, Verification
 from videovisual.protocol import Answer
 from videovisual.server.request import Request
 from videovisual.server.service import Service
-from videovisual.server.settings import Settings
+from videovisual.server.settings import SETTINGS_VARIABLE, Settings
 from videovisual.zoo import Classifier
 from videovisual_client import Explained
 
@@ -88,11 +88,14 @@ def test_only_explanations_are_signed(service: Service, clip: Path) -> None:
     assert b"payload" not in stream
 
 
-def test_a_server_does_not_start_with_another_file_as_its_key(
-    keys: tuple[Path, Path], model: Classifier
+def test_settings_with_another_file_as_the_key_are_refused(
+    keys: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InvalidParameter, match="holds no private key in PEM"):
-        Service(model, settings=Settings(signing_key=str(keys[1])))
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"signing_key": str(keys[1])}))
+    monkeypatch.setenv(SETTINGS_VARIABLE, str(settings))
+    with pytest.raises(InvalidParameter, match=r"signing_key = .*holds no private key in PEM"):
+        Settings.from_environment()
 
 
 def said(found: Verification) -> str:
