@@ -20,6 +20,7 @@ CONDITIONS = {
     "gpu": "GPU",
     "cpu": "processor",
     "threads": "number of threads",
+    "prepared_threads": "number of threads that resized the frames",
     "precision": "precision",
 }
 """The facts of a provenance on which rounding depends."""
@@ -156,6 +157,13 @@ def _explanation(stated: Explanation, again: Explanation, where: str) -> Iterato
         yield _map(name, stated, again, where)
         return
     yield Finding("map", Verdict.SAME, f"{name} is the same to the last bit.")
+    # A file without the model's answer has no score of the target.
+    if not math.isnan(stated.target.logit):
+        scores = _scores([stated.target], [again.target], where)
+        if scores.verdict is Verdict.DIFFERS:
+            yield Finding(
+                "facts", Verdict.DIFFERS, f"The target of {stated.method}: {scores.message}"
+            )
     if not where:
         yield from _facts(stated, again)
 
@@ -204,9 +212,7 @@ def _agrees(part: Any, message: str, where: str) -> Finding:
 
 def _facts(stated: Explanation, again: Explanation) -> Iterator[Finding]:
     """What else a record says of a map that is the same, on the same hardware and versions."""
-    # A file without the model's answer has no score of the target.
-    target = () if math.isnan(stated.target.logit) else ("target",)
-    for part in (*target, "diagnostics", "faithfulness"):
+    for part in ("diagnostics", "faithfulness"):
         old, new = (_comparable(getattr(each, part)) for each in (stated, again))
         if old != new:
             message = f"The {part} of {stated.method} aren't those that are computed again."

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import cpu_count
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.pipeline import run_plan
 from videovisual.pipeline.plan import Plan
 from videovisual.pipeline.preprocessing import prepare
-from videovisual.protocol import Answer, Options, Provenance
+from videovisual.protocol import Answer, Explanation, Options, Provenance
 from videovisual.zoo import Classifier
 
 MAX_PASSES = 200_000
@@ -47,17 +48,22 @@ def recompute(
         VideoVisualError: it can't be computed by this version, for this clip.
     """
     found: list[Answer] = []
-    facts = {}
+    explanations: list[Explanation] = []
+    facts: dict[str, Any] = {}
     for explanation in stated.explanations:
         asked = Provenance.model_validate(explanation.provenance)
         plan = _plan(classifier, asked, evaluate=explanation.faithfulness is not None)
         frames = source.read(asked.frame_indices)
-        prepared = prepare(classifier, Clip.of(source, asked.frame_indices, frames), source)
+        with threads(asked.prepared_threads or asked.threads):
+            prepared = prepare(classifier, Clip.of(source, asked.frame_indices, frames), source)
         facts = dict(prepared.facts)
         with threads(asked.threads):
             executor = Executor(classifier, on_progress)
             found.append(run_plan(plan, partial(_itself, prepared.clip), executor).answer)
-    explanations = [answer.explanations[0] for answer in found]
+        (again,) = found[-1].explanations
+        # The pipeline took the clip as it was prepared here, so the facts of that are added.
+        whole = {**again.provenance, **facts}
+        explanations.append(again.model_copy(update={"provenance": whole}))
     return found[0].model_copy(update={"explanations": explanations, "clip": facts})
 
 

@@ -31,7 +31,7 @@ from videovisual.zoo.adapter import (
 )
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard
 from videovisual.zoo.layers import cam_layer as default_cam_layer
-from videovisual.zoo.layout import narrow_dtype
+from videovisual.zoo.layout import align, narrow_dtype
 from videovisual.zoo.onnx_model import OnnxModel
 
 
@@ -63,7 +63,7 @@ class Classifier:
                 f"{type(card).__name__} and {type(network).__name__}."
             )
         self.card = card
-        self.network = network.eval().requires_grad_(False)
+        self.network = align(network.eval().requires_grad_(False))
         self.weights_sha256 = weights_sha256 or tensors_sha256(network.state_dict())
         self.weights_dtype = weights_dtype
 

@@ -1,5 +1,6 @@
 """Fits a checkpoint's entries to one of the zoo's networks."""
 
+import itertools
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ Labels = str | os.PathLike[str] | Sequence[str]
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """The dtypes of weights that are read."""
+
+ALIGNMENT = 64
+"""Bytes of which the address of each tensor that torch allocates is a multiple."""
 
 SAFETENSORS = b"\0\0\0\0{"
 """Bytes 4 to 8: the end of the header's length (eight bytes), and the start of the JSON header."""
@@ -113,6 +117,19 @@ def initialise(network: nn.Module) -> None:
         # On `meta` there is nothing to draw, and drawing it would load PyTorch's compiler.
         if isinstance(module, nn.Conv3d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def align(network: nn.Module) -> nn.Module:
+    """The network, each of its tensors at an address that torch itself would choose.
+
+    The tensors of a mapped file begin anywhere. Kernels then add in another order, so one network
+    would give other last bits from an archive than from its checkpoint.
+    """
+    for tensor in itertools.chain(network.parameters(), network.buffers()):
+        dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        if dense and tensor.data_ptr() % ALIGNMENT:
+            tensor.data = tensor.data.clone()
+    return network
 
 
 def fit(network: nn.Module, state: Mapping[str, torch.Tensor]) -> nn.Module:

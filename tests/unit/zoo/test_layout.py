@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from videovisual.errors import WeightsError
-from videovisual.zoo.layout import fit, strip_prefix
+from videovisual.zoo.layout import ALIGNMENT, align, fit, strip_prefix
 
 
 def network():
@@ -14,6 +14,19 @@ def test_a_state_that_fits_is_copied():
     state = {key: torch.randn_like(tensor) for key, tensor in network().state_dict().items()}
     fitted = fit(network(), state)
     assert all(torch.equal(fitted.state_dict()[key], tensor) for key, tensor in state.items())
+
+
+def test_the_tensors_of_a_mapped_file_are_moved_to_where_torch_would_have_them():
+    """Else the same weights give other last bits from an archive than from their checkpoint."""
+    net = network()
+    before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
+    for parameter in net.parameters():
+        odd = torch.empty(parameter.numel() + 1)[1:].view_as(parameter)
+        parameter.data = odd.copy_(parameter.data)
+    assert any(each.data_ptr() % ALIGNMENT for each in net.parameters())
+    align(net)
+    assert not any(each.data_ptr() % ALIGNMENT for each in net.parameters())
+    assert all(torch.equal(net.state_dict()[key], tensor) for key, tensor in before.items())
 
 
 def test_half_precision_becomes_single():
