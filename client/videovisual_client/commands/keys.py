@@ -12,7 +12,12 @@ from videovisual_client.terminal import json_option, out, print_json
 
 @click.group()
 def keys() -> None:
-    """Make and show the keys that sign evidence records."""
+    """Make and show the keys that sign evidence records.
+
+    \b
+    Examples: videovisual keys new laboratory
+              videovisual keys show laboratory.pub
+    """
 
 
 @keys.command()

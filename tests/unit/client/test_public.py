@@ -12,8 +12,9 @@ NAMES = """
     Accepted AsyncClient AsyncJob AuthenticationFailed Cancelled Classification Client
     ClientClosed ClipTooShort ConnectionFailed DeadlineExceeded Explained InvalidEvidence
     InvalidParameter InvalidRequest InvalidTarget Job MalformedClip MissingExtra
-    NetworkSettingsError NotFinite Overloaded Partial Progress ScoresError ServerFailed
-    TimedOut Timeouts TooLarge UnknownMethod UnknownModel UnknownOutput UnsuitableMethod UnsupportedMedia VideoVisualError WriteError
+    NetworkSettingsError NotFinite Overloaded Partial Progress ScoresError ServerFailed TimedOut
+    Timeouts TooLarge UnknownMethod UnknownModel UnknownOutput UnsuitableMethod UnsupportedMedia
+    VideoVisualError WriteError
 """
 
 
