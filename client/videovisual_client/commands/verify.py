@@ -62,6 +62,7 @@ def verify(
 
     \b
     Examples: videovisual verify evidence.json clip.mp4 --key laboratory.pub
+              videovisual verify evidence.json clip.mp4 --model i3d-kinetics400
               videovisual verify evidence.json clip.mp4 --no-recompute
     """
     known = evidence.read(record)
