@@ -25,6 +25,11 @@ I3D's 71.1% are of clips of 250 frames (10 s). Its default input is 48 frames (1
 number with `frames` (`--frames`), and `views=N` averages over N windows of a longer clip. The
 Motion models know the clips of Motion alone: any other clip gets an answer that means nothing, and
 a warning.
+
+`videomae-motion` and `swin3d-motion` begin with convolutions in place of the first layers of the
+patch embedding ([Xiao et al. 2021](https://arxiv.org/abs/2106.14881)). With the published
+embeddings both were still at chance after 2,000 updates. `videovisual train-motion NAME` trains
+each of the small models again.
 """
 
 EXPLAINING = """\
@@ -135,16 +140,22 @@ WAYS = (
         "logits of the original implementations; every method on trained networks",
     ),
     (
+        "VideoMAE and Video Swin, small",
+        '`load("NAME")`, and `weights=`',
+        "all but TorchRay's; those of attention on VideoMAE alone",
+        "Video Swin: logits of torchvision's; every method on trained networks",
+    ),
+    (
         "VideoMAE, TimeSformer, ViViT, V-JEPA 2",
         '`load("hf:OWNER/NAME")`, `load("FOLDER")`',
-        "all; TorchRay's where a layer is a convolution's",
+        "all but TorchRay's",
         "tiny random networks: logits and pixels against transformers' own, `gradient`, "
         "`ep_3d`, rollout and relevance; a Hub on loopback. Not run: published weights",
     ),
     (
         "torchvision's R3D, MC3, R(2+1)D, S3D, MViT, Swin3D",
         '`load("torchvision:NAME")`, and `weights=`',
-        "all but those of attention; TorchRay's where a layer is a convolution's",
+        "all but those of attention; TorchRay's on networks of ReLUs",
         "random networks: pixels and sampling of all nine against torchvision's own; a published "
         "file on loopback. Not run: published weights of S3D, MViT, Swin3D",
     ),
@@ -157,7 +168,7 @@ WAYS = (
     (
         "an exported program",
         "`archive MODEL.pt2 --card card.json --as NAME`, `classifier.archive(NAME)`",
-        "as the network that it was made of",
+        "as the network that it was made of, but TorchRay's",
         "equal to the network: small ones, R3D, MViT, Swin3D of torchvision; hostile files",
     ),
     (

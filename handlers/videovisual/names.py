@@ -16,6 +16,8 @@ MODELS = (
     "r3d-motion",
     "mc3-motion",
     "tsm-motion",
+    "videomae-motion",
+    "swin3d-motion",
 )
 """`videovisual.zoo.cards()` has a card for each of these."""
 

@@ -5,16 +5,20 @@ commercial use. It hooks the network and replaces functions of torch while it ru
 copy of the network and runs while nothing else uses torch. At a residual connection the whole
 signal goes to both sides, as in TorchRay where a network doesn't use its own sum.
 
-Every method raises MissingExtra if TorchRay is not installed.
+All but `linear_approx` are defined for ReLUs; on a network without any, such as a transformer, they
+raise UnsuitableMethod. Every method raises MissingExtra if TorchRay is not installed.
 """
 
 import copy
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from videovisual.attribution.method import Case, enlarged, to_map
 from videovisual.attribution.parameters import (
@@ -22,10 +26,11 @@ from videovisual.attribution.parameters import (
     LayerParameters,
     Parameters,
 )
+from videovisual.engine.activations import Places, tensor_of
 from videovisual.engine.model_runner import ADAPTED, find_layer
 from videovisual.engine.probe import Attribution, Probe
 from videovisual.engine.progress import Progress
-from videovisual.errors import InvalidParameter, MissingExtra
+from videovisual.errors import InvalidParameter, MissingExtra, UnsuitableMethod
 from videovisual.saliency import Saliency
 from videovisual.utils.extras import install_command
 
@@ -54,7 +59,7 @@ def linear_approx(case: Case, parameters: LayerParameters) -> Attribution:
     """A layer's activations times the gradient of the target's logit there, summed over channels.
 
     Raises:
-        InvalidParameter: the network has no such layer.
+        InvalidParameter: the network has no such layer, or its channels are not the second axis.
     """
     return _method(case, "linear_approx", parameters, signed=True)
 
@@ -84,7 +89,9 @@ def contrastive_excitation_backprop(
     def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         above = find_layer(network, contrast, "contrast_layer")
         layer = find_layer(network, parameters.layer or _stage_before(network, above))
+        _check_relu(network, clips, "contrastive_excitation_backprop")
         layers = {"saliency_layer": layer, "contrast_layer": above}
+        _check_channels(network, clips, layers.values())
         try:
             return method(_copied(network), clips, targets, **layers)
         except AttributeError as error:
@@ -105,6 +112,9 @@ def _method(
 
     def apply(network: nn.Module, clips: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         found = {name: find_layer(network, layer) for name, layer in layers.items()}
+        if name != "linear_approx":
+            _check_relu(network, clips, name)
+        _check_channels(network, clips, found.values())
         return method(_copied(network), clips, targets, **found)
 
     return _run(case, apply, signed=signed)
@@ -143,6 +153,60 @@ def _find(name: str, module: str | None = None) -> TorchRayFunction:
         ) from None
     function: TorchRayFunction = getattr(found, name)
     return function
+
+
+RELUS = {F.relu, torch.relu, torch.relu_}
+"""The functions that TorchRay replaces, and the one that calls them."""
+
+
+class _Relus(TorchFunctionMode):
+    """While open, notices whether a network calls a ReLU that TorchRay replaces."""
+
+    found = False
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a function of torch."""
+        self.found = self.found or func in RELUS
+        return func(*args, **(kwargs or {}))
+
+
+def _check_relu(network: nn.Module, clips: torch.Tensor, method: str) -> None:
+    with torch.inference_mode(), _Relus() as relus:
+        network(clips)
+    if not relus.found:
+        raise UnsuitableMethod(
+            f"{method} is defined for networks of ReLUs, and this one calls none that TorchRay can "
+            "change, as transformers and exported programs do. Use `smooth_grad` or "
+            "`integrated_gradients`.",
+            parameter="method",
+            given=method,
+        )
+
+
+def _check_channels(network: nn.Module, clips: torch.Tensor, layers: Iterable[str]) -> None:
+    """TorchRay sums over the second axis, which is not the channels' in a channels-last layer."""
+    places = Places(network, clips[0])
+
+    def check(_module: nn.Module, _inputs: object, output: Any) -> None:
+        found = tensor_of(output)
+        if found is None or found.ndim != 5 or places.arrange(found, len(clips)) is found:
+            return
+        raise InvalidParameter(
+            f"The layer gives {list(found.shape)}, not [N, C, T, H, W]. Name a convolutional "
+            "stage, or use grad_cam.",
+            parameter="layer",
+        )
+
+    with ExitStack() as hooks, torch.inference_mode():
+        for layer in layers:
+            hooks.callback(network.get_submodule(layer).register_forward_hook(check).remove)
+        network(clips)
 
 
 def _copied(network: nn.Module) -> nn.Module:

@@ -79,8 +79,8 @@ def trace(network: nn.Module, clip: torch.Tensor) -> Tokens:
     raise UnsuitableMethod(
         "The places of the network's tokens can't be told: its first attention is not preceded by "
         "tokens [N, tokens, channels] of a convolution over patches, one for each of its cells. "
-        "Networks that embed patches otherwise, or mix them first, are explained by methods that "
-        "need no tokens, such as gradient or integrated_gradients.",
+        "Networks that embed patches otherwise, mix them first, or cut them into windows (Swin) "
+        "are explained by methods that don't read attention, such as gradient or grad_cam.",
         parameter="method",
     )
 

@@ -8,10 +8,10 @@ and jump further and further as the training proceeds.
 """
 
 import dataclasses
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from torch.nn import functional as F
 
 from videovisual import motion, zoo
 from videovisual.errors import InvalidParameter
+from videovisual.motion.plain_attention import PlainAttention
+from videovisual.motion.recipes import RECIPES, Recipe
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.files import check_writable, whole_file
 from videovisual.zoo import transform
-from videovisual.zoo.motion import CARDS
 
 Frames = npt.NDArray[np.uint8]
 Change = Callable[[Frames, int], Frames]
@@ -37,55 +38,6 @@ HELD_OUT = range(500)
 """Indices of the test clips that measure a trained network."""
 
 EVALUATION_BATCH = 25
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Hyperparameters of a training with AdamW.
-
-    Attributes:
-        steps: number of updates.
-        batch: clips per update.
-        learning_rate: peak value, after a linear warm-up of a tenth of the updates; then it
-            decays to 0 as a cosine.
-        weight_decay: of AdamW.
-        smoothing: label smoothing.
-        calm, restless: the curriculum, as fractions of the updates: up to `calm` the other
-            objects stand still, from `restless` on they jump as in Motion.
-        backwards: whether half of a batch is the other half played backwards, so that only the
-            direction of time distinguishes them.
-        local: weight of a second cross-entropy, at the target's cells of the last feature map;
-            for networks that end in `avgpool`, over space and time, and `fc`.
-    """
-
-    steps: int = 1600
-    batch: int = 16
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    smoothing: float = 0.05
-    calm: float = 0.35
-    restless: float = 0.7
-    backwards: bool = False
-    local: float = 0.0
-
-    def rate(self, step: int) -> float:
-        """The learning rate of the update `step`, counted from 0."""
-        done = (step + 0.5) / self.steps
-        falling = (1 + math.cos(math.pi * (done - 0.1) / 0.9)) / 2
-        return self.learning_rate * (done / 0.1 if done < 0.1 else falling)
-
-    def unrest(self, step: int) -> float:
-        """The parameter `unrest` of `motion.sample` in the update `step`."""
-        risen = (step / self.steps - self.calm) / (self.restless - self.calm)
-        return min(max(risen, 0.0), 1.0)
-
-
-RECIPES: Mapping[str, Recipe] = {card.name: Recipe() for card in CARDS} | {
-    "r2plus1d-motion": Recipe(backwards=True),
-    "mc3-motion": Recipe(steps=2700, local=1.0),
-    "tsm-motion": Recipe(steps=2000, batch=24, learning_rate=4e-3),
-}
-"""Recipes of the classifiers that ship with the package."""
 
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -228,14 +180,24 @@ class _Training:
             group["lr"] = self.recipe.rate(self.step)
         clips, labels, evidence = batch
         clips = clips.contiguous(memory_format=torch.channels_last_3d)
-        loss = total = self._loss(self.network(clips), labels)
-        if self.recipe.local:
-            total = loss + self.recipe.local * self._local_loss(labels, evidence)
+        with self._precision():
+            loss = total = self._loss(self.network(clips), labels)
+            if self.recipe.local:
+                total = loss + self.recipe.local * self._local_loss(labels, evidence)
         self.optimizer.zero_grad()
         torch.autograd.backward(total)
+        if self.recipe.max_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.max_norm)
         self.optimizer.step()
         self.step += 1
         self.loss += (loss.item() - self.loss) * max(0.02, 1 / self.step)
+
+    def _precision(self) -> AbstractContextManager[object]:
+        contexts = ExitStack()
+        if self.recipe.bfloat16:
+            contexts.enter_context(torch.autocast("cpu", torch.bfloat16))
+            contexts.enter_context(PlainAttention())
+        return contexts
 
     def run(self, checkpoint_every: int, progress: Callable[[Progress], None]) -> None:
         """Do the remaining updates."""

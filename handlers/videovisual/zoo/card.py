@@ -106,7 +106,7 @@ class ModelCard:
 
     Attributes:
         name: public name, e.g. `i3d-kinetics400`.
-        family: of the network: `i3d`, `r3d`, `mc3`, `r2plus1d` or `tsm`.
+        family: of the network: `i3d`, `r3d`, `mc3`, `r2plus1d`, `tsm`, `videomae` or `swin3d`.
         title: one line for tables.
         labels: class names, in the order of the logits.
         input: the network's input.

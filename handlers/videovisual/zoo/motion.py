@@ -1,4 +1,4 @@
-"""Small versions of the five architectures, trained on the synthetic data set Motion.
+"""Small versions of seven architectures, trained on the synthetic data set Motion.
 
 They are fast on a CPU, and Motion's evidence masks are known, so they serve for tests, for
 measuring explanations and for a first try. They ship with the package; `videovisual train-motion`
@@ -16,6 +16,8 @@ SHA256 = {
     "r3d": "824d69969a899769e3e483af34de8e6a18288eab37d31a022459ea455995b643",
     "mc3": "4a88b279ab7d125b268e851072c72c89af3314c281271a4ff67a68789379aeff",
     "tsm": "c5e9389c9e7cf092f8a220dbc8e7f127fd159e7219779d9369e205dc9ea31621",
+    "videomae": "ef01bc3001a195276e4f940ef514c5e0d50e1eb52ac3f0dae75ffe1905eaf216",
+    "swin3d": "19e26a5ed5ac8917210a0433b22db665db91156788d66467acc0076f9a606d6c",
 }
 
 
@@ -74,5 +76,31 @@ CARDS = (
         frames=8,
         width=16,
         blocks=(1, 2, 2, 0),
+    ),
+    _card(
+        "videomae",
+        "VideoMAE's ViT, convolutional stem",
+        97.6,
+        1_959_744,
+        cam_layer="blocks.3",
+        frames=8,
+        width=96,
+        depth=4,
+        heads=3,
+        tubelet=(2, 8, 8),
+        stem=(16, 32),
+    ),
+    _card(
+        "swin3d",
+        "Video Swin, convolutional stem",
+        99.4,
+        1_567_960,
+        cam_layer="features.2.0",
+        frames=8,
+        width=40,
+        blocks=(2, 4),
+        heads=(2, 4),
+        window=(4, 4, 4),
+        stem=(16, 32),
     ),
 )

@@ -12,7 +12,7 @@ from videovisual.errors import UnknownModel, WeightsError
 from videovisual.names import default_store, own_models
 from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
-from videovisual.zoo import i3d, motion, resnet3d, tsm
+from videovisual.zoo import i3d, motion, resnet3d, swin3d, tsm, videomae
 from videovisual.zoo.archived import find_archive, read_archive
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import check_tensors
@@ -26,6 +26,8 @@ FAMILIES: Mapping[str, ModuleType] = {
     "mc3": resnet3d,
     "r2plus1d": resnet3d,
     "tsm": tsm,
+    "videomae": videomae,
+    "swin3d": swin3d,
 }
 """A family module has `build(card) -> nn.Module`, and `adapt(card, state) -> state`, which converts
 a checkpoint's entries from any published layout to the layout of that network."""
@@ -40,6 +42,8 @@ PAPERS: Mapping[str, str] = {
     "mc3": _TRAN,
     "r2plus1d": _TRAN,
     "tsm": "Lin et al., ICCV 2019, [1811.08383](https://arxiv.org/abs/1811.08383)",
+    "videomae": "Tong et al., NeurIPS 2022, [2203.12602](https://arxiv.org/abs/2203.12602)",
+    "swin3d": "Liu et al., CVPR 2022, [2106.13230](https://arxiv.org/abs/2106.13230)",
 }
 """The paper of each family's network, as Markdown."""
 

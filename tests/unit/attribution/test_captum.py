@@ -36,10 +36,14 @@ CAPTUM_RULES = {
 }
 
 
+def small_clip(model: Classifier) -> torch.Tensor:
+    """As small as the networks take, and with three sides to be told apart: [3, 8, 32, 48]."""
+    return model.prepare(blocks(8, 64, 64))[:, :, :32, :48].contiguous()
+
+
 @pytest.fixture
 def clip(motion_model: Classifier) -> torch.Tensor:
-    """As small as the networks take, and with three sides to be told apart: [3, 8, 32, 48]."""
-    return motion_model.prepare(blocks(8, 64, 64))[:, :, :32, :48].contiguous()
+    return small_clip(motion_model)
 
 
 def assert_same(ours: Map, theirs: torch.Tensor, tolerance: float = 1e-4) -> None:
@@ -163,14 +167,15 @@ def test_occlusion(
 
 
 @pytest.mark.parametrize("stage", ["the card's", "early"])
-def test_grad_cam(motion_model: Classifier, clip: torch.Tensor, stage: str) -> None:
-    early = "mixed_3c" if motion_model.card.family == "i3d" else "layer1"
-    layer = motion_model.card.cam_layer if stage == "the card's" else early
-    for target in range(len(motion_model.card.labels)):
-        theirs = captum_grad_cam(motion_model.network, layer, clip, target)
+def test_grad_cam(convnet: Classifier, stage: str) -> None:
+    clip = small_clip(convnet)
+    early = "mixed_3c" if convnet.card.family == "i3d" else "layer1"
+    layer = convnet.card.cam_layer if stage == "the card's" else early
+    for target in range(len(convnet.card.labels)):
+        theirs = captum_grad_cam(convnet.network, layer, clip, target)
         if theirs.any():  # The ReLU may leave nothing of an untrained network's channels.
             break
-    ours = explain(motion_model, clip, "grad_cam", target, layer=layer, baseline="none")
+    ours = explain(convnet, clip, "grad_cam", target, layer=layer, baseline="none")
     assert_same(ours.map, theirs)
 
 

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 from captum import attr
+from tests.frames import blocks
 from tests.transformer import INPUT, Transformer
 from tests.transformer import classifier as plain_classifier
 from tests.unit.attribution import transformers
 from torch import nn
 from torch.nn import functional as F
 
-from videovisual import explain
+from videovisual import explain, zoo
+from videovisual.engine.model_runner import find_layer
 from videovisual.saliency import Map
 from videovisual.zoo import Classifier, InputSpec
 
@@ -31,6 +33,12 @@ class Model:
     clip: torch.Tensor
     reshape: Callable[[torch.Tensor], torch.Tensor]
     back: Callable[[torch.Tensor], torch.Tensor]
+
+
+CHANNELS_LAST: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "reshape": lambda x: x.movedim(-1, 1),
+    "back": lambda x: x.movedim(1, -1),
+}
 
 
 def tokens(grid: tuple[int, int, int]) -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
@@ -57,18 +65,29 @@ def swin(torchvision: ModuleType) -> Model:
     return Model(
         Classifier.from_module(network, ["up", "down", "still"], spec),
         torch.randn(spec.shape),
-        lambda x: x.movedim(-1, 1),
-        lambda x: x.movedim(1, -1),
+        **CHANNELS_LAST,
     )
 
 
+def trained(name: str) -> Model:
+    classifier = zoo.load(name)
+    reshape = CHANNELS_LAST if name == "swin3d-motion" else tokens((4, 8, 8))
+    return Model(classifier, classifier.prepare(blocks(8, 64, 64)), **reshape)
+
+
 @pytest.fixture(
-    scope="module", params=["plain", "videomae", pytest.param("swin3d_t", marks=pytest.mark.slow)]
+    scope="module",
+    params=[
+        *("plain", "videomae", "videomae-motion", "swin3d-motion"),
+        pytest.param("swin3d_t", marks=pytest.mark.slow),
+    ],
 )
 def model(request: pytest.FixtureRequest) -> Model:
     torch.manual_seed(0)
     if request.param == "plain":
         return plain()
+    if request.param.endswith("-motion"):
+        return trained(request.param)
     torchvision = request.getfixturevalue("torchvision")
     return swin(torchvision) if request.param == "swin3d_t" else videomae()
 
@@ -130,8 +149,8 @@ class Apply(nn.Module):
 
 def test_grad_cam(model: Model) -> None:
     """Captum's, at a layer of its own that reshapes what the layer gives."""
-    name = f"module.{model.classifier.card.cam_layer}"
     network = model.classifier.network
+    name = find_layer(network, model.classifier.card.cam_layer)
     layer = network.get_submodule(name)
     parent, _, leaf = name.rpartition(".")
     reshape = Apply(model.reshape)

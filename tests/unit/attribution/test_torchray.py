@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from videovisual import explain
 from videovisual.attribution import catalogue
 from videovisual.attribution.catalogue import Entry
-from videovisual.errors import InvalidParameter
+from videovisual.errors import InvalidParameter, UnsuitableMethod
 from videovisual.zoo import Classifier, InputSpec
 
 ENTRIES = [entry for entry in catalogue.ENTRIES if entry.module == "torchray_adapter"]
+FOR_RELUS = [entry.name for entry in ENTRIES if entry.name != "linear_approx"]
 TARGET = 3
 
 
@@ -32,8 +33,8 @@ def _torchray(torchvision: ModuleType) -> None:
 
 
 @pytest.fixture
-def clip(motion_model: Classifier) -> torch.Tensor:
-    return motion_model.prepare(blocks(8, 64, 64))[:, :, :32, :48].contiguous()
+def clip(convnet: Classifier) -> torch.Tensor:
+    return convnet.prepare(blocks(8, 64, 64))[:, :, :32, :48].contiguous()
 
 
 def functions() -> list[object]:
@@ -45,19 +46,19 @@ def functions() -> list[object]:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_a_method_runs_on_a_clip_and_leaves_the_network_unchanged(
-    motion_model: Classifier, clip: torch.Tensor, entry: Entry, hooks: Callable[[nn.Module], int]
+    convnet: Classifier, clip: torch.Tensor, entry: Entry, hooks: Callable[[nn.Module], int]
 ) -> None:
-    network = motion_model.network
+    network = convnet.network
     before = {key: value.clone() for key, value in network.state_dict().items()}
     torchs = functions()
-    saliency = explain(motion_model, clip, entry.name, TARGET)
+    saliency = explain(convnet, clip, entry.name, TARGET)
     assert saliency.map.shape == (8, 32, 48)
     assert saliency.map.dtype == np.float32
     assert np.isfinite(saliency.map).all()
     assert saliency.signed == entry.signed
     assert saliency.signed or saliency.map.min() >= 0
     assert saliency.map.max() > saliency.map.min() or "excitation" in entry.name
-    np.testing.assert_array_equal(saliency.map, explain(motion_model, clip, entry.name, TARGET).map)
+    np.testing.assert_array_equal(saliency.map, explain(convnet, clip, entry.name, TARGET).map)
     after = network.state_dict()
     assert all(torch.equal(value, after[key]) for key, value in before.items())
     assert hooks(network) == 0
@@ -65,15 +66,31 @@ def test_a_method_runs_on_a_clip_and_leaves_the_network_unchanged(
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+@pytest.mark.parametrize("method", FOR_RELUS)
+def test_a_network_without_relus_is_refused(transformer: Classifier, method: str) -> None:
+    """Guided backprop would be the plain gradient there, under another name."""
+    clip = transformer.prepare(blocks(8, 64, 64))
+    with pytest.raises(UnsuitableMethod, match=f"{method} is defined for networks of ReLUs"):
+        explain(transformer, clip, method, TARGET)
+
+
+def test_a_layer_whose_channels_are_not_the_second_axis_is_refused(transformer: Classifier) -> None:
+    clip = transformer.prepare(blocks(8, 64, 64))
+    with pytest.raises(InvalidParameter, match="Name a convolutional stage"):
+        explain(transformer, clip, "linear_approx", TARGET)
+    stem = explain(transformer, clip, "linear_approx", TARGET, layer="patch_embed")
+    assert stem.map.max() > stem.map.min()
+
+
 def test_linear_approx_equals_captums_gradient_times_activation(
-    motion_model: Classifier, clip: torch.Tensor
+    convnet: Classifier, clip: torch.Tensor
 ) -> None:
-    layer = motion_model.network.get_submodule(motion_model.card.cam_layer)
+    layer = convnet.network.get_submodule(convnet.card.cam_layer)
     leaf = clip[None].clone().requires_grad_()
-    product = attr.LayerGradientXActivation(motion_model.network, layer)
+    product = attr.LayerGradientXActivation(convnet.network, layer)
     coarse = product.attribute(leaf, target=TARGET).sum(dim=1, keepdim=True)
     theirs = F.interpolate(coarse, clip.shape[1:], mode="trilinear", align_corners=False)[0, 0]
-    ours = explain(motion_model, clip, "linear_approx", TARGET).map
+    ours = explain(convnet, clip, "linear_approx", TARGET).map
     expected = theirs.detach().numpy()
     assert np.linalg.norm(ours - expected) < 1e-5 * np.linalg.norm(expected)
     assert expected.any()
@@ -82,11 +99,9 @@ def test_linear_approx_equals_captums_gradient_times_activation(
 @pytest.mark.parametrize(
     "method", [entry.name for entry in ENTRIES if "layer" in entry.parameters.model_fields]
 )
-def test_an_unknown_layer_is_refused(
-    motion_model: Classifier, clip: torch.Tensor, method: str
-) -> None:
+def test_an_unknown_layer_is_refused(convnet: Classifier, clip: torch.Tensor, method: str) -> None:
     with pytest.raises(InvalidParameter, match="no layer 'nonsense'"):
-        explain(motion_model, clip, method, TARGET, layer="nonsense")
+        explain(convnet, clip, method, TARGET, layer="nonsense")
 
 
 def test_layers_that_give_no_tensor_are_refused() -> None:
@@ -96,7 +111,7 @@ def test_layers_that_give_no_tensor_are_refused() -> None:
             self.inner = nn.Conv3d(3, 4, 3, padding=1)
 
         def forward(self, clips: torch.Tensor) -> SimpleNamespace:
-            return SimpleNamespace(features=self.inner(clips))
+            return SimpleNamespace(features=F.relu(self.inner(clips)))
 
     class Network(nn.Module):
         def __init__(self) -> None:

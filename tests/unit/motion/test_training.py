@@ -14,7 +14,9 @@ from torch import nn
 from videovisual import motion, zoo
 from videovisual.errors import InvalidParameter
 from videovisual.motion import training
-from videovisual.motion.training import Progress, Recipe, train
+from videovisual.motion.plain_attention import PlainAttention
+from videovisual.motion.recipes import Recipe
+from videovisual.motion.training import Progress, train
 
 SHORT = Recipe(steps=4, batch=4)
 
@@ -161,3 +163,38 @@ def test_the_local_loss_changes_the_weights(tmp_path: Path) -> None:
         for number, recipe in enumerate(recipes)
     )
     assert plain.sha256 != local.sha256
+
+
+def test_plain_attention_is_torchs() -> None:
+    model = zoo.load("videomae-motion")
+    clips = training.prepare(model.card.input, motion.batch([0, 1]).frames)
+    fused = model.logits(clips)
+    with PlainAttention():
+        plain = model.logits(clips)
+    torch.testing.assert_close(plain, fused, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(plain, fused)
+
+
+def test_bfloat16_changes_the_weights_a_little(tmp_path: Path) -> None:
+    """The loss of the first update differs by the rounding of its products."""
+    losses: list[float] = []
+    for bfloat16 in (False, True):
+        recipe = Recipe(steps=1, batch=4, local=1.0, max_norm=1.0, bfloat16=bfloat16)
+        out = tmp_path / str(bfloat16)
+        train(
+            "videomae-motion",
+            out=out,
+            recipe=recipe,
+            held_out=[0],
+            progress=lambda progress: losses.append(progress.loss),
+        )
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_the_gradients_norm_is_limited(tmp_path: Path) -> None:
+    sha256s = {
+        train("tsm-motion", out=tmp_path / str(norm), recipe=recipe, held_out=[0]).sha256
+        for norm, recipe in ((n, Recipe(steps=4, batch=4, max_norm=n)) for n in (None, 1e-6, 1e6))
+    }
+    assert len(sha256s) == 2

@@ -35,7 +35,7 @@ def test_every_architecture_is_there() -> None:
 def test_the_files_are_small() -> None:
     files = list(WEIGHTS.glob("*.safetensors"))
     assert {file.stem for file in files} == set(NAMES)
-    assert sum(file.stat().st_size for file in files) <= 12 * MEGABYTES
+    assert sum(file.stat().st_size for file in files) <= 16 * MEGABYTES
 
 
 def test_the_file_matches_its_card(model: zoo.Classifier) -> None:
@@ -51,7 +51,11 @@ def test_the_cam_layer_keeps_spatial_resolution(model: zoo.Classifier) -> None:
     hook = layer.register_forward_hook(lambda _layer, _inputs, out: shapes.append(out.shape))
     model.logits(training.prepare(model.card.input, motion.batch([0]).frames))
     hook.remove()
-    ((_, _, time, height, width),) = shapes
+    (shape,) = shapes
+    if model.card.family == "videomae":  # a sequence of tokens
+        assert shape[1] == 4 * 8 * 8
+        return
+    time, height, width = shape[1:4] if model.card.family == "swin3d" else shape[2:]
     assert time >= 2
     assert height == width == 8
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -211,6 +212,8 @@ def off(one: torch.Tensor | None, other: torch.Tensor | None) -> float:
 def test_layers_are_read_from_a_network_folded_below_them(motion_model: Classifier) -> None:
     """Differences are of rounding alone, which flips a ReLU at most."""
     layer = motion_model.card.cam_layer
+    if motion_model.card.family in {"videomae", "swin3d"}:
+        layer = "patch_embed"
     for each in (layer, layer.replace("mixed_3c", "mixed_4b").replace("layer3", "layer2")):
         theirs, ours = (
             layer_of(motion_model.network, each, folded=folded) for folded in (False, True)
@@ -218,6 +221,22 @@ def test_layers_are_read_from_a_network_folded_below_them(motion_model: Classifi
         assert 0 < off(ours.logits, theirs.logits) < 1e-5
         assert off(ours.activation, theirs.activation) < 1e-5
         assert off(ours.activation_gradient, theirs.activation_gradient) < 1e-3
+
+
+def test_a_network_without_batch_norm_stays_as_it_is() -> None:
+    card = zoo.card("videomae-motion")
+    card = dataclasses.replace(card, options={**card.options, "stem": ()})
+    network, clips = zoo.build(card).eval().requires_grad_(False), torch.randn(1, 3, 8, 64, 64)
+    assert not fold(network, clips).pairs
+    runner = ModelRunner(network, "cpu")
+    plain, searched = (
+        runner.evaluate(Probe(clips, torch.tensor([2]), gradient=True, folded=each))
+        for each in (False, True)
+    )
+    assert torch.equal(plain.logits, searched.logits)
+    assert plain.gradient is not None
+    assert searched.gradient is not None
+    assert torch.equal(plain.gradient, searched.gradient)
 
 
 def test_above_a_layer_nothing_is_folded() -> None:
