@@ -49,6 +49,8 @@ LAYERS = {
     "mc3-motion": ("layer4", "layer3", "layer2"),
     "r2plus1d-motion": ("layer4", "layer3", "layer2"),
     "tsm-motion": ("layer3", "layer2", "layer1"),
+    "videomae-motion": ("norm", "blocks.3", "blocks.2", "blocks.1"),
+    "swin3d-motion": ("norm", "features.2", "features.2.0", "features.0"),
 }
 
 Task = tuple[str, int, str, dict[str, Any]]

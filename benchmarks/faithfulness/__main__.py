@@ -21,7 +21,7 @@ import click
 from benchmarks.faithfulness import report
 from benchmarks.faithfulness.floors import FLOORS
 from benchmarks.faithfulness.measure import Score, Task, measure
-from benchmarks.faithfulness.summary import summarise
+from benchmarks.faithfulness.summary import Row, summarise
 from benchmarks.machine import machine
 from videovisual.attribution import catalogue
 from videovisual.zoo.motion import CARDS
@@ -37,13 +37,9 @@ OVERRIDDEN: dict[str, dict[str, Any]] = {"rise": {"masks": 200}}
 MODELS = [card.name for card in CARDS]
 METHODS = [
     *FLOORS,
-    *(
-        entry.name
-        for entry in catalogue.ENTRIES
-        if entry.module != "torchray_adapter" and "attention" not in entry.needs
-    ),
+    *(entry.name for entry in catalogue.ENTRIES if entry.module != "torchray_adapter"),
 ]
-"""All methods of our own but those of attention, which the models' networks don't have."""
+"""All methods of our own."""
 
 
 @click.command()
@@ -63,10 +59,10 @@ def main(models: str, methods: str, clips: int, workers: int, fresh: bool, docum
         for method in methods.split(",")
         if results.get(model, {}).get(method, {}).get("clips") != clips
     ]
-    for (model, method), scores in _measured(wanted, clips, workers):
-        results.setdefault(model, {})[method] = summarise(scores)
+    for (model, method), row in _measured(wanted, clips, workers):
+        results.setdefault(model, {})[method] = row
         _write({"machine": machine(), "overridden": OVERRIDDEN, "results": results})
-        click.echo(f"{model:16} {method:22} {json.dumps(results[model][method])}")
+        click.echo(f"{model:16} {method:22} {json.dumps(row)}")
     if documents:
         for path in report.write(json.loads(RESULTS.read_text("utf-8"))):
             click.echo(f"wrote {path}")
@@ -74,8 +70,8 @@ def main(models: str, methods: str, clips: int, workers: int, fresh: bool, docum
 
 def _measured(
     wanted: Sequence[tuple[str, str]], clips: int, workers: int
-) -> Iterator[tuple[tuple[str, str], list[Score]]]:
-    """Each model and method with its scores, once they are complete."""
+) -> Iterator[tuple[tuple[str, str], Row]]:
+    """Each model and method with its row, once it is complete."""
     chunks = [range(start, min(start + CHUNK, clips)) for start in range(0, clips, CHUNK)]
     found: dict[tuple[str, str], list[Score]] = {pair: [] for pair in wanted}
     context = multiprocessing.get_context("spawn")
@@ -87,9 +83,14 @@ def _measured(
         }
         for done in as_completed(tasks):
             pair = tasks[done]
-            found[pair] += done.result()
-            if len(found[pair]) == clips:
-                yield pair, sorted(found[pair], key=lambda score: score.clip)
+            scores = done.result()
+            if not scores and pair in found:
+                del found[pair]
+                yield pair, {"clips": clips, "refused": True}
+            elif scores:
+                found[pair] += scores
+                if len(found[pair]) == clips:
+                    yield pair, summarise(sorted(found[pair], key=lambda score: score.clip))
 
 
 def _task(model: str, method: str, chunk: range, chunks: int) -> Task:

@@ -17,6 +17,7 @@ from videovisual.attribution.method import Case
 from videovisual.engine.engine import Engine
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.worker import Worker
+from videovisual.errors import UnsuitableMethod
 from videovisual.faithfulness import Evidence
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.preprocessing import PreparedClip, read
@@ -110,13 +111,20 @@ class Subject:
 
 
 def measure(task: Task) -> list[Score]:
-    """Measure the task's clips, several at once, on one thread."""
+    """Measure the task's clips, several at once, on one thread.
+
+    Returns:
+        The scores; none if the method doesn't suit the network.
+    """
     torch.set_num_threads(1)
     classifier = zoo.load(task.model)
     subjects = [_subject(classifier, clip) for clip in task.clips]
     with _engine(classifier) as engine:
         began = time.process_time()
-        saliencies = explain(engine, classifier, task, subjects)
+        try:
+            saliencies = explain(engine, classifier, task, subjects)
+        except UnsuitableMethod:
+            return []
         seconds = (time.process_time() - began) / len(subjects)
         jobs = [
             engine.submit(

@@ -39,14 +39,10 @@ Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
 def write(measured: Mapping[str, Any]) -> list[Path]:
     """Write tables and chart from the contents of `faithfulness.json`.
 
-    Models of which some methods are missing are left out, so that means are over the same models.
-
     Returns:
         The files that were written.
     """
-    every = {method for rows in measured["results"].values() for method in rows}
-    whole = {model: rows for model, rows in measured["results"].items() if every <= set(rows)}
-    results = _with_differences(whole)
+    results = _with_differences(measured["results"])
     page.write_section(PAGE, COMMAND, list(_body(measured, results)))
     _chart(results)
     return [PAGE, CHART]
@@ -56,6 +52,8 @@ def _with_differences(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
     return {
         model: {
             method: {**row, "difference": row["insertion"] - row["deletion"]}
+            if "insertion" in row
+            else dict(row)
             for method, row in rows.items()
         }
         for model, rows in results.items()
@@ -63,14 +61,25 @@ def _with_differences(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _methods(results: Results) -> list[str]:
-    """Methods by their mean pointing score, best first, and then the floors."""
+    """Methods by their mean pointing score, best first, and then the floors.
+
+    Those that were measured on fewer models come after the others, since their means are of others.
+    """
     names = {method for rows in results.values() for method in rows}
-    found = sorted(names - set(FLOORS), key=lambda name: -_mean(results, name, "pointing"))
-    return [*found, *FLOORS]
+
+    def order(name: str) -> tuple[int, float]:
+        return -len(_models(results, name)), -_mean(results, name, "pointing")
+
+    return [*sorted(names - set(FLOORS), key=order), *FLOORS]
+
+
+def _models(results: Results, method: str) -> list[str]:
+    """The models of which the method has maps."""
+    return [model for model, rows in results.items() if "pointing" in rows.get(method, ())]
 
 
 def _values(results: Results, method: str, column: str) -> list[float]:
-    rows = [rows[method] for rows in results.values() if method in rows]
+    rows = [results[model][method] for model in _models(results, method)]
     return [row[column] for row in rows if row.get(column) is not None]
 
 
@@ -80,8 +89,7 @@ def _mean(results: Results, method: str, column: str) -> float:
 
 def _body(measured: Mapping[str, Any], results: Results) -> Iterator[str]:
     machine = measured["machine"]
-    clips = min(row["clips"] for rows in results.values() for row in rows.values())
-    yield "Means over the models:"
+    yield "Means over the models of which a method has maps:"
     yield ""
     known = [
         column
@@ -89,9 +97,13 @@ def _body(measured: Mapping[str, Any], results: Results) -> Iterator[str]:
         if any(_values(results, method, column) for method in _methods(results))
     ]
     yield from _table(
-        ("method", *(COLUMNS[column] for column in known)),
+        ("method", "models", *(COLUMNS[column] for column in known)),
         [
-            (f"`{method}`", *(_text(_values(results, method, column)) for column in known))
+            (
+                f"`{method}`",
+                str(len(_models(results, method))),
+                *(_text(_values(results, method, column)) for column in known),
+            )
             for method in _methods(results)
         ],
     )
@@ -105,21 +117,28 @@ def _body(measured: Mapping[str, Any], results: Results) -> Iterator[str]:
         yield from _table(
             ("method", *(f"`{model}`" for model in results)),
             [
-                (
-                    f"`{method}`",
-                    *(
-                        _text([rows[method][column]] if method in rows else [])
-                        for rows in results.values()
-                    ),
-                )
+                (f"`{method}`", *(_cell(rows.get(method, {}), column) for rows in results.values()))
                 for method in _methods(results)
             ],
         )
     yield ""
     yield (
-        f"{clips} held-out clips a model. {machine['cpu']}, {machine['cores']} cores, torch "
-        f"{machine['torch']}; `seconds` are one core's, eight clips at once."
+        f"{_clips(results)} held-out clips a model. {machine['cpu']}, {machine['cores']} cores, "
+        f"torch {machine['torch']}; `seconds` are one core's, eight clips at once."
     )
+
+
+def _clips(results: Results) -> str:
+    """How many clips were measured, as words."""
+    counts = sorted({row["clips"] for rows in results.values() for row in rows.values()})
+    return " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+
+
+def _cell(row: Mapping[str, Any], column: str) -> str:
+    """A measure; empty where the method was not measured."""
+    if "refused" in row:
+        return "refused"
+    return _text([row[column]] if column in row else [])
 
 
 def _text(values: Sequence[float]) -> str:
@@ -142,7 +161,7 @@ def _chart(results: Results) -> None:
         colours = ["#bbbbbb" if method in FLOORS else "#e8b07a" for method in methods]
         axis.barh(methods, means, color=colours, height=0.7)
         for model, rows in results.items():
-            known = [method for method in methods if method in rows]
+            known = [method for method in methods if "pointing" in rows.get(method, ())]
             dots = [rows[method][column] for method in known]
             axis.plot(dots, known, "o", markersize=4, label=model)
         axis.set_title(title, fontsize=10)

@@ -8,6 +8,7 @@ from statistics import fmean, median
 from benchmarks.faithfulness.measure import Score
 
 Row = dict[str, float | int | None]
+"""Measures by name; of a method that doesn't suit the network only `clips` and `refused`."""
 
 
 def summarise(scores: Sequence[Score]) -> Row:
