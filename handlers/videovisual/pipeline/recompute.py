@@ -1,6 +1,6 @@
 """An answer computed again from its clip and its own provenance."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import cpu_count
@@ -52,7 +52,7 @@ def recompute(
     facts: dict[str, Any] = {}
     for explanation in stated.explanations:
         asked = Provenance.model_validate(explanation.provenance)
-        plan = _plan(classifier, asked, evaluate=explanation.faithfulness is not None)
+        plan = _plan(classifier, asked, explanation.faithfulness or ())
         frames = source.read(asked.frame_indices)
         with threads(asked.prepared_threads or asked.threads):
             prepared = prepare(classifier, Clip.of(source, asked.frame_indices, frames), source)
@@ -71,7 +71,9 @@ def _itself(clip: torch.Tensor) -> torch.Tensor:
     return clip
 
 
-def _plan(classifier: Classifier, asked: Provenance, *, evaluate: bool) -> Plan:
+def _plan(classifier: Classifier, asked: Provenance, measured: Collection[str]) -> Plan:
+    """What was asked for, with the measures of those names."""
+    stability = [name for name in measured if name.startswith("stability")]
     options = Options(
         method=(asked.method,),
         target=(asked.target.index,),
@@ -79,7 +81,8 @@ def _plan(classifier: Classifier, asked: Provenance, *, evaluate: bool) -> Plan:
         polarity=asked.polarity,
         frames=len(asked.frame_indices),
         top_k=min(MAX_LISTED, len(classifier.card.labels)),
-        evaluate=evaluate,
+        evaluate=len(measured) > len(stability),
+        stability=bool(stability),
     )
     parameters = dict(asked.parameters)
     if asked.precision == "float32" and "precision" in parameters:
