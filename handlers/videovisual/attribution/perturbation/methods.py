@@ -8,26 +8,36 @@ the diagnostics give the achieved area and the target's probability with the sof
 from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation.optimiser import optimise
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
-from videovisual.attribution.perturbation.preset import Goal, default_preset, reference_preset
+from videovisual.attribution.perturbation.preset import (
+    Goal,
+    WorthPreset,
+    quick_preset,
+    reference_preset,
+)
+from videovisual.attribution.perturbation.worth import search
 from videovisual.engine.probe import Attribution
 
 EP_2D, EP_3D = Goal(score=100.0, by_frame=True), Goal(score=100.0)
 PRESETS = {
-    "ep_2d": {"default": default_preset(EP_2D), "reference": reference_preset(EP_2D)},
+    "ep_2d": {"quick": quick_preset(EP_2D), "reference": reference_preset(EP_2D)},
     "ep_3d": {
-        "default": default_preset(EP_3D, rate=3.0, momentum=0.5),
+        "quick": quick_preset(EP_3D, rate=3.0, momentum=0.5),
         "reference": reference_preset(EP_3D),
     },
     "step": {
-        "default": default_preset(Goal(score=1.0, core=300.0, core_from=10), iterations=100),
+        "quick": quick_preset(Goal(score=1.0, core=300.0, core_from=10), iterations=100),
         "reference": reference_preset(Goal(score=1.0, growth=1.0008668, core=300.0, core_from=100)),
     },
 }
+"""The descents by method and preset."""
+
+DEFAULTS = {"ep_3d": WorthPreset(), "step": WorthPreset(solid=True)}
+"""The searches of the preset `default`; `ep_2d`, which has none, is then `quick`."""
 
 
 def ep_2d(case: Case, parameters: PerturbationParameters) -> Attribution:
     """The mask that best keeps (or removes) the target and covers the area in every frame."""
-    return optimise(case, parameters, PRESETS["ep_2d"][parameters.preset])
+    return _search("ep_2d", case, parameters)
 
 
 def ep_3d(case: Case, parameters: PerturbationParameters) -> Attribution:
@@ -35,9 +45,16 @@ def ep_3d(case: Case, parameters: PerturbationParameters) -> Attribution:
 
     It may use its area in some frames and leave others out.
     """
-    return optimise(case, parameters, PRESETS["ep_3d"][parameters.preset])
+    return _search("ep_3d", case, parameters)
 
 
 def step(case: Case, parameters: PerturbationParameters) -> Attribution:
     """As `ep_3d`, with a core term that favours few solid regions of space-time."""
-    return optimise(case, parameters, PRESETS["step"][parameters.preset])
+    return _search("step", case, parameters)
+
+
+def _search(method: str, case: Case, parameters: PerturbationParameters) -> Attribution:
+    if parameters.preset == "default" and method in DEFAULTS:
+        return search(case, parameters, DEFAULTS[method])
+    preset = "quick" if parameters.preset == "default" else parameters.preset
+    return optimise(case, parameters, PRESETS[method][preset])

@@ -11,7 +11,7 @@ from videovisual.attribution.parameters import Parameters, Shape
 
 MAX_AREAS = 5
 
-ITERATIONS = {"default": 100, "reference": 2000}
+ITERATIONS = {"default": 180, "quick": 100, "reference": 2000}
 """The most iterations that a preset makes."""
 
 
@@ -50,9 +50,10 @@ class PerturbationParameters(Parameters):
     perturbation: Literal["blur", "fade"] = Field(
         default="blur", description="how pixels are hidden: blurred or faded out"
     )
-    preset: Literal["default", "reference"] = Field(
+    preset: Literal["default", "quick", "reference"] = Field(
         default="default",
-        description="settings of the search: the quick default or the published ones",
+        description="default: a search that averages over ways of hiding (`ep_2d`: quick); "
+        "quick: a short descent; reference: the published settings",
     )
     iterations: int | None = Field(
         default=None, ge=1, le=10000, description="steps of the search; default: the preset's"

@@ -105,6 +105,49 @@ class Preset:
         return min(7, frames - 1 + frames % 2), max(1, min(11, side) if self.fine else side)
 
 
+@dataclass(frozen=True)
+class WorthPreset:
+    """Settings of a search by averaged worth.
+
+    Attributes:
+        iterations: of the search.
+        random: the share of the iterations that show random masks, before any shows the search's.
+        shrinking: the share of the others in which the area shrinks; then it is the one asked for.
+        cells: along the height of a frame.
+        frames: of a cell, in clips of `fine_below` frames or more; in shorter ones each frame has
+            cells of its own.
+        solid: whether a cell's worth is the mean over its neighbours in space-time, which favours
+            few solid regions.
+        slack: of log p. The larger it is, the more a mask gains by a higher probability than the
+            clip's own.
+    """
+
+    iterations: int = 180
+    random: float = 1 / 3
+    shrinking: float = 0.6
+    cells: int = 16
+    frames: int = 2
+    fine_below: int = 16
+    solid: bool = False
+    slack: float = 0.25
+
+    def random_of(self, iterations: int) -> int:
+        """The number of iterations with random masks."""
+        return round(self.random * iterations)
+
+    def frames_of(self, length: int) -> int:
+        """The frames of a cell in a clip of `length` frames."""
+        return self.frames if length >= self.fine_below else 1
+
+    def area_at(self, iteration: int, of: int, area: float) -> float:
+        """The area of an iteration that is counted from the first one without a random mask.
+
+        Its logarithm falls to that of `area` more and more slowly.
+        """
+        left = max(0.0, 1 - iteration / max(1.0, self.shrinking * of))
+        return float(area ** (1 - left**2))
+
+
 def reference_preset(goal: Goal) -> Preset:
     """The published settings (Li et al. 2021); the area is that of the visible clip."""
     return Preset(
@@ -119,7 +162,7 @@ def reference_preset(goal: Goal) -> Preset:
     )
 
 
-def default_preset(
+def quick_preset(
     goal: Goal, iterations: int = 80, rate: float = 4.0, momentum: float = 0.7
 ) -> Preset:
     """Faster settings: large, bounded steps that shrink to 0 and stop without progress."""

@@ -10,7 +10,7 @@ from videovisual import zoo
 from videovisual.attribution.perturbation.mask import INVERSE_TEMPERATURE
 from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
-from videovisual.attribution.perturbation.preset import Goal, default_preset, reference_preset
+from videovisual.attribution.perturbation.preset import Goal, quick_preset, reference_preset
 from videovisual.attribution.perturbation.pyramid import LEVELS
 
 REFERENCES = {
@@ -41,8 +41,8 @@ def test_the_reference_preset_has_the_published_settings(method: str) -> None:
     assert preset.core(16, 112) == (7, 11)
 
 
-def test_default_masks_are_halved_where_cells_are_an_even_number_of_pixels_apart() -> None:
-    preset = default_preset(Goal(score=1.0))
+def test_quick_masks_are_halved_where_cells_are_an_even_number_of_pixels_apart() -> None:
+    preset = quick_preset(Goal(score=1.0))
     # Cells are 4, 7, 14 and 15 pixels apart.
     assert {height: preset.halves(height) for height in (64, 112, 224, 240)} == {
         64: True,
@@ -76,10 +76,10 @@ def test_the_weights_of_a_goal_over_time() -> None:
 
 
 @pytest.mark.parametrize("method", PRESETS)
-def test_the_default_preset_has_the_same_kind_of_mask(method: str) -> None:
+def test_the_quick_preset_has_the_same_kind_of_mask(method: str) -> None:
     presets = PRESETS[method]
-    assert presets["default"].goal.by_frame == presets["reference"].goal.by_frame
-    assert bool(presets["default"].goal.core) == bool(presets["reference"].goal.core)
+    assert presets["quick"].goal.by_frame == presets["reference"].goal.by_frame
+    assert bool(presets["quick"].goal.core) == bool(presets["reference"].goal.core)
 
 
 @pytest.mark.parametrize("height", [8, 32, 64, 112, 128, 224, 256])

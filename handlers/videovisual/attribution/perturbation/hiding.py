@@ -1,0 +1,100 @@
+"""The ways in which a search hides pixels: what stands in their place, and how the edge is drawn."""
+
+from dataclasses import dataclass
+
+import torch
+
+from videovisual.attribution.blur import blur
+from videovisual.attribution.method import Case
+from videovisual.attribution.perturbation.area import cut, pixel_count
+from videovisual.attribution.perturbation.cells import Cells
+
+EDGES = (0.0, 0.2, 0.0, 0.5, 0.1)
+"""Widths of a mask's edge as multiples of the card's blur: hard and up to 10 of 224 pixels."""
+
+STRONG = 2.0
+"""The strongest blur as a multiple of the card's."""
+
+BLOTCHES = 7
+"""Cells of a random mask along the height of a frame."""
+
+BLOTCH_FRAMES = 4
+"""Frames of a cell of a random mask."""
+
+LEAST_SHOWN = 0.3
+"""The least share of the clip that a random mask shows."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of hiding.
+
+    Attributes:
+        fill: in the place of hidden pixels, float32 [3, T, H, W].
+        width: standard deviation of the edge, in pixels.
+    """
+
+    fill: torch.Tensor
+    width: float
+
+    def clips(self, clip: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
+        """The clip where masks [A, T, H, W] are 1, the fill where they are 0: [A, 3, T, H, W]."""
+        return torch.lerp(self.fill, clip, feather(shown, self.width)[:, None])
+
+
+class Ways:
+    """Cycles through all pairs of a fill and an edge.
+
+    Args:
+        case: the clip.
+        perturbation: `blur`: the clip blurred, also more strongly; the frames a quarter of a clip
+            earlier, blurred; and the middle of the model's space. `fade`: the latter alone.
+    """
+
+    def __init__(self, case: Case, perturbation: str) -> None:
+        clip, self._sigma = case.clip, case.card.blur_sigma
+        self._fills = [torch.zeros_like(clip)]
+        if perturbation == "blur":
+            earlier = clip.roll(max(1, clip.shape[1] // 4), dims=1)
+            self._fills = [
+                blur(clip, self._sigma),
+                blur(earlier, self._sigma),
+                blur(clip, STRONG * self._sigma),
+                *self._fills,
+            ]
+
+    def __getitem__(self, iteration: int) -> Way:
+        fill = self._fills[iteration % len(self._fills)]
+        return Way(fill, EDGES[iteration % len(EDGES)] * self._sigma)
+
+
+class Blotches:
+    """Random masks of smooth blotches, the same for the same seed.
+
+    Args:
+        case: the clip's shape and device, and the seed.
+    """
+
+    def __init__(self, case: Case) -> None:
+        shape: tuple[int, int, int] = tuple(case.clip.shape[1:])  # type: ignore[assignment]
+        self._cells = Cells(shape, BLOTCHES, BLOTCH_FRAMES, case.clip.device)
+        self._generator = torch.Generator().manual_seed(case.seed)
+
+    def draw(self, device: torch.device) -> torch.Tensor:
+        """A mask that shows from `LEAST_SHOWN` to all of the clip: float32 [1, T, H, W]."""
+        noise = torch.randn(1, *self._cells.shape, generator=self._generator)
+        share = torch.rand((), generator=self._generator).item()
+        field = self._cells.enlarge(noise.to(device))
+        return cut_to(field, [LEAST_SHOWN + (1 - LEAST_SHOWN) * share])
+
+
+def cut_to(fields: torch.Tensor, areas: list[float]) -> torch.Tensor:
+    """1 on exactly each area's share of the largest values of [A, T, H, W], 0 elsewhere."""
+    rows = fields.flatten(1)
+    counts = torch.tensor([pixel_count(area, rows.shape[1]) for area in areas])
+    return cut(rows, counts).view_as(fields)
+
+
+def feather(masks: torch.Tensor, width: float) -> torch.Tensor:
+    """Masks [A, T, H, W] with their edges blurred; only pixels inside of the frame count."""
+    return masks if width == 0 else blur(masks, width) / blur(torch.ones_like(masks[:1]), width)

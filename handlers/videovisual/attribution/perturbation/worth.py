@@ -1,0 +1,199 @@
+"""The search for the cells that keep (or remove) the target however the rest is hidden.
+
+The worth of a cell is its share of the objective's first-order change when the cell is shown:
+gradient times what showing it changes, averaged over ways of hiding (expectation over
+transformations, Athalye et al. 2018, arXiv 1707.07397). The mask is the area's share of the clip
+with the highest worth. The worth is first averaged over random masks, then over the search's own
+mask, whose area shrinks from the whole clip to the one asked for. The average runs over the whole
+search, so later masks change it little: a mask that follows the last gradients amplifies any noise.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from videovisual.attribution.method import Case, to_map
+from videovisual.attribution.perturbation.cells import Cells
+from videovisual.attribution.perturbation.hiding import Blotches, Way, Ways, cut_to, feather
+from videovisual.attribution.perturbation.history import History
+from videovisual.attribution.perturbation.objective import VARIANTS, Game
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
+from videovisual.attribution.perturbation.preset import WorthPreset
+from videovisual.engine.probe import Attribution, Probe, Work
+from videovisual.engine.progress import Progress
+from videovisual.engine.scores import Scores
+from videovisual.saliency import Saliency
+
+SETTLED = 0.8
+"""The share of the upper area that must stay the same over the last quarter of a search."""
+
+
+TINY = 1e-30
+"""Keeps a division by the size of a gradient that vanished from being one by 0."""
+
+LEAST_WEIGHT = 1e-3
+"""Of a way behind which the target is far more probable than in the clip."""
+
+SOFT_EDGE = 0.2
+"""Width of the soft mask's edge as a multiple of the card's blur: 4 of 224 pixels."""
+
+
+def search(case: Case, parameters: PerturbationParameters, preset: WorthPreset) -> Attribution:
+    """The map is the worth of showing each pixel, at least 0, as a share of the highest."""
+    return _WorthSearch(case, parameters, preset).run()
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What the network says of one way of hiding, for each area.
+
+    Attributes:
+        cells: the worth of each cell, float32 [A, t, h, w], of mean size 1.
+        weight: of this way in the average, float32 [A, 1, 1, 1].
+        gains: the first game's objective, [A].
+        precision: of the network's products.
+    """
+
+    cells: torch.Tensor
+    weight: torch.Tensor
+    gains: list[float]
+    precision: torch.dtype
+
+
+class _WorthSearch:
+    def __init__(
+        self, case: Case, parameters: PerturbationParameters, preset: WorthPreset
+    ) -> None:
+        self.case, self.parameters, self.preset = case, parameters, preset
+        shape: tuple[int, int, int] = tuple(case.clip.shape[1:])  # type: ignore[assignment]
+        self.cells = Cells(shape, preset.cells, preset.frames_of(shape[0]), case.clip.device)
+        self.ways, self.blotches = Ways(case, parameters.perturbation), Blotches(case)
+        self.games = VARIANTS[parameters.variant]
+
+    def run(self) -> Attribution:
+        of = self.parameters.iterations or self.preset.iterations
+        random, areas = self.preset.random_of(of), self.parameters.area
+        progress = Progress(0, of)
+        own, facts = yield from self._ends(progress)
+        worth = torch.zeros(len(areas), *self.cells.shape, device=self.case.clip.device)
+        total, history, earlier = worth.new_zeros(len(areas), 1, 1, 1), History(), worth
+        for iteration in range(of):
+            if iteration < random:
+                shown = self.blotches.draw(worth.device).expand(len(areas), -1, -1, -1)
+            else:
+                step, steps = iteration - random, of - random
+                at = [self.preset.area_at(step, steps, area) for area in areas]
+                shown = cut_to(self._field(worth), at)
+            way = self.ways[iteration]
+            change = yield from self._change(shown, way, own, progress)
+            total = total + change.weight
+            worth = worth + change.weight / total * (change.cells - worth)
+            if iteration == of * 3 // 4:
+                earlier = worth
+            history.add(-fmean(change.gains), 0.0)
+            precision = str(change.precision).removeprefix("torch.")
+            facts |= history.diagnostics() | {"precision": precision}
+            progress = Progress(
+                iteration + 1,
+                of,
+                objective=history.values[-1],
+                probability=self._probability(change.gains),
+                partial=partial(self._saliency, worth, dict(facts), partial=True),
+            )
+        found = yield from self._probabilities(worth, progress)
+        return self._saliency(
+            worth, facts, areas=found, converged=self._settled(worth, earlier), partial=False
+        )
+
+    def _ends(self, progress: Progress) -> Work[tuple[list[float], dict[str, Any]]]:
+        """Each game's objective where the mask shows (or hides) everything, and probabilities."""
+        ends = torch.stack([self.ways[0].fill, self.case.clip])
+        reading = yield Probe(ends, progress=progress)
+        hidden, whole = reading.probabilities()[:, self.case.target].tolist()
+        own = [
+            game.objective.of(reading.logits, self.case.targets(2), self.case.scores).tolist()
+            for game in self.games
+        ]
+        facts = {"probability_clip": whole, "probability_hidden": hidden}
+        return [
+            both[0 if game.deletes else 1] for game, both in zip(self.games, own, strict=True)
+        ], facts
+
+    def _change(
+        self, shown: torch.Tensor, way: Way, own: list[float], progress: Progress
+    ) -> Work[_Change]:
+        """The first-order change of all games' objectives, more of those with room to rise."""
+        change, weight = torch.zeros((), device=shown.device), torch.zeros((), device=shown.device)
+        gains: list[list[float]] = []
+        for game, most in zip(self.games, own, strict=True):
+            reading = yield Probe(
+                way.clips(self.case.clip, game.shown(shown)),
+                self.case.targets(len(shown)),
+                game.objective,
+                gradient=True,
+                folded=True,
+                reduced_precision=self.parameters.precision == "auto",
+                progress=progress,
+            )
+            assert reading.gradient is not None
+            pixels = (reading.gradient * (self.case.clip - way.fill)).sum(dim=1)
+            cells = self.cells.reduce(-pixels if game.deletes else pixels)
+            gain = game.objective.of(
+                reading.logits, self.case.targets(len(shown)), self.case.scores
+            )
+            share = torch.sigmoid((most - gain) / self.preset.slack).clamp_min(LEAST_WEIGHT).view(-1, 1, 1, 1)
+            size = cells.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(TINY)
+            change = change + share * cells / size
+            weight = weight + share
+            gains.append(gain.tolist())
+        return _Change(change / weight, weight, gains[0], reading.precision)
+
+    def _field(self, worth: torch.Tensor) -> torch.Tensor:
+        """Each pixel's worth, [A, T, H, W]."""
+        if self.preset.solid:
+            worth = F.avg_pool3d(worth, 3, stride=1, padding=1, count_include_pad=False)
+        return self.cells.enlarge(worth)
+
+    def _probabilities(self, worth: torch.Tensor, progress: Progress) -> Work[list[dict[str, Any]]]:
+        """For each area: the mask's mean, and the target's probability behind it as it is, with a
+        soft edge, and cut hard."""
+        hard = cut_to(self._field(worth), list(self.parameters.area))
+        soft = feather(hard, SOFT_EDGE * self.case.card.blur_sigma)
+        areas: list[dict[str, Any]] = [
+            {"area": area, "achieved_area": achieved}
+            for area, achieved in zip(
+                self.parameters.area, soft.mean(dim=(1, 2, 3)).tolist(), strict=True
+            )
+        ]
+        way = Way(self.ways[0].fill, 0.0)
+        for game in self.games:
+            shown = game.shown(torch.cat([soft, hard]))
+            reading = yield Probe(way.clips(self.case.clip, shown), progress=progress)
+            pairs = reading.probabilities()[:, self.case.target].view(2, -1).T.tolist()
+            for facts, (behind_soft, behind_hard) in zip(areas, pairs, strict=True):
+                facts[f"probability_{game.name}"] = {"soft": behind_soft, "hard": behind_hard}
+        return areas
+
+    def _probability(self, gains: list[float]) -> float | None:
+        """The mean probability of the target in the first game; None for raw scores."""
+        if self.case.scores is Scores.RAW:
+            return None
+        return fmean(map(self.games[0].probability, gains))
+
+    def _settled(self, worth: torch.Tensor, earlier: torch.Tensor) -> bool:
+        """Whether the upper areas are nearly those of an earlier worth."""
+        areas = list(self.parameters.area)
+        both = [cut_to(self._field(each), areas).flatten(1) for each in (worth, earlier)]
+        shares = (both[0] * both[1]).sum(dim=1) / both[0].sum(dim=1)
+        return bool((shares >= SETTLED).all())
+
+    def _saliency(self, worth: torch.Tensor, facts: dict[str, Any], **more: Any) -> Saliency:
+        field = self._field(worth).clamp_min(0)
+        highest = field.amax(dim=(1, 2, 3), keepdim=True).clamp_min(TINY)
+        return Saliency(
+            to_map((field / highest).mean(dim=0)), signed=False, diagnostics=facts | more
+        )

@@ -1,0 +1,127 @@
+"""The search by averaged worth, on networks whose evidence is known."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.attribution.perturbation.conftest import BOX, SHAPE
+
+from videovisual.attribution.method import Case
+from videovisual.attribution.perturbation.methods import DEFAULTS, ep_3d
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
+from videovisual.attribution.perturbation.preset import WorthPreset
+from videovisual.attribution.perturbation.worth import search
+from videovisual.engine.engine import run
+from videovisual.engine.model_runner import ModelRunner
+from videovisual.engine.probe import Attribution, Objective
+from videovisual.saliency import Saliency
+
+PRESET = WorthPreset(cells=12)
+
+
+def work(case: Case, preset: WorthPreset = PRESET, **given: Any) -> Attribution:
+    return search(case, PerturbationParameters.model_validate(given), preset)
+
+
+@pytest.mark.parametrize("method", DEFAULTS)
+@pytest.mark.parametrize("variant", ["preserve", "delete", "dual"])
+def test_it_finds_the_evidence(
+    spot: ModelRunner, bright: Case, method: str, variant: str
+) -> None:
+    preset = dataclasses.replace(DEFAULTS[method], cells=12)
+    given = {"area": 0.05, "iterations": 30, "variant": variant, "perturbation": "fade"}
+    saliency = run(spot, work(bright, preset, **given))
+    inside = np.zeros(SHAPE, dtype=bool)
+    inside[BOX] = True
+    assert saliency.map[inside].mean() > 5 * saliency.map[~inside].mean()
+    assert saliency.map.max() == pytest.approx(1)
+    assert saliency.map.min() >= 0
+
+
+@pytest.mark.parametrize("variant", ["preserve", "dual"])
+def test_several_areas_at_once_equal_each_area_alone(
+    toy: ModelRunner, case: Case, variant: str
+) -> None:
+    given = {"iterations": 12, "variant": variant}
+    alone = [run(toy, work(case, area=area, **given)) for area in (0.1, 0.4)]
+    together = run(toy, work(case, area=[0.1, 0.4], **given))
+    np.testing.assert_allclose(together.map, np.mean([each.map for each in alone], axis=0), atol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_map_and_another_seed_another(
+    toy: ModelRunner, case: Case
+) -> None:
+    first, again, other = (
+        run(toy, work(dataclasses.replace(case, seed=seed), iterations=10)).map for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_random_masks_come_first_then_the_area_shrinks(toy: ModelRunner, case: Case) -> None:
+    job, shares = work(case, area=0.2, iterations=30, perturbation="fade"), []
+    probe = next(job)
+    while probe.gradient or not shares:
+        if probe.gradient:
+            assert probe.objective is Objective.LOG_PROBABILITY
+            shares.append((probe.clips == 0).float().mean().item())
+        probe = job.send(toy.evaluate(probe))
+    job.close()
+    hidden = np.array(shares[10:])[::5]  # iterations with a hard edge
+    assert len(shares) == 30
+    assert (np.diff(hidden) >= -1e-6).all()
+    assert hidden[-1] == pytest.approx(0.8, abs=0.01)
+
+
+def test_no_reward_above_the_clip_s_own_probability() -> None:
+    preset = WorthPreset(slack=0.25)
+    more, less = (torch.sigmoid(torch.tensor(r / preset.slack)) for r in (-0.7, 0.7))
+    assert more < 0.1 * less
+
+
+def test_the_diagnostics_are_what_the_network_says(toy: ModelRunner, case: Case) -> None:
+    saliency = run(toy, work(case, area=0.2, iterations=12, perturbation="fade"))
+    facts = saliency.diagnostics
+    (area,) = facts["areas"]
+    cut = torch.zeros(saliency.map.size)
+    cut[torch.from_numpy(saliency.map).flatten().topk(round(0.2 * cut.numel())).indices] = 1
+    with torch.no_grad():
+        clips = torch.stack([case.clip, 0 * case.clip, case.clip * cut.view(SHAPE)])
+        whole, hidden, hard = toy.network(clips).softmax(dim=1)[:, case.target].tolist()
+    assert facts["probability_clip"] == pytest.approx(whole, abs=1e-5)
+    assert facts["probability_hidden"] == pytest.approx(hidden, abs=1e-5)
+    assert area["probability_preserve"]["hard"] == pytest.approx(hard, abs=1e-4)
+    assert area["achieved_area"] == pytest.approx(0.2, abs=0.01)
+    assert facts["iterations"] == len(facts["course"]) == 12
+    assert facts["partial"] is False
+
+
+def test_every_iteration_has_a_partial_map(toy: ModelRunner, case: Case) -> None:
+    job = work(case, iterations=4)
+    partials: list[Saliency] = []
+    probe = next(job)
+    try:
+        while True:
+            assert probe.progress is not None
+            if probe.progress.partial is not None:
+                partials.append(probe.progress.partial())
+            probe = job.send(toy.evaluate(probe))
+    except StopIteration:
+        pass
+    assert [each.diagnostics["iterations"] for each in partials] == [1, 2, 3, 4]
+    assert all(each.diagnostics["partial"] for each in partials)
+    assert all(each.map.shape == SHAPE for each in partials)
+
+
+def test_a_quick_search_is_the_descent(toy: ModelRunner, case: Case) -> None:
+    def area_of(preset: str) -> dict[str, Any]:
+        parameters = PerturbationParameters.model_validate({"preset": preset, "iterations": 3})
+        (area,) = run(toy, ep_3d(case, parameters)).diagnostics["areas"]
+        return dict(area)
+
+    assert "objective" in area_of("quick")
+    assert "objective" not in area_of("default")
