@@ -46,7 +46,7 @@ def search(plan: Plan) -> Iterator[Figure]:
             # Iterations of a small network take milliseconds and vary more.
             times = MORE if name.endswith("-motion") else 1
             count = plan.iterations * times
-            ours = partial(perturbation.iterations, subject, method, "default", count)
+            ours = partial(perturbation.iterations, subject, method, "quick", count)
             ours()  # warm-up
             before = ours()
             theirs = perturbation.reference_iterations(

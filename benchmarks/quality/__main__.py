@@ -1,8 +1,8 @@
-"""The default searches against the published ones, on held-out clips of Motion.
+"""The quick descents against the published ones, on held-out clips of Motion.
 
     python -m benchmarks.quality
 
-Writes `benchmarks/results/quality.json`; `--presets gpu` measures the default on a GPU. A published
+Writes `benchmarks/results/quality.json`; `--presets gpu` measures `quick` on a GPU. A published
 search takes 2,000 iterations a clip. Kept results are not measured again, so an interrupted run can
 be continued.
 """
@@ -33,12 +33,12 @@ MODELS = [card.name for card in CARDS]
 @click.command()
 @click.option("--models", default=",".join(MODELS), show_default=True)
 @click.option("--methods", default=",".join(METHODS), show_default=True)
-@click.option("--presets", default="default,bfloat16,reference", show_default=True)
+@click.option("--presets", default="quick,bfloat16,reference", show_default=True)
 @click.option("--clips", default=CLIPS, show_default=True, help="Of the 500 held-out ones.")
 @click.option("--workers", default=os.cpu_count(), show_default=True, help="One thread each.")
 @click.option("--fresh", is_flag=True, help="Measure kept results again.")
 def main(models: str, methods: str, presets: str, clips: int, workers: int, fresh: bool) -> None:
-    """Compare the default's objectives and probabilities with those of the published settings."""
+    """Compare quick searches' objectives and probabilities with the published ones'."""
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     results: dict[str, Any] = known.get("results", {})
     machines: dict[str, Any] = known.get("machines", {})

@@ -20,10 +20,10 @@ from videovisual.pipeline.preprocessing import read
 AREA = 0.1
 METHODS = {name: PRESETS[name] for name in ("ep_3d", "step")}
 LOWERED: Literal["bfloat16"] = "bfloat16"
-"""The default preset with bfloat16 gradients, which small models use only on request."""
+"""The quick preset with bfloat16 gradients, which small models use only on request."""
 
 GPU = "gpu"
-"""The default preset on a GPU, which uses bfloat16 gradients for all models."""
+"""The quick preset on a GPU, which uses bfloat16 gradients for all models."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def measure(task: Task) -> Found:
     clip = read(classifier, sample.frames).clip.to(device)
     case = Case(clip, sample.label, classifier.card)
     parameters = PerturbationParameters(area=(AREA,))
-    preset = METHODS[task.method]["default" if task.preset in (LOWERED, GPU) else task.preset]
+    preset = METHODS[task.method]["quick" if task.preset in (LOWERED, GPU) else task.preset]
     runner = ModelRunner(
         classifier.network, device, precision=LOWERED if task.preset == LOWERED else "auto"
     )

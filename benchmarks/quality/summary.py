@@ -42,7 +42,7 @@ class Comparison:
 
 
 def compare(
-    presets: Mapping[str, Mapping[str, Mapping[str, Any]]], preset: str = "default"
+    presets: Mapping[str, Mapping[str, Mapping[str, Any]]], preset: str = "quick"
 ) -> Comparison | None:
     """Compare results of one method, by preset and clip; None if no clip was searched by both."""
     ours, theirs = presets.get(preset, {}), presets.get("reference", {})

@@ -160,7 +160,7 @@ def _searches(subject: Subject, method: str, quality: Quality, rounds: int) -> I
     each = perturbation.iteration(subject, method, "reference", bar=bar, rounds=rounds)
     yield each
     if bar is not None:
-        yield perturbation.iteration(subject, method, "default", bar=bar, rounds=rounds)
+        yield perturbation.iteration(subject, method, "quick", bar=bar, rounds=rounds)
     details = perturbation.against(
         perturbation.searched(subject, method),
         each.details["iteration_s"]["reference"],

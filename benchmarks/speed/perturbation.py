@@ -81,8 +81,8 @@ def iteration(subject: Subject, method: str, preset: str, *, bar: float | None, 
 
 def share(subject: Subject, method: str, *, count: int) -> Row:
     """The network's part of the time of a default search's iterations: the median of three runs."""
-    iterations(subject, method, "default", 2)  # warm-up
-    runs = [iterations(subject, method, "default", count) for _ in range(3)]
+    iterations(subject, method, "quick", 2)  # warm-up
+    runs = [iterations(subject, method, "quick", count) for _ in range(3)]
     found = median(network_share(run) for run in runs)
     each = median(interval.seconds for run in runs for interval in run)
     return Row(
@@ -104,12 +104,12 @@ def searched(subject: Subject, method: str) -> dict[str, Any]:
     With random weights no search ends early, so the longest search is measured.
     """
     # The warm-up reaches the iteration at which the core term starts.
-    begun = PRESETS[method]["default"].goal.core_from + 2
-    _search(subject, subject.cases()[0], method, iterations=begun)
-    limit = None if subject.trained else PRESETS[method]["default"].iterations
+    begun = PRESETS[method]["quick"].goal.core_from + 2
+    _search(subject, subject.cases()[0], method, preset="quick", iterations=begun)
+    limit = None if subject.trained else PRESETS[method]["quick"].iterations
     taken = [_taken(subject, case, method, limit) for case in subject.cases()[:WHOLE]]
     precision = taken[0].precision
-    default = "default" if precision == "float32" else precision
+    default = "quick" if precision == "float32" else precision
     return {
         "model": subject.name,
         "method": method,
@@ -171,7 +171,7 @@ def _taken(subject: Subject, case: Case, method: str, limit: int | None) -> _Tak
     count = limit
     if limit is not None and subject.runner.device.type == "cpu":
         count = limit // 5
-    given = {} if count is None else {"iterations": count}
+    given = {"preset": "quick"} | ({} if count is None else {"iterations": count})
     began = time.perf_counter()
     facts = _search(subject, case, method, **given)
     seconds = time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""When a default search counts as good as a published one."""
+"""When a quick search counts as good as a published one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def presets(objective: float, hard: float, clips: int = 3) -> dict[str, dict[str
     theirs = {"objective": 4.0, "hard": 0.9, "soft": 0.9, "iterations": 2000}
     ours = theirs | {"objective": 4.0 * objective, "hard": 0.9 + hard, "iterations": 50}
     return {
-        "default": {str(clip): ours for clip in range(clips)},
+        "quick": {str(clip): ours for clip in range(clips)},
         "reference": {str(clip): theirs for clip in range(clips)},
     }
 
@@ -34,9 +34,9 @@ def test_both_must_hold(objective: float, hard: float, equal: bool) -> None:
 def test_only_clips_that_both_have_searched_count() -> None:
     results = presets(1.0, 0.0)
     del results["reference"]["2"]
-    results["default"]["2"] = {"objective": 100.0, "hard": 0.0, "soft": 0.0, "iterations": 1}
+    results["quick"]["2"] = {"objective": 100.0, "hard": 0.0, "soft": 0.0, "iterations": 1}
     comparison = compare(results)
     assert comparison is not None
     assert comparison.clips == 2
     assert comparison.objective == pytest.approx(1.0)
-    assert compare({"default": results["default"]}) is None
+    assert compare({"quick": results["quick"]}) is None

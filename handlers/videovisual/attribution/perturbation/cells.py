@@ -38,12 +38,13 @@ class Cells:
     def enlarge(self, fields: torch.Tensor) -> torch.Tensor:
         """[A, t, h, w] → [A, T, H, W]."""
         time, rows, columns = self._along
-        return torch.tensordot(rows.T @ (fields @ columns), time, ([1], [0])).permute(0, 3, 1, 2)
+        frames = rows.T @ (fields @ columns)
+        return torch.einsum("athw,tT->aThw", frames, time)
 
     def reduce(self, values: torch.Tensor) -> torch.Tensor:
         """The adjoint: each cell's weighted sum of [A, T, H, W] → [A, t, h, w]."""
         time, rows, columns = self._along
-        return rows @ torch.tensordot(values, time, ([1], [1])).permute(0, 3, 1, 2) @ columns.T
+        return torch.einsum("aThw,tT->athw", rows @ values @ columns.T, time)
 
 
 def _interpolation(cells: int, size: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The ways in which a search hides pixels: what stands in their place, and how the edge is drawn."""
+"""How a search hides pixels: what stands in their place, and how the edge is drawn."""
 
 from dataclasses import dataclass
 
@@ -20,6 +20,8 @@ BLOTCHES = 7
 
 BLOTCH_FRAMES = 4
 """Frames of a cell of a random mask."""
+
+SEED = 0
 
 LEAST_SHOWN = 0.3
 """The least share of the clip that a random mask shows."""
@@ -69,16 +71,16 @@ class Ways:
 
 
 class Blotches:
-    """Random masks of smooth blotches, the same for the same seed.
+    """Masks of smooth blotches, random but the same in every search, whatever its seed.
 
     Args:
-        case: the clip's shape and device, and the seed.
+        case: the clip's shape and device.
     """
 
     def __init__(self, case: Case) -> None:
         shape: tuple[int, int, int] = tuple(case.clip.shape[1:])  # type: ignore[assignment]
         self._cells = Cells(shape, BLOTCHES, BLOTCH_FRAMES, case.clip.device)
-        self._generator = torch.Generator().manual_seed(case.seed)
+        self._generator = torch.Generator().manual_seed(SEED)
 
     def draw(self, device: torch.device) -> torch.Tensor:
         """A mask that shows from `LEAST_SHOWN` to all of the clip: float32 [1, T, H, W]."""

@@ -20,7 +20,7 @@ from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.perturbation.cells import Cells
 from videovisual.attribution.perturbation.hiding import Blotches, Way, Ways, cut_to, feather
 from videovisual.attribution.perturbation.history import History
-from videovisual.attribution.perturbation.objective import VARIANTS, Game
+from videovisual.attribution.perturbation.objective import VARIANTS
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import WorthPreset
 from videovisual.engine.probe import Attribution, Probe, Work
@@ -65,9 +65,7 @@ class _Change:
 
 
 class _WorthSearch:
-    def __init__(
-        self, case: Case, parameters: PerturbationParameters, preset: WorthPreset
-    ) -> None:
+    def __init__(self, case: Case, parameters: PerturbationParameters, preset: WorthPreset) -> None:
         self.case, self.parameters, self.preset = case, parameters, preset
         shape: tuple[int, int, int] = tuple(case.clip.shape[1:])  # type: ignore[assignment]
         self.cells = Cells(shape, preset.cells, preset.frames_of(shape[0]), case.clip.device)
@@ -145,7 +143,11 @@ class _WorthSearch:
             gain = game.objective.of(
                 reading.logits, self.case.targets(len(shown)), self.case.scores
             )
-            share = torch.sigmoid((most - gain) / self.preset.slack).clamp_min(LEAST_WEIGHT).view(-1, 1, 1, 1)
+            share = (
+                torch.sigmoid((most - gain) / self.preset.slack)
+                .clamp_min(LEAST_WEIGHT)
+                .view(-1, 1, 1, 1)
+            )
             size = cells.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(TINY)
             change = change + share * cells / size
             weight = weight + share

@@ -41,26 +41,31 @@ def test_a_way_shows_the_clip_inside_and_the_fill_outside(case: Case) -> None:
     assert torch.equal(shown[:, 0], way.fill[:, 0])
 
 
-def test_random_masks_are_those_of_the_seed(case: Case) -> None:
+def test_random_masks_vary_and_are_the_same_in_every_search(case: Case) -> None:
     def draws(seed: int) -> torch.Tensor:
         blotches = Blotches(dataclasses.replace(case, seed=seed))
         return torch.cat([blotches.draw(torch.device("cpu")) for _ in range(20)])
 
-    assert torch.equal(draws(3), draws(3))
-    assert not torch.equal(draws(3), draws(4))
-    shares = draws(3).mean(dim=(1, 2, 3))
+    masks = draws(3)
+    assert torch.equal(masks, draws(4))
+    shares = masks.mean(dim=(1, 2, 3))
     assert shares.min() >= LEAST_SHOWN - 1e-3
     assert shares.max() - shares.min() > 0.3
 
 
 def test_a_cut_has_exactly_the_area_of_each() -> None:
     masks = cut_to(torch.randn(2, *SHAPE), [0.1, 0.5])
-    assert masks.sum(dim=(1, 2, 3)).tolist() == [round(0.1 * masks[0].numel()), masks[0].numel() / 2]
+    assert masks.sum(dim=(1, 2, 3)).tolist() == [
+        round(0.1 * masks[0].numel()),
+        masks[0].numel() / 2,
+    ]
 
 
 @pytest.mark.parametrize("width", [0.0, 2.0])
 def test_a_feathered_edge_keeps_the_range_and_a_mask_of_ones(width: float) -> None:
-    masks = feather(torch.stack([torch.ones(SHAPE), cut_to(torch.randn(1, *SHAPE), [0.3])[0]]), width)
+    masks = feather(
+        torch.stack([torch.ones(SHAPE), cut_to(torch.randn(1, *SHAPE), [0.3])[0]]), width
+    )
     torch.testing.assert_close(masks[0], torch.ones(SHAPE))
     assert masks.min() >= 0
     assert masks.max() <= 1 + 1e-5
