@@ -156,12 +156,14 @@ def test_recorded_gradients_equal_the_networks(
 
 @pytest.mark.parametrize("variant", ["preserve", "dual"])
 @pytest.mark.parametrize("method", ["ep_2d", "ep_3d", "step"])
-def test_a_search_runs_entirely_by_recordings(
+def test_a_descent_runs_entirely_by_recordings(
     small: Classifier, capture: Capture, method: str, variant: str
 ) -> None:
     entry = catalogue.find(method)
     recorder = Recorder(capture)
-    given = entry.parse({"iterations": 14, "variant": variant, "area": [0.1, 0.3]})
+    given = entry.parse(
+        {"preset": "quick", "iterations": 14, "variant": variant, "area": [0.1, 0.3]}
+    )
     for clip in torch.randn(2, 3, 8, 64, 64):
         case = Case(clip, 1, small.card)
         plain = run(ModelRunner(small.network, "cpu", batch=2), entry.load()(case, given))
