@@ -198,7 +198,7 @@ ENTRIES = (
         "as ep_3d, gathered into few solid regions of space-time",
         "Li et al. 2021, arXiv 2005.00375",
         "gradients",
-        "a search of 180 gradients",
+        "a search of up to 100 gradients",
         PerturbationParameters,
         ("perturb", "perturbation"),
         module="perturbation.methods",

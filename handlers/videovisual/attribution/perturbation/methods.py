@@ -1,8 +1,9 @@
 """The methods by extremal perturbation, which differ in their goals.
 
 2D-EP: Fong, Patrick & Vedaldi 2019, arXiv 1910.08485. 3D-EP and STEP: Li et al. 2021, arXiv
-2005.00375. Their maps are unsigned, in [0, 1]: how much of a pixel the mask shows. For each area
-the diagnostics give the achieved area and the target's probability with the soft and the hard mask.
+2005.00375. Their maps are unsigned, in [0, 1]: how much of a pixel the mask shows, or with `ep_3d`
+by default what showing it is worth. For each area the diagnostics give the achieved area and the
+target's probability with the soft and the hard mask.
 """
 
 from videovisual.attribution.method import Case
@@ -31,13 +32,13 @@ PRESETS = {
 }
 """The descents by method and preset."""
 
-DEFAULTS = {"ep_3d": WorthPreset(), "step": WorthPreset(solid=True)}
-"""The searches of the preset `default`; `ep_2d`, which has none, is then `quick`."""
+WORTH = WorthPreset()
+"""The preset `default` of `ep_3d`; that of the others is `quick`."""
 
 
 def ep_2d(case: Case, parameters: PerturbationParameters) -> Attribution:
     """The mask that best keeps (or removes) the target and covers the area in every frame."""
-    return _search("ep_2d", case, parameters)
+    return _descend("ep_2d", case, parameters)
 
 
 def ep_3d(case: Case, parameters: PerturbationParameters) -> Attribution:
@@ -45,16 +46,16 @@ def ep_3d(case: Case, parameters: PerturbationParameters) -> Attribution:
 
     It may use its area in some frames and leave others out.
     """
-    return _search("ep_3d", case, parameters)
+    if parameters.preset == "default":
+        return search(case, parameters, WORTH)
+    return _descend("ep_3d", case, parameters)
 
 
 def step(case: Case, parameters: PerturbationParameters) -> Attribution:
     """As `ep_3d`, with a core term that favours few solid regions of space-time."""
-    return _search("step", case, parameters)
+    return _descend("step", case, parameters)
 
 
-def _search(method: str, case: Case, parameters: PerturbationParameters) -> Attribution:
-    if parameters.preset == "default" and method in DEFAULTS:
-        return search(case, parameters, DEFAULTS[method])
+def _descend(method: str, case: Case, parameters: PerturbationParameters) -> Attribution:
     preset = "quick" if parameters.preset == "default" else parameters.preset
     return optimise(case, parameters, PRESETS[method][preset])

@@ -52,7 +52,7 @@ class PerturbationParameters(Parameters):
     )
     preset: Literal["default", "quick", "reference"] = Field(
         default="default",
-        description="default: a search that averages over ways of hiding (`ep_2d`: quick); "
+        description="default: for ep_3d a search that averages over ways of hiding, else quick; "
         "quick: a short descent; reference: the published settings",
     )
     iterations: int | None = Field(

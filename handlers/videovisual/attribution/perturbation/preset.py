@@ -116,8 +116,6 @@ class WorthPreset:
         cells: along the height of a frame.
         frames: of a cell, in clips of `fine_below` frames or more; in shorter ones each frame has
             cells of its own.
-        solid: whether a cell's worth is the mean over its neighbours in space-time, which favours
-            few solid regions.
         slack: of log p. The larger it is, the more a mask gains by a higher probability than the
             clip's own.
     """
@@ -128,7 +126,6 @@ class WorthPreset:
     cells: int = 16
     frames: int = 2
     fine_below: int = 16
-    solid: bool = False
     slack: float = 0.25
 
     def random_of(self, iterations: int) -> int:

@@ -14,7 +14,6 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.perturbation.cells import Cells
@@ -85,7 +84,7 @@ class _WorthSearch:
             else:
                 step, steps = iteration - random, of - random
                 at = [self.preset.area_at(step, steps, area) for area in areas]
-                shown = cut_to(self._field(worth), at)
+                shown = cut_to(self.cells.enlarge(worth), at)
             way = self.ways[iteration]
             change = yield from self._change(shown, way, own, progress)
             total = total + change.weight
@@ -154,16 +153,10 @@ class _WorthSearch:
             gains.append(gain.tolist())
         return _Change(change / weight, weight, gains[0], reading.precision)
 
-    def _field(self, worth: torch.Tensor) -> torch.Tensor:
-        """Each pixel's worth, [A, T, H, W]."""
-        if self.preset.solid:
-            worth = F.avg_pool3d(worth, 3, stride=1, padding=1, count_include_pad=False)
-        return self.cells.enlarge(worth)
-
     def _probabilities(self, worth: torch.Tensor, progress: Progress) -> Work[list[dict[str, Any]]]:
         """For each area: the mask's mean, and the target's probability behind it as it is, with a
         soft edge, and cut hard."""
-        hard = cut_to(self._field(worth), list(self.parameters.area))
+        hard = cut_to(self.cells.enlarge(worth), list(self.parameters.area))
         soft = feather(hard, SOFT_EDGE * self.case.card.blur_sigma)
         areas: list[dict[str, Any]] = [
             {"area": area, "achieved_area": achieved}
@@ -189,12 +182,12 @@ class _WorthSearch:
     def _settled(self, worth: torch.Tensor, earlier: torch.Tensor) -> bool:
         """Whether the upper areas are nearly those of an earlier worth."""
         areas = list(self.parameters.area)
-        both = [cut_to(self._field(each), areas).flatten(1) for each in (worth, earlier)]
+        both = [cut_to(self.cells.enlarge(each), areas).flatten(1) for each in (worth, earlier)]
         shares = (both[0] * both[1]).sum(dim=1) / both[0].sum(dim=1)
         return bool((shares >= SETTLED).all())
 
     def _saliency(self, worth: torch.Tensor, facts: dict[str, Any], **more: Any) -> Saliency:
-        field = self._field(worth).clamp_min(0)
+        field = self.cells.enlarge(worth).clamp_min(0)
         highest = field.amax(dim=(1, 2, 3), keepdim=True).clamp_min(TINY)
         return Saliency(
             to_map((field / highest).mean(dim=0)), signed=False, diagnostics=facts | more
