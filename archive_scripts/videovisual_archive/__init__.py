@@ -8,7 +8,13 @@ from videovisual.names import is_elsewhere
 from videovisual.utils.cache_folder import default_cache
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.files import check_writable
-from videovisual.zoo.archived import find_archive, read_archive, read_program, read_weights
+from videovisual.zoo.archived import (
+    find_archive,
+    read_archive,
+    read_onnx,
+    read_program,
+    read_weights,
+)
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import fit, narrow_dtype
 from videovisual.zoo.weights_io.cache import fetch, silent
@@ -16,13 +22,14 @@ from videovisual.zoo.weights_io.checkpoint import read_checkpoint
 from videovisual.zoo.weights_io.http import Progress
 from videovisual.zoo.weights_io.label_file import read_label_file
 from videovisual.zoo.weights_io.labels import labelled
-from videovisual_archive.exported import archive_classifier, archive_pt2, check_name
+from videovisual_archive.exported import archive_classifier, archive_onnx, archive_pt2, check_name
 from videovisual_archive.mar import build_archive, fingerprint, is_current
 
 __all__ = [
     "Progress",
     "archive",
     "archive_classifier",
+    "archive_onnx",
     "archive_pt2",
     "build_archive",
     "default_cache",
@@ -96,7 +103,7 @@ def archive(
         held = read_archive(own)
         return build_archive(
             card,
-            read_weights(own),
+            read_onnx(own) or read_weights(own),
             store,
             source_sha256=held.source_sha256,
             program=read_program(own),

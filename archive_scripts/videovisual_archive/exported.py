@@ -1,8 +1,10 @@
-"""Archives of exported programs: a card, a program's JSON and its tensors."""
+"""Archives of networks of a user's own: a card, and a program with its tensors or an ONNX model."""
 
 import dataclasses
+import inspect
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,19 @@ from videovisual import zoo
 from videovisual.errors import InvalidParameter, WeightsError
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.text import shown
-from videovisual.zoo.card import InputSpec
+from videovisual.zoo.card import InputSpec, ModelCard
+from videovisual.zoo.onnx_model import OnnxModel
 from videovisual.zoo.program import Program
 from videovisual.zoo.program.exporting import export
 from videovisual.zoo.program.pt2 import read_pt2
 from videovisual.zoo.registry import PROGRAM
+from videovisual.zoo.score_function import ScoresNetwork
 from videovisual_archive.mar import build_archive
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 CARD_KEYS = ("labels", "input", "scores", "cam_layer", "licence", "options")
+CALLER_GIVES = ("module", "path", "name")
+"""Arguments of `from_module` and `from_onnx` that are in no card."""
 
 
 def archive_classifier(
@@ -31,10 +37,11 @@ def archive_classifier(
     source_sha256: str | None = None,
     force: bool = False,
 ) -> Path:
-    """Build `store/NAME.mar` from a classifier of any network, exported as a program.
+    """Build `store/NAME.mar` from a classifier of any network, exported as a program, or of an ONNX
+    model, which is kept as it is.
 
     Args:
-        classifier: its network is exported, unless it is a program already.
+        classifier: its network is exported, unless it is a program or an ONNX model already.
         name: of the model: letters, digits, `.`, `_`, `-`.
         store: folder of the archives.
         source_sha256: of the file that the network comes from; that of the weights unless given.
@@ -45,18 +52,21 @@ def archive_classifier(
 
     Raises:
         InvalidParameter: the name is not valid, the network can't be exported, or the classifier
-            is known by its scores alone.
-        WeightsError: the network calls what a program may not call.
+            is a function's, or reads an ONNX model's answer by a function.
+        WeightsError: the network calls what a program may not call, or the ONNX file has changed.
         MissingExtra: torch-model-archiver is not installed.
         WriteError: the archive can't be written.
     """
     check_name(name)
-    if not classifier.differentiable:
-        raise InvalidParameter(
-            f"{classifier.card.name} is known by its scores alone, so there is no network to "
-            "archive. Use it from Python: `videovisual.explain(classifier, clip, …)`.",
-            parameter="classifier",
-        )
+    if isinstance(classifier.network, ScoresNetwork):
+        model = classifier.network.function
+        if not isinstance(model, OnnxModel):
+            raise InvalidParameter(
+                f"{classifier.card.name} is known by its scores alone, so there is no network to "
+                "archive. Use it from Python: `videovisual.explain(classifier, clip, …)`.",
+                parameter="classifier",
+            )
+        return _archive_onnx(classifier.card, model, name, store=store, force=force)
     network, spec = classifier.network, classifier.card.input
     if not isinstance(network, Program):
         network, spec = export(network, spec, torch.float32)
@@ -73,6 +83,42 @@ def archive_classifier(
         program=json.dumps(network.document).encode(),
         force=force,
     )
+
+
+def _archive_onnx(
+    card: ModelCard, model: OnnxModel, name: str, *, store: Path, force: bool
+) -> Path:
+    if callable(card.options["output"]):
+        raise InvalidParameter(
+            "An archive holds no code, and `output` is a function. Give the name of the ONNX "
+            "model's output that has the scores: output='logits'.",
+            parameter="output",
+        )
+    named = dataclasses.replace(card, name=name, title=f"{card.weights.source}, ONNX model")
+    return build_archive(named, model.whole(), store, source_sha256=model.sha256, force=force)
+
+
+def archive_onnx(file: Path, card: Path, name: str, *, store: Path, force: bool = False) -> Path:
+    """Build `store/NAME.mar` from an ONNX model.
+
+    Args:
+        file: the `.onnx`; files of weights beside it, which it names, are put into the archive.
+        card: JSON with `labels`, `input` (the fields of `InputSpec`), and where needed `scores`,
+            `licence`, and `options`: `layout`, `probabilities` and the other arguments of
+            `Classifier.from_onnx`.
+        name: of the model.
+        store: folder of the archives.
+        force: rebuild an archive that has the same content.
+
+    Raises:
+        WeightsError: a file is damaged, or the model needs operators that onnxruntime lacks.
+        InvalidParameter: the card doesn't fit the model, or the name is not valid.
+        MissingExtra: it needs the extra `onnx`.
+    """
+    check_name(name)
+    described = _described(card, zoo.Classifier.from_onnx)
+    classifier = zoo.Classifier.from_onnx(file, name=name, **described)
+    return archive_classifier(classifier, name, store=store, force=force)
 
 
 def archive_pt2(file: Path, card: Path, name: str, *, store: Path, force: bool = False) -> Path:
@@ -92,7 +138,7 @@ def archive_pt2(file: Path, card: Path, name: str, *, store: Path, force: bool =
         InvalidParameter: the card doesn't fit the program, or the name is not valid.
     """
     check_name(name)
-    described = _described(card)
+    described = _described(card, zoo.Classifier.from_module)
     program = Program(*read_pt2(file)).eval()
     classifier = zoo.Classifier.from_module(program, name=name, **described)
     title = f"{file.name}, exported program"
@@ -103,8 +149,8 @@ def archive_pt2(file: Path, card: Path, name: str, *, store: Path, force: bool =
     )
 
 
-def _described(path: Path) -> dict[str, Any]:
-    """The arguments of `from_module` in a card."""
+def _described(path: Path, made_by: Callable[..., zoo.Classifier]) -> dict[str, Any]:
+    """The arguments of `from_module` or `from_onnx` in a card."""
     try:
         given = json.loads(path.read_text("utf-8"))
         spec: dict[str, Any] = {
@@ -112,7 +158,7 @@ def _described(path: Path) -> dict[str, Any]:
             for key, value in given["input"].items()
         }
         kept = {key: given[key] for key in ("scores", "cam_layer", "licence") if key in given}
-        return {
+        described = {
             **kept,
             **given.get("options", {}),
             "labels": given["labels"],
@@ -124,6 +170,16 @@ def _described(path: Path) -> dict[str, Any]:
             f"{', '.join(CARD_KEYS)}, of which the first two are needed.",
             path=str(path),
         ) from error
+    allowed = [key for key in inspect.signature(made_by).parameters if key not in CALLER_GIVES]
+    unknown = [key for key in described if key not in allowed]
+    if unknown:
+        raise WeightsError(
+            f"{path} describes {shown(', '.join(unknown), 200)}, which this kind of model hasn't. "
+            f"Allowed are {', '.join(allowed)}.",
+            path=str(path),
+            allowed=allowed,
+        )
+    return described
 
 
 def check_name(name: str) -> None:

@@ -25,7 +25,14 @@ from videovisual.errors import MissingExtra, WeightsError
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.extras import install_command
 from videovisual.utils.files import check_writable, whole_file
-from videovisual.zoo.archived import BUILD_FILE, CARD_FILE, PROGRAM_FILE, WEIGHTS_FILE, read_archive
+from videovisual.zoo.archived import (
+    BUILD_FILE,
+    CARD_FILE,
+    ONNX_FILE,
+    PROGRAM_FILE,
+    WEIGHTS_FILE,
+    read_archive,
+)
 from videovisual.zoo.card import ModelCard
 
 CONFIG = "model-config.yaml"
@@ -50,6 +57,9 @@ LEFT_OUT = (
 )
 """Parts of the package that produce weights and archives, which no server needs."""
 LAYOUT_VERSION = "1"
+
+Content = Mapping[str, torch.Tensor] | bytes
+"""A network's entries, or a whole ONNX model."""
 
 
 def package_folder() -> Path:
@@ -93,7 +103,7 @@ def is_current(archive: Path, wanted: str) -> bool:
 
 def build_archive(
     card: ModelCard,
-    state: Mapping[str, torch.Tensor],
+    state: Content,
     store: Path,
     *,
     source_sha256: str,
@@ -105,7 +115,7 @@ def build_archive(
 
     Args:
         card: the model's card.
-        state: the network's `state_dict()`.
+        state: the network's `state_dict()`, or a whole ONNX model.
         store: folder of the archives, created where it doesn't exist.
         source_sha256: of the checkpoint that `state` was read from.
         program: the JSON of the exported program, of which `state` has the tensors.
@@ -129,16 +139,15 @@ def build_archive(
     with tempfile.TemporaryDirectory(prefix="videovisual-") as name:
         folder = Path(name)
         build = {"fingerprint": wanted, "source_sha256": source_sha256}
-        _write_parts(folder, card, state, build)
+        _write_parts(folder, card, build)
         if program is not None:
             (folder / "files" / PROGRAM_FILE).write_bytes(program)
-        _zip(_lay_out(folder, card.name, handler), target)
+        model = _write_model(folder, card, state, source_sha256)
+        _zip(_lay_out(folder, card.name, handler, model), target)
     return target
 
 
-def _write_parts(
-    folder: Path, card: ModelCard, state: Mapping[str, torch.Tensor], build: Mapping[str, str]
-) -> None:
+def _write_parts(folder: Path, card: ModelCard, build: Mapping[str, str]) -> None:
     files = folder / "files"
     for path in _package_files():
         copy = files / "videovisual" / path.relative_to(package_folder())
@@ -147,13 +156,20 @@ def _write_parts(
     (files / CARD_FILE).write_text(_json(card.to_json()), "utf-8")
     (files / BUILD_FILE).write_text(_json(build), "utf-8")
     (folder / CONFIG).write_text(yaml.safe_dump(dict(SERVING), sort_keys=False), "utf-8")
+
+
+def _write_model(folder: Path, card: ModelCard, state: Content, source_sha256: str) -> Path:
+    if isinstance(state, bytes):
+        (folder / ONNX_FILE).write_bytes(state)
+        return folder / ONNX_FILE
     # A single metadata entry, because safetensors writes several in a random order.
-    about = {"model": card.name, "source_sha256": build["source_sha256"]}
+    about = {"model": card.name, "source_sha256": source_sha256}
     tensors = {key: tensor.contiguous() for key, tensor in state.items()}
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"videovisual": _json(about)})
+    return folder / WEIGHTS_FILE
 
 
-def _lay_out(folder: Path, name: str, handler: Path) -> Path:
+def _lay_out(folder: Path, name: str, handler: Path, model: Path) -> Path:
     # The archiver removes $TMPDIR/NAME, so it gets a temporary folder of its own.
     private, out = folder / "tmp", folder / "out"
     private.mkdir()
@@ -161,7 +177,7 @@ def _lay_out(folder: Path, name: str, handler: Path) -> Path:
     command = [
         *(sys.executable, "-m", "model_archiver.model_packaging", "--model-name", name),
         *("--version", "1.0", "--handler", str(handler), "--extra-files", str(folder / "files")),
-        *("--serialized-file", str(folder / WEIGHTS_FILE), "--config-file", str(folder / CONFIG)),
+        *("--serialized-file", str(model), "--config-file", str(folder / CONFIG)),
         *("--archive-format", "no-archive", "--export-path", str(out)),
     ]
     environment = os.environ | {"TMPDIR": str(private), "TEMP": str(private)}
@@ -186,7 +202,7 @@ def _zip(folder: Path, target: Path) -> None:
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
             entry.external_attr = 0o644 << 16
             entry.file_size = path.stat().st_size
-            stored = path.suffix == ".safetensors"
+            stored = path.suffix in (".safetensors", ".onnx")
             entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             with path.open("rb") as file, archive.open(entry, "w") as into:
                 shutil.copyfileobj(file, into, 1 << 20)

@@ -1,6 +1,7 @@
 """The archives of a model store, and whether they are up to date."""
 
 import dataclasses
+import importlib
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,8 +11,10 @@ from pathlib import Path
 from videovisual import zoo
 from videovisual.errors import WeightsError
 from videovisual.names import MODELS
+from videovisual.utils.extras import needs
 from videovisual.zoo.archived import read_archive, read_program
 from videovisual.zoo.card import ModelCard
+from videovisual.zoo.onnx_model import ONNX
 from videovisual_archive.mar import fingerprint
 
 
@@ -80,6 +83,19 @@ def is_misnamed(path: Path) -> bool:
     """
     held, published = read_archive(path), zoo.cards().get(path.stem)
     return published is not None and not published.is_published(held.source_sha256)
+
+
+def check_can_run(path: Path) -> None:
+    """Check before a server starts that this installation can run an archive's model.
+
+    Raises:
+        WeightsError: it can't be read.
+        MissingExtra: it is an ONNX model, and onnx or onnxruntime is not installed.
+    """
+    if read_archive(path).card.family == ONNX:
+        with needs("onnx"):
+            for package in ("onnx", "onnxruntime"):
+                importlib.import_module(package)
 
 
 def _read(path: Path) -> tuple[State, ModelCard | None]:

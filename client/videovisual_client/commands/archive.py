@@ -14,6 +14,7 @@ from videovisual_client import exits
 from videovisual_client.terminal import json_option, log, out, print_json, store_option, table
 
 MB = 1_000_000
+EXPORTED = (".pt2", ".onnx")
 CARD = click.Path(path_type=Path, exists=True, dir_okay=False)
 MISNAMED = (
     "this archive has own weights under a published model's name. Build it with `--as NAME`, and "
@@ -29,7 +30,7 @@ MISNAMED = (
 @click.option("--weights", help="A checkpoint: a file or an address.")
 @click.option("--labels", help="Class names: a text file, one a line, or a csv; file or address.")
 @click.option("--sha256", help="The checkpoint's SHA-256, or its first digits.")
-@click.option("--card", type=CARD, help="The card of a .pt2, as JSON.")
+@click.option("--card", type=CARD, help="The card of a .pt2 or .onnx, as JSON.")
 @click.option(
     "--as",
     "served_as",
@@ -48,7 +49,8 @@ def archive(
 ) -> None:
     """Build the archives of the models NAMES from their published weights, or from your own.
 
-    A network of your own comes as a .pt2, which torch.export.save writes, with its card.
+    A network of your own comes as a .pt2, which torch.export.save writes, or as an .onnx, with its
+    card.
 
     Weights of your own, and models of the Hub, of a folder and of torchvision need a name of their
     own (--as). A model that fails doesn't stop the others; the command lists the failures at the
@@ -61,6 +63,7 @@ def archive(
               videovisual archive hf:MCG-NJU/videomae-base-finetuned-kinetics --as videomae
               videovisual archive torchvision:swin3d_t --as swin
               videovisual archive mine.pt2 --card card.json --as mine
+              videovisual archive mine.onnx --card card.json --as mine
               videovisual archive --list
     """
     if listing:
@@ -68,7 +71,7 @@ def archive(
         return
     if every == bool(names):
         raise click.UsageError("Give the NAMES of models, or --all.")
-    if card is not None or any(name.endswith(".pt2") for name in names):
+    if card is not None or any(name.lower().endswith(EXPORTED) for name in names):
         _exported(names, card, store, as_json, **options)
         return
     if any(options[name] for name in ("weights", "labels", "sha256")) and len(names) != 1:
@@ -106,11 +109,13 @@ def _exported(
     others = [each for each in ("weights", "labels", "sha256") if options[each]]
     if len(names) != 1 or card is None or not name or others:
         raise click.UsageError(
-            "A network of your own is archived by `MODEL.pt2 --card card.json --as NAME` alone."
+            "A network of your own is archived by `MODEL.pt2 --card card.json --as NAME` alone, "
+            "or `MODEL.onnx` in its place."
         )
     with needs("server"):
-        from videovisual_archive import archive_pt2  # noqa: PLC0415
-    path = archive_pt2(Path(names[0]), card, name, store=store, force=options["force"])
+        from videovisual_archive import archive_onnx, archive_pt2  # noqa: PLC0415
+    build_it = archive_onnx if names[0].lower().endswith(".onnx") else archive_pt2
+    path = build_it(Path(names[0]), card, name, store=store, force=options["force"])
     if as_json:
         print_json({"archived": {name: str(path)}, "failed": {}})
     log.print(f"archived {path}", soft_wrap=True)

@@ -52,7 +52,7 @@ def serve(
               videovisual serve i3d-kinetics400 gestures --port 9000 --run-folder run
     """
     with needs("server"):
-        from videovisual_archive.store import is_misnamed  # noqa: PLC0415
+        from videovisual_archive.store import check_can_run, is_misnamed  # noqa: PLC0415
         from videovisual_client.torchserve import CONFIG, LOG_CONFIG, Server  # noqa: PLC0415
     for model in models:
         path = store / f"{model}.mar"
@@ -60,6 +60,7 @@ def serve(
             archive.build(model, store)
         elif is_misnamed(path):
             raise WeightsError(f"{path}: {archive.MISNAMED}", path=str(path))
+        check_can_run(path)
     # Shells start background jobs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

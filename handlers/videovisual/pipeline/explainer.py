@@ -147,6 +147,7 @@ class Explainer:
             "temporal_stride": self.classifier.temporal_stride,
             "videovisual": __version__,
             "torch": torch.__version__,
+            **getattr(self.classifier.network, "runtime", {}),
             "method": self.entry.name,
             "parameters": self.parameters.model_dump(mode="json"),
             "seed": self.seed,

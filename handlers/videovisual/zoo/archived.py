@@ -15,11 +15,13 @@ from safetensors.torch import load
 from videovisual.errors import WeightsError
 from videovisual.names import default_store, own_models
 from videovisual.zoo.card import ModelCard
+from videovisual.zoo.onnx_model import MAX_BYTES
 
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "card.json"
 BUILD_FILE = "build.json"
 PROGRAM_FILE = "program.json"
+ONNX_FILE = "model.onnx"
 
 MAX_PROGRAM = 64 << 20
 """The most bytes of a program's JSON; those of large transformers have two million."""
@@ -79,29 +81,42 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def read_program(path: Path) -> bytes | None:
-    """The JSON of an archive's exported program; None for a network of the zoo.
+    """The JSON of an archive's exported program; None where it holds none.
 
     Raises:
         WeightsError: the file is damaged, or the program is too large.
     """
+    return _member(path, PROGRAM_FILE)
+
+
+def read_onnx(path: Path) -> bytes | None:
+    """The ONNX model of an archive; None for a network of PyTorch.
+
+    Raises:
+        WeightsError: the file is damaged, or the model is too large.
+    """
+    return _member(path, ONNX_FILE)
+
+
+def _member(path: Path, name: str) -> bytes | None:
     try:
         with zipfile.ZipFile(path) as opened:
-            if PROGRAM_FILE not in opened.namelist():
+            if name not in opened.namelist():
                 return None
-            check_program_size(opened.getinfo(PROGRAM_FILE).file_size, path)
-            return opened.read(PROGRAM_FILE)
+            check_size(opened.getinfo(name).file_size, path, name)
+            return opened.read(name)
     except (zipfile.BadZipFile, OSError, KeyError, zlib.error) as error:
         raise WeightsError(
             f"{path} is damaged: {error}. Build it again.", path=str(path)
         ) from error
 
 
-def check_program_size(size: int, path: Path) -> None:
-    """Raises WeightsError where a program's JSON is too large to be read."""
-    if size > MAX_PROGRAM:
+def check_size(size: int, path: Path, name: str) -> None:
+    """Raises WeightsError where an archive's program or model, `name`, is too large to be read."""
+    most = MAX_PROGRAM if name == PROGRAM_FILE else MAX_BYTES
+    if size > most:
         raise WeightsError(
-            f"{path} has a program of {size} bytes; at most {MAX_PROGRAM} are read. Build it "
-            "again.",
+            f"{path} has a {name} of {size} bytes; at most {most} are read. Build it again.",
             path=str(path),
         )
 

@@ -1,8 +1,7 @@
 """A network together with its card."""
 
-import hashlib
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save
 from torch import nn
 
 from videovisual.engine.temporal_stride import temporal_stride
@@ -31,8 +29,8 @@ from videovisual.zoo.adapter import (
 )
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard
 from videovisual.zoo.layers import cam_layer as default_cam_layer
-from videovisual.zoo.layout import align, narrow_dtype
-from videovisual.zoo.onnx_model import OnnxModel
+from videovisual.zoo.layout import align, narrow_dtype, tensors_sha256
+from videovisual.zoo.onnx_model import ONNX, OnnxModel
 
 
 class Classifier:
@@ -225,16 +223,19 @@ class Classifier:
             MissingExtra: onnxruntime is not installed.
         """
         model = OnnxModel.read(Path(path))
+        output = None if [output] == model.outputs else output
+        order = model.layout(input, layout)
+        interface = Interface(order, output=output, frame_scores=frame_scores)
         card, network = score_function.described(
             model,
             labels,
             input,
-            Interface(model.layout(input, layout), output=output, frame_scores=frame_scores),
+            interface,
             scores,
             probabilities=probabilities,
             name=name or Path(path).stem,
             weights=WeightsCard(Path(path).name, model.size, model.sha256, licence, "own weights"),
-            family="onnx",
+            family=ONNX,
         )
         return cls(card, network, model.sha256)
 
@@ -242,6 +243,8 @@ class Classifier:
         self, name: str, *, store: str | PathLike[str] | None = None, force: bool = False
     ) -> Path:
         """Build an archive that every server of this package serves, without the network's code.
+
+        It holds an exported program, or the ONNX model, whose server needs the extra `onnx`.
 
         Args:
             name: of the model.
@@ -252,8 +255,10 @@ class Classifier:
             Path of `NAME.mar`.
 
         Raises:
-            InvalidParameter: the name is not valid, or the network can't be exported.
-            WeightsError: the network calls what an exported program may not call.
+            InvalidParameter: the name is not valid, the network can't be exported, or it is a
+                function.
+            WeightsError: the network calls what an exported program may not call, or the ONNX file
+                has changed.
             MissingExtra: it needs the extra `server`.
             WriteError: the archive can't be written.
         """
@@ -341,9 +346,3 @@ def _program(
     from videovisual.zoo.program.exporting import export  # noqa: PLC0415
 
     return export(network, spec, dtype)
-
-
-def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 of tensors as a safetensors file holds them, in hexadecimal."""
-    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    return hashlib.sha256(save(own)).hexdigest()

@@ -1,5 +1,6 @@
 """Fits a checkpoint's entries to one of the zoo's networks."""
 
+import hashlib
 import itertools
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from videovisual.errors import WeightsError
@@ -245,3 +246,9 @@ def some(names: Collection[str]) -> str:
     """The first few names, and how many more there are."""
     shown = ", ".join(list(names)[:SHOWN])
     return f"{shown}, and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
+
+
+def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of tensors as a safetensors file holds them, in hexadecimal."""
+    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    return hashlib.sha256(save(own)).hexdigest()

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -17,15 +17,18 @@ from videovisual.utils.text import shown
 from videovisual.zoo.archived import (
     BUILD_FILE,
     CARD_FILE,
+    ONNX_FILE,
     PROGRAM_FILE,
-    check_program_size,
+    Archive,
+    check_size,
     find_archive,
     read_archive,
+    read_onnx,
     read_program,
     read_weights,
 )
 from videovisual.zoo.card import InputSpec, ModelCard, check_labels
-from videovisual.zoo.classifier import Classifier, tensors_sha256
+from videovisual.zoo.classifier import Classifier
 from videovisual.zoo.layout import (
     Labels,
     Weights,
@@ -34,11 +37,14 @@ from videovisual.zoo.layout import (
     is_safetensors,
     narrow_dtype,
     read_safetensors,
+    tensors_sha256,
 )
+from videovisual.zoo.onnx_model import ONNX, OnnxModel
 from videovisual.zoo.parts import part_of
 from videovisual.zoo.program import Program
 from videovisual.zoo.registry import PROGRAM, adapt, build, refused_weights
 from videovisual.zoo.registry import card as find_card
+from videovisual.zoo.score_function import rebuilt
 
 WEIGHTS_FOLDER = Path(__file__).with_name("weights")
 PACKAGED = "package:"
@@ -94,10 +100,12 @@ def load(
     archive = find_archive(name, store)
     if archive is not None and weights is None and labels is None:
         held = read_archive(archive)
+        if held.card.family == ONNX:
+            return _archived_onnx(held.card, held.source_sha256, archive, read_onnx).to(place)
         state, program = read_weights(archive), read_program(archive)
         return _unpacked(held.card, state, held.source_sha256, program).to(place)
     card = find_card(name, store)
-    if card.family == PROGRAM:
+    if card.family in (PROGRAM, ONNX):
         raise refused_weights(card)
     if isinstance(weights, Mapping):
         check_tensors(weights)
@@ -146,7 +154,8 @@ def load_weights(module: nn.Module, weights: Weights) -> nn.Module:
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
-    """Load the classifier of an unpacked archive: `card.json` and one safetensors file.
+    """Load the classifier of an unpacked archive: `card.json`, and one safetensors file or an ONNX
+    model.
 
     On the CPU the weights are memory-mapped, so the file must not change while the classifier is
     in use.
@@ -154,7 +163,14 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     Raises:
         WeightsError: a file is missing or damaged, two classes have one name, or the weights are
             not finite or don't fit the card.
+        MissingExtra: an ONNX model needs the extra `onnx`.
     """
+    if (folder / ONNX_FILE).is_file() and (folder / BUILD_FILE).is_file():
+        card, build = (
+            json.loads((folder / name).read_text("utf-8")) for name in (CARD_FILE, BUILD_FILE)
+        )
+        held = Archive.from_json(card, build)
+        return _archived_onnx(held.card, held.source_sha256, folder / ONNX_FILE, _read_file)
     files = list(folder.glob("*.safetensors"))
     if len(files) != 1 or not (folder / CARD_FILE).is_file():
         raise WeightsError(
@@ -171,7 +187,7 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     program_file = folder / PROGRAM_FILE
     program = None
     if program_file.is_file():
-        check_program_size(program_file.stat().st_size, program_file)
+        check_size(program_file.stat().st_size, program_file, PROGRAM_FILE)
         program = program_file.read_bytes()
     return _unpacked(card, read_safetensors(files[0]), digest, program).to(device)
 
@@ -186,6 +202,27 @@ def _unpacked(
     with torch.device("meta"):
         network = build(card)
     return Classifier(card, fit(network, state), digest, narrow_dtype(state))
+
+
+def _archived_onnx(
+    card: ModelCard, sha256: str, path: Path, read: Callable[[Path], bytes | None]
+) -> Classifier:
+    """The classifier of an archive's ONNX model, which `read` reads from its file or folder."""
+
+    def data() -> bytes:
+        found = read(path)
+        if found is None:
+            raise WeightsError(f"{path} has no {ONNX_FILE}. Build it again.", path=str(path))
+        return found
+
+    check_labels(card.labels)
+    model = OnnxModel.archived(data, sha256, card.name)
+    return Classifier(card, rebuilt(card, model), sha256)
+
+
+def _read_file(path: Path) -> bytes:
+    check_size(path.stat().st_size, path, ONNX_FILE)
+    return path.read_bytes()
 
 
 def _onnx(name: str, labels: Labels | None, spec: InputSpec | None) -> Classifier:

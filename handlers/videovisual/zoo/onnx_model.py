@@ -5,7 +5,7 @@ followed here, and only into its own folder.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +19,9 @@ from videovisual.utils.extras import needs
 from videovisual.utils.text import shown
 from videovisual.zoo.adapter import PERMUTATIONS, Layout
 from videovisual.zoo.card import InputSpec
+
+ONNX = "onnx"
+"""The family of ONNX models, in their cards."""
 
 MAX_BYTES = 2**31 - 1
 """The largest model: protobuf's own limit, weights included."""
@@ -43,11 +46,25 @@ class OnnxModel:
         session: onnxruntime's.
         sha256: of the file, or of the whole model where its weights are in other files.
         size: in bytes, with all weights.
+        version: of onnxruntime.
+        read_again: the model's bytes, with all weights; they are not kept beside the session's.
     """
 
     session: Any
     sha256: str
     size: int
+    version: str
+    read_again: Callable[[], bytes]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of its outputs."""
+        return [output.name for output in self.session.get_outputs()]
+
+    @property
+    def runtime(self) -> Mapping[str, str]:
+        """The library that computes the scores, and its version."""
+        return {"onnxruntime": self.version}
 
     @classmethod
     def read(cls, path: Path) -> "OnnxModel":
@@ -62,15 +79,52 @@ class OnnxModel:
         """
         if not path.is_file():
             raise MissingFile(f"There is no file {shown(path)}.", path=shown(path))
-        return cls.of(_whole(path), path.name)
+        return cls._of(_whole(path), path.name, lambda: _whole(path))
 
     @classmethod
-    def of(cls, data: bytes, name: str) -> "OnnxModel":
-        """A model from the bytes of a file without references to others.
+    def archived(cls, read: Callable[[], bytes], sha256: str, name: str) -> "OnnxModel":
+        """The model of an archive, which refers to no other file.
+
+        Args:
+            read: the bytes of the model.
+            sha256: of these bytes, as it was when the archive was built.
+            name: of the model, for messages.
 
         Raises:
-            WeightsError, InvalidParameter, MissingExtra: as `read`.
+            WeightsError: the bytes are others than those that were archived, or as `read`.
+            InvalidParameter, MissingExtra: as `read`.
         """
+        data = read()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise _unusable(
+                name, "its SHA-256 is not the one that was archived. Build the archive again"
+            )
+        outside = sorted({_location(each) for each in _outside(_parsed(data, name))})
+        if outside:
+            raise _unusable(
+                name,
+                f"its weights are said to be in {shown(', '.join(outside), 300)}, and an archive "
+                "holds one file. Build it again from the `.onnx`",
+            )
+        return cls._of(data, name, read)
+
+    def whole(self) -> bytes:
+        """The model's bytes with all weights, read again.
+
+        Raises:
+            WeightsError: the file has changed since it was loaded.
+        """
+        data = self.read_again()
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise WeightsError(
+                "The ONNX file has changed since it was loaded. Load it again.",
+                expected=self.sha256,
+            )
+        return data
+
+    @classmethod
+    def _of(cls, data: bytes, name: str, read_again: Callable[[], bytes]) -> "OnnxModel":
+        """A model from the bytes of a file without references to others."""
         with needs("onnx"):
             import onnxruntime  # noqa: PLC0415
         options = onnxruntime.SessionOptions()
@@ -91,7 +145,8 @@ class OnnxModel:
                 "with the clips as its only input.",
                 parameter="path",
             )
-        return cls(session, hashlib.sha256(data).hexdigest(), len(data))
+        digest = hashlib.sha256(data).hexdigest()
+        return cls(session, digest, len(data), onnxruntime.__version__, read_again)
 
     def layout(self, spec: InputSpec, given: Layout | None = None) -> Layout:
         """The order of the axes of the model's input.
@@ -155,8 +210,7 @@ class OnnxModel:
         most = fixed if isinstance(fixed, int) and fixed > 0 else len(given)
         parts = [self._run(given[at : at + most], most) for at in range(0, len(given), most)]
         whole = [np.concatenate(values) for values in zip(*parts, strict=True)]
-        names = [output.name for output in self.session.get_outputs()]
-        return whole[0] if len(whole) == 1 else dict(zip(names, whole, strict=True))
+        return whole[0] if len(whole) == 1 else dict(zip(self.outputs, whole, strict=True))
 
     def _run(self, clips: npt.NDArray[Any], most: int) -> list[npt.NDArray[Any]]:
         """The outputs for at most `most` clips, in a pass of exactly so many."""
@@ -172,15 +226,10 @@ def _whole(path: Path) -> bytes:
     Raises:
         WeightsError: as `OnnxModel.read`.
     """
-    with needs("onnx"):
-        import onnx  # noqa: PLC0415
     _check_size(path, path.stat().st_size)
     data = path.read_bytes()
-    try:
-        model = onnx.load_model_from_string(data)
-    except Exception as error:
-        raise _unusable(path.name, f"it is no ONNX file ({_reason(error)})") from error
-    outside = [each for each in _tensors(model) if each.data_location == each.EXTERNAL]
+    model = _parsed(data, path.name)
+    outside = _outside(model)
     if not outside:
         return data
     parts = [_Part.of(path, tensor) for tensor in outside]
@@ -191,6 +240,25 @@ def _whole(path: Path) -> bytes:
         tensor.ClearField("external_data")
     whole: bytes = model.SerializeToString(deterministic=True)
     return whole
+
+
+def _parsed(data: bytes, name: str) -> Any:
+    with needs("onnx"):
+        import onnx  # noqa: PLC0415
+    try:
+        return onnx.load_model_from_string(data)
+    except Exception as error:
+        raise _unusable(name, f"it is no ONNX file ({_reason(error)})") from error
+
+
+def _outside(model: Any) -> list[Any]:
+    """The tensors whose values are in other files."""
+    return [each for each in _tensors(model) if each.data_location == each.EXTERNAL]
+
+
+def _location(tensor: Any) -> str:
+    told = {entry.key: entry.value for entry in tensor.external_data}
+    return str(told.get("location", ""))
 
 
 @dataclass(frozen=True)
@@ -205,7 +273,7 @@ class _Part:
     def of(cls, path: Path, tensor: Any) -> "_Part":
         """What a tensor of the model at `path` refers to."""
         told = {entry.key: entry.value for entry in tensor.external_data}
-        location = told.get("location", "")
+        location = _location(tensor)
         folder = path.parent.resolve()
         file = (folder / location).resolve()
         if not file.is_relative_to(folder) or not file.is_file():

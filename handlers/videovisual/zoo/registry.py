@@ -16,6 +16,7 @@ from videovisual.zoo import i3d, motion, resnet3d, swin3d, tsm, videomae
 from videovisual.zoo.archived import find_archive, read_archive
 from videovisual.zoo.card import ModelCard
 from videovisual.zoo.layout import check_tensors
+from videovisual.zoo.onnx_model import ONNX
 from videovisual.zoo.parts import own_part
 
 StateDict = Mapping[str, torch.Tensor]
@@ -112,15 +113,16 @@ def adapt(card: ModelCard, state: StateDict) -> dict[str, torch.Tensor]:
 
 
 def refused_weights(card: ModelCard) -> WeightsError:
-    """The error where an exported program is given other weights or labels than its own."""
+    """The error where a program or an ONNX model is given other weights or labels than its own."""
+    kind, way = ("ONNX model", "onnx") if card.family == ONNX else ("exported program", "module")
     return WeightsError(
-        f"{card.name} is an exported program, which has its own weights and labels. Load others "
-        "into the network itself, and archive that: `Classifier.from_module(…).archive(…)`.",
+        f"{card.name} is an {kind}, which has its own weights and labels. Load others into the "
+        f"network itself, and archive that: `Classifier.from_{way}(…).archive(…)`.",
         model=card.name,
     )
 
 
 def _family(card: ModelCard) -> ModuleType:
-    if card.family == PROGRAM:
+    if card.family in (PROGRAM, ONNX):
         raise refused_weights(card)
     return FAMILIES[card.family]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from videovisual.errors import InvalidParameter, ScoresError, VideoVisualError
+from videovisual.errors import InvalidParameter, ScoresError, VideoVisualError, WeightsError
 from videovisual.utils.text import shown
 from videovisual.zoo import own_module
 from videovisual.zoo.adapter import AdaptedNetwork, Interface, first_pass
@@ -87,7 +87,13 @@ class ScoresNetwork(AdaptedNetwork):
         logs: Literal["probability", "odds"] | None = None,
     ) -> None:
         super().__init__(ScoreFunction(function), interface, classes)
+        self.function = function
         self.logs = logs
+
+    @property
+    def runtime(self) -> Mapping[str, str]:
+        """The library that computes the scores, if it is known, and its version."""
+        return getattr(self.function, "runtime", {})
 
     def _logits(self, answer: Any, fed: Any) -> torch.Tensor:
         found = super()._logits(answer, fed).float()
@@ -148,9 +154,8 @@ def described(
             parameter="probabilities",
         )
     names = own_module.checked_labels(labels)
-    odds = scores == "sigmoid"
-    logs: Literal["probability", "odds"] = "odds" if odds else "probability"
-    network = ScoresNetwork(function, interface, len(names), logs if probabilities else None)
+    logs = _logs(scores) if probabilities else None
+    network = ScoresNetwork(function, interface, len(names), logs)
     logits = first_pass(network, own_module.noise(spec))
     if scores == "softmax" and not probabilities:
         own_module.check_are_logits(logits, "Say so: probabilities=True.", "probabilities")
@@ -165,9 +170,37 @@ def described(
         blur_sigma=own_module.BLUR * min(spec.height, spec.width),
         weights=weights,
         accuracy="not known: own model",
+        options=options_of(interface, probabilities=probabilities),
         scores=scores,
     )
     return card, network
+
+
+def options_of(interface: Interface, *, probabilities: bool) -> dict[str, Any]:
+    """How scores are read, as a card's `options`, from which `rebuilt` makes the network again."""
+    names = ("layout", "output", "frame_scores")
+    return {name: getattr(interface, name) for name in names} | {"probabilities": probabilities}
+
+
+def rebuilt(card: ModelCard, function: Function) -> ScoresNetwork:
+    """The network of a card with the `options` of `options_of`, without a pass.
+
+    Raises:
+        WeightsError: the card holds none, or others.
+    """
+    try:
+        given = dict(card.options)
+        logs = _logs(card.scores) if given.pop("probabilities") else None
+        return ScoresNetwork(function, Interface(**given), len(card.labels), logs)
+    except (KeyError, TypeError, InvalidParameter) as error:
+        raise WeightsError(
+            f"The card of {card.name} doesn't say how its scores are read: {shown(error)}. Build "
+            "the archive again."
+        ) from error
+
+
+def _logs(scores: str) -> Literal["probability", "odds"]:
+    return "odds" if scores == "sigmoid" else "probability"
 
 
 def name_of(function: object) -> str:

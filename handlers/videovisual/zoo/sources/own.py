@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 
 from videovisual.utils.digest import file_sha256
-from videovisual.zoo.classifier import tensors_sha256
-from videovisual.zoo.layout import Labels, Weights
+from videovisual.zoo.layout import Labels, Weights, tensors_sha256
 from videovisual.zoo.own_module import checked_labels
 from videovisual.zoo.weights_io.cache import fetch
 from videovisual.zoo.weights_io.checkpoint import read_checkpoint

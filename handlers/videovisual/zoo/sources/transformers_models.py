@@ -15,8 +15,16 @@ from torch import nn
 from videovisual.errors import WeightsError
 from videovisual.utils.text import shown
 from videovisual.zoo.card import WeightsCard
-from videovisual.zoo.classifier import Classifier, tensors_sha256
-from videovisual.zoo.layout import Labels, Weights, check_finite, check_floats, misfit, narrow_dtype
+from videovisual.zoo.classifier import Classifier
+from videovisual.zoo.layout import (
+    Labels,
+    Weights,
+    check_finite,
+    check_floats,
+    misfit,
+    narrow_dtype,
+    tensors_sha256,
+)
 from videovisual.zoo.parts import own_part
 from videovisual.zoo.sources.extra import imported
 from videovisual.zoo.sources.families import FAMILIES, Family
