@@ -58,7 +58,8 @@ your own.
 
 Weights are float32, or float16 and bfloat16, which are computed with in float32; an explanation's
 provenance then has `weights_dtype`. Quantised, sparse, integer, complex and 8-bit tensors, NaN
-and infinity are refused. TorchScript, exported programs, ONNX, Keras and TensorFlow files are
+and infinity are refused. An exported program (`.pt2`) has weights in float32: export
+`network.float()`. TorchScript, exported programs, ONNX, Keras and TensorFlow files are
 named, and the message says how to get a `state_dict()`. A whole pickled network is refused with the
 three lines that export it. Weights of another number of classes are refused until `labels` names
 them.
@@ -105,6 +106,16 @@ videovisual.load("hf:MCG-NJU/videomae-base-finetuned-kinetics")  # or hf:OWNER/N
 videovisual.load("torchvision:swin3d_t")
 videovisual.load("torchvision:mvit_v2_s", weights="mine.pth", labels=["jump", "wave", "bow"])
 videovisual.load("checkpoints/my-videomae")  # a folder that `save_pretrained` wrote
+```
+
+From a checkpoint of your own classes to a report in the browser:
+
+```python
+import videovisual, webbrowser
+
+model = videovisual.load("torchvision:mvit_v2_s", "mine.pth", labels=["jump", "wave", "bow"])
+report = videovisual.explain(model, "clip.mp4", "grad_cam").save("report.html")
+webbrowser.open(report.resolve().as_uri())
 ```
 
 `videovisual archive torchvision:swin3d_t --as swin` archives one under a name of your own.
@@ -174,8 +185,9 @@ WAYS = (
     (
         "a function, an ONNX file",
         "`Classifier.from_scores(…)`, `Classifier.from_onnx(…)`",
-        "`occlusion`, `rise`, `lime`, `frame_shapley`; no archive",
-        "functions of each layout and kind of scores; ONNX against PyTorch",
+        "`occlusion`, `rise`, `lime`, `frame_shapley`; archives of ONNX files alone",
+        "functions of each layout and kind of scores; ONNX against PyTorch; an archive served by "
+        "TorchServe",
     ),
 )
 """Networks, the way in, methods, and how it was checked."""

@@ -46,7 +46,7 @@ def copied(module: nn.Module) -> nn.Module:
     """A float32 copy of a network without the wrappers of training, so that the original stays.
 
     Raises:
-        InvalidParameter: it is no module, or one of TorchScript.
+        InvalidParameter: it is no module, one of TorchScript, or one that can't be copied.
         WeightsError: weights that are not dense floats.
     """
     if isinstance(module, torch.jit.ScriptModule):
@@ -67,7 +67,18 @@ def copied(module: nn.Module) -> nn.Module:
         assert isinstance(inner, nn.Module)
         module = inner
     check_tensors(module.state_dict())
-    return copy.deepcopy(module).float()
+    try:
+        return copy.deepcopy(module).float()
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        reason = shown(str(error).strip().partition("\n")[0], 200)
+        raise InvalidParameter(
+            f"The module can't be copied: {type(error).__name__}: {reason}. Of an exported "
+            "program, give the module that it was made of; or save it by `torch.export.save` and "
+            "archive it: `videovisual archive MODEL.pt2 --card card.json --as NAME`.",
+            parameter="module",
+        ) from error
 
 
 def noise(spec: InputSpec) -> torch.Tensor:

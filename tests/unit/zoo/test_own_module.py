@@ -269,6 +269,16 @@ def test_what_is_no_network_or_has_labels_twice_is_refused(network: Network) -> 
         Classifier.from_module(scripted, LABELS, SPEC)
 
 
+def test_a_program_that_cannot_be_copied_is_refused_with_the_way_to_archive_it() -> None:
+    class Mean(nn.Module):
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            return clips.mean(dim=(2, 3, 4))
+
+    program = torch.export.export(Mean(), (torch.zeros(1, *SPEC.shape),))
+    with pytest.raises(InvalidParameter, match=r"can't be copied.*videovisual archive MODEL\.pt2"):
+        Classifier.from_module(torch.export.unflatten(program), LABELS, SPEC)
+
+
 def test_a_network_without_a_grid_has_no_grad_cam() -> None:
     class Flat(nn.Module):
         def __init__(self) -> None:
