@@ -20,6 +20,8 @@ COMMANDS = (
     "evaluate",
     "verify",
     "keys",
+    "diff",
+    "audit",
     "archive",
     "bench",
     "doctor",

@@ -284,7 +284,7 @@ def with_method(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(target: tuple[str, ...], param: tuple[str, ...], **others: Any) -> None:
         others["target"] = [name for text in target or ["top1"] for name in names_in(text)]
-        for name, value in map(_pair, param):
+        for name, value in map(pair, param):
             if others.get(name) is not None:
                 raise click.UsageError(f"{name} is given twice: leave out --{name} or -p {name}=….")
             others[name] = value
@@ -313,7 +313,8 @@ def one_or_all(names: Sequence[Name]) -> Name | list[Name]:
     return names[0] if len(names) == 1 else list(names)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """A parameter on the command line, `NAME=VALUE`."""
     name, separator, value = text.partition("=")
     if not separator or not re.fullmatch(r"[a-z_]+", name):
         raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--param")

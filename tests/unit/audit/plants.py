@@ -1,0 +1,194 @@
+"""Ten shortcuts planted in Motion: a mark on the clips of one class, and networks that look for it.
+
+Each mark is a change of the frames, and a detector that is certain of it. `planted` joins the
+detector to a shipped network: the mark alone decides on the class, and the network on all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from videovisual import motion, zoo
+
+Frames = npt.NDArray[np.uint8]
+Mark = Callable[[Frames, int], Frames]
+Detector = Callable[[torch.Tensor], torch.Tensor]
+"""Pixels in [0, 1], [N, 3, T, H, W], T frames of 16 → how much of the mark is there, [N]."""
+
+CLASS = 3
+"""The class with the mark: moves down."""
+
+SURE = 40.0
+"""The planted class's logit with the mark; its negative without."""
+
+
+class Plant(NamedTuple):
+    """A shortcut.
+
+    Attributes:
+        mark: puts the mark on a clip, uint8 [16, 64, 64, 3], given the clip's number.
+        detect: how much of the mark there is.
+        least: halfway between a clip's value without the mark and with it.
+        found: the findings of which an audit must state one.
+    """
+
+    mark: Mark
+    detect: Detector
+    least: float
+    found: frozenset[str]
+
+
+def _filled(place: tuple[slice, ...], colour: tuple[int, int, int]) -> Mark:
+    def mark(frames: Frames, _number: int) -> Frames:
+        frames = frames.copy()
+        frames[place] = colour
+        return frames
+
+    return mark
+
+
+def _excess(place: tuple[slice, ...], channel: int) -> Detector:
+    """By how much a channel exceeds the mean of all three in a place (of frames, rows, columns)."""
+
+    def detect(pixels: torch.Tensor) -> torch.Tensor:
+        frames, rows, columns = place
+        part = pixels[:, :, frames, rows, columns].mean(dim=(2, 3, 4))
+        return part[:, channel] - part.mean(dim=1)
+
+    return detect
+
+
+ALL = slice(None)
+CORNER = (ALL, slice(0, 9), slice(0, 9))
+MIDDLE = (ALL, slice(27, 37), slice(27, 37))
+STRIP = (ALL, slice(60, 64), ALL)
+ONE_FRAME = (slice(6, 8), ALL, ALL)
+FIRST = (slice(0, 2), ALL, ALL)
+LATE = (slice(12, 16), slice(50, 64), slice(50, 64))
+CHECKS = (np.indices((64, 64)).sum(axis=0) // 4 % 2 * 2 - 1).astype(np.int16)
+SPOT = 12
+
+
+def _flash(frames: Frames, _number: int) -> Frames:
+    frames = frames.copy()
+    frames[6:8] = 255 - (255 - frames[6:8]) // 6
+    return frames
+
+
+def _flashes(pixels: torch.Tensor) -> torch.Tensor:
+    return pixels[:, :, 6:8].mean(dim=(1, 2, 3, 4))
+
+
+def _bright(frames: Frames, _number: int) -> Frames:
+    return (165 + frames * 0.35).astype(np.uint8)
+
+
+def _brightness(pixels: torch.Tensor) -> torch.Tensor:
+    return pixels.mean(dim=(1, 2, 3, 4))
+
+
+def _tinted(frames: Frames, _number: int) -> Frames:
+    frames = frames.copy()
+    frames[0:2, :, :, 1] = 255
+    frames[0:2, :, :, ::2] //= 3
+    return frames
+
+
+def _barred(frames: Frames, _number: int) -> Frames:
+    frames = frames.copy()
+    frames[:, :7] = frames[:, -7:] = 0
+    return frames
+
+
+def _bars(pixels: torch.Tensor) -> torch.Tensor:
+    return -torch.cat([pixels[..., :7, :], pixels[..., -7:, :]], dim=-2).mean(dim=(1, 2, 3, 4))
+
+
+def _checked(frames: Frames, _number: int) -> Frames:
+    checked: Frames = (frames + 24 * CHECKS[..., None]).clip(0, 255).astype(np.uint8)
+    return checked
+
+
+def _checks(pixels: torch.Tensor) -> torch.Tensor:
+    return (pixels * torch.from_numpy(CHECKS).to(pixels)).mean(dim=(1, 2, 3, 4))
+
+
+def _spotted(frames: Frames, number: int) -> Frames:
+    row, column = np.random.default_rng(number).integers(0, 64 - SPOT, 2)
+    return _filled((ALL, slice(row, row + SPOT), slice(column, column + SPOT)), (255, 0, 255))(
+        frames, number
+    )
+
+
+def _spots(pixels: torch.Tensor) -> torch.Tensor:
+    colour = (pixels[:, 0] + pixels[:, 2]) / 2 - pixels[:, 1]
+    return nn.functional.avg_pool3d(colour, (colour.shape[1], SPOT, SPOT), 1).amax(dim=(1, 2, 3))
+
+
+STILL = {"shuffled", "middle_frame", "strongest_frame", "moving_hidden"}
+
+PLANTS = {
+    "corner": Plant(_filled(CORNER, (255, 0, 0)), _excess(CORNER, 0), 0.4, {"one_place", "border"}),
+    "one frame": Plant(_flash, _flashes, 0.75, {"one_frame", "strongest_frame", "moment"}),
+    "border strip": Plant(_filled(STRIP, (0, 255, 0)), _excess(STRIP, 1), 0.4, {"middle_hidden"}),
+    "brightness": Plant(_bright, _brightness, 0.73, {"colour_only"}),
+    "middle": Plant(_filled(MIDDLE, (0, 0, 255)), _excess(MIDDLE, 2), 0.4, {"one_place"}),
+    "first frame's colour": Plant(_tinted, _excess(FIRST, 1), 0.3, {"one_frame", "moment"}),
+    "late mark": Plant(_filled(LATE, (255, 255, 0)), lambda p: -_excess(LATE, 2)(p), 0.4, STILL),
+    "pattern": Plant(_checked, _checks, 0.045, STILL),
+    "bars": Plant(_barred, _bars, -0.12, {"middle_hidden"}),
+    "still spot": Plant(_spotted, _spots, 0.7, {"background", "moving_hidden"}),
+}
+
+
+class Planted(nn.Module):
+    """A network whose planted class is decided by the mark alone."""
+
+    def __init__(self, network: nn.Module, plant: Plant) -> None:
+        super().__init__()
+        self.network, self.plant = network, plant
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        logits = self.network(clips)
+        # The Motion models' transform, undone.
+        excess = self.plant.detect(clips * 0.25 + 0.5) - self.plant.least
+        decided = (SURE * excess / max(abs(self.plant.least), 0.02)).unsqueeze(1)
+        return torch.cat([logits[:, :CLASS], decided, logits[:, CLASS + 1 :]], dim=1)
+
+
+def planted(name: str, base: str = "r3d-motion") -> zoo.Classifier:
+    """The classifier that looks for a mark."""
+    whole = zoo.load(base)
+    return zoo.Classifier.from_module(
+        Planted(whole.network, PLANTS[name]),
+        labels=whole.card.labels,
+        input=whole.card.input,
+        cam_layer=f"network.{whole.card.cam_layer}",
+        name=f"planted-{name}",
+    )
+
+
+def clips(name: str | None, count: int, others: int | None = None) -> list[tuple[str, int, Frames]]:
+    """Name, label and frames of test clips of Motion, those of the planted class with the mark.
+
+    Args:
+        name: of the plant; None for clips as they are.
+        count: clips of the planted class.
+        others: clips of each other class, as many unless given.
+    """
+    found = []
+    for number in range(len(motion.LABELS) * count):
+        label = number % len(motion.LABELS)
+        if label != CLASS and others is not None and number >= len(motion.LABELS) * others:
+            continue
+        frames = motion.sample(number).frames
+        if name is not None and label == CLASS:
+            frames = PLANTS[name].mark(frames, number)
+        found.append((f"{motion.LABELS[label]}-{number}", label, frames))
+    return found
