@@ -9,7 +9,7 @@ import numpy.typing as npt
 from videovisual.audit.changes import parts
 from videovisual.saliency import Map
 
-CELLS = 4
+CELLS = 5
 """Cells of the picture along each side, between which a place in the picture is told apart."""
 
 

@@ -233,9 +233,11 @@ def _classes(audit: Audit) -> str:
         for group in audit.groups:
             rates: dict[str, Interval] = {
                 **{name: survival.rate for name, survival in group.survivals.items()},
-                "moment": max((loss.rate for loss in group.losses), key=lambda rate: rate.value),
                 **{name: share.mean for name, share in group.shares.items()},
             }
+            if group.losses:
+                lost = (loss.rate for loss in group.losses)
+                rates["moment"] = max(lost, key=lambda rate: rate.value)
             numbers = [
                 _rate(rates.get(name), "flag" if (group.name, name) in found else "")
                 for name in (*changes, "moment", *shares)

@@ -62,7 +62,7 @@ SHARES = {
     "one_frame": Question("in one frame", "in the frame that has most", "evidence in one frame"),
     "one_place": Question(
         "in one place",
-        "in one sixteenth of the picture, the same one in all clips",
+        "in one of 25 equal fields of the picture, the same one in all clips",
         "evidence at one place, the same in every clip",
     ),
     "border": Question(
