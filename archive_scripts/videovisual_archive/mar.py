@@ -49,13 +49,16 @@ SERVING: Mapping[str, Any] = {
 """One worker, which gets all active requests in every round: the engine does the batching."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 LEFT_OUT = (
+    "audit",
+    "diff",
     "motion/plain_attention.py",
     "motion/recipes.py",
     "motion/training.py",
     "zoo/sources",
     "zoo/weights_io",
 )
-"""Parts of the package that produce weights and archives, which no server needs."""
+"""Parts of the package that produce weights and archives or inspect data sets, which no server
+needs."""
 LAYOUT_VERSION = "1"
 
 Content = Mapping[str, torch.Tensor] | bytes

@@ -37,9 +37,9 @@ def agreement(first: Map, second: Map) -> tuple[float | None, float]:
         Spearman's rank correlation, None where one map is the same everywhere; and of the strongest
         tenth of all points of each map, the share that both have, in [0, 1].
     """
-    strongest = [_strongest(np.abs(values).ravel()) for values in (first, second)]
-    shared = float((strongest[0] * strongest[1]).sum() / strongest[0].sum())
-    return similarity(first, second), min(1.0, shared)
+    one, other = (_strongest(np.abs(values).ravel()) for values in (first, second))
+    shared = float(np.minimum(one, other).sum() / one.sum())
+    return similarity(first, second), shared
 
 
 def _strongest(size: npt.NDArray[Any]) -> Places:

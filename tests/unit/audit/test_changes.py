@@ -41,9 +41,7 @@ def test_regions(noise: torch.Tensor) -> None:
         ("moving_hidden", mask),
     ):
         assert_close(made[name][..., ~hidden], noise[..., ~hidden])
-        assert_close(
-            made[name][..., hidden], colour[:, None, None].expand_as(noise[..., hidden])
-        )
+        assert_close(made[name][..., hidden], colour[:, None, None].expand_as(noise[..., hidden]))
     assert_close(made["colour_only"][:, :, 3, 4], noise.mean(dim=(2, 3)))
 
 

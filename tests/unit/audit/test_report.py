@@ -162,7 +162,7 @@ def test_one_class_and_no_clip_are_refused() -> None:
         Audit.of(tally, CLASSES)
     for number in range(12):
         tally.add(str(number), None, inspection(1, {}))
-    with pytest.raises(InvalidRequest, match="of the class '<b>right</b>'.*two classes"):
+    with pytest.raises(InvalidRequest, match=r"of the class '<b>right</b>'.*two classes"):
         Audit.of(tally, CLASSES)
 
 

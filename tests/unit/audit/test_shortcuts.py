@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from tests.unit.audit.plants import CLASS, PLANTS, Frames, clips, planted, trained
+from tests.unit.audit.plants import CLASS, PLANTS, Frames, clips, planted
 
 from videovisual import motion, zoo
 from videovisual.audit import Audit, Tally, inspect

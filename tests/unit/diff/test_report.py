@@ -76,7 +76,7 @@ def test_maps_that_cannot_be_compared_do_not_pass_a_gate() -> None:
 
 def test_no_comparison_at_all_is_an_error(diff: Diff) -> None:
     diff.check()
-    with pytest.raises(InvalidRequest, match="None of the 1 clips.*broken"):
+    with pytest.raises(InvalidRequest, match=r"None of the 1 clips.*broken"):
         Diff(failed={"a": "broken"}).check()
 
 
