@@ -19,8 +19,9 @@ from videovisual.render.document import (
     table,
 )
 
-PICTURES = 24
-"""Clips with a picture in each section."""
+FLIPS = 24
+MOVES = 12
+"""Clips with a picture in each section: of answers that flipped, and of others."""
 
 MOST_ROWS = 2000
 """Clips in the table of the page; the JSON has all."""
@@ -59,6 +60,7 @@ def to_page(
             "Answers that flipped",
             diff.flips(),
             picture,
+            FLIPS,
             "Those first whose old answer lost most. The upper frames have the old model's map, "
             "the lower ones the new model's, both for the old answer.",
         ),
@@ -67,13 +69,14 @@ def to_page(
             "Confidence that moved most, the answer staying",
             [name for name in diff.movements() if diff.comparisons[name].moved],
             picture,
-            "",
+            MOVES,
         ),
         *_section(
             diff,
             "Maps that moved most, the answer staying",
             diff.disagreements(),
             picture,
+            MOVES,
             "The lowest rank correlation of the two maps first.",
         ),
         *_failed(diff),
@@ -104,7 +107,7 @@ def _gate(diff: Diff, thresholds: Thresholds) -> Iterator[str]:
 
 
 def _section(
-    diff: Diff, title: str, names: Sequence[str], picture: Picture, about: str
+    diff: Diff, title: str, names: Sequence[str], picture: Picture, most: int, about: str = ""
 ) -> Iterator[str]:
     yield f"<h2>{escape(title)}</h2>"
     if not names:
@@ -113,12 +116,11 @@ def _section(
     if about:
         yield paragraph(about)
     yield gallery(
-        figure(picture(name), f"{name}: {_change(diff.comparisons[name])}")
-        for name in names[:PICTURES]
+        figure(picture(name), f"{name}: {_change(diff.comparisons[name])}") for name in names[:most]
     )
-    if len(names) > PICTURES:
-        rest = (_row(diff, name) for name in names[PICTURES:MOST_ROWS])
-        yield fold(f"{len(names) - PICTURES} more", table(title, _HEADS, rest))
+    if len(names) > most:
+        rest = (_row(diff, name) for name in names[most:MOST_ROWS])
+        yield fold(f"{len(names) - most} more", table(title, _HEADS, rest))
 
 
 def _change(comparison: Comparison) -> str:

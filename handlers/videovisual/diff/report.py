@@ -103,7 +103,12 @@ class Diff:
             )
         if thresholds.min_agreement is not None:
             found = self.agreement()
-            came = "no two maps can be compared" if found is None else f"it is {found:.4f}"
+            known, stayed = len(self.disagreements()), len(self._stayed())
+            came = (
+                "no two maps can be compared"
+                if found is None
+                else f"it is {found:.4f}, over the {known} of {stayed} clips whose maps have one"
+            )
             yield Verdict(
                 "min-agreement",
                 found is not None and found >= thresholds.min_agreement,

@@ -6,7 +6,6 @@ detector to a shipped network: the mark alone decides on the class, and the netw
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -172,32 +171,6 @@ class Planted(nn.Module):
         excess = self.plant.detect(clips * 0.25 + 0.5) - self.plant.least
         decided = (SURE * excess / max(abs(self.plant.least), 0.02)).unsqueeze(1)
         return torch.cat([logits[:, :CLASS], decided, logits[:, CLASS + 1 :]], dim=1)
-
-
-def trained(name: str, base: str = "r3d-motion", steps: int = 40) -> zoo.Classifier:
-    """A shipped network, trained for a little longer on clips whose planted class is the mark.
-
-    Half of the clips have the mark, whatever moves in them, and the planted class as their label;
-    the others are clips of the other classes as they are.
-    """
-    whole = zoo.load(base)
-    network = copy.deepcopy(whole.network).requires_grad_(True).train()
-    optimiser = torch.optim.Adam(network.parameters(), lr=3e-4)
-    others = [label for label in range(len(motion.LABELS)) if label != CLASS]
-    for step in range(steps):
-        batch, labels = [], []
-        for place in range(2 * len(others)):
-            number = 10 * (2 * step + place % 2) + others[place // 2]
-            sample = motion.sample(number, "train")
-            marked = place % 2 == 0
-            frames = PLANTS[name].mark(sample.frames, number) if marked else sample.frames
-            batch.append(whole.prepare(frames))
-            labels.append(CLASS if marked else sample.label)
-        loss = nn.functional.cross_entropy(network(torch.stack(batch)), torch.tensor(labels))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return zoo.Classifier(whole.card, network)
 
 
 class Differences(nn.Module):
