@@ -25,10 +25,12 @@ from videovisual.render.document import (
 )
 
 PICTURES = 6
-"""Pictures of a finding or a class."""
+ROWS = 200
+"""The most pictures and rows of a class; the JSON has all clips."""
 
-MOST_ROWS = 200
-"""Clips of one class in the page; the JSON has all."""
+ALL_PICTURES = 240
+ALL_ROWS = 20_000
+"""Of the findings together, and of the classes together: about 3 and 12 MB."""
 
 Picture = Callable[[str], bytes | None]
 
@@ -150,24 +152,29 @@ def _findings(audit: Audit, picture: Picture) -> Iterator[str]:
             ),
             "good",
         )
-    for name, group in groupby(audit.findings, key=lambda finding: finding.group):
-        several = list(group)
+    grouped = [list(each) for _, each in groupby(audit.findings, key=lambda each: each.group)]
+    for several in grouped:
         lines = "".join(
             f"<li><b>{escape(finding.text)}.</b> {escape(sentence(audit, finding))}</li>"
             for finding in several
         )
-        clips = _shown([clip for finding in several for clip in finding.clips])
+        # The first few of the clips, each once.
+        clips = list(dict.fromkeys(clip for finding in several for clip in finding.clips))
+        name = several[0].group
         heading = "Most answers, over all classes" if name is None else name
         yield card(
             f"<h3>{escape(heading)}</h3><ul>{lines}</ul>"
-            + gallery(_figure(audit, clip, picture) for clip in clips),
+            + gallery(
+                _figure(audit, clip, picture)
+                for clip in clips[: _each(ALL_PICTURES, len(grouped), PICTURES)]
+            ),
             "bad",
         )
 
 
-def _shown(clips: Sequence[int]) -> list[int]:
-    """The first few of the clips, each once."""
-    return list(dict.fromkeys(clips))[:PICTURES]
+def _each(together: int, among: int, most: int) -> int:
+    """How many each of several may have, at least one."""
+    return max(1, min(most, together // among))
 
 
 def _figure(audit: Audit, clip: int, picture: Picture, more: str = "") -> str:
@@ -274,7 +281,9 @@ def _unlike(audit: Audit, picture: Picture) -> Iterator[str]:
 
 def _clips(audit: Audit, group: Group, picture: Picture) -> str:
     """The clips of a class: whose answers stayed, and where their evidence lies."""
-    tally, shown = audit.tally, group.clips[:MOST_ROWS]
+    tally, classes = audit.tally, len(audit.groups)
+    shown = group.clips[: _each(ALL_ROWS, classes, ROWS)]
+    pictured = group.clips[: _each(ALL_PICTURES, classes, PICTURES)]
     changes, shares = list(group.survivals), [name for name in group.shares if name != "one_place"]
 
     def rows() -> Iterator[str]:
@@ -298,7 +307,7 @@ def _clips(audit: Audit, group: Group, picture: Picture) -> str:
     heads = ["clip", "label", "score", *(CHANGES[name].title for name in changes)]
     heads += [SHARES[name].title for name in shares]
     caption = f"{len(shown)} of {len(group.clips)} clips: whether the answer stays, and the shares"
-    body = gallery(_figure(audit, clip, picture) for clip in group.clips[:PICTURES])
+    body = gallery(_figure(audit, clip, picture) for clip in pictured)
     return fold(f"{group.name}: {len(group.clips)} clips", body + table(caption, heads, rows()))
 
 

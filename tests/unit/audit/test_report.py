@@ -196,6 +196,18 @@ def test_the_page_escapes_and_shows_what_is_behind_a_finding() -> None:
     assert all(question.title in page for name, question in CHANGES.items() if name == "shuffled")
 
 
+def test_the_page_of_many_classes_stays_small() -> None:
+    classes, tally = [f"class {number}" for number in range(400)], Tally()
+    for number in range(4000):
+        made = inspection(number % 400, {"shuffled": number % 400}, logits=(0.0, 1.0))
+        tally.add(f"clip-{number}", None, made)
+    made = Audit.of(tally, classes)
+    page = to_page(made, title="", about="", picture=lambda _: b"jpeg", failed={}, remarks=[])
+    assert page.count("data:image/jpeg") < 1000
+    assert page.count("clip-3999:") <= 1
+    assert len(made.to_json()["rows"]) == 4000
+
+
 def test_json_has_a_row_for_every_clip_and_names_behind_the_findings() -> None:
     made = shuffled(lambda answer, number: 0 if answer == 0 else 1 + number // 3 % 2).to_json()
     json.dumps(made, allow_nan=False)
