@@ -120,6 +120,14 @@ def test_several_moments_are_no_finding(parts: tuple[int, ...]) -> None:
     assert missing(*parts).findings == []
 
 
+def test_a_moment_beside_another_that_may_matter_is_no_finding() -> None:
+    def changed(answer: int, number: int) -> Mapping[str, int]:
+        lost = {3: answer == 0, 4: answer == 0 and number % 2 == 0}
+        return {f"without_{n}": 1 if lost.get(n) else answer for n in range(PARTS)}
+
+    assert audit(changed).findings == []
+
+
 def test_evidence_in_one_frame_is_found() -> None:
     made = audit(
         lambda answer, _: {"shuffled": (answer + 1) % 3},
