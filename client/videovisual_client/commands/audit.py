@@ -128,4 +128,9 @@ def _show(made: Audit) -> None:
         line = f"finding! {name}: {finding.text}. {sentence(made, finding)}"
         out.print(line, markup=False, soft_wrap=True)
     if not made.findings:
-        out.print("No shortcut was found.")
+        few = sum(len(group.clips) < made.needed for group in made.groups)
+        out.print(
+            f"No finding is supported; {few} of {len(made.groups)} classes have fewer than the "
+            f"{made.needed} clips that one takes.",
+            soft_wrap=True,
+        )

@@ -114,7 +114,9 @@ class Grouping:
         )
         # Bonferroni: of so many intervals all hold together with `CONFIDENCE`.
         self._strict = 1 - (1 - CONFIDENCE) / self.comparisons
-        self.needed = next(n for n in count(1) if interval.wilson(n, n, self._strict).low > HALF)
+        self.needed = next(
+            n for n in count(LEAST_CLIPS) if interval.wilson(n, n, self._strict).low > HALF
+        )
 
     def groups(self) -> Iterator[Group]:
         """All clips, then those of each answer that was given, in the order of the classes."""

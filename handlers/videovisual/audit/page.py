@@ -143,14 +143,14 @@ def _findings(audit: Audit, picture: Picture) -> Iterator[str]:
         )
     if not audit.findings:
         yield card(
-            paragraph("No shortcut was found.")
+            paragraph("No finding is supported.")
             + paragraph(
                 "No class of enough clips is told, for more than half of them, without the order "
                 "of frames, by one frame, by the border, by what doesn't move, by colour, or at "
                 "one moment or place. What the intervals don't support is not said.",
                 "muted",
             ),
-            "good",
+            "bad" if few == len(audit.groups) else "good",
         )
     grouped = [list(each) for _, each in groupby(audit.findings, key=lambda each: each.group)]
     for several in grouped:
