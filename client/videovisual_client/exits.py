@@ -25,7 +25,7 @@ NOT_REPRODUCED = 7
 """Computed again, the answer or a map is another."""
 INCOMPLETE = 8
 """Nothing of a record differs, but something couldn't be checked."""
-GATE = 5
+GATE = 9
 """A threshold of `diff` does not hold."""
 INTERRUPTED = 130
 """Ctrl-C; finished results are kept."""
@@ -43,7 +43,7 @@ TABLE = """\
 \b
 Exit status: 0 success; 1 failure, the message says why; 2 wrong usage;
 3 no connection to the server, or it refuses the token; 4 some of the clips failed;
-5 a threshold of diff does not hold; 130 interrupted.
+9 a threshold of diff does not hold; 130 interrupted.
 """
 
 VERIFY_TABLE = """\

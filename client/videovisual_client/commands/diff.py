@@ -75,7 +75,7 @@ def diff(
     answers that flipped, the confidence that moved, and the maps for the same answer that moved
     (--method; `grad_cam` unless given). The report diff.html, diff.json and diff.xml (JUnit) go to
     OUTPUT/diff/OLD..NEW. With --max-flips or --min-agreement the command is a gate, and exits with
-    5 where one doesn't hold. A command that was stopped continues when it is run again.
+    9 where one doesn't hold. A command that was stopped continues when it is run again.
 
     \b
     Examples: videovisual diff old.mar new.mar clips/ --max-flips 2% --min-agreement 0.8
