@@ -5,12 +5,10 @@ again and again with every active request. Each round answers a request with not
 part of its reply, or with the end of it.
 """
 
-import gc
 import json
 import logging
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -19,13 +17,12 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from videovisual import zoo
-from videovisual.engine.memory import free_memory, tune_allocator
 from videovisual.errors import InvalidRequest
 from videovisual.server import request_state, service
-from videovisual.server.metrics import METRICS, Counts, Metric
+from videovisual.server.metrics import METRICS, Counts, Metric, Sample
+from videovisual.server.process import Housekeeper, devices, tune_process
+from videovisual.server.reply import JOB_HEADER
 from videovisual.server.request import Repeated
 from videovisual.server.request import Request as IncomingRequest
 from videovisual.server.settings import Settings
@@ -41,16 +38,9 @@ YOUNG_S = 0.05
 """A round waits until the newest classification is this old, because most are ready by then; an
 answer that comes between two rounds has to wait for the next one."""
 
-SWITCH_S = 0.0005
-"""Python's thread switch interval. Its default is ten times as long, which delays a classification
-whenever an explanation runs Python code."""
-
 HOLD_S = 2.0
 """How long a request is left without any answer, so that its status is still open for an error."""
 
-JOB_HEADER = "X-VideoVisual-Job"
-CHORES_S = 1.0
-TIDY_S = 20.0
 LOST_S = 5.0
 """TorchServe calls `handle` all the time while it has requests. After this long without a call, all
 clients have left."""
@@ -77,20 +67,21 @@ class VideoHandler:
     def initialize(self, context: Any) -> None:
         """Load the archive that TorchServe unpacked, and warm it up."""
         _filter_logs()
-        tune_allocator()
-        sys.setswitchinterval(SWITCH_S)
+        tune_process()
         _read_ahead()
         _keep_repeated_parts()
         folder = Path(context.system_properties["model_dir"])
-        devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
-        self._counts = Counts()
+        counts = Counts()
         self._service = service.Service(
-            zoo.load_folder(folder), devices, Settings.from_environment(), self._counts
+            zoo.load_folder(folder), devices(), Settings.from_environment(), counts
         )
         self._service.warm_up()
-        gc.freeze()
-        self._metrics = _declared(context.metrics)
-        threading.Thread(target=self._chores, name="videovisual-chores", daemon=True).start()
+        metrics = _declared(context.metrics)
+
+        def report(sample: Sample) -> None:
+            metrics[sample.metric].add_or_update(sample.value, list(sample.labels))
+
+        Housekeeper([self._service], counts, report, self._cancel_lost).start()
 
     def handle(self, data: list[Mapping[str, Any]], context: Any) -> list[bytes]:
         """One round of TorchServe's loop over all active requests."""
@@ -181,19 +172,6 @@ class VideoHandler:
     def _close(self, number: str) -> request_state.RequestState:
         self._begun.discard(number)
         return self._open.pop(number)
-
-    def _chores(self) -> None:
-        """Background work: report metrics, free memory, cancel requests whose clients have left."""
-        tidied = time.monotonic()
-        while True:
-            time.sleep(CHORES_S)
-            if time.monotonic() - tidied > TIDY_S and self._called > tidied:
-                tidied = time.monotonic()
-                free_memory()
-            self._cancel_lost()
-            self._service.measure()
-            for sample in self._counts.drain():
-                self._metrics[sample.metric].add_or_update(sample.value, list(sample.labels))
 
     def _cancel_lost(self) -> None:
         """Cancel all open requests when TorchServe has not called for LOST_S.

@@ -54,11 +54,11 @@ LEFT_OUT = (
     "motion/plain_attention.py",
     "motion/recipes.py",
     "motion/training.py",
+    "server/asgi",
     "zoo/sources",
     "zoo/weights_io",
 )
-"""Parts of the package that produce weights and archives or inspect data sets, which no server
-needs."""
+"""Parts of the package that TorchServe's worker has no use for."""
 LAYOUT_VERSION = "1"
 
 Content = Mapping[str, torch.Tensor] | bytes

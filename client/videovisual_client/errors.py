@@ -23,6 +23,7 @@ from typing import Any
 from pydantic_core import from_json as from_bytes
 
 from videovisual.errors import (
+    AuthenticationFailed,
     Cancelled,
     ClipTooShort,
     DeadlineExceeded,
@@ -42,6 +43,7 @@ from videovisual.errors import (
     UnknownOutput,
     UnsuitableMethod,
     UnsupportedMedia,
+    UploadStalled,
     VideoVisualError,
     WriteError,
 )
@@ -71,6 +73,7 @@ __all__ = [
     "UnknownOutput",
     "UnsuitableMethod",
     "UnsupportedMedia",
+    "UploadStalled",
     "VideoVisualError",
     "WriteError",
 ]
@@ -95,10 +98,6 @@ class TimedOut(ConnectionFailed, code="timed_out"):
     def phase(self) -> str:
         """`connect`, `write`, `read` or `pool`."""
         return str(self.detail.get("phase", "read"))
-
-
-class AuthenticationFailed(VideoVisualError, code="authentication_failed", status=401):
-    """The token is missing, wrong or expired."""
 
 
 class ClientClosed(VideoVisualError, code="client_closed"):

@@ -37,6 +37,14 @@ class InvalidRequest(VideoVisualError, code="invalid_request", status=400):
     """The request cannot be read: no clip, two clips, broken JSON or base64."""
 
 
+class UploadStalled(InvalidRequest, code="upload_stalled", status=408):
+    """The rest of the request did not arrive in time."""
+
+
+class AuthenticationFailed(VideoVisualError, code="authentication_failed", status=401):
+    """The token is missing, wrong or expired."""
+
+
 class MalformedClip(InvalidRequest, code="malformed_clip"):
     """The bytes are of a known format, but damaged or dangerous."""
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import schemathesis
 import yaml
-from docs.openapi import PAGE, header
-from docs.schemas import options
+from docs.openapi import PAGE
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.checks import (
@@ -24,6 +23,8 @@ from tests.serving.api import TIMEOUT_S, Api
 
 from videovisual.attribution.catalogue import Entry
 from videovisual.protocol import Options
+from videovisual.server.asgi.openapi import header
+from videovisual.server.asgi.schemas import options
 from videovisual.server.reply import NDJSON
 
 PROMISED = {501, 503, 504}

@@ -18,12 +18,14 @@ class Place:
         held: bytes that it holds.
         needs: bytes that it needs in addition as soon as it runs.
         running: whether it runs; else it waits.
+        model: which it asks.
     """
 
     explains: bool
     held: int
     needs: int
     running: bool
+    model: str = ""
 
     @property
     def size(self) -> int:
@@ -36,27 +38,32 @@ class Admission:
 
     Up to `max_running` explanations run, fewer where memory is short, up to `max_waiting` wait in a
     queue, and more are refused. Classifications have a limit of their own, so a full queue of
-    explanations doesn't block them.
+    explanations doesn't block them. Several services of one process share one.
+
+    Attributes:
+        decoders: bounds how many requests decode a clip or draw a picture at once.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.decoders = threading.Semaphore(settings.decoders)
         self._changed = threading.Condition()
         self._places: list[Place] = []
 
-    def counts(self) -> dict[str, int]:
-        """Explanations `running` and `waiting`, and requests `classifying`, by these names."""
+    def counts(self, model: str = "") -> dict[str, int]:
+        """A model's explanations `running` and `waiting`, and its requests `classifying`."""
         with self._changed:
-            explaining = [place for place in self._places if place.explains]
+            places = [place for place in self._places if place.model == model]
+            explaining = [place for place in places if place.explains]
             running = sum(place.running for place in explaining)
             return {
                 "running": running,
                 "waiting": len(explaining) - running,
-                "classifying": len(self._places) - len(explaining),
+                "classifying": len(places) - len(explaining),
             }
 
-    def enter(self, size: int, needs: int = 0, *, explains: bool) -> Place:
-        """Accept a request of `size` bytes that needs `needs` more when it runs.
+    def enter(self, size: int, needs: int = 0, *, explains: bool, model: str = "") -> Place:
+        """Accept a request to a model, of `size` bytes, that needs `needs` more when it runs.
 
         Raises:
             TooLarge: it needs more memory than there may be.
@@ -64,7 +71,7 @@ class Admission:
         """
         limits = self._settings
         with self._changed:
-            place = Place(explains, size, needs, running=True)
+            place = Place(explains, size, needs, running=True, model=model)
             self._check_alone(place)
             alike = [other for other in self._places if other.explains == explains]
             most = (
@@ -73,7 +80,7 @@ class Admission:
             if len(alike) >= most:
                 what = "explanations" if explains else "classifications"
                 raise self._full(
-                    f"{len(alike)} {what} are running or waiting, which is the limit of this model",
+                    f"{len(alike)} {what} are running or waiting, which is the server's limit",
                     "jobs",
                 )
             place.running = not explains or (

@@ -10,6 +10,7 @@ from videovisual.protocol import DoneEvent, Event, FileEvent
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+JOB_HEADER = "X-VideoVisual-Job"
 
 
 @dataclass(frozen=True)

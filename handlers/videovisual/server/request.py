@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from videovisual import clips
@@ -32,12 +32,18 @@ class Request:
         headers: by lower-case name.
         explain: whether it came to an explain route.
         method: the method that the route's path named.
+        query: options of the address.
     """
 
     parts: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     explain: bool = False
     method: str | None = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_parts(self, parts: Mapping[str, Any]) -> "Request":
+        """The same request with these parts."""
+        return replace(self, parts=parts)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ def parse(request: Request) -> ParsedRequest:
     videos = {name: parts[name] for name in CLIP_PARTS if parts.get(name) is not None}
     frames = {name: part for name, part in parts.items() if FRAME.fullmatch(name)}
     _check_one_clip(videos, frames)
-    options = _options_from_headers(request)
+    options = _options_beside_the_body(request)
     for name, value in parts.items():
         if name not in CLIP_PARTS and name not in frames:
             options[name] = _typed(name, value) if is_json else _text(name, value)
@@ -142,12 +148,13 @@ def _check_not_compressed(headers: Mapping[str, str]) -> None:
         )
 
 
-def _options_from_headers(request: Request) -> dict[str, Any]:
+def _options_beside_the_body(request: Request) -> dict[str, Any]:
     options: dict[str, Any] = {
         name[len(HEADER_PREFIX) :].replace("-", "_"): value
         for name, value in request.headers.items()
         if name.startswith(HEADER_PREFIX)
     }
+    options |= {name: _text(name, value) for name, value in request.query.items()}
     if request.method:
         options["method"] = request.method
     return options

@@ -9,7 +9,7 @@ from typing import Any
 from videovisual.engine.job import Job
 from videovisual.engine.probe import Result
 from videovisual.engine.progress import Progress
-from videovisual.errors import Cancelled, DeadlineExceeded
+from videovisual.errors import Cancelled, DeadlineExceeded, VideoVisualError
 from videovisual.protocol import AcceptedEvent, Array, Event, Options, PartialEvent, ProgressEvent
 from videovisual.saliency import Saliency
 from videovisual.server.reply import JSON, NDJSON, Reply, event_line
@@ -24,7 +24,7 @@ class RequestState:
 
     Args:
         number: the request's id.
-        notify: called, from any thread, whenever there is something to send.
+        notify: functions that are called, from any thread, whenever there is something to send.
 
     Attributes:
         issued: `time.monotonic()` of its arrival.
@@ -36,12 +36,13 @@ class RequestState:
         streaming: whether the answer is sent as lines of JSON.
         methods: the explanation methods that are asked for.
         partial_every_s: how often a stream has the best map so far; None for never.
+        why: with which error it was cancelled, if not by its client.
         steps: passes of the network that were made for it.
         late_steps: those of them that ended after it was cancelled.
         best: makes the best map so far of the explanation that the deadline ended.
     """
 
-    def __init__(self, number: str, notify: Callable[[], None]) -> None:
+    def __init__(self, number: str, *notify: Callable[[], None]) -> None:
         self.number = number
         self.issued = time.monotonic()
         self.deadline: float | None = None
@@ -52,10 +53,11 @@ class RequestState:
         self.streaming = False
         self.methods: tuple[str, ...] = ()
         self.partial_every_s: float | None = None
+        self.why: VideoVisualError | None = None
         self.steps = 0
         self.late_steps = 0
         self.best: Callable[[], Saliency] | None = None
-        self._notify = notify
+        self._listeners = notify
         self._lines: deque[bytes] = deque()
         self._queued = False
         self._job: Job[Any] | None = None
@@ -77,9 +79,14 @@ class RequestState:
         self.methods = methods
         self.partial_every_s = options.partial_every_s
 
-    def cancel(self) -> None:
-        """End the work within one step; its result is dropped."""
+    def cancel(self, why: VideoVisualError | None = None) -> None:
+        """End the work within one step; its result is dropped.
+
+        Args:
+            why: what the client is told, if it isn't the one that cancels.
+        """
         with self._lock:
+            self.why = self.why or why
             self._cancelled.set()
             if self._job is not None:
                 self._job.cancel()
@@ -186,6 +193,10 @@ class RequestState:
             parts.append(line)
             size += len(line)
         return b"".join(parts)
+
+    def _notify(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     @property
     def is_sent(self) -> bool:

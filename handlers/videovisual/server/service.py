@@ -4,7 +4,7 @@ import copy
 import json
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,7 @@ import torch
 from videovisual import evidence, render
 from videovisual.clips import Source
 from videovisual.engine.probe import classification
-from videovisual.errors import InvalidParameter, Overloaded, VideoVisualError
+from videovisual.errors import Cancelled, InvalidParameter, Overloaded, VideoVisualError
 from videovisual.pipeline.cost import Cost, check_passes
 from videovisual.pipeline.pipeline import Result, run_plan
 from videovisual.pipeline.plan import Plan
@@ -43,6 +43,7 @@ class Service:
         devices: a device, or several, each of which gets a copy of the network.
         settings: the server's.
         counts: takes the metrics.
+        admission: of all services of one process, which then share its limits.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Service:
         devices: torch.device | str | Sequence[torch.device | str] = "cpu",
         settings: Settings | None = None,
         counts: Counts | None = None,
+        admission: Admission | None = None,
     ) -> None:
         several = [devices] if isinstance(devices, torch.device | str) else devices
         self.settings = settings or Settings()
@@ -62,14 +64,13 @@ class Service:
         self.engine = engine_factory.engine(self._copies, self.settings, self.telemetry.passed)
         named = self.settings.signing_key
         self._signing_key = None if named is None else evidence.SigningKey.read(named)
-        self._admission = Admission(self.settings)
+        self._admission = admission or Admission(self.settings)
         self._requests = ThreadPoolExecutor(
             self.settings.max_running
             + self.settings.max_waiting
             + self.settings.max_classifications,
             thread_name_prefix="videovisual-request",
         )
-        self._decoders = threading.Semaphore(self.settings.decoders)
         self._states: dict[str, RequestState] = {}
         self._changed = threading.Condition()
         self._changes = 0
@@ -87,14 +88,17 @@ class Service:
             device.runner.prepare(clip[0])
             device.calibrate(partial(self._classify, clip, number))
 
-    def submit(self, request: Request, number: str | None = None) -> RequestState:
+    def submit(
+        self, request: Request, number: str | None = None, *listeners: Callable[[], None]
+    ) -> RequestState:
         """Accept a request; its state gets the reply when it is ready.
 
         Args:
             request: a clip and its options, or `{"cancel": number}`.
             number: the request's id; made up unless given.
+            listeners: called, from any thread, whenever there is something to send.
         """
-        state = RequestState(number or uuid.uuid4().hex, self._notify)
+        state = RequestState(number or uuid.uuid4().hex, self._notify, *listeners)
         try:
             parsed = parse(request)
             if parsed.cancel is not None:
@@ -104,7 +108,9 @@ class Service:
             state.explains = parsed.explain
             plan, cost = self._plan(parsed)
             state.configure(plan.options, plan.methods)
-            place = self._admission.enter(parsed.size, cost.held, explains=parsed.explain)
+            place = self._admission.enter(
+                parsed.size, cost.held, explains=parsed.explain, model=self.classifier.card.name
+            )
         except Overloaded as error:
             state.finish(self._failed(state, error))
             return state
@@ -148,9 +154,15 @@ class Service:
             self._changed.wait_for(lambda: self._changes != before, seconds)
             return self._changes
 
+    @property
+    def changes(self) -> int:
+        """How often there was something to send."""
+        return self._changes
+
     def measure(self) -> None:
         """Set the metrics that say how full the service is."""
-        self.telemetry.level(self._admission.counts(), self.engine.devices)
+        counts = self._admission.counts(self.classifier.card.name)
+        self.telemetry.level(counts, self.engine.devices)
 
     def close(self) -> None:
         """Cancel all requests and end all threads."""
@@ -189,6 +201,8 @@ class Service:
     def _serve(self, parsed: ParsedRequest, plan: Plan, state: RequestState, place: Place) -> None:
         try:
             reply = self._answer(parsed, plan, state, place)
+        except Cancelled as error:
+            reply = self._failed(state, state.why or error)
         except VideoVisualError as error:
             reply = self._failed(state, error)
         except Exception:
@@ -226,7 +240,7 @@ class Service:
             self._copies,
             state,
             options.priority,
-            self._decoders,
+            self._admission.decoders,
             partial(self._admission.hold, place),
         )
 

@@ -17,6 +17,7 @@ REASONS = {
     "pictures": "Arrays and pictures need numpy and Pillow",
     "video": "Videos need PyAV",
     "server": "This needs the server's packages",
+    "asgi": "A server without TorchServe needs its own packages",
     "hf": "Models of the Hub and of transformers need transformers and torchvision",
     "torchvision": "Models of torchvision need it",
     "ui": "The viewer needs its own packages",

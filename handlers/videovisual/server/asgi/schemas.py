@@ -1,6 +1,4 @@
-"""The shapes of requests and answers as JSON schemas, for `openapi.yaml`."""
-
-from __future__ import annotations
+"""The shapes of requests and answers as JSON schemas, for the OpenAPI document."""
 
 import json
 from collections.abc import Mapping

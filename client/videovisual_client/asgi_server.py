@@ -1,0 +1,133 @@
+"""Runs uvicorn in this process, with the application of some models."""
+
+import logging
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+
+import uvicorn
+
+from videovisual.errors import InvalidParameter
+from videovisual.server.asgi.app import create, keys
+
+PORT = 8080
+JOURNAL = Path("logs", "journal.log")
+
+MAX_HEAD_BYTES = 64 * 1024
+"""The most bytes of a request's line and headers."""
+
+
+@dataclass(eq=False)
+class AsgiServer:
+    """uvicorn, serving models from their archives, or published ones.
+
+    Attributes:
+        models: names of archives, or of published models.
+        store: the folder of the archives `NAME.mar`.
+        host: the address to listen at.
+        port: None takes 8080, or a free one if that is in use.
+        run_folder: the folder of keys and logs; by default a temporary one, deleted at the end.
+        key_file: the clients' keys, read again whenever the file changes; by default new ones in
+            the run folder.
+        certificate, private_key: files for TLS, as uvicorn takes them.
+        grace_s: how long running requests may go on when the server is stopped.
+        log_config: uvicorn's log settings.
+    """
+
+    models: Sequence[str]
+    _: KW_ONLY
+    store: Path
+    host: str = "127.0.0.1"
+    port: int | None = None
+    run_folder: Path | None = None
+    key_file: Path | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None
+    grace_s: int = 5
+    log_config: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """The address that it listens at."""
+        scheme = "https" if self.certificate else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self._socket.getsockname()[1]}"
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve until SIGINT or SIGTERM.
+
+        Args:
+            on_ready: called when all models are loaded and warm.
+
+        Raises:
+            InvalidParameter: the port is in use, or the settings can't be used.
+            UnknownModel, WeightsError, DownloadError: as `videovisual.load`.
+            WriteError: the run folder can't be written.
+        """
+        self._socket = self._bind()
+        folder = self.run_folder or Path(tempfile.mkdtemp(prefix="videovisual-serve-"))
+        try:
+            self._start_journal(folder / JOURNAL)
+            self.key_file = keys(self.key_file, folder)
+            app = create(self.models, store=self.store, key_file=self.key_file)
+            config = uvicorn.Config(
+                app,
+                # httptools has no limit on the length of a header.
+                http="h11",
+                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                server_header=False,
+                log_level="warning",
+                log_config=str(self.log_config) if self.log_config else None,
+                ssl_certfile=self.certificate,
+                ssl_keyfile=self.private_key,
+                timeout_graceful_shutdown=self.grace_s,
+            )
+            _Uvicorn(config, on_ready).run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+            if self.run_folder is None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _bind(self) -> socket.socket:
+        """A socket that accepts no connection yet, so that none waits for the models."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        for port in [self.port] if self.port else [PORT, 0]:
+            bound = socket.socket(family)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                bound.bind((self.host, port))
+            except OSError as error:
+                bound.close()
+                reason = error.strerror
+            else:
+                return bound
+        raise InvalidParameter(
+            f"Port {self.port or PORT} on {self.host} can't be used: {reason}. Choose another with "
+            "--port, or leave it out."
+        )
+
+    def _start_journal(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        journal = logging.getLogger("videovisual.journal")
+        journal.setLevel(logging.INFO)
+        journal.addHandler(logging.FileHandler(path, encoding="utf-8"))
+        journal.propagate = False
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()

@@ -1,0 +1,90 @@
+"""What stands before every route: the key, and bodies that nobody reads."""
+
+import asyncio
+import contextlib
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from videovisual.errors import AuthenticationFailed
+from videovisual.server.asgi.keys import ANY, INFERENCE, KeyFile
+from videovisual.server.asgi.refusal import refusal
+
+OPEN = ("/ping", "/docs", "/openapi.json")
+"""Routes without a key."""
+
+ABOUT = ("/models", "/metrics")
+"""Routes that the management key opens too."""
+
+LINGER_S = 2.0
+LINGER_BYTES = 64 * 2**20
+"""How long, and how much, is still read from a client that was refused: on a connection that is
+closed before, most clients don't see the answer."""
+
+
+class Guard:
+    """Refuses requests without a key.
+
+    Args:
+        app: the routes.
+        keys: that are let in; None lets everybody in.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyFile | None) -> None:
+        self._app = app
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        app = self._app
+        try:
+            self._check(scope)
+        except AuthenticationFailed as error:
+            app = refusal(error)
+        await app(scope, exchange.receive, exchange.send)
+
+    def _check(self, scope: Scope) -> None:
+        path = scope["path"]
+        if self._keys is None or path in OPEN:
+            return
+        about = any(path == route or path.startswith(f"{route}/") for route in ABOUT)
+        self._keys.check(Headers(scope=scope).get("authorization"), ANY if about else INFERENCE)
+
+
+class _Exchange:
+    """Reads on, and then closes the connection, where an answer comes before the body's end."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        self._receive = receive
+        self._send = send
+        self._read = "transfer-encoding" not in headers and not int(
+            headers.get("content-length", 0)
+        )
+        self._sends = "expect" not in headers
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._read = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if not self._read and message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["Connection"] = "close"
+        if not self._read and not message.get("more_body", True):
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self._send(message)
+
+    async def _linger(self) -> None:
+        until, size = time.monotonic() + LINGER_S, 0
+        with contextlib.suppress(asyncio.TimeoutError):
+            while self._sends and not self._read and size < LINGER_BYTES:
+                message = await asyncio.wait_for(self.receive(), until - time.monotonic())
+                size += len(message.get("body", b""))

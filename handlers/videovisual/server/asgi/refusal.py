@@ -1,0 +1,47 @@
+"""Errors as responses, in the one shape that all errors have."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from videovisual.errors import AuthenticationFailed, InvalidRequest, VideoVisualError
+from videovisual.server.reply import error_reply
+from videovisual.utils.text import shown
+
+
+class RouteError(InvalidRequest, code="no_route", status=404):
+    """There is no such address, or it doesn't take this HTTP method."""
+
+
+def refusal(error: VideoVisualError) -> Response:
+    """The response to a request that failed."""
+    reply = error_reply(error)
+    headers = dict(reply.headers)
+    if error.status == AuthenticationFailed.status:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(reply.body, reply.status, headers, reply.content_type)
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    """The response to one of our errors."""
+    assert isinstance(error, VideoVisualError)
+    return refusal(error)
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """The response where no route takes the request: 404 or 405."""
+    assert isinstance(error, HTTPException)
+    response = refusal(
+        RouteError(
+            f"{error.detail}: {shown(request.method)} {shown(request.url.path)}. GET /docs has all "
+            "routes."
+        )
+    )
+    response.status_code = error.status_code
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def failed(_: Request, __: Exception) -> Response:
+    """The response to a fault of the server, which logs it."""
+    return refusal(VideoVisualError("The server failed on this request; see its log."))
