@@ -12,12 +12,10 @@ import uvicorn
 
 from videovisual.errors import InvalidParameter
 from videovisual.server.asgi.app import create, keys
+from videovisual.server.asgi.guard import MAX_HEAD_BYTES
 
 PORT = 8080
 JOURNAL = Path("logs", "journal.log")
-
-MAX_HEAD_BYTES = 64 * 1024
-"""The most bytes of a request's line and headers."""
 
 
 @dataclass(eq=False)

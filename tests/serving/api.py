@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+from tests.serving.uvicorn import Uvicorn
 
 from videovisual_client.torchserve import Server
 
 TIMEOUT_S = 120
 
+AnyServer = Server | Uvicorn
+
 
 class Api:
     """The routes of one model, with the token."""
 
-    def __init__(self, server: Server, model: str) -> None:
+    def __init__(self, server: AnyServer, model: str) -> None:
         self.server = server
         self.model = model
 
@@ -57,7 +60,8 @@ class Api:
 
     def level(self, name: str) -> float:
         """A gauge or counter of the model, summed over its other labels."""
-        text = httpx.get(f"{self.server.metrics_url}/metrics", timeout=TIMEOUT_S).text
+        address = f"{self.server.metrics_url}/metrics"
+        text = httpx.get(address, headers=self.headers, timeout=TIMEOUT_S).text
         found = re.findall(rf'^videovisual_{name}{{model="{self.model}".*}} (\S+)$', text, re.M)
         return sum(map(float, found))
 

@@ -1,4 +1,4 @@
-"""One real TorchServe for all serving tests."""
+"""One real server of each kind for all serving tests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.serving.api import Api
+from tests.serving.api import AnyServer, Api
 from tests.serving.clips import bikes_like_mp4
+from tests.serving.uvicorn import Uvicorn
 
 from videovisual_archive import archive
 from videovisual_client import Client
@@ -16,7 +17,11 @@ from videovisual_client.torchserve import Server
 MODEL = "i3d-kinetics400"
 QUICK = "i3d-motion"
 """A small one of our own, for tests that are not about the network."""
+ANOTHER = "tsm-motion"
 STORE = Path(__file__).parents[2] / "model_store"
+
+BOTH = pytest.mark.parametrize("server", ["torchserve", "uvicorn"], indirect=True, scope="session")
+"""For a test that runs against each server; on uvicorn `api` is of the small model too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,26 +38,42 @@ def store() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(store: Path) -> Iterator[Server]:
+def torchserve(store: Path) -> Iterator[Server]:
     """TorchServe, ready."""
     with Server([MODEL, QUICK], store=store) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def api(server: Server) -> Api:
-    """Plain HTTP to the server."""
-    return Api(server, MODEL)
+def uvicorn() -> Iterator[Uvicorn]:
+    """uvicorn, ready."""
+    pytest.importorskip("uvicorn", reason="needs the extra `asgi`")
+    archive(QUICK, store=STORE)
+    with Uvicorn([QUICK, ANOTHER], STORE) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def small_api(server: Server) -> Api:
+def server(request: pytest.FixtureRequest) -> AnyServer:
+    """The server that a test is for: TorchServe, unless it is marked `BOTH`."""
+    server: AnyServer = request.getfixturevalue(getattr(request, "param", "torchserve"))
+    return server
+
+
+@pytest.fixture(scope="session")
+def api(server: AnyServer) -> Api:
+    """Plain HTTP to the server."""
+    return Api(server, server.models[0])
+
+
+@pytest.fixture(scope="session")
+def small_api(server: AnyServer) -> Api:
     """Plain HTTP to the small model."""
     return Api(server, QUICK)
 
 
 @pytest.fixture(scope="session")
-def client(server: Server) -> Iterator[Client]:
+def client(server: AnyServer) -> Iterator[Client]:
     """Our own client."""
     with Client(server.url, key_file=server.key_file) as client:
         yield client

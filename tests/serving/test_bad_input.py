@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.serving import clips
 from tests.serving.api import TIMEOUT_S, Api
+from tests.serving.conftest import BOTH
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +131,7 @@ CASES = {
 }
 
 
+@BOTH
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_status_and_shape(api: Api, case: tuple[dict[str, Any], int, str]) -> None:
     body, status, code = case
@@ -140,6 +142,7 @@ def test_status_and_shape(api: Api, case: tuple[dict[str, Any], int, str]) -> No
     assert response.headers["content-type"] == "application/json"
 
 
+@BOTH
 def test_the_message_says_what_is_allowed(api: Api) -> None:
     body = api.predict(**video(GOOD), data={"method": "ig", "steps": "5000"}).json()
     assert "steps = '5000' is not allowed" in body["error"]["message"]
@@ -162,6 +165,7 @@ def test_a_wrong_token(api: Api) -> None:
     assert response.json()["type"] == "InvalidKeyException"
 
 
+@BOTH
 def test_the_deadline(api: Api) -> None:
     fields = {"method": "ig", "steps": "200", "timeout_s": "1"}
     response = api.predict(**video(GOOD), data=fields)
@@ -169,6 +173,7 @@ def test_the_deadline(api: Api) -> None:
     assert response.json()["error"]["code"] == "deadline_exceeded"
 
 
+@BOTH
 def test_a_client_that_leaves(api: Api) -> None:
     with pytest.raises(httpx.TimeoutException):
         httpx.post(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.serving import clips
-from tests.serving.conftest import QUICK
+from tests.serving.api import AnyServer
+from tests.serving.conftest import BOTH, QUICK
 
 from videovisual.errors import InvalidTarget, UnknownModel, UnknownOutput, UnsupportedMedia
 from videovisual.saliency import Saliency
@@ -26,12 +27,14 @@ from videovisual_client import (
 from videovisual_client.torchserve import Server
 
 
+@BOTH
 def test_classify_a_file(client: Client, video: Path) -> None:
     result = client.classify(video, model=QUICK, top_k=3)
     assert result.model == QUICK
     assert len(result.predictions) == 3
 
 
+@BOTH
 def test_a_folder_of_frames_and_an_array_are_the_same_clip(client: Client, tmp_path: Path) -> None:
     frames = clips.frames(16)
     for index, frame in enumerate(frames):
@@ -41,6 +44,7 @@ def test_a_folder_of_frames_and_an_array_are_the_same_clip(client: Client, tmp_p
     assert folder.predictions == array.predictions
 
 
+@BOTH
 def test_progress_does_not_change_the_answer(client: Client, video: Path) -> None:
     steps: list[Progress] = []
     streamed = client.explain(
@@ -65,6 +69,7 @@ def test_results_are_saved_in_every_format(client: Client, video: Path, tmp_path
         result.save(tmp_path / "result.pdf")
 
 
+@BOTH
 def test_the_servers_errors_keep_their_classes(client: Client, video: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidTarget, match="no class 'nonsense'"):
         client.explain(video, model=QUICK, target="nonsense")
@@ -78,7 +83,8 @@ def test_the_servers_errors_keep_their_classes(client: Client, video: Path, tmp_
         client.classify(video, model="no-such-model")
 
 
-def test_a_wrong_token(server: Server, video: Path) -> None:
+@BOTH
+def test_a_wrong_token(server: AnyServer, video: Path) -> None:
     with (
         Client(server.url, token="wrong") as client,
         pytest.raises(AuthenticationFailed, match="key_file"),
@@ -94,7 +100,8 @@ def test_no_server(video: Path) -> None:
         client.classify(video, model=QUICK)
 
 
-def test_both_clients_get_the_same(client: Client, server: Server, video: Path) -> None:
+@BOTH
+def test_both_clients_get_the_same(client: Client, server: AnyServer, video: Path) -> None:
     async def main() -> Explained:
         async with AsyncClient(server.url, key_file=server.key_file) as awaited:
             return await awaited.explain(video, model=QUICK, method="gradient")
@@ -103,6 +110,7 @@ def test_both_clients_get_the_same(client: Client, server: Server, video: Path) 
     assert asyncio.run(main()).answer == plain.answer
 
 
+@BOTH
 def test_a_cancelled_job_ends_at_once(client: Client, video: Path) -> None:
     with client.submit(video, model=QUICK, method="rise", masks=5000) as job:
         first = next(job)
@@ -116,6 +124,7 @@ def test_a_cancelled_job_ends_at_once(client: Client, video: Path) -> None:
     assert client.classify(video, model=QUICK).predictions
 
 
+@BOTH
 def test_partial_maps_arrive_during_a_search(client: Client, video: Path) -> None:
     maps: list[Partial] = []
     result = client.explain(
@@ -132,6 +141,7 @@ def test_partial_maps_arrive_during_a_search(client: Client, video: Path) -> Non
     assert (maps[0].method, maps[0].target) == ("step", result.predictions[0].label)
 
 
+@BOTH
 def test_many_clips_keep_their_order(client: Client) -> None:
     several = [clips.frames(count) for count in (16, 17, 18, 19, 20)]
     alone = [client.classify(frames, model=QUICK).answer.clip for frames in several]

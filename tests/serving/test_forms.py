@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from tests.serving import clips
 from tests.serving.api import Api
+from tests.serving.conftest import BOTH
 
 from videovisual.attribution import catalogue
 from videovisual.saliency import Saliency
@@ -45,10 +46,12 @@ def test_the_answer_lists_the_best_classes(api: Api, video: Path) -> None:
     assert len(answer["clip"]["frame_indices"]) == 16
 
 
+@BOTH
 def test_zip_of_frames(api: Api, expected: list[str]) -> None:
     assert labels(api.predict(files={"video": clips.zipped()})) == expected
 
 
+@BOTH
 def test_parts(api: Api, expected: list[str]) -> None:
     parts = {
         f"frame_{index:03d}": (f"{index}.png", clips.png(picture))
@@ -57,17 +60,20 @@ def test_parts(api: Api, expected: list[str]) -> None:
     assert labels(api.predict(files=parts)) == expected
 
 
+@BOTH
 def test_raw_body_with_options_in_headers(api: Api, expected: list[str]) -> None:
     headers = {"X-VideoVisual-Top-K": "2"}
     response = api.predict(content=clips.npz(clips.frames(16)), headers=headers)
     assert labels(response) == expected[:2]
 
 
+@BOTH
 def test_base64_in_json(api: Api, expected: list[str]) -> None:
     body = {"video": base64.b64encode(clips.npz(clips.frames(16))).decode(), "top_k": 2}
     assert labels(api.predict(json=body)) == expected[:2]
 
 
+@BOTH
 def test_kserve_parameters(small_api: Api) -> None:
     encoded = base64.encodebytes(CLIP).decode()
     body = {"instances": [{"b64": encoded}], "parameters": {"top_k": 2, "method": None}}
@@ -122,6 +128,7 @@ def test_several_targets(api: Api, video: Path) -> None:
     assert named[2]["index"] == answer["predictions"][0]["index"]
 
 
+@BOTH
 def test_parts_of_one_name_are_a_list(small_api: Api) -> None:
     parts = [("video", CLIP), ("method", b"gradient"), ("target", b"1"), ("target", b"2")]
     answer = small_api.predict(files=[(name, (None, data)) for name, data in parts]).json()

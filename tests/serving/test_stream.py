@@ -7,11 +7,13 @@ import json
 import pytest
 from tests.serving import clips
 from tests.serving.api import Api, eventually
+from tests.serving.conftest import BOTH
 
 GOOD = {"video": clips.npz(clips.frames(16))}
 LONG = {"method": "rise", "masks": "20000"}
 
 
+@BOTH
 def test_a_stream_from_its_place_in_the_queue_to_its_end(small_api: Api) -> None:
     fields = LONG | {"masks": "60", "stream": "true", "partial_every_s": "0.2", "target": "3"}
     response = small_api.predict(files=GOOD, data=fields)
@@ -31,6 +33,7 @@ def test_a_stream_from_its_place_in_the_queue_to_its_end(small_api: Api) -> None
     assert done == {"event": "done"}
 
 
+@BOTH
 def test_a_job_is_cancelled_by_its_id(small_api: Api) -> None:
     events = small_api.events(files=GOOD, data=LONG | {"stream": "true"})
     job = next(events)["job"]
@@ -55,6 +58,7 @@ def test_an_early_failure_has_its_status_and_a_late_one_is_told_in_band(small_ap
     assert late.json()["error"]["code"] == "deadline_exceeded"
 
 
+@BOTH
 @pytest.mark.parametrize("seconds", ["1.8", "4"])
 def test_at_the_deadline_the_best_map_so_far(small_api: Api, seconds: str) -> None:
     fields = LONG | {"timeout_s": seconds, "partial": "true"}

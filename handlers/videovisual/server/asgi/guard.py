@@ -1,13 +1,14 @@
-"""What stands before every route: the key, and bodies that nobody reads."""
+"""What stands before every route: the key, long headers, and bodies that nobody reads."""
 
 import asyncio
 import contextlib
 import time
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from videovisual.errors import AuthenticationFailed
+from videovisual.errors import AuthenticationFailed, TooLarge
 from videovisual.server.asgi.keys import ANY, INFERENCE, KeyFile
 from videovisual.server.asgi.refusal import refusal
 
@@ -17,6 +18,9 @@ OPEN = ("/ping", "/docs", "/openapi.json")
 ABOUT = ("/models", "/metrics")
 """Routes that the management key opens too."""
 
+MAX_HEAD_BYTES = 64 * 1024
+"""The most bytes of all headers. h11 checks this only where they come in several pieces."""
+
 LINGER_S = 2.0
 LINGER_BYTES = 64 * 2**20
 """How long, and how much, is still read from a client that was refused: on a connection that is
@@ -24,7 +28,7 @@ closed before, most clients don't see the answer."""
 
 
 class Guard:
-    """Refuses requests without a key.
+    """Refuses requests without a key, or with long headers.
 
     Args:
         app: the routes.
@@ -43,17 +47,30 @@ class Guard:
         exchange = _Exchange(scope, receive, send)
         app = self._app
         try:
-            self._check(scope)
+            _check_headers(scope)
+            self._check_key(scope)
         except AuthenticationFailed as error:
             app = refusal(error)
+        except TooLarge as error:
+            app = refusal(error, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         await app(scope, exchange.receive, exchange.send)
 
-    def _check(self, scope: Scope) -> None:
+    def _check_key(self, scope: Scope) -> None:
         path = scope["path"]
         if self._keys is None or path in OPEN:
             return
         about = any(path == route or path.startswith(f"{route}/") for route in ABOUT)
         self._keys.check(Headers(scope=scope).get("authorization"), ANY if about else INFERENCE)
+
+
+def _check_headers(scope: Scope) -> None:
+    size = sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > MAX_HEAD_BYTES:
+        raise TooLarge(
+            f"The headers have {size} bytes, over the {MAX_HEAD_BYTES} that are allowed. Send "
+            "options as fields of a form.",
+            allowed=MAX_HEAD_BYTES,
+        )
 
 
 class _Exchange:

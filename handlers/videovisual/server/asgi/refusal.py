@@ -13,13 +13,13 @@ class RouteError(InvalidRequest, code="no_route", status=404):
     """There is no such address, or it doesn't take this HTTP method."""
 
 
-def refusal(error: VideoVisualError) -> Response:
-    """The response to a request that failed."""
+def refusal(error: VideoVisualError, status: int | None = None) -> Response:
+    """The response to a request that failed, with the error's own status unless given."""
     reply = error_reply(error)
     headers = dict(reply.headers)
     if error.status == AuthenticationFailed.status:
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(reply.body, reply.status, headers, reply.content_type)
+    return Response(reply.body, status or reply.status, headers, reply.content_type)
 
 
 async def refused(_: Request, error: Exception) -> Response:
@@ -31,13 +31,9 @@ async def refused(_: Request, error: Exception) -> Response:
 async def unrouted(request: Request, error: Exception) -> Response:
     """The response where no route takes the request: 404 or 405."""
     assert isinstance(error, HTTPException)
-    response = refusal(
-        RouteError(
-            f"{error.detail}: {shown(request.method)} {shown(request.url.path)}. GET /docs has all "
-            "routes."
-        )
-    )
-    response.status_code = error.status_code
+    where = f"{shown(request.method)} {shown(request.url.path)}"
+    told = RouteError(f"{error.detail}: {where}. GET /docs has all routes.")
+    response = refusal(told, error.status_code)
     response.headers.update(error.headers or {})
     return response
 
