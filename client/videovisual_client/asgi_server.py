@@ -11,8 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from videovisual.errors import InvalidParameter
-from videovisual.server.asgi.app import create, keys
-from videovisual.server.asgi.guard import MAX_HEAD_BYTES
+from videovisual.utils.extras import needs
 
 PORT = 8080
 JOURNAL = Path("logs", "journal.log")
@@ -61,10 +60,15 @@ class AsgiServer:
             on_ready: called when all models are loaded and warm.
 
         Raises:
+            MissingExtra: a package of the extra `asgi` is not installed.
             InvalidParameter: the port is in use, or the settings can't be used.
             UnknownModel, WeightsError, DownloadError: as `videovisual.load`.
             WriteError: the run folder can't be written.
         """
+        # Imported only now, because they import torch.
+        with needs("asgi"):
+            from videovisual.server.asgi.app import create, keys  # noqa: PLC0415
+            from videovisual.server.asgi.guard import MAX_HEAD_BYTES  # noqa: PLC0415
         self._socket = self._bind()
         folder = self.run_folder or Path(tempfile.mkdtemp(prefix="videovisual-serve-"))
         try:

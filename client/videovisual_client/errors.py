@@ -3,10 +3,10 @@
     VideoVisualError
     ├── ConnectionFailed          the server cannot be reached, or closed the connection
     │   └── TimedOut              a phase took longer than its timeout; `.phase` names it
-    ├── AuthenticationFailed      the token is missing, wrong or expired, and could not be renewed
     ├── ClientClosed              the client was closed before, or while, it was used
     ├── ServerFailed              a fault of the server; see its log
-    └── …                         the errors of `videovisual.errors`
+    └── …                         the errors of `videovisual.errors`; `AuthenticationFailed` is one: the
+                                  token is missing, wrong or expired, and could not be renewed
 
 Each error has a `message` for people, and a `code` and a `detail` for programs. Code that catches
 the errors of `videovisual.errors` works with and without a server.

@@ -19,6 +19,7 @@ from tests.serving.conftest import ANOTHER, QUICK, STORE
 from tests.serving.uvicorn import Uvicorn
 
 from videovisual_client import Client
+from videovisual_client.torchserve import Server
 
 CLIP = clips.npz(clips.frames(16))
 LONG = {"method": "rise", "masks": "20000"}
@@ -78,6 +79,16 @@ def test_several_models_are_in_one_process(at: Api) -> None:
     assert (other.status_code, other.json()["model"]) == (200, ANOTHER)
 
 
+def test_both_servers_give_the_same_bytes(at: Api, torchserve: Server) -> None:
+    query, fields = {"top_k": "3"}, {"X-VideoVisual-Top-K": "3"}
+    other = Api(torchserve, QUICK)
+    for path in ("predictions", "explanations"):
+        ours = at.post(f"/{path}/{QUICK}", content=CLIP, params=query)
+        theirs = other.post(f"/{path}/{QUICK}", content=CLIP, headers=fields)
+        assert ours.status_code == 200
+        assert ours.content == theirs.content
+
+
 def test_the_document_is_valid(at: Api) -> None:
     openapi = pytest.importorskip("openapi_spec_validator")
     openapi.validate(httpx.get(f"{at.server.url}/docs").json())
@@ -132,15 +143,19 @@ def raw(at: Api, *lines: str) -> bytes:
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nAuthorization: {key}\r\n"
     place = urlsplit(at.server.url)
     with socket.create_connection((place.hostname, place.port), TIMEOUT_S) as connection:
-        connection.sendall((head + "\r\n".join(lines) + "\r\n\r\n").encode())
-        return connection.recv(4096)
+        try:
+            connection.sendall((head + "\r\n".join(lines) + "\r\n\r\n").encode())
+            return connection.recv(4096)
+        except ConnectionError:
+            # h11 refuses headers that are too long while they are still being sent.
+            return b"closed"
 
 
 def test_limits_are_checked_before_anything_is_read(at: Api) -> None:
     assert raw(at, f"Content-Length: {10**9}").startswith(b"HTTP/1.1 413")
     for length in (70_000, 1_000_000):
         answer = raw(at, "Content-Length: 5", "X-Long: " + "a" * length)
-        assert answer.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
+        assert answer.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400", b"closed"))
     endless = (b"0" * 2**20 for _ in range(10**6))
     response = at.predict(content=endless)
     assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")

@@ -17,6 +17,13 @@ KNOW_OPTIONS = {"api", "pipeline", "protocol", "server", "videovisual_client"}
 LIGHT = ("videovisual_client", "videovisual.protocol", "videovisual.render")
 """What loads no torch; `videovisual` itself neither, which `tests/unit/client` runs."""
 
+ADAPTERS = (
+    "videovisual.server.asgi.",
+    "videovisual_client.asgi_server",
+    "videovisual_client.viewer.",
+)
+"""What knows Starlette or uvicorn; no service does."""
+
 Tree = Mapping[str, str]
 
 
@@ -92,6 +99,13 @@ def only_the_handler_knows_torchserve(tree: Tree) -> Iterator[str]:
             yield f"{found.importer} imports {found.module}"
 
 
+def only_adapters_know_a_web_server(tree: Tree) -> Iterator[str]:
+    for found in imports(tree):
+        web = found.module.partition(".")[0] in {"starlette", "uvicorn", "python_multipart"}
+        if web and not found.importer.startswith(ADAPTERS):
+            yield f"{found.importer} imports {found.module}"
+
+
 def _defined(text: str) -> Iterator[str]:
     """The names that a module's own statements define, without those that it imports."""
     for node in ast.parse(text).body:
@@ -126,6 +140,7 @@ PLANTED: list[tuple[Callable[[Tree], Iterator[str]], str, str]] = [
         "from videovisual.protocol import Options",
     ),
     (only_the_handler_knows_torchserve, "videovisual.server.metrics", "from ts import context"),
+    (only_adapters_know_a_web_server, "videovisual.server.service", "import starlette.types"),
 ]
 RULES = list(dict.fromkeys(rule for rule, _, _ in PLANTED))
 

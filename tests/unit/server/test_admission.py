@@ -66,3 +66,13 @@ def test_where_nothing_runs_the_first_that_waits_does() -> None:
     waiting = [admission.enter(20, 80, explains=True) for _ in range(3)]
     admission.leave(first)
     assert [place.running for place in waiting] == [True, False, False]
+
+
+def test_services_that_share_one_are_counted_apart_and_limited_together() -> None:
+    admission = Admission(SETTINGS)
+    admission.enter(30, explains=True, model="one")
+    admission.enter(30, explains=True, model="two")
+    assert admission.counts("one") == {"running": 1, "waiting": 0, "classifying": 0}
+    assert admission.counts("two") == {"running": 0, "waiting": 1, "classifying": 0}
+    with pytest.raises(Overloaded):
+        admission.enter(0, explains=True, model="one")

@@ -25,6 +25,15 @@ def test_a_clip_by_any_of_its_names(name: str) -> None:
     assert (parsed.video, parsed.options) == (VIDEO, {"method": "ig"})
 
 
+def test_options_of_the_address_come_between_headers_and_the_body() -> None:
+    headers = {"x-videovisual-top-k": "3", "x-videovisual-seed": "3"}
+    query = {"top_k": "4", "target": Repeated(["a", "b"]), "steps": "4"}
+    parts = {"video": VIDEO, "steps": b"5"}
+    parsed = read(Request(parts, headers, query=query))
+    expected = {"seed": "3", "top_k": "4", "target": ["a", "b"], "steps": "5"}
+    assert parsed.options == expected
+
+
 def test_headers_give_options_and_the_path_gives_the_method() -> None:
     headers = {"x-videovisual-top-k": "3", "x-videovisual-method": "ig", "accept": "*/*"}
     parsed = read(Request({"body": VIDEO}, headers, method="grad_cam"))

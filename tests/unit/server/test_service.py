@@ -19,7 +19,11 @@ from tests.unit.server.requests import SLOW, TIMEOUT_S, ask, begin, events, npz,
 
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Work
+<<<<<<< HEAD
 from videovisual.faithfulness import Faithfulness
+=======
+from videovisual.errors import Overloaded
+>>>>>>> 1fa7230 (Document the second server, and test its parts)
 from videovisual.server.request import Request
 from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
@@ -98,6 +102,19 @@ def test_a_request_can_be_cancelled_by_its_id(
     assert json.loads(unknown.body) == {"cancelled": False}
     service.cancel("waiting")
     service.cancel("running")
+
+
+def test_a_request_that_the_server_cancels_is_told_why(service: Service) -> None:
+    told: list[str] = []
+    why = Overloaded("The server is stopping.", retry_after_s=3, reason="stopping")
+    request = Request({"video": npz(), **SLOW})
+    busy = [service.submit(request, each, lambda: told.append("news")) for each in "ab"]
+    for state in busy:
+        state.cancel(why)
+        reply = wait(service, state)
+        assert (reply.status, reply.headers) == (503, {"Retry-After": "3"})
+        assert json.loads(reply.body) == why.as_json()
+    assert told
 
 
 def test_what_a_cancelled_request_held_is_freed_though_nobody_looks_for_cycles(

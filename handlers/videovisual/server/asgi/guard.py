@@ -80,9 +80,8 @@ class _Exchange:
         headers = Headers(scope=scope)
         self._receive = receive
         self._send = send
-        self._read = "transfer-encoding" not in headers and not int(
-            headers.get("content-length", 0)
-        )
+        no_length = headers.get("content-length", "0") == "0"
+        self._read = no_length and "transfer-encoding" not in headers
         self._sends = "expect" not in headers
 
     async def receive(self) -> Message:
