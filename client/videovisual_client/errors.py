@@ -5,8 +5,7 @@
     │   └── TimedOut              a phase took longer than its timeout; `.phase` names it
     ├── ClientClosed              the client was closed before, or while, it was used
     ├── ServerFailed              a fault of the server; see its log
-    └── …                         the errors of `videovisual.errors`; `AuthenticationFailed` is one: the
-                                  token is missing, wrong or expired, and could not be renewed
+    └── …                         the errors of `videovisual.errors`, e.g. `AuthenticationFailed`
 
 Each error has a `message` for people, and a `code` and a `detail` for programs. Code that catches
 the errors of `videovisual.errors` works with and without a server.
