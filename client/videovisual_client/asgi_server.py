@@ -12,6 +12,7 @@ import uvicorn
 
 from videovisual.errors import InvalidParameter
 from videovisual.utils.extras import needs
+from videovisual.utils.files import check_writable
 
 PORT = 8080
 JOURNAL = Path("logs", "journal.log")
@@ -115,6 +116,7 @@ class AsgiServer:
         )
 
     def _start_journal(self, path: Path) -> None:
+        check_writable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         journal = logging.getLogger("videovisual.journal")
         journal.setLevel(logging.INFO)
