@@ -19,11 +19,8 @@ from tests.unit.server.requests import SLOW, TIMEOUT_S, ask, begin, events, npz,
 
 from videovisual.engine.optimise.cuda_graphs import Recorder
 from videovisual.engine.probe import Work
-<<<<<<< HEAD
-from videovisual.faithfulness import Faithfulness
-=======
 from videovisual.errors import Overloaded
->>>>>>> 1fa7230 (Document the second server, and test its parts)
+from videovisual.faithfulness import Faithfulness
 from videovisual.server.request import Request
 from videovisual.server.request_state import RequestState
 from videovisual.server.service import Service
