@@ -23,7 +23,10 @@ from videovisual.attribution.parameters import (
     Parameters,
     SmoothGradParameters,
 )
-from videovisual.attribution.perturbation.parameters import PerturbationParameters
+from videovisual.attribution.perturbation.parameters import (
+    DescentParameters,
+    PerturbationParameters,
+)
 from videovisual.errors import InvalidParameter, UnknownMethod
 from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
@@ -179,7 +182,7 @@ ENTRIES = (
         "Fong et al. 2019, arXiv 1910.08485",
         "gradients",
         "a search of up to 80 gradients",
-        PerturbationParameters,
+        DescentParameters,
         ("2d_ep",),
         module="perturbation.methods",
     ),
@@ -188,7 +191,7 @@ ENTRIES = (
         "the mask that keeps the target best, of a given share of space-time",
         "Li et al. 2021, arXiv 2005.00375",
         "gradients",
-        "a search of 180 gradients",
+        "a search of up to 80 gradients",
         PerturbationParameters,
         ("3d_ep",),
         module="perturbation.methods",
@@ -199,7 +202,7 @@ ENTRIES = (
         "Li et al. 2021, arXiv 2005.00375",
         "gradients",
         "a search of up to 100 gradients",
-        PerturbationParameters,
+        DescentParameters,
         ("perturb", "perturbation"),
         module="perturbation.methods",
     ),

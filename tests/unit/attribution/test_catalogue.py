@@ -11,7 +11,7 @@ from tests import transformer
 
 from videovisual import motion, zoo
 from videovisual.attribution import catalogue
-from videovisual.attribution.perturbation.methods import PRESETS, WORTH
+from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.engine.probe import Attribution
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
@@ -70,7 +70,4 @@ def test_the_cost_of_reading_attention_is_one_pass(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_the_cost_of_a_search_is_its_most_iterations(name: str) -> None:
-    assert (
-        number(catalogue.find(name))
-        == (WORTH if name == "ep_3d" else PRESETS[name]["quick"]).iterations
-    )
+    assert number(catalogue.find(name)) == PRESETS[name]["quick"].iterations

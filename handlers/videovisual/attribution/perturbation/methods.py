@@ -1,9 +1,9 @@
 """The methods by extremal perturbation, which differ in their goals.
 
 2D-EP: Fong, Patrick & Vedaldi 2019, arXiv 1910.08485. 3D-EP and STEP: Li et al. 2021, arXiv
-2005.00375. Their maps are unsigned, in [0, 1]: how much of a pixel the mask shows, or with `ep_3d`
-by default what showing it is worth. For each area the diagnostics give the achieved area and the
-target's probability with the soft and the hard mask.
+2005.00375. Their maps are unsigned, in [0, 1]: how much of a pixel the mask shows, or with
+`preset=averaged` what showing it is worth. For each area the diagnostics give the achieved area and
+the target's probability with the soft and the hard mask.
 """
 
 from videovisual.attribution.method import Case
@@ -33,7 +33,7 @@ PRESETS = {
 """The descents by method and preset."""
 
 WORTH = WorthPreset()
-"""The preset `default` of `ep_3d`; that of the others is `quick`."""
+"""The preset `averaged` of `ep_3d`."""
 
 
 def ep_2d(case: Case, parameters: PerturbationParameters) -> Attribution:
@@ -46,7 +46,7 @@ def ep_3d(case: Case, parameters: PerturbationParameters) -> Attribution:
 
     It may use its area in some frames and leave others out.
     """
-    if parameters.preset == "default":
+    if parameters.preset == "averaged":
         return search(case, parameters, WORTH)
     return _descend("ep_3d", case, parameters)
 

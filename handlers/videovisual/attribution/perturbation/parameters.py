@@ -11,7 +11,7 @@ from videovisual.attribution.parameters import Parameters, Shape
 
 MAX_AREAS = 5
 
-ITERATIONS = {"default": 180, "quick": 100, "reference": 2000}
+ITERATIONS = {"default": 100, "quick": 100, "averaged": 180, "reference": 2000}
 """The most iterations that a preset makes."""
 
 
@@ -29,7 +29,7 @@ def _several(value: Any) -> Any:
 
 
 class PerturbationParameters(Parameters):
-    """Parameters of `ep_2d`, `ep_3d` and `step`."""
+    """Parameters of `ep_3d`, and of any search for masks."""
 
     COSTLY: ClassVar = ("iterations", "area", "variant")
 
@@ -50,10 +50,10 @@ class PerturbationParameters(Parameters):
     perturbation: Literal["blur", "fade"] = Field(
         default="blur", description="how pixels are hidden: blurred or faded out"
     )
-    preset: Literal["default", "quick", "reference"] = Field(
+    preset: Literal["default", "quick", "averaged", "reference"] = Field(
         default="default",
-        description="default: for ep_3d a search that averages over ways of hiding, else quick; "
-        "quick: a short descent; reference: the published settings",
+        description="default, quick: a short descent; averaged: a search that averages over ways "
+        "of hiding; reference: the published settings",
     )
     iterations: int | None = Field(
         default=None, ge=1, le=10000, description="steps of the search; default: the preset's"
@@ -76,3 +76,12 @@ class PerturbationParameters(Parameters):
     def held(self, batch: int) -> float:
         """See `Parameters`."""
         return 20 + 8 * self.masks + 4 * batch
+
+
+class DescentParameters(PerturbationParameters):
+    """Parameters of `ep_2d` and `step`, which have no averaged search."""
+
+    preset: Literal["default", "quick", "reference"] = Field(
+        default="default",
+        description="default, quick: a short descent; reference: the published settings",
+    )

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.unit.attribution.perturbation.conftest import BOX, SHAPE
 
+from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation.methods import ep_3d
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
@@ -19,6 +20,7 @@ from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Attribution, Objective
 from videovisual.engine.progress import Progress
+from videovisual.errors import InvalidParameter
 from videovisual.saliency import Saliency
 
 PRESET = WorthPreset(cells=12)
@@ -126,11 +128,18 @@ def test_every_iteration_has_a_partial_map(toy: ModelRunner, case: Case) -> None
     assert all(each.map.shape == SHAPE for each in partials)
 
 
-def test_a_quick_search_is_the_descent(toy: ModelRunner, case: Case) -> None:
+def test_only_an_averaged_search_is_by_worth(toy: ModelRunner, case: Case) -> None:
     def area_of(preset: str) -> dict[str, Any]:
         parameters = PerturbationParameters.model_validate({"preset": preset, "iterations": 3})
         (area,) = run(toy, ep_3d(case, parameters)).diagnostics["areas"]
         return dict(area)
 
+    assert area_of("default") == area_of("quick")
     assert "objective" in area_of("quick")
-    assert "objective" not in area_of("default")
+    assert "objective" not in area_of("averaged")
+
+
+@pytest.mark.parametrize("method", ["ep_2d", "step"])
+def test_other_methods_refuse_it(method: str) -> None:
+    with pytest.raises(InvalidParameter, match="averaged"):
+        catalogue.find(method).parse({"preset": "averaged"})
