@@ -157,8 +157,8 @@ def load_folder(folder: Path, device: torch.device | str = "cpu") -> Classifier:
     """Load the classifier of an unpacked archive: `card.json`, and one safetensors file or an ONNX
     model.
 
-    On the CPU the weights are memory-mapped, so the file must not change while the classifier is
-    in use.
+    On the CPU the weights are memory-mapped, but for those that don't lie at an address that torch
+    would choose, so the file must not change while the classifier is in use.
 
     Raises:
         WeightsError: a file is missing or damaged, two classes have one name, or the weights are

@@ -90,9 +90,10 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        if not self._read and message["type"] == "http.response.start":
+        starts = message["type"] == "http.response.start"
+        if starts and not self._read:
             MutableHeaders(scope=message)["Connection"] = "close"
-        if not self._read and not message.get("more_body", True):
+        if not (starts or self._read or message.get("more_body", False)):
             await self._send({**message, "more_body": True})
             await self._linger()
             message = {"type": "http.response.body", "body": b"", "more_body": False}

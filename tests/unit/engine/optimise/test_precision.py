@@ -66,7 +66,7 @@ def test_reduced_gradients_point_the_same_way_as_exact_ones(name: str) -> None:
     assert (exact.precision, reduced.precision) == (torch.float32, torch.bfloat16)
     assert reduced.gradient is not None
     assert reduced.logits.dtype == reduced.gradient.dtype == torch.float32
-    torch.testing.assert_close(reduced.logits, exact.logits, rtol=0.02, atol=0.05)
+    torch.testing.assert_close(reduced.logits, exact.logits, rtol=0.05, atol=0.05)
     assert 0.95 < cosine(exact, reduced) < 1 - 1e-6
 
 
