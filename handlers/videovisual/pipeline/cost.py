@@ -19,7 +19,7 @@ CHANGED_HELD = 2
 EVALUATION_HELD = 32
 """Clips that an evaluation holds: among them all random halves."""
 
-REQUEST_BYTES = 8 * MIB
+REQUEST_BYTES = 12 * MIB
 """Bytes of any request: its thread, Python's own objects, its progress."""
 
 PREPARED = 3
