@@ -1,11 +1,9 @@
 """Two maps of one clip on one grid, though their models see other frames or another crop."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from videovisual.faithfulness import similarity
+from videovisual.faithfulness import membership, similarity
 from videovisual.saliency import Map, Saliency
 
 TOP = 0.1
@@ -37,19 +35,9 @@ def agreement(first: Map, second: Map) -> tuple[float | None, float]:
         Spearman's rank correlation, None where one map is the same everywhere; and of the strongest
         tenth of all points of each map, the share that both have, in [0, 1].
     """
-    one, other = (_strongest(np.abs(values).ravel()) for values in (first, second))
+    one, other = (membership(np.abs(values), TOP) for values in (first, second))
     shared = float(np.minimum(one, other).sum() / one.sum())
     return similarity(first, second), shared
-
-
-def _strongest(size: npt.NDArray[Any]) -> Places:
-    """Which points belong to the strongest tenth; those that are equal at its edge, in part."""
-    count = max(1, round(TOP * size.size))
-    edge = np.partition(size, size.size - count)[size.size - count]
-    above, level = size > edge, size == edge
-    part = (count - above.sum()) / level.sum()
-    chosen: Places = above + part * level
-    return chosen
 
 
 def _axes(saliency: Saliency) -> tuple[Places, Places, Places]:

@@ -14,7 +14,7 @@ from videovisual.faithfulness.curves import (
 from videovisual.faithfulness.evidence import Evidence, iou, pointing
 from videovisual.faithfulness.measures import EVALUATION, Faithfulness, area_of, evaluate
 from videovisual.faithfulness.randomisation import RANDOM_SEEDS, randomised
-from videovisual.faithfulness.ranks import correlation, overlap, similarity
+from videovisual.faithfulness.ranks import correlation, membership, overlap, similarity
 from videovisual.faithfulness.reruns import CHANGES, Stability, stability
 from videovisual.faithfulness.salience_groups import GROUPS, saco
 from videovisual.faithfulness.sufficiency import AREA, Retention, retention
@@ -37,6 +37,7 @@ __all__ = [
     "evaluate",
     "insertion_deletion",
     "iou",
+    "membership",
     "overlap",
     "pointing",
     "randomised",

@@ -30,7 +30,6 @@ from videovisual.saliency import Saliency
 SETTLED = 0.8
 """The share of the upper area that must stay the same over the last quarter of a search."""
 
-
 TINY = 1e-30
 """Keeps a division by the size of a gradient that vanished from being one by 0."""
 
