@@ -20,7 +20,6 @@ CONDITIONS = {
     "gpu": "GPU",
     "cpu": "processor",
     "threads": "number of threads",
-    "prepared_threads": "number of threads that resized the frames",
     "precision": "precision",
 }
 """The facts of a provenance on which rounding depends."""

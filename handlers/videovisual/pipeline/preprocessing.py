@@ -85,8 +85,6 @@ def prepare(classifier: Classifier, clip: Clip, source: clips.Source) -> Prepare
             "timestamps": None if clip.timestamps is None else list(clip.timestamps),
             "crop": asdict(geometry(classifier.card.input, height, width)),
             "source": clip.source.facts(),
-            # A resize on several threads rounds a few pixels otherwise.
-            "prepared_threads": torch.get_num_threads(),
             **_made_for(classifier.card),
         },
         source=source,

@@ -54,8 +54,7 @@ def recompute(
         asked = Provenance.model_validate(explanation.provenance)
         plan = _plan(classifier, asked, explanation.faithfulness or ())
         frames = source.read(asked.frame_indices)
-        with threads(asked.prepared_threads or asked.threads):
-            prepared = prepare(classifier, Clip.of(source, asked.frame_indices, frames), source)
+        prepared = prepare(classifier, Clip.of(source, asked.frame_indices, frames), source)
         facts = dict(prepared.facts)
         with threads(asked.threads):
             executor = Executor(classifier, on_progress)

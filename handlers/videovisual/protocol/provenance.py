@@ -31,6 +31,5 @@ class Provenance(BaseModel):
     gpu: str | None = None
     cpu: str | None = None
     threads: int | None = None
-    prepared_threads: int | None = None
     precision: str | None = None
     frame_indices: list[int] = Field(min_length=1)

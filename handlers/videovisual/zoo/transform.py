@@ -111,9 +111,16 @@ def prepare(
         pixels = torch.from_numpy(np.ascontiguousarray(frames[start : start + count]))
         pixels = pixels.permute(0, 3, 1, 2).float()
         if size != (height, width):
-            pixels = F.interpolate(
-                pixels, size, mode="bilinear", align_corners=False, antialias=spec.antialias
+            # Each colour by itself: with three channels torch adds in another order on one thread
+            # than on several, and other pixels would be rounded up.
+            planes = F.interpolate(
+                pixels.flatten(0, 1)[:, None],
+                size,
+                mode="bilinear",
+                align_corners=False,
+                antialias=spec.antialias,
             )
+            pixels = planes.view(-1, 3, *size)
             # The published pipelines resize to 8-bit images.
             pixels = pixels.round_().clamp_(0, 255)
         chunks.append(pixels[..., top : top + spec.height, left : left + spec.width])

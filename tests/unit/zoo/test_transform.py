@@ -31,3 +31,20 @@ def test_frames_resized_in_several_pieces_are_the_same(monkeypatch: pytest.Monke
     whole = transform.prepare(SHORT_SIDE, frames)
     monkeypatch.setattr(transform, "CHUNK_BYTES", 1)
     assert torch.equal(transform.prepare(SHORT_SIDE, frames), whole)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+def test_any_number_of_threads_gives_the_same_pixels(antialias):
+    spec = dataclasses.replace(zoo.card("r3d-kinetics400").input, antialias=antialias)
+    frames = np.random.default_rng(0).integers(0, 256, (16, 240, 321, 3), np.uint8)
+    own = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(transform.prepare(spec, frames))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(own)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
