@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,7 +10,7 @@ from itertools import chain
 from typing import Any, Final, cast
 
 from av.codec.context import CodecContext
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.packet import Packet, PacketSideData, PktSideDataT
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -30,6 +31,9 @@ _ALPHA_ID_BYTES = 8
 _LASTING: tuple[PktSideDataT, ...] = ("palette", "new_extradata", "param_change")
 """Side data that changes how the packets after it are decoded too."""
 
+
+_SCAN = b"\xff\xda"
+"""The marker before a JPEG's coded pixels."""
 
 _PADDING = 2**16
 """Pixels, beside an eighth, that a decoder may add at the edges of a picture."""
@@ -76,8 +80,11 @@ class Decoder:
         self._has_threads = codec == "av1"
         self._number_of: dict[int | None, int] = {}
         self._colour.copy_opaque = not self._has_threads
+        # Of a damaged JPEG the decoder shows whatever lies in its memory, often an earlier picture.
+        # Other decoders mark such pictures.
+        strict = {"err_detect": "explode"} if codec == "mjpeg" else {}
         for context in filter(None, (self._colour, self._alpha)):
-            context.options = {"max_pixels": str(most_coded(limits))}
+            context.options = {"max_pixels": str(most_coded(limits)), **strict}
             # FFmpeg's threads can deadlock on a damaged stream (seen for H.265 with FFmpeg 7 and
             # 8). The AV1 decoder has threads of its own.
             context.thread_count = _AV1_THREADS if self._has_threads else 1
@@ -187,6 +194,8 @@ class Decoder:
             beside.pts, beside.time_base = packet.pts, packet.time_base
             for alpha in self._alpha.decode(beside):
                 self._latest_alpha = alpha
+        if self.codec == "mjpeg" and packet is not None and _SCAN not in bytes(packet):
+            raise InvalidDataError(errno.EINVAL, "a picture without pixels")
         for frame in self._colour.decode(packet):
             aspect = self._colour.sample_aspect_ratio
             yield Picture(frame, self._alpha_of(frame), self._number(frame), aspect)

@@ -1,4 +1,4 @@
-"""Decoder settings that are sent within a stream (parameter sets, sequence headers)."""
+"""Decoder settings that are sent within a stream: parameter sets, sequence headers, tables."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _SEQUENCE = {
     "mpeg1video": re.compile(rb"\x00\x00\x01\xb3.*?(?=\x00\x00\x01[\x00\xb8])", re.DOTALL),
     "mpeg2video": re.compile(rb"\x00\x00\x01\xb3.*?(?=\x00\x00\x01[\x00\xb8])", re.DOTALL),
     "vc1": re.compile(rb"\x00\x00\x01\x0f.*?(?=\x00\x00\x01\x0d)", re.DOTALL),
+    "mjpeg": re.compile(rb"\xff\xdb.*?(?=\xff\xda)", re.DOTALL),
 }
-"""Sequence headers of the codecs that have start codes."""
+"""Sequence headers of the codecs that have start codes, and a JPEG's tables before its scan."""
 
 _MOST_BYTES = 16_384
 """Settings stand at the front of a packet."""

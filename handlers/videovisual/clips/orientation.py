@@ -1,9 +1,9 @@
 """Display matrices: pictures that are turned or mirrored to be upright."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 
 from videovisual.clips.source import Frames
@@ -13,8 +13,14 @@ Matrix = tuple[int, int, int, int]
 
 
 def display_matrix(frame: VideoFrame) -> Matrix:
-    """The matrix of a picture."""
-    side_data = cast(Mapping[str, Any], frame.side_data).get("DISPLAYMATRIX")
+    """The matrix of a picture.
+
+    `frame.side_data` would keep the frame: the two hold each other until the next collection of
+    cycles. So the memory of pictures was not reused, or at times that nobody could tell, and a
+    damaged picture showed now one and now another picture that had lain there.
+    """
+    container = cast(Any, SideDataContainer)(frame)
+    side_data = container.get("DISPLAYMATRIX")
     if side_data is None:
         return 1, 0, 0, 1
     a, b, _, c, d = np.frombuffer(side_data, np.int32)[:5].tolist()

@@ -234,6 +234,22 @@ def test_damage_that_the_decoder_conceals_is_refused(codec, container):
             source.read([index])
 
 
+@pytest.mark.parametrize("damage", ["no scan", "half a scan"])
+def test_a_damaged_jpeg_is_refused(damage):
+    """FFmpeg shows whatever lies in its memory, often an earlier picture, and says nothing."""
+    packets = packets_of(encode("mjpeg", "avi", pixels="yuvj420p", count=16))
+    scan = packets[7].index(b"\xff\xda")
+    if damage == "no scan":
+        packets[7] = patched(packets[7], scan, b"\xff\xdb")
+    else:
+        packets[7] = packets[7][: scan + 60]
+    source = open_bytes(mux(packets, "mjpeg", "avi"))
+    assert numbers_of(source.read([0, 6, 8, 15])) == [0, 6, 8, 15]
+    for wanted in ([7], range(16)):
+        with pytest.raises(MalformedClip, match="damaged"):
+            source.read(wanted)
+
+
 def test_other_frames_are_read_after_a_damaged_first_frame(mp4):
     source = open_bytes(patched(mp4, position_of(mp4, 0) + 4, bytes(900)))
     assert (source.info.width, source.info.height) == (176, 96)

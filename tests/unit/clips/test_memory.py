@@ -1,5 +1,6 @@
 """Headers that claim gigabytes are refused by their numbers, not by allocating."""
 
+import gc
 import json
 import struct
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from tests.unit.clips.makers import (
     encode,
     enormous_png,
@@ -19,6 +21,8 @@ from tests.unit.clips.makers import (
     zipped,
 )
 from tests.unit.clips.test_boxes import FRAGMENTED, HUGE, claims, with_sound
+
+from videovisual.clips import open_bytes
 
 ALLOWED_MIB = 64
 
@@ -125,3 +129,16 @@ def test_a_read_holds_little_more_than_its_frames():
     tracemalloc.stop()
     assert frames.nbytes == np.prod((96, 176, 3))
     assert peak < 6 * frames.nbytes
+
+
+def test_a_picture_is_freed_when_it_has_been_read():
+    """Without a collection of cycles, whose time would decide what a damaged picture shows."""
+    source = open_bytes(encode("mjpeg", "avi", pixels="yuvj420p", count=5))
+    gc.collect()
+    gc.disable()
+    try:
+        source.read(range(5))
+        kept = [each for each in gc.get_objects() if type(each) is VideoFrame]
+    finally:
+        gc.enable()
+    assert not kept

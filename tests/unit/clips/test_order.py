@@ -6,7 +6,7 @@ import struct
 import av
 import numpy as np
 import pytest
-from tests.unit.clips.makers import encode, numbers_of, paint
+from tests.unit.clips.makers import encode, mux, numbers_of, packets_of, paint
 
 from videovisual.clips import Sampling, open_bytes, sample
 from videovisual.errors import MalformedClip
@@ -251,3 +251,15 @@ def test_a_second_sample_description_reaches_frames_after_those_that_are_skipped
         for extra in ("cabac=0:ref=1:8x8dct=0", "cabac=1:ref=3:8x8dct=1")
     ]
     check(two_descriptions(*parts), [*range(COUNT), *range(COUNT)])
+
+
+def test_jpegs_whose_tables_came_before():
+    """ISO/IEC 10918-1, B.5: a table holds until another one is sent."""
+    fixed = (("qmin", "9"), ("qmax", "9"))
+    packets = packets_of(encode("mjpeg", "avi", pixels="yuvj420p", count=COUNT, options=fixed))
+    for number, packet in enumerate(packets):
+        if number % 10:
+            start = packet.index(b"\xff\xdb")
+            size = 2 + int.from_bytes(packet[start + 2 : start + 4], "big")
+            packets[number] = packet[:start] + packet[start + size :]
+    check(mux(packets, "mjpeg", "avi"), range(COUNT))
