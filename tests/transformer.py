@@ -112,9 +112,11 @@ class Transformer(nn.Module):
 
     Args:
         attend: how attention is computed.
-        class_token: where it is, if there is one; else the mean of the tokens is classified.
+        class_token: where it is, if there is one.
         order: of the tokens, time first or last.
         divided: whether attention is divided into time and space.
+        mean: whether the mean of the tokens of patches is classified although there is a class
+            token.
     """
 
     def __init__(
@@ -124,8 +126,10 @@ class Transformer(nn.Module):
         order: Literal["thw", "hwt"] = "thw",
         *,
         divided: bool = False,
+        mean: bool = False,
     ) -> None:
         super().__init__()
+        self.mean = mean
         generator = torch.Generator().manual_seed(1)
         self.patches = nn.Conv3d(3, WIDTH, (2, 8, 8), stride=(2, 8, 8))
         self.class_token = class_token
@@ -152,9 +156,11 @@ class Transformer(nn.Module):
             parts = [own, tokens] if self.class_token == "first" else [tokens, own]
             tokens = torch.cat(parts, dim=1)
         tokens = self.norm(self.blocks(tokens + self.place))
-        read = {"first": 0, "last": -1}
-        place = None if self.class_token is None else read[self.class_token]
-        logits: torch.Tensor = self.head(tokens.mean(dim=1) if place is None else tokens[:, place])
+        if self.class_token is not None:
+            first = self.class_token == "first"
+            patches = tokens[:, 1:] if first else tokens[:, :-1]
+            tokens = patches if self.mean else tokens[:, :1] if first else tokens[:, -1:]
+        logits: torch.Tensor = self.head(tokens.mean(dim=1))
         return logits
 
 

@@ -14,8 +14,9 @@ def attention_relevance(case: Case, parameters: Parameters) -> Attribution:
 
     A layer's matrix Ā is the mean over the heads of the positive part of gradient × attention, and
     the relevance R of tokens for tokens becomes R + Ā·R, from the identity on (equations 5 and 6).
-    The map is the class token's row, or the row of a query that reads all tokens at the end
-    (equations 8 to 10), else the mean of all rows. It is that of R less the identity, which adds
+    The map is the row of the token that the answer is read from, which is the class token where
+    there is one, or the mean of several rows, or the row of a query that reads all tokens at the
+    end (equations 8 to 10). It is that of R less the identity, which adds
     the same to every cell. Unsigned.
 
     Raises:

@@ -13,8 +13,9 @@ def attention_rollout(case: Case, parameters: Parameters) -> Attribution:
     """The product over the layers of attention and identity, in equal parts.
 
     The identity stands for the residual connections. The heads' mean is taken, and each row is
-    normalised to the sum 1. The map is the class token's row, or the row of a query that reads all
-    tokens at the end, else the mean of all rows. It is the same for every target. Unsigned.
+    normalised to the sum 1. The map is the row of the token that the answer is read from, which is
+    the class token where there is one, or the mean of several rows, or the row of a query that
+    reads all tokens at the end. It is the same for every target. Unsigned.
 
     Raises:
         UnsuitableMethod: the network has no attention that can be followed.

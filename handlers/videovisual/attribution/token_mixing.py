@@ -66,12 +66,9 @@ class Network:
     tokens: Tokens
 
     def row(self) -> torch.Tensor:
-        """The row [tokens] to start from: that of the class token, else the mean of all rows."""
-        count, extra = self.tokens.count, self.tokens.extra
-        if not extra:
-            return torch.full((count,), 1 / count)
-        row = torch.zeros(count)
-        row[extra[0]] = 1
+        """The row [tokens] to start from: the mean of the rows that the answer is read from."""
+        row = torch.zeros(self.tokens.count)
+        row[list(self.tokens.read)] = 1 / len(self.tokens.read)
         return row
 
     def saliency(self, case: Case, row: torch.Tensor) -> Saliency:

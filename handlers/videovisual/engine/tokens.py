@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -35,11 +35,14 @@ class Tokens:
         grid: cells along frames, rows and columns.
         cells: the token of each cell, in the order of frames, rows and columns.
         extra: the tokens that are no cell's: class and register tokens.
+        read: the tokens that the answer is read from after the last layer: the class token, all,
+            or others.
     """
 
     grid: Grid
     cells: tuple[int, ...]
     extra: tuple[int, ...]
+    read: tuple[int, ...]
 
     @property
     def count(self) -> int:
@@ -75,7 +78,8 @@ def trace(network: nn.Module, clip: torch.Tensor) -> Tokens:
         found = [tokens for pair in pairs if (tokens := _numbers(*pair, grid)) is not None]
         if found:
             # Divided attention takes the class token away before some layers.
-            return max(found, key=lambda tokens: tokens.count)
+            tokens = max(found, key=lambda tokens: tokens.count)
+            return replace(tokens, read=_read(network, clips, tokens.count))
     raise UnsuitableMethod(
         "The places of the network's tokens can't be told: its first attention is not preceded by "
         "tokens [N, tokens, channels] of a convolution over patches, one for each of its cells. "
@@ -91,6 +95,18 @@ def pooled_grids(network: nn.Module, clip: torch.Tensor) -> tuple[Grid, ...]:
     return tuple(dict.fromkeys(traced.grids))
 
 
+def _read(network: nn.Module, clips: torch.Tensor, count: int) -> tuple[int, ...]:
+    """The tokens whose last values have a gradient; all where nothing has one."""
+    traced = _Trace(tokens=count)
+    with torch.enable_grad(), traced:
+        logits = network(clips.clone().requires_grad_())
+    listed: list[int] = []
+    if traced.last is not None and logits.requires_grad:
+        (found,) = torch.autograd.grad(logits[0, 0], traced.last, allow_unused=True)
+        listed = [] if found is None else found[0].any(dim=-1).nonzero()[:, 0].tolist()
+    return tuple(listed or range(count))
+
+
 class _Attention(Exception):
     """Ends a pass at the first attention."""
 
@@ -101,22 +117,28 @@ class _Trace(TorchFunctionMode):
     Args:
         numbered: the number of the convolution whose cells are numbered from 1.
         whole: whether the pass goes on after the first attention.
+        tokens: the number of tokens of a clip, if their last values are wanted.
 
     Attributes:
         convolutions: the grid of each convolution's output.
         grids: the same, and those of poolings.
         values: all results of shape [N, tokens, channels].
+        last: the last of them with `tokens` tokens that is differentiated.
         attention: whether there is attention.
     """
 
-    def __init__(self, numbered: int | None = None, *, whole: bool = False) -> None:
+    def __init__(
+        self, numbered: int | None = None, *, whole: bool = False, tokens: int | None = None
+    ) -> None:
         super().__init__()
         self.convolutions: list[Grid] = []
         self.grids: list[Grid] = []
         self.values: list[torch.Tensor] = []
+        self.last: torch.Tensor | None = None
         self.attention = False
         self._numbered = numbered
-        self._whole = whole
+        self._tokens = tokens
+        self._whole = whole or tokens is not None
 
     def __torch_function__(
         self,
@@ -140,8 +162,11 @@ class _Trace(TorchFunctionMode):
             self.convolutions.append(grid)
             if len(self.convolutions) - 1 == self._numbered:
                 output = output + _numbering(output, grid)
-        elif output.ndim == 3 and len(output) == CLIPS and not self._whole:
-            self.values.append(output)
+        elif output.ndim == 3 and len(output) == CLIPS:
+            if not self._whole:
+                self.values.append(output)
+            elif output.shape[1] == self._tokens and output.requires_grad:
+                self.last = output
         return output
 
 
@@ -184,4 +209,5 @@ def _numbers(one: torch.Tensor, other: torch.Tensor, grid: Grid) -> Tokens | Non
         return None
     places = {number: place for place, number in enumerate(listed) if number}
     extra = tuple(place for place, number in enumerate(listed) if not number)
-    return Tokens(grid, tuple(places[number] for number in range(1, count + 1)), extra)
+    cells = tuple(places[number] for number in range(1, count + 1))
+    return Tokens(grid, cells, extra, read=tuple(range(len(listed))))

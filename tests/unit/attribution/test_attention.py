@@ -98,6 +98,15 @@ def test_a_network_in_plain_torch(clip: torch.Tensor, class_token: Any) -> None:
         assert ours.diagnostics["layer_shape"] == list(GRID)
 
 
+def test_a_class_token_that_the_answer_is_not_read_from(clip: torch.Tensor) -> None:
+    model = plain_classifier(Transformer(class_token="first", mean=True))
+    explicit = Explicit()
+    Transformer(explicit, "first", mean=True)(clip[None].requires_grad_())
+    whole = rollout([each[0].detach().mean(dim=0) for each in explicit.weights])
+    ours = explain(model, clip.detach(), "attention_rollout", TARGET)
+    assert_same(ours.map, as_map(whole[1:].mean(dim=0)[1:], GRID, clip))
+
+
 def blocks(weights: torch.Tensor, members: torch.Tensor, count: int) -> torch.Tensor:
     """The whole matrix [count, count] of weights [groups, queries, keys] among members."""
     whole = torch.zeros(count, count, dtype=torch.float64)
@@ -144,7 +153,7 @@ class Attentions:
     def _attends(family: str, name: str) -> bool:
         if family == "timesformer":  # whose temporal attention is not in `output_attentions`
             return name.endswith("attn_drop")
-        if family == "videomae":
+        if family.startswith("videomae"):
             return name.endswith("attention.attention")
         return name.endswith(("attention", "self_attn", "cross_attn"))
 
@@ -190,7 +199,8 @@ def test_families_of_the_transformers_library(
         grid = (8, 4, 4)
     else:
         row = (rollout if mean else relevance)([each[0].mean(dim=0) for each in matrices])
-        row = row[0, 1:] if family == "vivit" else row.mean(dim=0)
+        first = {"vivit": row[0, 1:], "videomae-first-token": row[0]}
+        row = first.get(family, row.mean(dim=0))
     ours = explain(model, clip, method, TARGET)
     assert_same(ours.map, as_map(row.reshape(-1), grid, clip))
     assert ours.diagnostics["layers"] == len(eager.weights)

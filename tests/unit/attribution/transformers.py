@@ -19,6 +19,10 @@ SMALL = {
 }
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "videomae": ("VideoMAE", {"image_size": 32, "patch_size": 8, "tubelet_size": 2}),
+    "videomae-first-token": (
+        "VideoMAE",
+        {"image_size": 32, "patch_size": 8, "tubelet_size": 2, "use_mean_pooling": False},
+    ),
     "vivit": ("Vivit", {"image_size": 32, "tubelet_size": [2, 8, 8]}),
     "timesformer": ("Timesformer", {"image_size": 32, "patch_size": 8}),
     "vjepa2": (

@@ -92,7 +92,6 @@ def load_transformers(
     """
     config = _json(source, CONFIG)
     family = _family(source, config)
-    _check_pools(source, family, config)
     spec = input_spec(family, config, _processor(source))
     names = _labels(source, config) if labels is None else read_labels(labels)
     found = _published(source) if weights is None else _Published(read_weights(weights))
@@ -141,20 +140,6 @@ def _family(source: Source, config: Mapping[str, Any]) -> Family:
             architectures=classes,
         )
     return family
-
-
-def _check_pools(source: Source, family: Family, config: Mapping[str, Any]) -> None:
-    """Raises WeightsError for a VideoMAE that reads its answer from the first patch's token.
-
-    It looks like one that takes the mean over all tokens, which the methods of attention assume.
-    """
-    if family.network.startswith("VideoMAE") and not config.get("use_mean_pooling", True):
-        raise WeightsError(
-            f"{source.name} has use_mean_pooling=false in its {CONFIG}: it reads its answer from "
-            "the token of the first patch. Only fine-tuned networks that take the mean over all "
-            "tokens are supported, as the published ones do. Fine-tune with use_mean_pooling=true.",
-            model=source.name,
-        )
 
 
 def _processor(source: Source) -> Mapping[str, Any]:

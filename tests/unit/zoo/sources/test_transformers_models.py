@@ -150,7 +150,6 @@ REFUSED = {
     ),
     "another family": ("config.json", {"model_type": "bert", "architectures": None}, "is bert"),
     "gaps in labels": ("config.json", {"id2label": {"0": "a", "2": "b"}}, "from 0.*labels=FILE"),
-    "no pooling": ("config.json", {"use_mean_pooling": False}, "use_mean_pooling=false.*first pat"),
     "endless frames": ("config.json", {"num_frames": 10**9}, "`num_frames` is 1000000000, not a"),
     "a huge network": ("config.json", {"hidden_size": 2**16}, "of [0-9,]+ weights, and there are"),
     "odd heads": ("config.json", {"num_attention_heads": "two"}, "is not one of VideoMAE"),
