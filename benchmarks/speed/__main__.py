@@ -21,8 +21,8 @@ import torch
 from benchmarks.machine import machine
 from benchmarks.quality.summary import Comparison, compare
 from benchmarks.row import Row, table
-from benchmarks.speed import generator, gradients, network, perturbation, report, together
-from benchmarks.speed.subject import Subject
+from benchmarks.speed import autograd, generator, gradients, network, perturbation, report, together
+from benchmarks.speed.subject import TRANSFORMER, Subject
 from videovisual.zoo.motion import CARDS
 
 FOLDER = Path(__file__).parents[1] / "results"
@@ -41,7 +41,7 @@ Quality = Mapping[str, Any]
 
 
 @click.command()
-@click.option("--models", default=",".join([*SMALL, *LARGE]), show_default=True)
+@click.option("--models", default=",".join([*SMALL, *LARGE, TRANSFORMER]), show_default=True)
 @click.option("--rows", default=",".join(ROWS), show_default=True, help="Which to measure.")
 @click.option("--rounds", default=3, show_default=True, help="Turns, of which the median counts.")
 @click.option("--threads", type=int, help="Of torch's; all cores by default.")
@@ -134,6 +134,9 @@ def _rows(models: list[str], wanted: set[str], rounds: int, quality: Quality) ->
         yield generator.masks(224, 23, "cpu", rounds=rounds)
     for name in models:
         subject = Subject.of(name, "cpu")
+        if name == TRANSFORMER:
+            yield from _transformer(subject, wanted, rounds)
+            continue
         if "rate" in wanted:
             yield network.rate(subject, rounds=rounds)
             if (row := network.reduced_rate(subject, rounds=rounds)) is not None:
@@ -151,6 +154,14 @@ def _rows(models: list[str], wanted: set[str], rounds: int, quality: Quality) ->
             yield gradients.grad_cam(subject, rounds=rounds)
         if "memory" in wanted and name == I3D:
             yield perturbation.memory(name, "cpu")
+
+
+def _transformer(subject: Subject, wanted: set[str], rounds: int) -> Iterator[Row]:
+    """A network of a user's own, for which there is no published search."""
+    if "share" in wanted:
+        yield perturbation.share(subject, "ep_3d", count=2)
+    if "search" in wanted:
+        yield autograd.iteration(subject, "ep_3d", rounds=rounds)
 
 
 def _searches(subject: Subject, method: str, quality: Quality, rounds: int) -> Iterator[Row]:

@@ -11,6 +11,7 @@ import demo
 import numpy as np
 import numpy.typing as npt
 import torch
+from transformers import VideoMAEConfig, VideoMAEForVideoClassification, VideoMAEImageProcessor
 
 from videovisual import clips, motion, zoo
 from videovisual.attribution.method import Case
@@ -22,6 +23,9 @@ from videovisual_archive import fetch
 
 REAL = ("i3d-kinetics400",)
 """Published models with real weights. The others get random weights, which cost the same time."""
+
+TRANSFORMER = "videomae-base"
+"""VideoMAE as the library transformers configures it, with random weights."""
 
 HELD_OUT = range(4, 10)
 """Indices of the held-out Motion clips for small models."""
@@ -80,12 +84,25 @@ def load(name: str) -> tuple[Classifier, list[torch.Tensor]]:
     elif name in REAL:
         classifier = zoo.load(name)
         videos = [_demo_clip()]
+    elif name == TRANSFORMER:
+        classifier = _videomae()
+        videos = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.height)]
     else:
         torch.manual_seed(0)
         state = registry.build(registry.card(name)).state_dict()
         classifier = zoo.load(name, weights=state)
         videos = [_enlarged(motion.sample(HELD_OUT[0]).frames, classifier.card.input.height)]
     return classifier, [classifier.prepare(frames) for frames in videos]
+
+
+def _videomae() -> Classifier:
+    """As it is loaded from a folder of the library's."""
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        config = VideoMAEConfig(num_labels=400)
+        VideoMAEForVideoClassification(config).save_pretrained(folder)
+        VideoMAEImageProcessor().save_pretrained(folder)
+        return zoo.load(folder)
 
 
 def _demo_clip() -> npt.NDArray[np.uint8]:

@@ -20,6 +20,9 @@ PASSED = {
 }
 """Functions whose result still has the weights that they were given."""
 
+ONE_LAYER = 4
+"""Copies of all heads' weights of one layer while its mean is taken."""
+
 MULTI_HEAD = inspect.signature(F.multi_head_attention_forward)
 
 
@@ -215,6 +218,32 @@ def read_attention(
     return logits.detach(), tuple(
         _mean(call.relevance(gradient), count) for call, gradient in pairs
     )
+
+
+def attention_bytes(network: nn.Module, clip: torch.Tensor) -> int:
+    """Memory that reading one clip's attention takes, beside what the network's own pass takes.
+
+    The heads' means of all layers are kept. Beside them are, for one layer at a time, all heads'
+    weights, their gradient and what is made of the two.
+
+    Args:
+        network: frozen, in evaluation mode.
+        clip: [3, T, H, W] of any content.
+
+    Returns:
+        0 for a network without attention.
+    """
+    means, largest = 0, 0
+
+    def add(call: Call) -> None:
+        nonlocal means, largest
+        weights = call.weights()
+        means += _mean(weights, 1).nbytes
+        largest = max(largest, weights.nbytes)
+
+    with torch.inference_mode(), AttentionReader(add):
+        network(clip[None])
+    return means + ONE_LAYER * largest
 
 
 def _mean(weights: torch.Tensor, clips: int) -> torch.Tensor:

@@ -6,9 +6,11 @@ from videovisual import faithfulness
 from videovisual.clips.limits import MIB
 from videovisual.clips.windows import MAX_SECONDS
 from videovisual.errors import TooLarge
+from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.multiview import MAX_WINDOWS
 from videovisual.pipeline.plan import Plan
 from videovisual.protocol import Output
+from videovisual.zoo import Classifier
 
 RUNS = 1 + len(faithfulness.CHANGES)
 """Runs of a method whose stability is measured."""
@@ -62,7 +64,7 @@ class Cost:
         options = plan.options
         pixels = plan.shape[0] * plan.shape[1] * plan.shape[2]
         clip, one_map = 12 * pixels, 4 * pixels
-        working = [explainer.parameters.held(batch) for explainer in plan.explainers]
+        working = [_held(plan.classifier, explainer, batch, clip) for explainer in plan.explainers]
         if options.evaluate:
             working.append(EVALUATION_HELD + 2 * batch)
         if options.stability:
@@ -76,6 +78,13 @@ class Cost:
             REQUEST_BYTES + int(held) + (DRAWING[options.output] if maps else 0),
             maps * one_map * 4 // 3 if written else 0,
         )
+
+
+def _held(classifier: Classifier, explainer: Explainer, batch: int, clip: int) -> float:
+    """What a method holds beside the network's own, in clips of so many bytes."""
+    reads_attention = "attention" in explainer.entry.needs
+    attention = classifier.attention_bytes if reads_attention else 0
+    return explainer.parameters.held(batch) + attention / clip
 
 
 def windows_of(plan: Plan) -> int:

@@ -82,6 +82,7 @@ class Service:
         torch.autograd.grad(leaf * 1, leaf, torch.ones(1))
         spec = self.classifier.card.input
         clip = torch.zeros(1, *spec.shape)
+        _ = self.classifier.attention_bytes
         for number, device in enumerate(self.engine.devices):
             # Now, since nothing else may use a GPU while a search is recorded on it.
             _ = self._copies[number].temporal_stride

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from videovisual.engine.attention import attention_bytes
 from videovisual.engine.temporal_stride import temporal_stride
 from videovisual.errors import InvalidParameter
 from videovisual.names import default_store
@@ -289,10 +290,19 @@ class Classifier:
         Measured by a part of one pass when it is first asked for. None where it can't be told: the
         network is known by its scores alone, or begins with no convolution of colours.
         """
-        if not self.differentiable:
-            return None
-        clip = torch.zeros(self.card.input.shape, device=self.device)
-        return temporal_stride(self.network, clip)
+        return temporal_stride(self.network, self._zeros) if self.differentiable else None
+
+    @cached_property
+    def attention_bytes(self) -> int:
+        """Memory that a method takes which reads the network's attention; 0 where there is none.
+
+        Measured by one pass when it is first asked for.
+        """
+        return attention_bytes(self.network, self._zeros) if self.differentiable else 0
+
+    @property
+    def _zeros(self) -> torch.Tensor:
+        return torch.zeros(self.card.input.shape, device=self.device)
 
     def to(self, device: torch.device | str) -> "Classifier":
         """Move the weights to `device`; returns the classifier itself."""

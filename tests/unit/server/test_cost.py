@@ -33,19 +33,26 @@ from videovisual.zoo import Classifier
 
 class Coarse(nn.Module):
     # A network whose own passes take next to no memory.
-    def __init__(self):
+    def __init__(self, layers):
         super().__init__()
         self.stage = nn.Conv3d(3, 4, 1)
+        self.layers = nn.ModuleList(nn.Linear(4, 12) for _ in range(layers))
         self.head = nn.Linear(4, 5)
 
     def forward(self, clips):
-        return self.head(self.stage(F.avg_pool3d(clips, (1, 16, 16))).relu().mean((2, 3, 4)))
+        tokens = self.stage(F.avg_pool3d(clips, (1, 16, 16))).flatten(2).mT
+        for layer in self.layers:
+            parts = layer(tokens).view(*tokens.shape[:2], 3, 4, 1)
+            query, key, value = parts.permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(query, key, value)
+            tokens = tokens + mixed.transpose(1, 2).flatten(2)
+        return self.head(tokens.relu().mean(1))
 
 def status(name):
     lines = pathlib.Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
-frames, side, cases = json.loads(sys.argv[1])
+frames, side, layers, cases = json.loads(sys.argv[1])
 torch.manual_seed(0)
 card = zoo.card("i3d-kinetics400")
 spec = dataclasses.replace(
@@ -54,7 +61,7 @@ spec = dataclasses.replace(
 card = dataclasses.replace(
     card, labels=tuple("abcde"), input=spec, cam_layer="stage", blur_sigma=side / 20
 )
-service = Service(Classifier(card, Coarse(), "none"), settings=Settings(idle=False))
+service = Service(Classifier(card, Coarse(layers), "none"), settings=Settings(idle=False))
 buffer = io.BytesIO()
 rng = np.random.default_rng(0)
 np.savez(buffer, frames=rng.integers(0, 255, (frames, side, side, 3), np.uint8))
@@ -115,18 +122,14 @@ HEAVY: dict[str, dict[str, Any]] = {
 """What takes the most memory with each method, in few passes: more of them take no more."""
 
 EXTRA = {"torchray_adapter"}
-OWN = [
-    entry.name
-    for entry in catalogue.ENTRIES
-    if entry.module not in EXTRA and "attention" not in entry.needs
-]
+OWN = [entry for entry in catalogue.ENTRIES if entry.module not in EXTRA]
 
 
-def run(frames: int, side: int, cases: dict[str, Any]) -> dict[str, Any]:
+def run(frames: int, side: int, cases: dict[str, Any], layers: int = 0) -> dict[str, Any]:
     if not Path("/proc/self/clear_refs").is_file():
         pytest.skip("needs /proc")
     done = subprocess.run(
-        [sys.executable, "-c", RUN, json.dumps([frames, side, cases])],
+        [sys.executable, "-c", RUN, json.dumps([frames, side, layers, cases])],
         capture_output=True,
         text=True,
         check=False,
@@ -151,7 +154,8 @@ def check(found: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_the_heaviest_request_of_each_method_keeps_its_promise() -> None:
-    methods = {name: {"method": name, **HEAVY.get(name, {})} for name in OWN}
+    names = [entry.name for entry in OWN if "attention" not in entry.needs]
+    methods = {name: {"method": name, **HEAVY.get(name, {})} for name in names}
     evaluated = {
         "evaluated": {"method": "gradient", "evaluate": "true"},
         "stable": {"method": "ep_3d", "stability": "true", "iterations": 3},
@@ -160,6 +164,15 @@ def test_the_heaviest_request_of_each_method_keeps_its_promise() -> None:
         "four maps": {"method": "gradient_x_input", "polarity": "positive", "target": '["0","1"]'}
     }
     check(run(FRAMES, SIDE, methods | evaluated | targets))
+
+
+@pytest.mark.slow
+def test_a_method_that_reads_attention_keeps_its_promise() -> None:
+    names = [entry.name for entry in OWN if "attention" in entry.needs]
+    found = run(8, SIDE, {name: {"method": name} for name in names}, layers=6)
+    check(found)
+    attention = 4 * (8 * (SIDE // 16) ** 2) ** 2
+    assert all(told["taken"] > 6 * attention for told in found.values())
 
 
 @pytest.mark.slow
