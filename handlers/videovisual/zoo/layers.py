@@ -7,18 +7,27 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from videovisual.engine.activations import Places, tensor_of
+from videovisual.engine.attention import operation
 from videovisual.errors import UnsuitableMethod
+
+NORMS = {"layer_norm", "native_layer_norm", "rms_norm"}
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A module's part in a pass: the first tensor that it was given, and what it gave."""
+    """A module's part in a pass: the first tensor that it was given, and what it gave.
+
+    Attributes:
+        normalised: whether layer norm gave its output.
+    """
 
     name: str
     given: torch.Tensor | None
     output: torch.Tensor
+    normalised: bool
 
     @property
     def parent(self) -> str:
@@ -43,7 +52,9 @@ def cam_layer(network: nn.Module, clip: torch.Tensor) -> str:
 
     Where a transformer's answer is read from a class token, its last outputs have no gradient at
     the patches' tokens. Therefore it is the last module at which the gradient of the best class's
-    score is not zero everywhere.
+    score is not zero everywhere, or at a single place. Outputs of layer norm are left out: they
+    have lost how strong each place is, and point at the evidence far less often than what goes
+    through the blocks (docs/methods.md).
 
     Args:
         network: an `AdaptedNetwork`, or the program of one; in evaluation mode.
@@ -57,23 +68,49 @@ def cam_layer(network: nn.Module, clip: torch.Tensor) -> str:
     found = list(_spatial(layers, places))
     # Of a transformer, outputs of four axes are the weights of its attention.
     candidates = [layer for layer in found if layer.output.ndim != 4] or found
+    candidates = [layer for layer in candidates if not layer.normalised] or candidates
     gradients = _gradients(score, [layer.output for layer in candidates])
     for layer, gradient in zip(reversed(candidates), reversed(gradients), strict=True):
         arranged = None if gradient is None else places.arrange(gradient, 1)
-        if arranged is not None and arranged.any():
+        if arranged is not None and arranged.any(dim=1).sum() > 1:
             return layer.name
     return candidates[-1].name if candidates else ""
+
+
+class _Norms(TorchFunctionMode):
+    """Keeps all outputs of layer norm, so that no other tensor can get their id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._outputs: dict[int, torch.Tensor] = {}
+
+    def __contains__(self, output: torch.Tensor) -> bool:
+        return id(output) in self._outputs
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a function of torch."""
+        output = func(*args, **(kwargs or {}))
+        if operation(func) in NORMS:
+            self._outputs[id(output)] = output
+        return output
 
 
 def _run(network: nn.Module, clip: torch.Tensor) -> tuple[list[_Layer], torch.Tensor]:
     """All modules that gave a tensor, in the order in which they ended, and the best score."""
     layers: list[_Layer] = []
+    norms = _Norms()
 
     def look(name: str, inputs: tuple[Any, ...], named: Mapping[str, Any], output: object) -> None:
         tensors = (each for each in (*inputs, *named.values()) if isinstance(each, torch.Tensor))
         found = tensor_of(output)
         if found is not None:
-            layers.append(_Layer(name, next(tensors, None), found))
+            layers.append(_Layer(name, next(tensors, None), found, found in norms))
 
     with ExitStack() as hooks, torch.enable_grad():
         for name, module in network.get_submodule("module").named_modules():
@@ -83,7 +120,9 @@ def _run(network: nn.Module, clip: torch.Tensor) -> tuple[list[_Layer], torch.Te
             )
             hooks.callback(handle.remove)
         # A copy, because a network may change its input in place, and torch refuses that of a leaf.
-        score = network(clip[None].detach().requires_grad_().clone()).max()
+        leaf = clip[None].detach().requires_grad_().clone()
+        with norms:
+            score = network(leaf).max()
     return layers, score
 
 

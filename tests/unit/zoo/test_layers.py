@@ -13,10 +13,10 @@ from videovisual.zoo import Classifier
 @pytest.mark.parametrize(
     ("class_token", "divided", "layer"),
     [
-        (None, False, "norm"),
-        (None, True, "norm"),
-        ("first", False, "blocks.2.norm"),
-        ("last", False, "blocks.2.norm"),
+        (None, False, "blocks"),
+        (None, True, "blocks"),
+        ("first", False, "blocks.1"),
+        ("last", False, "blocks.1"),
     ],
 )
 def test_a_transformers_layer(class_token: str | None, divided: bool, layer: str) -> None:
@@ -41,7 +41,20 @@ def test_one_of_several_projections_is_not_chosen() -> None:
     network = Transformer(class_token="first")
     for block in network.blocks:
         block.attention = Separate()
-    assert classifier(network).card.cam_layer == "blocks.2.norm"
+    assert classifier(network).card.cam_layer == "blocks.1"
+
+
+class FirstPatch(Transformer):
+    """Reads its answer from the token of one patch, so the last outputs have a gradient there."""
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(clips).flatten(2).transpose(1, 2)
+        logits: torch.Tensor = self.head(self.norm(self.blocks(tokens + self.place))[:, 0])
+        return logits
+
+
+def test_a_gradient_at_one_place_is_no_map() -> None:
+    assert classifier(FirstPatch()).card.cam_layer == "blocks.1"
 
 
 class Convolutions(nn.Module):
