@@ -20,6 +20,7 @@ from typing import Any
 from videovisual import zoo
 from videovisual.errors import InvalidRequest
 from videovisual.server import request_state, service
+from videovisual.server.jobs import Jobs
 from videovisual.server.metrics import METRICS, Counts, Metric, Sample
 from videovisual.server.process import Housekeeper, devices, tune_process
 from videovisual.server.reply import JOB_HEADER
@@ -72,8 +73,10 @@ class VideoHandler:
         _keep_repeated_parts()
         folder = Path(context.system_properties["model_dir"])
         counts = Counts()
+        settings = Settings.from_environment()
+        jobs = Jobs(settings)
         self._service = service.Service(
-            zoo.load_folder(folder), devices(), Settings.from_environment(), counts
+            zoo.load_folder(folder), devices(), settings, counts, jobs=jobs
         )
         self._service.warm_up()
         metrics = _declared(context.metrics)
@@ -81,7 +84,7 @@ class VideoHandler:
         def report(sample: Sample) -> None:
             metrics[sample.metric].add_or_update(sample.value, list(sample.labels))
 
-        Housekeeper([self._service], counts, report, self._cancel_lost).start()
+        Housekeeper([self._service], counts, report, self._cancel_lost, jobs.tidy).start()
 
     def handle(self, data: list[Mapping[str, Any]], context: Any) -> list[bytes]:
         """One round of TorchServe's loop over all active requests."""

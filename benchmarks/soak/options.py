@@ -65,7 +65,8 @@ METHODS = tuple(entry.name for entry in ENTRIES)
 
 def known(method: str | None) -> tuple[str, ...]:
     """The names of the options that a method may have, or a classification."""
-    names = set(Options.model_fields)
+    # A job's answer has its id, which is another one each time.
+    names = set(Options.model_fields) - {"job"}
     if method is None:
         names -= set(OF_EXPLANATIONS)
     for entry in ENTRIES:

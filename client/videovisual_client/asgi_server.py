@@ -1,12 +1,15 @@
 """Runs uvicorn in this process, with the application of some models."""
 
+import asyncio
 import logging
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -14,7 +17,11 @@ from videovisual.errors import InvalidParameter
 from videovisual.utils.extras import needs
 from videovisual.utils.files import check_writable
 
+if TYPE_CHECKING:
+    from videovisual.server.jobs import Jobs
+
 PORT = 8080
+TICK_S = 0.1
 JOURNAL = Path("logs", "journal.log")
 
 
@@ -68,7 +75,7 @@ class AsgiServer:
         """
         # Imported only now, because they import torch.
         with needs("asgi"):
-            from videovisual.server.asgi.app import create, keys  # noqa: PLC0415
+            from videovisual.server.asgi.app import TELL_S, create, keys  # noqa: PLC0415
             from videovisual.server.asgi.guard import MAX_HEAD_BYTES  # noqa: PLC0415
         self._socket = self._bind()
         folder = self.run_folder or Path(tempfile.mkdtemp(prefix="videovisual-serve-"))
@@ -91,7 +98,7 @@ class AsgiServer:
                 ssl_keyfile=self.private_key,
                 timeout_graceful_shutdown=self.grace_s,
             )
-            _Uvicorn(config, on_ready).run(sockets=[self._socket])
+            _Uvicorn(config, on_ready, app.state.jobs, TELL_S).run(sockets=[self._socket])
         finally:
             self._socket.close()
             if self.run_folder is None:
@@ -125,13 +132,25 @@ class AsgiServer:
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn that says when it is ready."""
+    """uvicorn that says when it is ready, and tells the clients of jobs when it ends."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_ready: Callable[[], None], jobs: "Jobs", tell_s: float
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._jobs = jobs
+        self._tell_s = tell_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Jobs are asked for by new connections, which uvicorn's own end doesn't accept.
+        self._jobs.stop()
+        until = time.monotonic() + self._tell_s
+        while self._jobs.untold and time.monotonic() < until and not self.force_exit:
+            await asyncio.sleep(TICK_S)
+        await super().shutdown(sockets)

@@ -15,6 +15,7 @@ from videovisual_client.exchange import DEFAULT_URL, RETRIES, Exchange, Timeouts
 from videovisual_client.interface import Interface
 from videovisual_client.job import AsyncJob
 from videovisual_client.many import AHEAD
+from videovisual_client.polling import PolledExchange
 from videovisual_client.request import ClipRequest
 from videovisual_client.result import Classification, Explained
 from videovisual_client.token import Token
@@ -34,7 +35,7 @@ class AsyncClient(
     """As `Client`, in an asyncio program: `await` the methods, `async for` over `explain_many`.
 
     Args:
-        url, token, key_file, management_url, timeouts, retries, transport: as `Client`.
+        url, token, key_file, management_url, timeouts, retries, poll, transport: as `Client`.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class AsyncClient(
         management_url: str | None = None,
         timeouts: Timeouts | None = None,
         retries: int = RETRIES,
+        poll: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         key = Token(token, key_file, management_url)
-        self._exchange = Exchange(url, key, timeouts, retries, AwaitedTransport(transport))
+        exchange = PolledExchange if poll else Exchange
+        self._exchange = exchange(url, key, timeouts, retries, AwaitedTransport(transport))
 
     async def __aenter__(self) -> "AsyncClient":
         return self

@@ -8,6 +8,7 @@ from videovisual.protocol import Answer
 from videovisual_client.base_client import BaseClient
 from videovisual_client.exchange import DEFAULT_URL, RETRIES, Exchange, Timeouts
 from videovisual_client.job import AsyncJob
+from videovisual_client.polling import PolledExchange
 from videovisual_client.request import ClipRequest
 from videovisual_client.token import Token
 from videovisual_client.transport import BlockingTransport, run
@@ -25,6 +26,8 @@ class Client(BaseClient):
             key file gives the address.
         timeouts: of each phase of a request.
         retries: how often to resend a request that could not connect or found the server full.
+        poll: submit each request as a job, and follow it by short requests. For gateways that cut
+            streams or long requests. Lost connections don't end a job; leaving it does.
         transport: another httpx transport, for a proxy or a test.
     """
 
@@ -37,10 +40,12 @@ class Client(BaseClient):
         management_url: str | None = None,
         timeouts: Timeouts | None = None,
         retries: int = RETRIES,
+        poll: bool = False,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         key = Token(token, key_file, management_url)
-        self._exchange = Exchange(url, key, timeouts, retries, BlockingTransport(transport))
+        exchange = PolledExchange if poll else Exchange
+        self._exchange = exchange(url, key, timeouts, retries, BlockingTransport(transport))
 
     @property
     def url(self) -> str:

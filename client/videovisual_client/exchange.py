@@ -3,17 +3,17 @@
 import math
 import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from videovisual.names import MODELS, own_models
-from videovisual.protocol import Answer
+from videovisual.protocol import KEY_HEADER, Answer
 from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 from videovisual.version import __version__
@@ -35,6 +35,8 @@ from videovisual_client.request import ClipRequest
 from videovisual_client.token import Token
 from videovisual_client.transport import FAILURES, Transport, interrupt
 from videovisual_client.wire import MAX_ANSWER_BYTES, MAX_ERROR_BYTES, MIB, parse_answer, parse_json
+
+T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 RETRIES = 3
@@ -96,9 +98,9 @@ class Exchange:
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.
         """
-        response = await self._send_clip(request)
-        body = await self._read(response, MAX_ANSWER_BYTES, request.timeout_s)
-        error = from_response(response.status_code, body)
+        read = partial(self._read, most=MAX_ANSWER_BYTES, deadline_s=request.timeout_s)
+        body = await self._send_clip(request, read)
+        error = from_response(httpx.codes.OK, body)
         if error is not None:
             raise error
         return parse_answer(parse_json(body))
@@ -109,60 +111,99 @@ class Exchange:
         Raises:
             VideoVisualError: any of `videovisual_client.errors`.
         """
-        response = await self._send_clip(request)
+        response = await self._send_clip(request, _unread)
         cancel = partial(self._cancel, request.model)
         chunks = self._chunks(response, request.timeout_s)
         return await AsyncJob(request.clip, chunks, cancel, partial(interrupt, response)).begin()
 
     async def _cancel(self, model: str, job: str) -> bool:
-        """Whether the server knew the job and cancels it."""
-        request = self._request("predictions", model, json={"cancel": job})
+        """Whether the server knew the request and cancels it."""
+        return await self._stop(self._request(path_of("predictions", model), json={"cancel": job}))
+
+    async def _stop(self, request: httpx.Request) -> bool:
         try:
             response = await self.transport.send(request)
-            body = parse_json(await self._read(response, MAX_ERROR_BYTES))
+            body = await self._read(response, MAX_ERROR_BYTES)
+            if response.status_code == httpx.codes.NO_CONTENT:
+                return True
+            told = parse_json(body)
         except (VideoVisualError, *FAILURES):
             return False
         return (
-            response.status_code == 200 and isinstance(body, dict) and body.get("cancelled") is True
+            response.status_code == 200 and isinstance(told, dict) and told.get("cancelled") is True
         )
 
-    async def _send_clip(self, request: ClipRequest) -> httpx.Response:
-        """The response to a clip, its status a success and its body unread."""
+    async def _send_clip(
+        self,
+        request: ClipRequest,
+        read: Callable[[httpx.Response], Awaitable[T]],
+        *,
+        key: str | None = None,
+    ) -> T:
+        """What is read of the response to a clip, whose status is a success.
+
+        Args:
+            request: the clip and its options.
+            read: gets the response, its body unread.
+            key: by which the server knows a request that is sent again.
+        """
         parts = await self.transport.call(partial(upload.parts, request.clip))
+
+        async def once() -> T:
+            path = path_of(request.route, request.model)
+            sending = self._request(path, request.timeout_s, data=request.fields, files=parts)
+            if key is not None:
+                sending.headers[KEY_HEADER] = key
+            response = await self.transport.send(sending)
+            if response.status_code < 300:
+                return await read(response)
+            body = await self._read(response, MAX_ERROR_BYTES, request.timeout_s)
+            error = from_response(response.status_code, body, response.headers)
+            assert error is not None
+            raise error
+
+        try:
+            return await self._persist(once, safe=key is not None, deadline_s=request.timeout_s)
+        except UnknownModel as error:
+            raise self._with_nearest(error, request.model) from None
+
+    async def _persist(
+        self,
+        once: Callable[[], Awaitable[T]],
+        *,
+        safe: bool = False,
+        deadline_s: float | None = None,
+    ) -> T:
+        """What an exchange gives, which is repeated where that can't compute anything twice.
+
+        Args:
+            once: the exchange.
+            safe: whether it may be repeated, although the server may have had the request.
+            deadline_s: seconds after which it is not repeated.
+        """
         began = time.monotonic()
         renewals = failures = 0
         while True:
-            used, sent = self.token.value, True
+            used = self.token.value
             try:
-                sending = self._request(
-                    request.route,
-                    request.model,
-                    request.timeout_s,
-                    data=request.fields,
-                    files=parts,
-                )
-                response = await self.transport.send(sending)
-                if response.status_code < 300:
-                    return response
-                body = await self._read(response, MAX_ERROR_BYTES, request.timeout_s)
-                error = from_response(response.status_code, body, response.headers)
-                assert error is not None
-                if not used:
-                    error = without_key(error)
+                return await once()
+            except VideoVisualError as raised:
+                error = raised if used else without_key(raised)
+                lost = isinstance(error, ConnectionFailed)
+                again = isinstance(error, Overloaded) or (safe and lost)
             except FAILURES as failure:
                 error = self._connection_error(failure)
-                sent = not isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout)
+                unsent = isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout)
+                again = unsent or (safe and isinstance(error, ConnectionFailed))
             if isinstance(error, AuthenticationFailed) and renewals < RENEWALS:
                 renewals += 1
                 if await self._renew(used):
                     continue
-            if sent and not isinstance(error, Overloaded):
-                raise self._with_nearest(error, request.model)
             pause = _pause(failures, error)
             failures += 1
             end = time.monotonic() - began + pause
-            late = request.timeout_s is not None and end > request.timeout_s
-            if failures > self._retries or late or pause > LONGEST_PAUSE_S:
+            late = deadline_s is not None and end > deadline_s
+            if not again or failures > self._retries or late or pause > LONGEST_PAUSE_S:
                 raise error
             await self.transport.sleep(pause)
 
@@ -178,7 +219,7 @@ class Exchange:
                     size += len(chunk)
                     allowed = math.inf if deadline_s is None else deadline_s + MARGIN_S
                     if time.monotonic() - began > allowed + size / SLOWEST:
-                        raise httpx.ReadTimeout("too slow")
+                        raise httpx.ReadTimeout("too slow", request=response.request)
         except FAILURES as failure:
             raise self._connection_error(failure) from None
 
@@ -217,15 +258,24 @@ class Exchange:
         return response.status_code == 200 and self.token.reread()
 
     def _request(
-        self, route: str, model: str, deadline_s: float | None = None, **content: Any
+        self,
+        path: str,
+        deadline_s: float | None = None,
+        *,
+        verb: str = "POST",
+        read_s: float | None = None,
+        **content: Any,
     ) -> httpx.Request:
+        """A request, whose read timeout is at most `read_s`, or at least the server's deadline."""
         headers = {"User-Agent": f"videovisual/{__version__}"}
         if self.token.value:
             headers["Authorization"] = f"Bearer {self.token.value}"
-        url = f"{self.url}/{route}/{quote(model, safe='', errors='replace')}"
-        timeouts = {"timeout": self._timeouts.for_request(deadline_s)}
+        timeouts = self._timeouts.for_request(deadline_s)
+        if read_s is not None:
+            timeouts["read"] = min(read_s, timeouts["read"] or read_s)
+        url, extensions = f"{self.url}/{path}", {"timeout": timeouts}
         try:
-            return httpx.Request("POST", url, headers=headers, extensions=timeouts, **content)
+            return httpx.Request(verb, url, headers=headers, extensions=extensions, **content)
         except UnicodeEncodeError as error:
             raise InvalidRequest(
                 f"An option has a character that UTF-8 lacks: {error.reason}. Leave it out."
@@ -236,10 +286,12 @@ class Exchange:
             return ClientClosed("The client was closed while the request was running.")
         if isinstance(failure, httpx.TimeoutException):
             phase = type(failure).__name__.removesuffix("Timeout").lower()
+            allowed = failure.request.extensions["timeout"][phase]
+            own = allowed == getattr(self._timeouts, phase)
+            advice = f"Raise it with Timeouts({phase}=…), or check" if own else "Check"
             return TimedOut(
-                f"{self.url} took longer than the {phase} timeout of "
-                f"{getattr(self._timeouts, phase, None)} s. Raise it with Timeouts({phase}=…), or "
-                "check whether the server is healthy.",
+                f"{self.url} took longer than the {phase} timeout of {allowed} s. {advice} whether "
+                "the server is healthy.",
                 url=self.url,
                 phase=phase,
             )
@@ -264,6 +316,15 @@ class Exchange:
             model=shown(model),
             nearest=nearest(model, known),
         )
+
+
+async def _unread(response: httpx.Response) -> httpx.Response:
+    return response
+
+
+def path_of(*names: str) -> str:
+    """An address's path, with all that isn't plain in the names escaped."""
+    return "/".join(quote(name, safe="", errors="replace") for name in names)
 
 
 def _checked(url: str) -> str:

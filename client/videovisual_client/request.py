@@ -59,6 +59,10 @@ class ClipRequest:
             added["partial_every_s"] = self.options.get("partial_every_s", PARTIAL_EVERY_S)
         return replace(self, options={**self.options, **added})
 
+    def polled(self) -> "ClipRequest":
+        """The same request as a job, whose state and result are asked for later."""
+        return replace(self, options={**self.options, "stream": None, "job": True})
+
 
 def one_or_several(names: Methods) -> str:
     """The form field of one name, or of several as a JSON list."""

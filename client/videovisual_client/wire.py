@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from videovisual.protocol import Answer, Array, Explanation
+from videovisual.protocol import Answer, Array, Explanation, JobState
 from videovisual_client.describe import describe
 from videovisual_client.errors import ConnectionFailed
 
@@ -66,6 +66,21 @@ def parse_answer(data: Any) -> Answer:
         f"The server's response is not a VideoVisual answer ({reason[:200]}). Is this its "
         "inference address, and a version that fits this client?"
     )
+
+
+def parse_job(data: bytes) -> JobState:
+    """The state of a job in JSON.
+
+    Raises:
+        ConnectionFailed: this is none.
+    """
+    try:
+        return JobState.model_validate(parse_json(data))
+    except ValidationError:
+        raise ConnectionFailed(
+            "The server's response is not the state of a job. Is this its inference address, and "
+            "a version that fits this client?"
+        ) from None
 
 
 def check_map(values: Array) -> None:

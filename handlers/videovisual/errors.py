@@ -85,6 +85,18 @@ class UnknownModel(VideoVisualError, code="unknown_model", status=404):
     """No model has that name."""
 
 
+class UnknownJob(VideoVisualError, code="unknown_job", status=404):
+    """No job has that id."""
+
+
+class JobDropped(UnknownJob, code="job_dropped", status=410):
+    """The result of the job is no longer kept."""
+
+
+class JobNotDone(InvalidRequest, code="job_not_done", status=409):
+    """The job has no result yet."""
+
+
 class MissingExtra(VideoVisualError, code="missing_extra", status=501):
     """The method needs an optional dependency that is not installed."""
 

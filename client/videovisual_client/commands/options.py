@@ -44,6 +44,7 @@ class Place:
     local: bool
     device: str | None
     store: Path
+    poll: bool = False
 
     def check(self, other: str = "") -> None:
         """Check that what `--local` needs is installed.
@@ -66,7 +67,9 @@ class Place:
             MissingExtra: `--local` without the extra `server`.
         """
         if not self.local:
-            return Client(self.url, token=self.token, key_file=self.key_file)
+            return Client(self.url, token=self.token, key_file=self.key_file, poll=self.poll)
+        if self.poll:
+            raise click.UsageError("--poll is for a server. Leave it out with --local.")
         from videovisual_client.local import Local  # noqa: PLC0415
 
         return Local(self.device, self.store)
@@ -133,6 +136,9 @@ server_options: list[Option[Any]] = [
 
 _place_options: list[Option[Any]] = [
     *server_options,
+    click.option(
+        "--poll", is_flag=True, help="As a job, by short requests, for gateways that cut long ones."
+    ),
     click.option("--local", is_flag=True, help="Run the model here, without a server."),
     click.option("--device", help="Where --local runs it: cpu, cuda, …  [a GPU if there is one]"),
     store_option,

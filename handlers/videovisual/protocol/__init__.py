@@ -23,6 +23,8 @@ from videovisual.protocol.events import FileEvent as FileEvent
 from videovisual.protocol.events import PartialEvent as PartialEvent
 from videovisual.protocol.events import ProgressEvent as ProgressEvent
 from videovisual.protocol.events import ResultEvent as ResultEvent
+from videovisual.protocol.job import KEY_HEADER as KEY_HEADER
+from videovisual.protocol.job import JobState as JobState
 from videovisual.protocol.options import HEADER_PREFIX as HEADER_PREFIX
 from videovisual.protocol.options import MAX_METHODS as MAX_METHODS
 from videovisual.protocol.options import MAX_TARGETS as MAX_TARGETS

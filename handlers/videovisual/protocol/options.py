@@ -86,6 +86,9 @@ class Options(BaseModel):
     top_k: int = Field(default=5, ge=1, le=1000, description="how many classes to list")
     output: Output = Field(default=Output.JSON, description="the answer's format")
     stream: bool = Field(default=False, description="true: progress as NDJSON, then the answer")
+    job: bool = Field(
+        default=False, description="true: 202 at once; state and answer are fetched later"
+    )
     polarity: Polarity = Field(
         default="both",
         description="the `positive` or the `negative` side of a signed map, or `both`",
@@ -108,7 +111,7 @@ class Options(BaseModel):
         default=None,
         ge=0.2,
         le=3600,
-        description="with `stream`: send the best map so far at this interval, in seconds",
+        description="with `stream` or `job`: tell the best map so far at this interval, in seconds",
     )
     seed: int = Field(default=0, ge=0, lt=2**63, description="seed of all randomness")
     priority: int = Field(

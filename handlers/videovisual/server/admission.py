@@ -91,9 +91,9 @@ class Admission:
             return place
 
     def ahead(self, place: Place) -> int:
-        """The request's position in the queue, from 1; 0 once it runs."""
+        """The request's position in the queue, from 1; 0 once it runs or has ended."""
         with self._changed:
-            if place.running:
+            if place.running or place not in self._places:
                 return 0
             waiting = [other for other in self._places if other.explains and not other.running]
             return waiting.index(place) + 1

@@ -1,5 +1,6 @@
 """What arrived over HTTP → a clip, the options beside it, and what the request costs."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,9 @@ FRAME = re.compile(r"frame_\d+", re.ASCII)
 """Names of frames; `frame_cells` is an option."""
 
 ENVELOPES = ("instances", "parameters")
+
+ABOUT_REQUESTS = ("cancel", "job_state", "job_result")
+"""A body with one of these alone is about the request of that id."""
 
 
 class Repeated(list[Any]):
@@ -55,7 +59,8 @@ class ParsedRequest:
         frames: the clip's frames as image files, as they arrived, by part name.
         options: everything else, by name.
         explain: whether an explanation is asked for.
-        cancel: the id of the request that this one cancels; all else is then empty.
+        about: what is wanted of another request, one of `ABOUT_REQUESTS`, and its id; all else is
+            then empty.
         encoded: whether the clip is in base64.
         kserve: whether it came in KServe's v1 envelope, so that the answer goes back in one.
     """
@@ -64,7 +69,7 @@ class ParsedRequest:
     frames: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     explain: bool = False
-    cancel: str | None = None
+    about: tuple[str, str] | None = None
     encoded: bool = False
     kserve: bool = False
 
@@ -74,6 +79,16 @@ class ParsedRequest:
         clip = sum(_length(part) for part in (self.video, *self.frames.values()))
         options = sum(_length(value) for value in self.options.values())
         return options + clip + (BASE64_COPIES * clip if self.encoded else 0)
+
+    def sha256(self) -> str:
+        """The digest of the clip and of all options."""
+        said = (sorted(self.options.items()), self.explain, self.kserve)
+        digest = hashlib.sha256(repr(said).encode())
+        for name, part in sorted({**self.frames, "video": self.video}.items()):
+            data = _bytes(part)
+            digest.update(f"{name} {len(data)} ".encode())
+            digest.update(data)
+        return digest.hexdigest()
 
     def decoded(self) -> "ParsedRequest":
         """The same request with its clip as bytes.
@@ -116,8 +131,8 @@ def parse(request: Request) -> ParsedRequest:
         body = body if isinstance(body, Mapping) else from_json(_bytes(body))
     is_json = isinstance(body, Mapping)
     parts: Mapping[str, Any] = body if isinstance(body, Mapping) else request.parts
-    if set(parts) == {"cancel"}:
-        return ParsedRequest(cancel=_bytes(parts["cancel"]).decode("utf-8", "replace"))
+    if len(parts) == 1 and (wanted := next(iter(parts))) in ABOUT_REQUESTS:
+        return ParsedRequest(about=(wanted, _bytes(parts[wanted]).decode("utf-8", "replace")))
     kserve = is_json and "instances" in parts
     if is_json:
         # A null is as good as nothing: many clients write one for what is not set.

@@ -35,7 +35,10 @@ class RequestState:
         content_type: of the answer.
         streaming: whether the answer is sent as lines of JSON.
         methods: the explanation methods that are asked for.
-        partial_every_s: how often a stream has the best map so far; None for never.
+        partial_every_s: how often a stream, or a job, has the best map so far; None for never.
+        is_job: whether the request goes on without its client.
+        progress: the last progress of a job.
+        partial: the last best map so far of a job.
         why: with which error it was cancelled, if not by its client.
         steps: passes of the network that were made for it.
         late_steps: those of them that ended after it was cancelled.
@@ -53,6 +56,9 @@ class RequestState:
         self.streaming = False
         self.methods: tuple[str, ...] = ()
         self.partial_every_s: float | None = None
+        self.is_job = False
+        self.progress: ProgressEvent | None = None
+        self.partial: PartialEvent | None = None
         self.why: VideoVisualError | None = None
         self.steps = 0
         self.late_steps = 0
@@ -78,6 +84,7 @@ class RequestState:
         self.content_type = options.output.content_type
         self.methods = methods
         self.partial_every_s = options.partial_every_s
+        self.is_job = options.job
 
     def cancel(self, why: VideoVisualError | None = None) -> None:
         """End the work within one step; its result is dropped.
@@ -127,7 +134,8 @@ class RequestState:
             Cancelled, DeadlineExceeded: the request ended first.
             VideoVisualError: what the work raised.
         """
-        on_progress = ProgressReporter(self, subject or {}) if self.streaming else None
+        told = self.streaming or self.is_job
+        on_progress = ProgressReporter(self, subject or {}) if told else None
         with self._lock:
             if self.cancelled:
                 raise Cancelled("The request was cancelled.")
@@ -159,10 +167,13 @@ class RequestState:
         self._notify()
 
     def send(self, event: Event) -> None:
-        """Queue one line of a stream, unless the answer has ended it.
+        """Queue one line of a stream, unless the answer has ended it; a job keeps it as the latest.
 
         After a deadline, the last step may still report progress.
         """
+        if self.is_job:
+            self._keep(event)
+            return
         line = event_line(event)
         with self._writing:
             if self.reply is not None:
@@ -170,12 +181,19 @@ class RequestState:
             self._lines.append(line)
         self._notify()
 
+    def _keep(self, event: Event) -> None:
+        with self._writing:
+            if isinstance(event, ProgressEvent):
+                self.progress = event
+            elif isinstance(event, PartialEvent) and self.reply is None:
+                self.partial = event
+
     def finish(self, reply: Reply) -> None:
         """Set the answer."""
         lines = list(reply.lines()) if self.streaming else []
         with self._writing:
             self._lines.extend(lines)
-            self.reply = reply
+            self.reply, self.partial = reply, None
         self._notify()
 
     def take_lines(self) -> bytes:

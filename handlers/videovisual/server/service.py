@@ -18,11 +18,12 @@ from videovisual.errors import Cancelled, InvalidParameter, Overloaded, VideoVis
 from videovisual.pipeline.cost import Cost, check_passes
 from videovisual.pipeline.pipeline import Result, run_plan
 from videovisual.pipeline.plan import Plan
-from videovisual.protocol import Answer, Output, split_options
+from videovisual.protocol import Answer, Options, Output, split_options
 from videovisual.protocol.npz import to_npz
 from videovisual.server import engine_factory
 from videovisual.server.admission import Admission, Place
 from videovisual.server.executor import EngineExecutor
+from videovisual.server.jobs import Job, Jobs, request_key
 from videovisual.server.metrics import Counts
 from videovisual.server.reply import JSON, Reply, check_reply_size, error_reply
 from videovisual.server.request import ParsedRequest, Request, parse
@@ -44,6 +45,7 @@ class Service:
         settings: the server's.
         counts: takes the metrics.
         admission: of all services of one process, which then share its limits.
+        jobs: of all services of one process; None refuses `job=true`.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Service:
         settings: Settings | None = None,
         counts: Counts | None = None,
         admission: Admission | None = None,
+        jobs: Jobs | None = None,
     ) -> None:
         several = [devices] if isinstance(devices, torch.device | str) else devices
         self.settings = settings or Settings()
@@ -65,6 +68,7 @@ class Service:
         named = self.settings.signing_key
         self._signing_key = None if named is None else evidence.SigningKey.read(named)
         self._admission = admission or Admission(self.settings)
+        self._jobs = jobs
         self._requests = ThreadPoolExecutor(
             self.settings.max_running
             + self.settings.max_waiting
@@ -92,39 +96,55 @@ class Service:
     def submit(
         self, request: Request, number: str | None = None, *listeners: Callable[[], None]
     ) -> RequestState:
-        """Accept a request; its state gets the reply when it is ready.
+        """Accept a request; its state gets the reply when it is ready, or, of a job, at once.
 
         Args:
-            request: a clip and its options, or `{"cancel": number}`.
+            request: a clip and its options, or one about another request, as `{"cancel": number}`.
             number: the request's id; made up unless given.
             listeners: called, from any thread, whenever there is something to send.
         """
         state = RequestState(number or uuid.uuid4().hex, self._notify, *listeners)
         try:
-            parsed = parse(request)
-            if parsed.cancel is not None:
-                body = json.dumps({"cancelled": self.cancel(parsed.cancel)}).encode()
-                state.finish(Reply(200, JSON, body))
-                return state
-            state.explains = parsed.explain
-            plan, cost = self._plan(parsed)
-            state.configure(plan.options, plan.methods)
-            place = self._admission.enter(
-                parsed.size, cost.held, explains=parsed.explain, model=self.classifier.card.name
-            )
+            self._begin(request, state)
         except Overloaded as error:
             state.finish(self._failed(state, error))
-            return state
         except VideoVisualError as error:
             self._finish(state, self._failed(state, error))
-            return state
         except Exception:
             self._finish(state, self._bug(state))
-            return state
-        with self._changed:
-            self._states[state.number] = state
-        self._requests.submit(self._serve, parsed, plan, state, place)
         return state
+
+    def _begin(self, request: Request, state: RequestState) -> None:
+        """Have a request served, or answer it at once.
+
+        Raises:
+            VideoVisualError: it is refused.
+        """
+        parsed = parse(request)
+        if parsed.about is not None:
+            state.finish(self._about(*parsed.about))
+            return
+        state.explains = parsed.explain
+        plan, cost = self._plan(parsed)
+        state.configure(plan.options, plan.methods)
+        model, jobs = self.classifier.card.name, self._jobs if plan.options.job else None
+        served, key = state, None
+        if jobs is not None:
+            key = request_key(request.headers, model, parsed)
+            if (reply := jobs.again(key)) is not None:
+                state.finish(reply)
+                return
+            # A job doesn't call its client back, who may be gone.
+            served = RequestState(state.number, self._notify)
+            served.explains = parsed.explain
+            served.configure(plan.options, plan.methods)
+        place = self._admission.enter(parsed.size, cost.held, explains=parsed.explain, model=model)
+        with self._changed:
+            self._states[served.number] = served
+        if jobs is not None:
+            job = Job(served, model, partial(self._admission.ahead, place), key)
+            state.finish(jobs.accept(job))
+        self._requests.submit(self._serve, parsed, plan, served, place)
 
     def refuse(self, error: VideoVisualError, number: str) -> RequestState:
         """A request that is answered with an error at once."""
@@ -174,6 +194,17 @@ class Service:
         self.engine.close()
         self._requests.shutdown(wait=True, cancel_futures=True)
 
+    def _about(self, wanted: str, number: str) -> Reply:
+        """The reply to a request about another one.
+
+        Raises:
+            UnknownJob, JobDropped, JobNotDone: see `Jobs`.
+        """
+        if wanted == "cancel":
+            return Reply(200, JSON, json.dumps({"cancelled": self.cancel(number)}).encode())
+        jobs = self._jobs or Jobs(self.settings)
+        return jobs.state(number) if wanted == "job_state" else jobs.result(number)
+
     def _notify(self) -> None:
         with self._changed:
             self._changes += 1
@@ -192,12 +223,23 @@ class Service:
             plan = Plan.of(self.classifier, options, parameters, explain=parsed.explain)
         except RecursionError:
             raise InvalidParameter("Options are plain values, or lists of such.") from None
+        if options.job:
+            if self._jobs is None:
+                raise InvalidParameter(
+                    "job=true is for a server, which keeps the answer. Leave it out here.",
+                    parameter="job",
+                )
+            self._jobs.check(options)
         check_passes(plan, self.settings.max_passes)
         # A GPU's passes are bounded by its own memory.
         batch = self.engine.batch if self.classifier.device.type == "cpu" else 1
         cost = Cost.of(plan, batch)
-        check_reply_size(cost.reply, self.settings.max_reply_bytes)
+        check_reply_size(cost.reply, self._max_reply_bytes(options))
         return plan, cost
+
+    def _max_reply_bytes(self, options: Options) -> int:
+        most = self.settings.max_reply_bytes
+        return min(most, self.settings.job_bytes) if options.job else most
 
     def _serve(self, parsed: ParsedRequest, plan: Plan, state: RequestState, place: Place) -> None:
         try:
@@ -212,6 +254,8 @@ class Service:
         with self._changed:
             self._states.pop(state.number, None)
         self._finish(state, reply)
+        if self._jobs is not None and state.is_job:
+            self._jobs.end(state.number)
 
     def _bug(self, state: RequestState) -> Reply:
         """The reply where the server fails: it must cost one request, never the worker."""
@@ -253,7 +297,7 @@ class Service:
         result = run_plan(plan, open_clip, executor)
         body = self._body(result, options.output, state, executor, kserve=request.kserve)
         reply = Reply(200, options.output.content_type, body)
-        check_reply_size(len(body), self.settings.max_reply_bytes)
+        check_reply_size(len(body), self._max_reply_bytes(options))
         return reply
 
     def _classify(self, clip: torch.Tensor, device: int) -> torch.Tensor:

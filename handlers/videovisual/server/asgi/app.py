@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from videovisual import zoo
-from videovisual.errors import InvalidParameter, Overloaded, UnknownModel, VideoVisualError
+from videovisual.errors import InvalidParameter, UnknownModel, VideoVisualError
 from videovisual.names import default_store
 from videovisual.server.admission import Admission
 from videovisual.server.asgi import openapi
@@ -24,9 +24,11 @@ from videovisual.server.asgi.conversation import Conversation
 from videovisual.server.asgi.exposition import TEXT, Exposition
 from videovisual.server.asgi.form import by_name
 from videovisual.server.asgi.guard import Guard
+from videovisual.server.asgi.jobs import ADDRESS, job_routes
 from videovisual.server.asgi.keys import KeyFile, write_keys
 from videovisual.server.asgi.refusal import failed, refused, unrouted
 from videovisual.server.asgi.upload import Uploads
+from videovisual.server.jobs import Jobs, stopping
 from videovisual.server.metrics import Counts
 from videovisual.server.process import Housekeeper, devices, tune_process
 from videovisual.server.request import Request as IncomingRequest
@@ -55,13 +57,16 @@ class Server:
     def __init__(self, classifiers: Sequence[zoo.Classifier], settings: Settings) -> None:
         counts = Counts()
         admission = Admission(settings)
+        self.jobs = Jobs(settings, ADDRESS)
         self._services = {
-            each.card.name: Service(each, devices(), settings, counts, admission)
+            each.card.name: Service(each, devices(), settings, counts, admission, self.jobs)
             for each in classifiers
         }
         self._uploads = Uploads(settings)
         self._metrics = Exposition()
-        self._keeper = Housekeeper(list(self._services.values()), counts, self._metrics.take)
+        self._keeper = Housekeeper(
+            list(self._services.values()), counts, self._metrics.take, self.jobs.tidy
+        )
         self._running: set[asyncio.Task[None]] = set()
         self._retry_after_s = settings.retry_after_s
 
@@ -97,6 +102,7 @@ class Server:
             ),
             Route("/v1/models/{model}:predict", predict, methods=["POST"]),
             Route("/v1/models/{model}:explain", explain, methods=["POST"]),
+            *job_routes(self.jobs),
         ]
 
     async def ping(self, _: Request) -> Response:
@@ -165,14 +171,7 @@ class Server:
             await asyncio.shield(work)
         except asyncio.CancelledError:
             # uvicorn's time for running requests is over. A second time it means this one.
-            seconds = self._retry_after_s
-            conversation.stop(
-                Overloaded(
-                    f"The server is stopping. Try again in {seconds} s.",
-                    retry_after_s=seconds,
-                    reason="stopping",
-                )
-            )
+            conversation.stop(stopping(self._retry_after_s))
             await work
 
 
@@ -193,8 +192,8 @@ def create(
     store: Path | None = None,
     key_file: Path | None = None,
     settings: Settings | None = None,
-) -> ASGIApp:
-    """The application of some models, which are loaded.
+) -> Starlette:
+    """The application of some models, which are loaded; its `state.jobs` has their `Jobs`.
 
     Args:
         models: names of archives in the store, or of published models.
@@ -217,12 +216,14 @@ def build(
 ) -> Starlette:
     """The application of some classifiers; see `create`."""
     server = Server(classifiers, settings)
-    return Starlette(
+    app = Starlette(
         routes=server.routes(),
         middleware=[Middleware(Guard, keys=KeyFile(key_file) if key_file else None)],
         exception_handlers={VideoVisualError: refused, HTTPException: unrouted, Exception: failed},
         lifespan=server.lifespan,
     )
+    app.state.jobs = server.jobs
+    return app
 
 
 def from_environment() -> ASGIApp:

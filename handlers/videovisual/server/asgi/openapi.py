@@ -6,6 +6,7 @@ from videovisual import errors
 from videovisual.attribution.catalogue import DEFAULT
 from videovisual.errors import VideoVisualError
 from videovisual.protocol import Output
+from videovisual.server.asgi.job_paths import job_paths
 from videovisual.server.asgi.schemas import Schema, options, ref, schemas
 from videovisual.server.reply import JOB_HEADER, NDJSON
 from videovisual.version import __version__
@@ -94,7 +95,8 @@ def document(*, asgi: bool = False) -> Schema:
         "paths": {
             path: _route(path, *texts, kserve=kserve, asgi=asgi)
             for path, (texts, kserve) in routes.items()
-        },
+        }
+        | (job_paths() if asgi else {}),
         "components": {
             "securitySchemes": {
                 "inferenceKey": {
@@ -131,6 +133,11 @@ def _route(path: str, name: str, summary: str, *, kserve: bool, asgi: bool) -> S
                     "description": "the answer" if asgi else LATE,
                     "headers": {JOB_HEADER: _job_header()},
                     "content": dict(_answers(answer)),
+                },
+                "202": {
+                    "description": "with `job=true`: the job that has begun",
+                    "headers": {JOB_HEADER: _job_header()} | (_location() if asgi else {}),
+                    "content": {"application/json": {"schema": ref("JobState")}},
                 },
                 **{
                     status: {"$ref": f"#/components/responses/{status}"}
@@ -241,6 +248,10 @@ def _tree(root: type[VideoVisualError]) -> Iterator[type[VideoVisualError]]:
 
 def _job_header() -> Schema:
     return {"description": "the request's id, for cancelling", "schema": {"type": "string"}}
+
+
+def _location() -> Schema:
+    return {"Location": {"description": "the job's address", "schema": {"type": "string"}}}
 
 
 def _meaning(kind: type[VideoVisualError]) -> str:

@@ -12,6 +12,13 @@ from videovisual.protocol import Options
 
 Schema = dict[str, Any]
 
+ABOUT_REQUESTS = {
+    "Cancel": ("cancel", "cancels a request, a job too"),
+    "AskJobState": ("job_state", "asks for the state of a job"),
+    "AskJobResult": ("job_result", "asks for what a job's request is answered"),
+}
+"""Bodies about another request: the member that each has, and what it does."""
+
 
 def ref(name: str) -> Schema:
     """A reference to one of `schemas`."""
@@ -21,7 +28,8 @@ def ref(name: str) -> Schema:
 def schemas() -> dict[str, Schema]:
     """All schemas by name."""
     events = get_args(protocol.Event)
-    answers = (protocol.Answer, protocol.Failure, protocol.Cancellation, *events)
+    others = (protocol.Failure, protocol.Cancellation, protocol.JobState)
+    answers = (protocol.Answer, *others, *events)
     _, made = models_json_schema(
         [(model, "serialization") for model in answers], ref_template="#/components/schemas/{model}"
     )
@@ -30,7 +38,9 @@ def schemas() -> dict[str, Schema]:
     asked = options()
     clip = {"video": _encoded("the clip's file, base64")}
     return {
-        "JsonRequest": {"anyOf": [ref("JsonClip"), ref("KServeRequest"), ref("Cancel")]},
+        "JsonRequest": {
+            "anyOf": [ref(name) for name in ("JsonClip", "KServeRequest", *ABOUT_REQUESTS)]
+        },
         "JsonClip": {
             "type": "object",
             "properties": clip | asked,
@@ -52,12 +62,15 @@ def schemas() -> dict[str, Schema]:
             "required": ["instances"],
             "additionalProperties": False,
         },
-        "Cancel": {
-            "type": "object",
-            "description": "cancels a request",
-            "properties": {"cancel": {"type": "string", "description": "the request's id"}},
-            "required": ["cancel"],
-            "additionalProperties": False,
+        **{
+            title: {
+                "type": "object",
+                "description": about,
+                "properties": {member: {"type": "string", "description": "the request's id"}},
+                "required": [member],
+                "additionalProperties": False,
+            }
+            for title, (member, about) in ABOUT_REQUESTS.items()
         },
         "Form": _form(asked),
         "Answers": {"anyOf": [ref("Answer"), ref("KServeAnswer"), *_others()]},
@@ -204,7 +217,7 @@ def _inlined(schema: Schema, defined: Mapping[str, Schema]) -> Schema:
 
 
 def _others() -> list[Schema]:
-    return [ref("Cancellation"), ref("Failure")]
+    return [ref("Cancellation"), ref("JobState"), ref("Failure")]
 
 
 def _encoded(description: str) -> Schema:
