@@ -150,7 +150,10 @@ class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Jobs are asked for by new connections, which uvicorn's own end doesn't accept.
         self._jobs.stop()
-        until = time.monotonic() + self._tell_s
-        while self._jobs.untold and time.monotonic() < until and not self.force_exit:
+        began = time.monotonic()
+        while self._jobs.untold and time.monotonic() < began + self._tell_s and not self.force_exit:
             await asyncio.sleep(TICK_S)
+        # Running requests go on meanwhile.
+        left = (self.config.timeout_graceful_shutdown or 0) - int(time.monotonic() - began)
+        self.config.timeout_graceful_shutdown = max(0, left)
         await super().shutdown(sockets)

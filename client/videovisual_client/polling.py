@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 
 from pydantic import BaseModel
@@ -11,7 +12,7 @@ from videovisual_client.errors import Cancelled, JobDropped, from_json, from_res
 from videovisual_client.exchange import Exchange, path_of
 from videovisual_client.job import AsyncJob
 from videovisual_client.request import ClipRequest
-from videovisual_client.wire import MAX_ANSWER_BYTES, MAX_ERROR_BYTES, parse_job
+from videovisual_client.wire import MAX_ANSWER_BYTES, parse_job
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
@@ -35,7 +36,8 @@ class PolledExchange(Exchange):
 
     async def open(self, request: ClipRequest) -> AsyncJob:
         """As `Exchange.open`."""
-        read = partial(self._read, most=MAX_ERROR_BYTES)
+        # The state of a job that was submitted twice may have a map.
+        read = partial(self._read, most=MAX_ANSWER_BYTES)
         told = await self._send_clip(request.polled(), read, key=uuid.uuid4().hex)
         polling = Polling(told, self._ask, self._cancel_job, self.transport.sleep)
         # Closing has nothing to interrupt: between two questions the reader sees it.
@@ -103,8 +105,9 @@ class Polling:
         """
         try:
             yield _line(AcceptedEvent(job=self._state.job, queue=self._state.queue))
-            async for line in self._progress():
-                yield line
+            async with aclosing(self._progress()) as progress:
+                async for line in progress:
+                    yield line
             if self._state.error is not None:
                 raise from_json(self._state.model_dump(), self._state.status or 500)
             answer = await self._ask(self._state, "result")

@@ -137,7 +137,7 @@ class Viewer:
         options = fields.get("options") or {}
         if not isinstance(options, dict):
             raise InvalidRequest("`options` must be an object.")
-        for name in ("clip", "model", "method", "target", "stream", "output"):
+        for name in ("clip", "model", "method", "target", "stream", "job", "output"):
             options.pop(name, None)
         # Wrong parameters are refused before the clip is sent.
         parameters = catalogue.find(method).parameters.model_fields

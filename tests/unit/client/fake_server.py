@@ -48,6 +48,7 @@ class Received:
     headers: dict[str, str]
     body: bytes
     size: int
+    verb: str = "POST"
 
     @property
     def token(self) -> str:
@@ -102,6 +103,9 @@ def serving() -> Iterator[FakeServer]:
         def do_GET(self) -> None:
             self._serve()
 
+        def do_DELETE(self) -> None:
+            self._serve()
+
         def _serve(self) -> None:
             left = size = int(self.headers.get("Content-Length", 0))
             body = b""
@@ -110,7 +114,7 @@ def serving() -> Iterator[FakeServer]:
                 left -= len(piece)
                 if fake.keep_bodies:
                     body += piece
-            request = Received(self.path, dict(self.headers), body, size)
+            request = Received(self.path, dict(self.headers), body, size, self.command)
             fake.received.append(request)
             reply = fake.handler(request)
             self.send_response(reply.status)
