@@ -153,7 +153,8 @@ class _Uvicorn(uvicorn.Server):
         began = time.monotonic()
         while self._jobs.untold and time.monotonic() < began + self._tell_s and not self.force_exit:
             await asyncio.sleep(TICK_S)
-        # Running requests go on meanwhile.
-        left = (self.config.timeout_graceful_shutdown or 0) - int(time.monotonic() - began)
-        self.config.timeout_graceful_shutdown = max(0, left)
+        grace_s, passed = self.config.timeout_graceful_shutdown, int(time.monotonic() - began)
+        if grace_s and passed:
+            # Requests went on meanwhile.
+            self.config.timeout_graceful_shutdown = max(1, grace_s - passed)
         await super().shutdown(sockets)

@@ -11,10 +11,10 @@ from videovisual_client import errors
 NAMES = """
     Accepted AsyncClient AsyncJob AuthenticationFailed Cancelled Classification Client
     ClientClosed ClipTooShort ConnectionFailed DeadlineExceeded Explained InvalidEvidence
-    InvalidParameter InvalidRequest InvalidTarget Job MalformedClip MissingExtra
-    NetworkSettingsError NotFinite Overloaded Partial Progress ScoresError ServerFailed TimedOut
-    Timeouts TooLarge UnknownMethod UnknownModel UnknownOutput UnsuitableMethod UnsupportedMedia
-    UploadStalled VideoVisualError WriteError
+    InvalidParameter InvalidRequest InvalidTarget Job JobDropped JobNotDone MalformedClip
+    MissingExtra NetworkSettingsError NotFinite Overloaded Partial Progress ScoresError ServerFailed
+    TimedOut Timeouts TooLarge UnknownJob UnknownMethod UnknownModel UnknownOutput UnsuitableMethod
+    UnsupportedMedia UploadStalled VideoVisualError WriteError
 """
 
 
