@@ -24,7 +24,9 @@ from videovisual_client import AsyncClient, Cancelled, Client, Explained, Partia
 
 CLIP = clips.npz(clips.frames(16))
 LONG = {"method": "rise", "masks": "20000"}
-RISE: dict[str, Any] = {"method": "rise", "masks": 400, "target": 3}
+RISE: dict[str, Any] = {"method": "rise", "masks": 60, "target": 3}
+SECONDS = RISE | {"masks": 120}
+"""Takes longer than the gateway lets a connection live."""
 
 
 @pytest.fixture(scope="module")
@@ -207,38 +209,44 @@ def test_a_polled_job_that_is_left_ends(server: AnyServer, small_api: Api, video
 
 
 def test_a_gateway_that_cuts_connections_stops_no_polling_client(
-    at: Api, client_of: Callable[..., Explained]
+    at: Api, plain: dict[str, Any], client_of: Callable[..., Explained]
 ) -> None:
-    plain = at.predict(content=CLIP, params=RISE)
     before = len(at.journal())
     with Relay(at.server.url, cut_s=1.0, lose=2) as relay:
         result = client_of(relay.url)
-    assert result.answer.model_dump(mode="json") == plain.json()
+    assert result.answer.model_dump(mode="json") == plain
     # The first answer was lost, and still there was one job.
     assert relay.cut >= 1
     assert relay.lost >= 1
     assert len(at.journal()) == before + 1
 
 
-@pytest.fixture(params=["Client", "AsyncClient"])
+@pytest.fixture(scope="module")
+def plain(at: Api) -> Any:
+    """The answer over a connection that nobody cuts."""
+    return at.predict(content=CLIP, params=SECONDS).json()
+
+
+@pytest.fixture(params=["Client", pytest.param("AsyncClient", marks=pytest.mark.slow)])
 def client_of(request: pytest.FixtureRequest, at: Api) -> Callable[..., Explained]:
     """Explains by either client."""
     given: dict[str, Any] = {"key_file": at.server.key_file, "poll": True}
 
     def blocking(url: str) -> Explained:
         with Client(url, **given) as client:
-            return client.explain(CLIP, model=QUICK, **RISE)
+            return client.explain(CLIP, model=QUICK, **SECONDS)
 
     def awaited(url: str) -> Explained:
         async def main() -> Explained:
             async with AsyncClient(url, **given) as client:
-                return await client.explain(CLIP, model=QUICK, **RISE)
+                return await client.explain(CLIP, model=QUICK, **SECONDS)
 
         return asyncio.run(main())
 
     return blocking if request.param == "Client" else awaited
 
 
+@pytest.mark.slow
 def test_the_command_polls_and_cancels_its_job_when_interrupted(at: Api, video: Path) -> None:
     command = [sys.executable, "-m", "videovisual_client", "explain", str(video), "--poll"]
     place = ["--url", at.server.url, "--key-file", str(at.server.key_file), "--model", QUICK]
