@@ -1,5 +1,6 @@
 """Jobs: requests that go on without their client, which fetches the answer later."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -100,7 +101,7 @@ class Jobs:
     def again(self, key: str | None) -> Reply | None:
         """The reply to a request that was sent before; None if it was not."""
         with self._lock:
-            number = self._by_key.get(key or "", "")
+            number = "" if key is None else self._by_key.get(key, "")
             same = self._running.get(number) or self._ended.get(number)
         return None if same is None else self._accepted(same)
 
@@ -260,8 +261,12 @@ class Jobs:
 def request_key(headers: Mapping[str, str], model: str, parsed: ParsedRequest) -> str | None:
     """What tells the same request, sent again; None where its client doesn't say that."""
     given = headers.get(KEY_HEADER.lower())
+    if given is None:
+        return None
     # With the request's own digest, so that a key of another request is no answer to this one.
-    return given and f"{given} {model} {parsed.sha256()}"
+    return hashlib.sha256(
+        f"{given} {model} {parsed.sha256()}".encode("utf-8", "replace")
+    ).hexdigest()
 
 
 def stopping(retry_after_s: int) -> Overloaded:
