@@ -28,7 +28,7 @@ STAGES = {DONE: "done", Cancelled.status: "cancelled"}
 """By the status of the result; any other is of a failure."""
 
 OWN_BYTES = 4096
-"""What a job is counted for at least: a classification's result is smaller than its own state."""
+"""What a job takes beside its result. A classification's result is smaller than that."""
 
 REMEMBERED = 10_000
 """How many dropped jobs are told from unknown ones."""
@@ -58,7 +58,7 @@ class Job:
     def size(self) -> int:
         """Bytes that an ended job holds."""
         assert self.request.reply is not None
-        return max(OWN_BYTES, len(self.request.reply.body))
+        return OWN_BYTES + len(self.request.reply.body)
 
 
 class Jobs:

@@ -23,7 +23,7 @@ from videovisual.protocol.npz import to_npz
 from videovisual.server import engine_factory
 from videovisual.server.admission import Admission, Place
 from videovisual.server.executor import EngineExecutor
-from videovisual.server.jobs import Job, Jobs, request_key
+from videovisual.server.jobs import OWN_BYTES, Job, Jobs, request_key
 from videovisual.server.metrics import Counts
 from videovisual.server.reply import JSON, Reply, check_reply_size, error_reply
 from videovisual.server.request import ParsedRequest, Request, parse
@@ -238,8 +238,8 @@ class Service:
         return plan, cost
 
     def _max_reply_bytes(self, options: Options) -> int:
-        most = self.settings.max_reply_bytes
-        return min(most, self.settings.job_bytes) if options.job else most
+        most, kept = self.settings.max_reply_bytes, self.settings.job_bytes - OWN_BYTES
+        return min(most, kept) if options.job else most
 
     def _serve(self, parsed: ParsedRequest, plan: Plan, state: RequestState, place: Place) -> None:
         try:

@@ -70,7 +70,7 @@ class Settings(BaseModel):
     retry_after_s: int = Field(default=2, ge=0, le=3600)
     signing_key: str | None = Field(default=None, min_length=1)
     job_keep_s: float = Field(default=600, gt=0, le=7 * 86_400)
-    job_bytes: int = Field(default=2**28, ge=1, le=2**50)
+    job_bytes: int = Field(default=2**28, ge=2**16, le=2**50)
 
     @field_validator("signing_key")
     @classmethod

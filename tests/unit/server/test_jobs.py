@@ -161,19 +161,21 @@ def test_results_are_kept_for_a_time(make: Made) -> None:
 
 
 def test_results_are_kept_within_a_memory(make: Made) -> None:
-    service, jobs = make(job_bytes=2 * 4096)
+    service, jobs = make(job_bytes=1_000_000)
     several: list[str] = []
     for _ in range(3):
-        several.append(begun(service))
-        ended(jobs, several[-1])
+        several.append(begun(service, method=b"gradient"))
+        size = ended(jobs, several[-1]).bytes
+        assert size is not None
+        assert 1_000_000 / 3 < size < 1_000_000 / 2
     for kept in several[1:]:
         assert jobs.result(kept).status == 200
-    with pytest.raises(JobDropped, match=r"made room.*8192 bytes.*job_bytes"):
+    with pytest.raises(JobDropped, match=r"made room.*1000000 bytes.*job_bytes"):
         jobs.result(several[0])
-    too_long = submit(service, method=b"gradient")
-    assert too_long.status == 413
-    assert b"8192" in too_long.body
-    assert ask(service, method=b"gradient").status == 200
+    long = {"method": b"gradient", "target": b"[0, 1, 2]"}
+    refused = submit(service, **long)
+    assert (refused.status, json.loads(refused.body)["error"]["code"]) == (413, "too_large")
+    assert ask(service, **long).status == 200
 
 
 def test_a_request_that_is_sent_twice_is_one_job(make: Made) -> None:
