@@ -24,8 +24,8 @@ from videovisual_client import AsyncClient, Cancelled, Client, Explained, Partia
 
 CLIP = clips.npz(clips.frames(16))
 LONG = {"method": "rise", "masks": "20000"}
-RISE: dict[str, Any] = {"method": "rise", "masks": 60, "target": 3}
-SECONDS = RISE | {"masks": 120}
+RISE: dict[str, Any] = {"method": "rise", "masks": 40, "target": 3}
+SECONDS = RISE | {"masks": 90}
 """Takes longer than the gateway lets a connection live."""
 
 
