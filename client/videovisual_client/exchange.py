@@ -189,8 +189,9 @@ class Exchange:
                 return await once()
             except VideoVisualError as raised:
                 error = raised if used else without_key(raised)
-                lost = isinstance(error, ConnectionFailed)
-                again = isinstance(error, Overloaded) or (safe and lost)
+                again = isinstance(error, Overloaded) or (
+                    safe and isinstance(error, ConnectionFailed)
+                )
             except FAILURES as failure:
                 error = self._connection_error(failure)
                 unsent = isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout)
