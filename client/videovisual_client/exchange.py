@@ -189,13 +189,11 @@ class Exchange:
                 return await once()
             except VideoVisualError as raised:
                 error = raised if used else without_key(raised)
-                again = isinstance(error, Overloaded) or (
-                    safe and isinstance(error, ConnectionFailed)
-                )
+                refused = isinstance(error, Overloaded)
             except FAILURES as failure:
                 error = self._connection_error(failure)
-                unsent = isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout)
-                again = unsent or (safe and isinstance(error, ConnectionFailed))
+                refused = isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout)
+            again = refused or (safe and isinstance(error, ConnectionFailed))
             if isinstance(error, AuthenticationFailed) and renewals < RENEWALS:
                 renewals += 1
                 if await self._renew(used):
