@@ -11,7 +11,6 @@ import demo
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import VideoMAEConfig, VideoMAEForVideoClassification, VideoMAEImageProcessor
 
 from videovisual import clips, motion, zoo
 from videovisual.attribution.method import Case
@@ -97,12 +96,17 @@ def load(name: str) -> tuple[Classifier, list[torch.Tensor]]:
 
 def _videomae() -> Classifier:
     """As it is loaded from a folder of the library's."""
+    # No other network needs the library.
+    import transformers  # noqa: PLC0415
+
     torch.manual_seed(0)
+    config = transformers.VideoMAEConfig()
+    config.num_labels = 400
     with tempfile.TemporaryDirectory() as folder:
-        config = VideoMAEConfig(num_labels=400)
-        VideoMAEForVideoClassification(config).save_pretrained(folder)
-        VideoMAEImageProcessor().save_pretrained(folder)
-        return zoo.load(folder)
+        path = Path(folder, TRANSFORMER)
+        transformers.VideoMAEForVideoClassification(config).save_pretrained(path)
+        transformers.VideoMAEImageProcessor().save_pretrained(path)
+        return zoo.load(str(path))
 
 
 def _demo_clip() -> npt.NDArray[np.uint8]:
