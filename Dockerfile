@@ -21,13 +21,13 @@ COPY pyproject.toml ./
 COPY handlers/videovisual/version.py handlers/videovisual/
 RUN mkdir archive_scripts client \
     && touch LICENSE README.md handlers/video_handler.py \
-    && pip install -c constraints.txt setuptools '.[server,java]'
+    && pip install -c constraints.txt setuptools '.[server,asgi,java]'
 WORKDIR /src
 COPY . .
 RUN pip install --no-deps --no-build-isolation --force-reinstall . \
     && cat config.properties deploy/container/config.properties > /opt/videovisual/config.properties \
     && cp deploy/container/entrypoint.sh deploy/container/log4j2.xml deploy/container/ready.py \
-        /opt/videovisual/
+        deploy/container/uvicorn.json /opt/videovisual/
 RUN mkdir -p /opt/videovisual/store \
     && for model in ${MODELS}; do \
         videovisual archive --store /opt/videovisual/store "${model}" || exit 1; \

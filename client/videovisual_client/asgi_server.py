@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
+from starlette.applications import Starlette
 
 from videovisual.errors import InvalidParameter
 from videovisual.utils.extras import needs
-from videovisual.utils.files import check_writable
+from videovisual.utils.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from videovisual.server.jobs import Jobs
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 PORT = 8080
 TICK_S = 0.1
 JOURNAL = Path("logs", "journal.log")
+URL_FILE = "url"
+"""In the run folder while the server is ready: its address, for health checks."""
 
 
 @dataclass(eq=False)
@@ -75,14 +78,20 @@ class AsgiServer:
         """
         # Imported only now, because they import torch.
         with needs("asgi"):
-            from videovisual.server.asgi.app import TELL_S, create, keys  # noqa: PLC0415
+            from videovisual.server.asgi.app import TELL_S  # noqa: PLC0415
             from videovisual.server.asgi.guard import MAX_HEAD_BYTES  # noqa: PLC0415
         self._socket = self._bind()
         folder = self.run_folder or Path(tempfile.mkdtemp(prefix="videovisual-serve-"))
+        address = folder / URL_FILE
+
+        def ready() -> None:
+            write_whole(address, self.url)
+            on_ready()
+
         try:
             self._start_journal(folder / JOURNAL)
-            self.key_file = keys(self.key_file, folder)
-            app = create(self.models, store=self.store, key_file=self.key_file)
+            address.unlink(missing_ok=True)
+            app = self.application(folder)
             config = uvicorn.Config(
                 app,
                 # httptools has no limit on the length of a header.
@@ -98,11 +107,24 @@ class AsgiServer:
                 ssl_keyfile=self.private_key,
                 timeout_graceful_shutdown=self.grace_s,
             )
-            _Uvicorn(config, on_ready, app.state.jobs, TELL_S).run(sockets=[self._socket])
+            _Uvicorn(config, ready, app.state.jobs, TELL_S).run(sockets=[self._socket])
         finally:
             self._socket.close()
+            address.unlink(missing_ok=True)
             if self.run_folder is None:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def application(self, folder: Path) -> Starlette:
+        """What is served, loaded; new keys are written to the folder.
+
+        Raises:
+            MissingExtra, InvalidParameter, UnknownModel, WeightsError, DownloadError,
+                WriteError: as `run`.
+        """
+        with needs("asgi"):
+            from videovisual.server.asgi.app import create, keys  # noqa: PLC0415
+        self.key_file = keys(self.key_file, folder)
+        return create(self.models, store=self.store, key_file=self.key_file)
 
     def _bind(self) -> socket.socket:
         """A socket that accepts no connection yet, so that none waits for the models."""

@@ -87,7 +87,7 @@ def _is_free(port: int) -> bool:
 class Container:
     """A running container of the image."""
 
-    def __init__(self, docker: Engine, models: list[str]) -> None:
+    def __init__(self, docker: Engine, arguments: list[str]) -> None:
         self.docker = docker
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -95,7 +95,7 @@ class Container:
             network, inside = ["--network", "host"], ["--port", str(port)]
         else:
             network, inside = ["--publish", f"127.0.0.1:{port}:8080"], []
-        docker.run("run", "--detach", "--name", NAME, *network, *STRICT, IMAGE, *inside, *models)
+        docker.run("run", "--detach", "--name", NAME, *network, *STRICT, IMAGE, *inside, *arguments)
 
     def state(self) -> dict[str, Any]:
         """The engine's description of the container's state."""
@@ -111,6 +111,13 @@ class Container:
                 raise Failed(f"The container doesn't become healthy: {state}")
             time.sleep(0.2)
         return time.monotonic() - start
+
+    def logs(self) -> str:
+        """All that it has logged."""
+        command = [*self.docker.command, "logs", NAME]
+        return subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+        ).stdout
 
     def token(self) -> str:
         """The inference key, read as docs/operating.md says."""
@@ -134,10 +141,10 @@ class Container:
 
 
 @contextmanager
-def running(docker: Engine, *models: str) -> Iterator[Container]:
+def running(docker: Engine, *arguments: str) -> Iterator[Container]:
     """Start a container, and remove it at the end. An error prints its log first."""
     try:
-        yield Container(docker, list(models))
+        yield Container(docker, list(arguments))
     except BaseException:
         subprocess.run([*docker.command, "logs", "--tail", "60", NAME], check=False)
         raise
@@ -202,22 +209,35 @@ def check_all(docker: Engine, options: list[str]) -> dict[str, float]:
     figures["rebuild_s"] = build(docker, options)
     log(f"built again in {figures['rebuild_s']:.1f} s")
     figures["size_bytes"] = check_image(docker)
-    with running(docker, LARGE, SMALL) as container:
-        figures["healthy_s"] = container.wait_healthy()
-        log(f"healthy after {figures['healthy_s']:.1f} s")
+    figures |= check_server(docker, "")
+    figures |= check_server(docker, "uvicorn_", "--server", "uvicorn")
+    alone = ["explainer", "--json", "--model_name", "m", "--predictor_host", "localhost:9"]
+    said = docker.run("run", "--rm", "--network", "none", *STRICT, IMAGE, *alone, check=False)
+    check('"invalid_weights"' in said, "as an explainer without a card it asks for one")
+    with running(docker) as container:
+        container.wait_healthy()
+        check(f"Serving {LARGE} at" in container.logs(), f"without arguments it serves {LARGE}")
+        files = container.docker.run("exec", NAME, "ls", RUN_FOLDER)
+        check("config.properties" in files, "by TorchServe")
+    return figures
+
+
+def check_server(docker: Engine, prefix: str, *server: str) -> dict[str, float]:
+    """Check one server's answers, keys, stop and restarts; returns the measurements."""
+    figures = {}
+    with running(docker, LARGE, SMALL, *server) as container:
+        figures[f"{prefix}healthy_s"] = container.wait_healthy()
+        log(f"healthy after {figures[f'{prefix}healthy_s']:.1f} s {' '.join(server)}")
         check_answers(container)
         check_token(container)
-        figures["sigterm_s"] = check_stop(container)
-        figures["restart_s"] = container.start()
-        log(f"started again, healthy after {figures['restart_s']:.1f} s")
+        check('{"event"' in container.logs(), "its log has the journal")
+        figures[f"{prefix}sigterm_s"] = check_stop(container)
+        figures[f"{prefix}restart_s"] = container.start()
+        log(f"started again, healthy after {figures[f'{prefix}restart_s']:.1f} s")
         check_answers(container)
         container.send(signal.SIGKILL)
         log(f"killed and started again, healthy after {container.start():.1f} s")
         check_answers(container)
-    with running(docker) as container:
-        container.wait_healthy()
-        served = container.docker.run("logs", NAME)
-        check(f"Serving {LARGE} at" in served, f"without arguments it serves {LARGE}")
     return figures
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -25,12 +26,18 @@ class Management(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answer)
         self.workers: dict[str, list[dict[str, str]]] = {}
         self.key = KEY
+        self.ping = "Healthy"
 
 
 class Answer(BaseHTTPRequestHandler):
     server: Management
 
     def do_GET(self) -> None:
+        if self.path == "/ping":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"status": self.server.ping}).encode())
+            return
         name = self.path.removeprefix("/models/")
         bearer = self.headers.get("Authorization", "")
         if self.server.key and bearer != f"Bearer {self.server.key}":
@@ -114,4 +121,23 @@ def test_a_server_without_tokens(management: Management, folder: Path) -> None:
 def test_a_server_that_has_not_begun(tmp_path: Path) -> None:
     done = look(tmp_path)
     assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("ping", "status"), [("Healthy", 0), ("Unhealthy", 1)])
+def test_uvicorn_is_ready_when_its_ping_says_so(
+    management: Management, tmp_path: Path, ping: str, status: int
+) -> None:
+    management.ping = ping
+    (tmp_path / "url").write_text(f"http://127.0.0.1:{management.server_port}")
+    assert look(tmp_path).returncode == status
+
+
+def test_uvicorn_that_has_gone_is_not_ready(tmp_path: Path) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        (tmp_path / "url").write_text(f"http://127.0.0.1:{bound.getsockname()[1]}")
+        done = look(tmp_path)
+    assert done.returncode == 1
+    assert "no answer yet" in done.stdout
     assert "Traceback" not in done.stderr
