@@ -17,6 +17,7 @@ from videovisual.protocol.npz import to_npz
 from videovisual.utils.extras import needs
 from videovisual.utils.files import check_writable, write_whole
 from videovisual.utils.suffixes import RECORD_SUFFIX, check_signs, is_record_name
+from videovisual_client import exporters
 from videovisual_client.upload import ClipLike
 
 if TYPE_CHECKING:
@@ -217,6 +218,64 @@ class Explained(Classification):
 
             data = render.draw(suffix, self.answer, panels)
         return write_whole(target, data)
+
+    def to_fiftyone(self, sample: Any, field: str = "saliency") -> None:
+        """Add the maps to the frames of a FiftyOne sample, as `fiftyone.Heatmap` labels.
+
+        Each frame that the model saw gets its map over the whole frame, with the method, the
+        target's label and its probability. Save the sample to keep them.
+
+        Args:
+            sample: a `fiftyone.Sample` of the clip's video file.
+            field: the name of the first explanation; the others' are `field_1`, ….
+
+        Raises:
+            MissingExtra: this needs the extra `fiftyone`.
+            InvalidParameter: it is no sample of a video.
+        """
+        exporters.to_fiftyone(self, sample, field)
+
+    def to_rerun(self, recording: Any = None) -> Any:
+        """Log the frames, the maps over them and each frame's share to Rerun.
+
+        Args:
+            recording: a `rerun.RecordingStream`; the current one unless given, else a new one.
+
+        Returns:
+            The recording: `.save("clip.rrd")` writes it, `.spawn()` shows it. Its timelines are
+            `frame`, the numbers of the clip's frames, and `clip`, their times.
+
+        Raises:
+            MissingExtra: this needs the extra `rerun`, and `source` those of the clip.
+        """
+        return exporters.to_rerun(self, recording)
+
+    def to_tensorboard(self, writer: Any, step: int = 0) -> None:
+        """Add each explanation's filmstrip, the target's probability and the measures.
+
+        Args:
+            writer: a `SummaryWriter` of `torch.utils.tensorboard` or `tensorboardX`.
+            step: the step that they belong to.
+
+        Raises:
+            MissingExtra: as `source`.
+        """
+        exporters.to_tensorboard(self, writer, step)
+
+    def to_mlflow(self, run_id: str | None = None, folder: str = "saliency") -> str:
+        """Log the answer, the maps (npz) and the filmstrip as artifacts, and the measures.
+
+        Args:
+            run_id: of the run; the active one unless given, else a new one.
+            folder: of the artifacts, and first part of the metrics' names.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            MissingExtra: this needs the extra `mlflow`, and `source` those of the clip.
+        """
+        return exporters.to_mlflow(self, run_id, folder)
 
     def _record(self, key: SigningKey | None) -> bytes:
         digest = None

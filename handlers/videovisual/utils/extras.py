@@ -23,6 +23,9 @@ REASONS = {
     "ui": "The viewer needs its own packages",
     "evidence": "Evidence records need rfc8785 and cryptography",
     "onnx": "ONNX models need onnx and onnxruntime",
+    "fiftyone": "Labels of FiftyOne need it",
+    "rerun": "Recordings of Rerun need rerun-sdk",
+    "mlflow": "Runs of MLflow need mlflow-skinny, or mlflow",
 }
 """What the extras of pyproject.toml are for."""
 

@@ -33,6 +33,8 @@ IMPORTED_AS = {
     "torchserve": ("ts",),
     "torch-model-archiver": ("model_archiver",),
     "pyyaml": ("yaml",),
+    "rerun-sdk": ("rerun",),
+    "mlflow-skinny": ("mlflow",),
 }
 """The modules of distributions that have another name."""
 
