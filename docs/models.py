@@ -189,6 +189,13 @@ WAYS = (
         "functions of each layout and kind of scores; ONNX against PyTorch; an archive served by "
         "TorchServe",
     ),
+    (
+        "a model on another server",
+        "[`Classifier.from_url(…)`](methods.md#models-that-are-served-elsewhere)",
+        "the same; no archive",
+        "a small server of both protocols in another process, slow, wrong, busy and gone; by hand, "
+        "KServe 0.21's own server and client. Not run: Triton, MLServer",
+    ),
 )
 """Networks, the way in, methods, and how it was checked."""
 

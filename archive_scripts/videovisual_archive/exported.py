@@ -1,21 +1,19 @@
 """Archives of networks of a user's own: a card, and a program with its tensors or an ONNX model."""
 
 import dataclasses
-import inspect
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from videovisual import zoo
-from videovisual.errors import InvalidParameter, WeightsError
+from videovisual.errors import InvalidParameter
 from videovisual.utils.digest import file_sha256
 from videovisual.utils.text import shown
-from videovisual.zoo.card import InputSpec, ModelCard
+from videovisual.zoo.card import ModelCard
 from videovisual.zoo.onnx_model import OnnxModel
+from videovisual.zoo.own_card import read_own_card
 from videovisual.zoo.program import Program
 from videovisual.zoo.program.exporting import export
 from videovisual.zoo.program.pt2 import read_pt2
@@ -24,9 +22,6 @@ from videovisual.zoo.score_function import ScoresNetwork
 from videovisual_archive.mar import build_archive
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-CARD_KEYS = ("labels", "input", "scores", "cam_layer", "licence", "options")
-CALLER_GIVES = ("module", "path", "name")
-"""Arguments of `from_module` and `from_onnx` that are in no card."""
 
 
 def archive_classifier(
@@ -116,7 +111,7 @@ def archive_onnx(file: Path, card: Path, name: str, *, store: Path, force: bool 
         MissingExtra: it needs the extra `onnx`.
     """
     check_name(name)
-    described = _described(card, zoo.Classifier.from_onnx)
+    described = read_own_card(card, zoo.Classifier.from_onnx)
     classifier = zoo.Classifier.from_onnx(file, name=name, **described)
     return archive_classifier(classifier, name, store=store, force=force)
 
@@ -138,7 +133,7 @@ def archive_pt2(file: Path, card: Path, name: str, *, store: Path, force: bool =
         InvalidParameter: the card doesn't fit the program, or the name is not valid.
     """
     check_name(name)
-    described = _described(card, zoo.Classifier.from_module)
+    described = read_own_card(card, zoo.Classifier.from_module)
     program = Program(*read_pt2(file)).eval()
     classifier = zoo.Classifier.from_module(program, name=name, **described)
     title = f"{file.name}, exported program"
@@ -147,39 +142,6 @@ def archive_pt2(file: Path, card: Path, name: str, *, store: Path, force: bool =
     return archive_classifier(
         classifier, name, store=store, source_sha256=file_sha256(file), force=force
     )
-
-
-def _described(path: Path, made_by: Callable[..., zoo.Classifier]) -> dict[str, Any]:
-    """The arguments of `from_module` or `from_onnx` in a card."""
-    try:
-        given = json.loads(path.read_text("utf-8"))
-        spec: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in given["input"].items()
-        }
-        kept = {key: given[key] for key in ("scores", "cam_layer", "licence") if key in given}
-        described = {
-            **kept,
-            **given.get("options", {}),
-            "labels": given["labels"],
-            "input": InputSpec(**spec),
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(
-            f"{path} is no card: {type(error).__name__} {shown(error)}. Give JSON with "
-            f"{', '.join(CARD_KEYS)}, of which the first two are needed.",
-            path=str(path),
-        ) from error
-    allowed = [key for key in inspect.signature(made_by).parameters if key not in CALLER_GIVES]
-    unknown = [key for key in described if key not in allowed]
-    if unknown:
-        raise WeightsError(
-            f"{path} describes {shown(', '.join(unknown), 200)}, which this kind of model hasn't. "
-            f"Allowed are {', '.join(allowed)}.",
-            path=str(path),
-            allowed=allowed,
-        )
-    return described
 
 
 def check_name(name: str) -> None:

@@ -55,6 +55,7 @@ LEFT_OUT = (
     "motion/recipes.py",
     "motion/training.py",
     "server/asgi",
+    "zoo/predictor",
     "zoo/sources",
     "zoo/weights_io",
 )

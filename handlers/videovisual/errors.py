@@ -126,6 +126,18 @@ class ScoresError(VideoVisualError, code="scores_failed", status=502):
     """The function or the ONNX model that gives a classifier's scores failed."""
 
 
+class PredictorError(ScoresError, code="predictor_failed"):
+    """The server that gives a classifier's scores refused, or answered with other than scores."""
+
+
+class PredictorUnreachable(PredictorError, code="predictor_unreachable"):
+    """The server that gives a classifier's scores took no connection, or stayed busy."""
+
+
+class PredictorTimeout(PredictorError, code="predictor_timeout", status=504):
+    """The server that gives a classifier's scores didn't answer in time."""
+
+
 class WeightsError(VideoVisualError, code="invalid_weights"):
     """A checkpoint that fails its checksum, holds something else than tensors, or doesn't fit."""
 

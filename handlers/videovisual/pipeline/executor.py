@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -36,7 +37,7 @@ class Executor:
 
     def place(self, explainer: Explainer) -> tuple[Explainer, int | None]:
         """The explainer on the device that it will run on, and that device's number."""
-        return explainer, None
+        return replace(explainer, batch=self._classifier.batch), None
 
     def run(
         self,
@@ -89,6 +90,6 @@ def runner_of(classifier: Classifier) -> ModelRunner:
         known = _RUNNERS.get(classifier)
         if known is None or known[0] != state:
             scores = Scores(classifier.card.scores)
-            known = state, ModelRunner(network, classifier.device, scores=scores)
+            known = state, ModelRunner(network, classifier.device, classifier.batch, scores=scores)
             _RUNNERS[classifier] = known
         return known[1]

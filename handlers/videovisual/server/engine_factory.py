@@ -47,7 +47,7 @@ def runner(classifier: Classifier, settings: Settings) -> ModelRunner:
     return ModelRunner(
         classifier.network,
         device,
-        settings.batch or (GPU_BATCH if gpu else 1),
+        settings.batch or (GPU_BATCH if gpu else classifier.batch),
         settings.precision,
         Recorder(CudaCapture(device)) if gpu and settings.cuda_graphs else None,
         Scores(classifier.card.scores),

@@ -17,7 +17,7 @@ from videovisual.engine.temporal_stride import temporal_stride
 from videovisual.errors import InvalidParameter
 from videovisual.names import default_store
 from videovisual.utils.extras import needs
-from videovisual.zoo import own_module, score_function, transform
+from videovisual.zoo import own_module, transform
 from videovisual.zoo.adapter import (
     AdaptedNetwork,
     Dtype,
@@ -28,13 +28,13 @@ from videovisual.zoo.adapter import (
     Pathway,
     first_pass,
 )
+from videovisual.zoo.by_scores import ByScores
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard
 from videovisual.zoo.layers import cam_layer as default_cam_layer
 from videovisual.zoo.layout import align, narrow_dtype, tensors_sha256
-from videovisual.zoo.onnx_model import ONNX, OnnxModel
 
 
-class Classifier:
+class Classifier(ByScores):
     """A pretrained video classifier, frozen and in evaluation mode.
 
     Args:
@@ -144,102 +144,6 @@ class Classifier:
         )
         return cls(card, network, weights_dtype=narrow_dtype(module.state_dict()))
 
-    @classmethod
-    def from_scores(
-        cls,
-        function: score_function.Function,
-        labels: Sequence[str],
-        input: InputSpec,
-        *,
-        layout: Layout = "NCTHW",
-        scores: Literal["softmax", "sigmoid", "raw"] = "softmax",
-        probabilities: bool = False,
-        output: Output | None = None,
-        frame_scores: FrameScores | None = None,
-        name: str | None = None,
-        licence: str = "not known",
-    ) -> "Classifier":
-        """A function that gives scores as a classifier: a model that can't be opened.
-
-        Only methods that need scores alone explain it: `occlusion`, `rise`, `lime` and
-        `frame_shapley`. One thread at a time calls the function.
-
-        Args:
-            function: takes clips, a float32 array [N, 3, T, H, W] or as `layout` says, with the
-                values that `input` describes; gives scores [N, classes], an array or a tensor.
-            labels, input, layout, scores, output, frame_scores, name, licence: as in
-                `from_module`.
-            probabilities: whether the function gives probabilities. Their logarithms are then the
-                logits; if `scores` is `sigmoid`, the logarithms of their odds.
-
-        Raises:
-            InvalidParameter: the function answers otherwise than described; the message says what
-                it was given, what came, and which argument to change.
-            ScoresError: the function fails.
-            WeightsError: two labels are the same.
-        """
-        card, network = score_function.described(
-            function,
-            labels,
-            input,
-            Interface(layout, output=output, frame_scores=frame_scores),
-            scores,
-            probabilities=probabilities,
-            name=name,
-            weights=WeightsCard("function", None, None, licence, "own model"),
-        )
-        return cls(card, network, "not known: a function")
-
-    @classmethod
-    def from_onnx(
-        cls,
-        path: str | PathLike[str],
-        labels: Sequence[str],
-        input: InputSpec,
-        *,
-        layout: Layout | None = None,
-        scores: Literal["softmax", "sigmoid", "raw"] = "softmax",
-        probabilities: bool = False,
-        output: Output | None = None,
-        frame_scores: FrameScores | None = None,
-        name: str | None = None,
-        licence: str = "not known",
-    ) -> "Classifier":
-        """An ONNX model as a classifier, run on the processor by onnxruntime.
-
-        Only methods that need scores alone explain it, as `from_scores`.
-
-        Args:
-            path: the `.onnx` file; files of weights beside it, which it names, are read too.
-            labels, input, scores, probabilities, output, frame_scores, licence: as in
-                `from_scores`. `output` is the name of an output, if the model has several.
-            layout: order of the axes of its input; read from the model's shapes unless given.
-            name: of the model in answers; the file's unless given.
-
-        Raises:
-            WeightsError: the file is damaged or too large, names files outside of its folder, or
-                needs operators that onnxruntime lacks.
-            InvalidParameter: the model takes other clips than `input` describes, or answers
-                otherwise than described.
-            MissingExtra: onnxruntime is not installed.
-        """
-        model = OnnxModel.read(Path(path))
-        output = None if [output] == model.outputs else output
-        order = model.layout(input, layout)
-        interface = Interface(order, output=output, frame_scores=frame_scores)
-        card, network = score_function.described(
-            model,
-            labels,
-            input,
-            interface,
-            scores,
-            probabilities=probabilities,
-            name=name or Path(path).stem,
-            weights=WeightsCard(Path(path).name, model.size, model.sha256, licence, "own weights"),
-            family=ONNX,
-        )
-        return cls(card, network, model.sha256)
-
     def archive(
         self, name: str, *, store: str | PathLike[str] | None = None, force: bool = False
     ) -> Path:
@@ -277,6 +181,11 @@ class Classifier:
     def device(self) -> torch.device:
         """The device of the weights; the CPU where there are none."""
         return next((each.device for each in self.network.parameters()), torch.device("cpu"))
+
+    @property
+    def batch(self) -> int:
+        """How many clips a pass on a processor is best made of: 1, or what a predictor takes."""
+        return int(getattr(self.network, "batch", 1))
 
     @property
     def differentiable(self) -> bool:

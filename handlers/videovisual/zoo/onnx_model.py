@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,9 @@ import torch
 from videovisual.errors import InvalidParameter, MissingFile, WeightsError
 from videovisual.utils.extras import needs
 from videovisual.utils.text import shown
-from videovisual.zoo.adapter import PERMUTATIONS, Layout
+from videovisual.zoo.adapter import Layout
 from videovisual.zoo.card import InputSpec
+from videovisual.zoo.input_layout import BYTES, input_layout
 
 ONNX = "onnx"
 """The family of ONNX models, in their cards."""
@@ -33,9 +34,6 @@ DTYPES = {
     "tensor(uint8)": np.uint8,
 }
 """The types of inputs that clips are converted to."""
-
-BYTES = (0.0, 255.0)
-"""The range of values of a network that takes uint8 frames."""
 
 
 @dataclass(frozen=True)
@@ -159,45 +157,7 @@ class OnnxModel:
             InvalidParameter: the model's shapes and types don't fit the description.
         """
         own = self.session.get_inputs()[0]
-        if own.type == "tensor(uint8)" and (spec.value_range, any(spec.mean)) != (BYTES, False):
-            raise InvalidParameter(
-                "The model takes uint8 frames. Describe them by value_range=(0, 255), without mean "
-                "and std.",
-                parameter="input",
-            )
-        clips = (None, *spec.shape)
-        fitting = [
-            layout
-            for layout in get_args(Layout)
-            if all(
-                place == 0 or not isinstance(size, int) or size == clips[place]
-                for place, size in zip(PERMUTATIONS[layout], own.shape, strict=True)
-            )
-        ]
-        told = f"The model takes {own.type} {own.shape}, and clips have {list(spec.shape)}"
-        if given is not None and given in PERMUTATIONS and given not in fitting:
-            fits = f" It fits {' and '.join(fitting)}." if fitting else ""
-            raise InvalidParameter(
-                f"{told}, which doesn't fit layout={given!r}.{fits} Change `layout` or `input` "
-                "(frames, size).",
-                parameter="layout" if fitting else "input",
-            )
-        if given is not None:
-            return given
-        if len(fitting) == 1:
-            found: Layout = fitting[0]
-            return found
-        if not fitting:
-            raise InvalidParameter(
-                f"{told} (colours, frames, rows, columns): no order of them fits. Change `input` "
-                "(frames, size).",
-                parameter="input",
-            )
-        raise InvalidParameter(
-            f"{told}: {' and '.join(fitting)} fit. Say which it is by `layout`.",
-            parameter="layout",
-            allowed=fitting,
-        )
+        return input_layout(own.type, own.shape, spec, given)
 
     def __call__(self, clips: npt.NDArray[np.float32]) -> Any:
         """The answer for clips [N, …] in the model's layout."""

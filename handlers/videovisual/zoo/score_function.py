@@ -74,6 +74,7 @@ class ScoresNetwork(AdaptedNetwork):
         classes: how many labels there are.
         logs: which logarithm of its probabilities is the logit: `probability` or `odds`; None for
             a function that gives logits.
+        batch: how many clips it is best given at once.
     """
 
     differentiable = False
@@ -85,10 +86,12 @@ class ScoresNetwork(AdaptedNetwork):
         interface: Interface,
         classes: int,
         logs: Literal["probability", "odds"] | None = None,
+        batch: int = 1,
     ) -> None:
         super().__init__(ScoreFunction(function), interface, classes)
         self.function = function
         self.logs = logs
+        self.batch = batch
 
     @property
     def runtime(self) -> Mapping[str, str]:
@@ -121,6 +124,7 @@ def described(
     name: str | None,
     weights: WeightsCard,
     family: str = "scores",
+    batch: int = 1,
 ) -> tuple[ModelCard, ScoresNetwork]:
     """A function's card and network, checked by a first pass.
 
@@ -134,6 +138,7 @@ def described(
         name: of the model; the function's unless given.
         weights: where the scores come from.
         family: of the card.
+        batch: how many clips it is best given at once.
 
     Raises:
         InvalidParameter: the function answers otherwise than described.
@@ -155,7 +160,7 @@ def described(
         )
     names = own_module.checked_labels(labels)
     logs = _logs(scores) if probabilities else None
-    network = ScoresNetwork(function, interface, len(names), logs)
+    network = ScoresNetwork(function, interface, len(names), logs, batch)
     logits = first_pass(network, own_module.noise(spec))
     if scores == "softmax" and not probabilities:
         own_module.check_are_logits(logits, "Say so: probabilities=True.", "probabilities")

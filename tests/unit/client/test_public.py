@@ -12,9 +12,10 @@ NAMES = """
     Accepted AsyncClient AsyncJob AuthenticationFailed Cancelled Classification Client
     ClientClosed ClipTooShort ConnectionFailed DeadlineExceeded Explained InvalidEvidence
     InvalidParameter InvalidRequest InvalidTarget Job JobDropped JobNotDone MalformedClip
-    MissingExtra NetworkSettingsError NotFinite Overloaded Partial Progress ScoresError ServerFailed
-    TimedOut Timeouts TooLarge UnknownJob UnknownMethod UnknownModel UnknownOutput UnsuitableMethod
-    UnsupportedMedia UploadStalled VideoVisualError WriteError
+    MissingExtra NetworkSettingsError NotFinite Overloaded Partial PredictorError PredictorTimeout
+    PredictorUnreachable Progress ScoresError ServerFailed TimedOut Timeouts TooLarge UnknownJob
+    UnknownMethod UnknownModel UnknownOutput UnsuitableMethod UnsupportedMedia UploadStalled
+    VideoVisualError WriteError
 """
 
 

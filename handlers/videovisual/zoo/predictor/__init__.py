@@ -1,0 +1,1 @@
+"""Models that are served elsewhere, asked for their scores over the open inference protocol."""
