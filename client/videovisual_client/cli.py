@@ -12,6 +12,7 @@ from videovisual_client.terminal import AS_JSON, log, print_json
 
 COMMANDS = (
     "serve",
+    "explainer",
     "models",
     "methods",
     "classify",

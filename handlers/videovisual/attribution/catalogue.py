@@ -39,6 +39,9 @@ DEFAULT = "gradient"
 """The method where none is named: one pass, and of those the most faithful one
 (`python -m benchmarks.defaults`)."""
 
+DEFAULT_BY_SCORES = "occlusion"
+"""The method where none is named and the model is known by its scores alone."""
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -52,7 +52,8 @@ class Plan:
             UnknownMethod, InvalidTarget, InvalidParameter: what was asked for cannot be had.
         """
         card = classifier.card
-        methods = options.method or ((catalogue.DEFAULT,) if explain else ())
+        default = catalogue.DEFAULT if classifier.differentiable else catalogue.DEFAULT_BY_SCORES
+        methods = options.method or ((default,) if explain else ())
         if methods:
             check_one_window(options)
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from videovisual import errors
-from videovisual.attribution.catalogue import DEFAULT
+from videovisual.attribution.catalogue import DEFAULT, DEFAULT_BY_SCORES
 from videovisual.errors import VideoVisualError
 from videovisual.protocol import Output
 from videovisual.server.asgi.job_paths import job_paths
@@ -38,7 +38,14 @@ UNREACHABLE = (
 )
 """Errors that only occur without a server: no request is answered with one."""
 
-ONLY_ASGI = (errors.UnknownModel, errors.AuthenticationFailed, errors.UploadStalled)
+ONLY_ASGI = (
+    errors.UnknownModel,
+    errors.AuthenticationFailed,
+    errors.UploadStalled,
+    errors.PredictorError,
+    errors.PredictorUnreachable,
+    errors.PredictorTimeout,
+)
 
 BESIDE = "for a raw body; a form field or JSON member takes precedence"
 
@@ -59,7 +66,8 @@ ROUTES = {
     ),
     "/explanations/{model}": (
         "explain",
-        f"Explain a classification, with `{DEFAULT}` unless a `method` is given",
+        f"Explain a classification, with `{DEFAULT}` unless a `method` is given, or with "
+        f"`{DEFAULT_BY_SCORES}` where the model is known by its scores alone",
     ),
     "/explanations/{model}/1.0/{method}": (
         "explainWith",
