@@ -18,6 +18,8 @@ class Cells:
         rows: cells along a frame's height; as many a pixel along its width.
         frames: of a cell. Networks whose first layer has a temporal stride of two can't tell two
             neighbouring frames apart.
+        reach: cells before and after a frame's own that count for it too, less the further away.
+            A network that sees motion loses it in a mask that changes from frame to frame.
         device: of the fields.
 
     Attributes:
@@ -25,15 +27,21 @@ class Cells:
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], rows: int, frames: int, device: torch.device | str
+        self,
+        shape: tuple[int, int, int],
+        rows: int,
+        frames: int,
+        device: torch.device | str,
+        reach: int = 0,
     ) -> None:
         length, height, width = shape
         rows = min(rows, height)
         self.shape = (ceil(length / frames), rows, max(1, round(rows * width / height)))
-        self._along: Matrices = tuple(  # type: ignore[assignment]
-            _interpolation(cells, size).to(device)
-            for cells, size in zip(self.shape, shape, strict=True)
+        time, *sides = (
+            _interpolation(cells, size) for cells, size in zip(self.shape, shape, strict=True)
         )
+        along = (_weighted_means(self.shape[0], reach) @ time, *sides)
+        self._along: Matrices = tuple(each.to(device) for each in along)  # type: ignore[assignment]
 
     def enlarge(self, fields: torch.Tensor) -> torch.Tensor:
         """[A, t, h, w] → [A, T, H, W]."""
@@ -50,3 +58,13 @@ class Cells:
 def _interpolation(cells: int, size: int) -> torch.Tensor:
     """Linear interpolation along one side as a matrix [cells, size]."""
     return F.interpolate(torch.eye(cells)[None], size, mode="linear", align_corners=False)[0]
+
+
+def _weighted_means(size: int, reach: int) -> torch.Tensor:
+    """Triangular weighted means along one side as a matrix [size, size]; its ends repeat."""
+    means = torch.zeros(size, size)
+    places = torch.arange(size)
+    for offset in range(-reach, reach + 1):
+        share = torch.full((size,), (1 + reach - abs(offset)) / (1 + reach) ** 2)
+        means.index_put_(((places + offset).clamp(0, size - 1), places), share, accumulate=True)
+    return means

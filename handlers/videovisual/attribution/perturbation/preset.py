@@ -116,6 +116,7 @@ class WorthPreset:
         cells: along the height of a frame.
         frames: of a cell, in clips of `fine_below` frames or more; in shorter ones each frame has
             cells of its own.
+        reach: in shorter clips, frames before and after its own that a cell shows in part.
         slack: of log p. The larger it is, the more a mask gains by a higher probability than the
             clip's own.
     """
@@ -125,6 +126,7 @@ class WorthPreset:
     shrinking: float = 0.6
     cells: int = 16
     frames: int = 2
+    reach: int = 2
     fine_below: int = 16
     slack: float = 0.25
 
@@ -135,6 +137,10 @@ class WorthPreset:
     def frames_of(self, length: int) -> int:
         """The frames of a cell in a clip of `length` frames."""
         return self.frames if length >= self.fine_below else 1
+
+    def reach_of(self, length: int) -> int:
+        """The frames beyond its own that a cell reaches in a clip of `length` frames."""
+        return 0 if length >= self.fine_below else self.reach
 
     def area_at(self, iteration: int, of: int, area: float) -> float:
         """The area of an iteration that is counted from the first one without a random mask.

@@ -66,7 +66,13 @@ class _WorthSearch:
     def __init__(self, case: Case, parameters: PerturbationParameters, preset: WorthPreset) -> None:
         self.case, self.parameters, self.preset = case, parameters, preset
         shape: tuple[int, int, int] = tuple(case.clip.shape[1:])  # type: ignore[assignment]
-        self.cells = Cells(shape, preset.cells, preset.frames_of(shape[0]), case.clip.device)
+        self.cells = Cells(
+            shape,
+            preset.cells,
+            preset.frames_of(shape[0]),
+            case.clip.device,
+            preset.reach_of(shape[0]),
+        )
         self.ways, self.blotches = Ways(case, parameters.perturbation), Blotches(case)
         self.games = VARIANTS[parameters.variant]
 

@@ -15,8 +15,9 @@ def test_the_number_of_cells_follows_the_clip() -> None:
     assert Cells((1, 4, 2), 16, 2, "cpu").shape == (1, 4, 2)
 
 
-def test_equal_cells_make_an_equal_field() -> None:
-    cells = Cells(SHAPE, 8, 2, "cpu")
+@pytest.mark.parametrize("reach", [0, 2])
+def test_equal_cells_make_an_equal_field(reach: int) -> None:
+    cells = Cells(SHAPE, 8, 2, "cpu", reach)
     torch.testing.assert_close(cells.enlarge(torch.ones(2, *cells.shape)), torch.ones(2, *SHAPE))
 
 
@@ -27,9 +28,18 @@ def test_it_is_torch_s_trilinear_interpolation() -> None:
     torch.testing.assert_close(cells.enlarge(fields), expected, atol=1e-5, rtol=0)
 
 
+def test_a_cell_reaches_frames_before_and_after_its_own() -> None:
+    cells = Cells(SHAPE, 8, 1, "cpu", 2)
+    fields = torch.zeros(1, *cells.shape)
+    fields[:, 2] = 1
+    by_frame = cells.enlarge(fields).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(by_frame, torch.tensor([1, 2, 3, 2, 1, 0]) / 9)
+
+
+@pytest.mark.parametrize("reach", [0, 2])
 @pytest.mark.parametrize("rows", [1, 7, 20])
-def test_reducing_is_the_adjoint(rows: int) -> None:
-    cells = Cells(SHAPE, rows, 2, "cpu")
+def test_reducing_is_the_adjoint(rows: int, reach: int) -> None:
+    cells = Cells(SHAPE, rows, 2, "cpu", reach)
     fields, values = torch.randn(3, *cells.shape), torch.randn(3, *SHAPE)
     one = (cells.enlarge(fields) * values).sum()
     other = (fields * cells.reduce(values)).sum()

@@ -41,6 +41,20 @@ def test_it_finds_the_evidence(spot: ModelRunner, bright: Case, variant: str) ->
     assert saliency.map.min() >= 0
 
 
+def test_in_a_short_clip_evidence_shows_in_neighbouring_frames_too(
+    spot: ModelRunner, bright: Case
+) -> None:
+    found = run(spot, work(bright, area=0.05, iterations=30, perturbation="fade")).map
+    frames, rows, columns = BOX
+    before, inside = frames.start - 1, found[frames, rows, columns].mean()
+    assert found[before, rows, columns].mean() > inside / 4
+
+
+def test_cells_of_two_frames_reach_no_others() -> None:
+    assert [PRESET.reach_of(length) for length in (8, 15, 16, 48)] == [2, 2, 0, 0]
+    assert [PRESET.frames_of(length) for length in (8, 15, 16, 48)] == [1, 1, 2, 2]
+
+
 @pytest.mark.parametrize("variant", ["preserve", "dual"])
 def test_several_areas_at_once_equal_each_area_alone(
     toy: ModelRunner, case: Case, variant: str
