@@ -17,6 +17,8 @@ def check_writable(path: Path) -> None:
         WriteError: it can't.
     """
     with _told(path):
+        if _is_stream(path):
+            return
         target = path.resolve()
         _check(target)
         folder = target.parent
@@ -51,13 +53,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         WriteError: it can't be written; nothing of it is left.
     """
     with _told(path):
+        if _is_stream(path):
+            yield path
+            return
         # A link keeps its place, and the file that it names is replaced.
         target = path.resolve()
         _check(target)
-        if target.exists() and not target.is_file():
-            # A pipe or a device takes what is written to it.
-            yield target
-            return
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = _draft(target.parent)
         try:
@@ -65,6 +66,14 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.replace(draft, target)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether this is a pipe or a device, which takes what is written to it.
+
+    By its own name: what `/dev/stderr` links to has none where it is a pipe.
+    """
+    return path.exists() and not path.is_file() and not path.is_dir() and os.access(path, os.W_OK)
 
 
 def _check(target: Path) -> None:

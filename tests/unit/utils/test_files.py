@@ -77,6 +77,25 @@ def test_a_link_stays_and_a_device_is_no_file_to_replace(tmp_path: Path) -> None
     assert Path("/dev/full").is_char_device()
 
 
+TO_A_PIPE = """
+import sys
+from pathlib import Path
+from videovisual.utils.files import check_writable, write_whole
+
+check_writable(Path(sys.argv[1]))
+write_whole(Path(sys.argv[1]), "x")
+"""
+
+
+def test_a_pipe_takes_what_is_written(tmp_path: Path) -> None:
+    """Of a container the server's log is a link to its standard error."""
+    link = tmp_path / "server.log"
+    link.symlink_to("/dev/stderr")
+    command = [sys.executable, "-c", TO_A_PIPE, str(link)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "x")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_permissions(tmp_path: Path, write: Write) -> None:
     path = write_whole(tmp_path / "x.txt", "old")
