@@ -149,7 +149,8 @@ class VideoHandler:
             _head(context, index, number, reply.content_type, reply.headers)
             # A whole reply to a gRPC stream kills the worker's connection; its last part doesn't.
             return reply.body, True if _is_grpc(context, index) else None
-        held = time.monotonic() - current.issued < HOLD_S
+        # The head of an answer of tensors is known only with the answer.
+        held = current.inference or time.monotonic() - current.issued < HOLD_S
         if not begun and not current.streaming and held:
             context.request_ids.pop(index)
             return b"", None

@@ -123,7 +123,8 @@ def _answer(document: Any) -> None:
     if set(document) == {"cancelled"}:
         Cancellation.model_validate(document)
         return
-    inner = document["predictions"] if set(document) == {"predictions"} else [document]
+    enveloped = set(document) <= {"predictions", "explanations"}
+    inner = document["predictions"] if enveloped else [document]
     for each in inner:
         try:
             answer = Answer.model_validate(each)

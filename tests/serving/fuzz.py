@@ -25,6 +25,7 @@ from videovisual.attribution.catalogue import Entry
 from videovisual.protocol import Options
 from videovisual.server.asgi.openapi import header
 from videovisual.server.asgi.schemas import options
+from videovisual.server.inference_protocol.v1 import INSTANCES
 from videovisual.server.reply import NDJSON
 
 PROMISED = {501, 503, 504}
@@ -58,13 +59,13 @@ FILES = st.sampled_from(
 Given = MutableMapping[str, Any]
 
 
-def operations() -> dict[str, Any]:
-    """The document's routes by name."""
+def operations(document: dict[str, Any] = DOCUMENT) -> dict[str, Any]:
+    """A document's routes by name."""
     # Random bytes are seldom a clip, and random text seldom base64.
     encoded = FILES.map(lambda data: base64.b64encode(data).decode())
     schemathesis.openapi.format("binary", FILES)
     schemathesis.openapi.format("byte", encoded | st.text(max_size=8))
-    schema = schemathesis.openapi.from_dict(DOCUMENT)
+    schema = schemathesis.openapi.from_dict(document)
     schema.config.generation.with_security_parameters = False
     return {
         each.ok().definition.raw["operationId"]: each.ok() for each in schema.get_all_operations()
@@ -103,9 +104,12 @@ def _refuse(name: str) -> Any:
 
 def steer(case: Any, entry: Entry | None, model: str) -> None:
     """Send a made up request to the model, for a short time, and maybe to one method."""
-    case.path_parameters["model"] = model
+    if "model" in case.path_parameters:
+        case.path_parameters["model"] = model
     if "method" in case.path_parameters and entry is not None:
         case.path_parameters["method"] = entry.name
+    if "version" in case.path_parameters and entry is not None:
+        case.path_parameters["version"] = "1.0"
     case.headers.setdefault(header("timeout_s"), str(PATIENCE_S))
     if case.media_type == "multipart/form-data" and isinstance(case.body, dict):
         # TorchServe itself answers 500, as the document says.
@@ -123,10 +127,13 @@ def _given(case: Any) -> Iterator[tuple[Given, Callable[[str], str]]]:
     if not isinstance(case.body, dict):
         return
     yield case.body, str
-    instances = case.body.get("instances")
-    for instance in instances if isinstance(instances, list) else []:
-        if isinstance(instance, dict):
-            yield instance, str
+    if isinstance(parameters := case.body.get("parameters"), dict):
+        yield parameters, str
+    for name in INSTANCES:
+        instances = case.body.get(name)
+        for instance in instances if isinstance(instances, list) else []:
+            if isinstance(instance, dict):
+                yield instance, str
 
 
 def _keep_to(entry: Entry, given: Given, spell: Callable[[str], str]) -> None:

@@ -1,9 +1,10 @@
-"""The running server against `docs/openapi.yaml`, with requests that schemathesis makes up."""
+"""The running servers against their documents, with requests that schemathesis makes up."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from tests.serving import fuzz
 from tests.serving.api import Api
+from tests.serving.conftest import QUICK
+from tests.serving.uvicorn import Uvicorn
 
 from videovisual.attribution.catalogue import ENTRIES
+from videovisual.server.asgi.openapi import document
 
 OPERATIONS = fuzz.operations()
+ASGI = fuzz.operations(document(asgi=True))
 
 CONFIG = """
 [parameters]
@@ -74,6 +79,25 @@ def test_every_answer_is_one_of_the_document(
     small_api: Api, name: str, mode: GenerationMode, count: int
 ) -> None:
     requests(OPERATIONS[name], mode, count, small_api)
+
+
+def cases_on_asgi() -> Iterator[Any]:
+    for name, operation in ASGI.items():
+        takes = operation.method == "post"
+        # Where nothing is taken, nothing can be wrong.
+        for mode in GenerationMode if takes else [GenerationMode.POSITIVE]:
+            case = f"{name}-{mode.value}"
+            if name == "infer" or not takes:
+                yield pytest.param(name, mode, 6 if takes else 1, id=case)
+            if takes:
+                yield pytest.param(name, mode, 100, id=f"{case}-100", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("name", "mode", "count"), [*cases_on_asgi()])
+def test_uvicorn_answers_as_its_document_says(
+    uvicorn: Uvicorn, name: str, mode: GenerationMode, count: int
+) -> None:
+    requests(ASGI[name], mode, count, Api(uvicorn, QUICK))
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ def average(card: ModelCard, logits: torch.Tensor) -> torch.Tensor:
     return logits.mean(dim=0)
 
 
-def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
+def classify_windows(plan: Plan, source: Source, executor: Executor) -> tuple[Answer, torch.Tensor]:
     """Classify a clip's views, or each of its seconds.
 
     Args:
@@ -50,7 +50,8 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
         executor: runs the network; other requests may be served between two windows.
 
     Returns:
-        The average over all windows as `predictions`; with `timeline` each second's too.
+        The average over all windows as `predictions`, with `timeline` each second's too; and the
+        average itself, float32 [classes].
 
     Raises:
         ClipTooShort, InvalidParameter: see `clips.plan` and `clips.windows.seconds`.
@@ -62,16 +63,17 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
         for view in clips.plan(source.times, info.frame_count, plan.sampling, info.duration_s)
     ]
     scores = _scores(plan, source, chosen, executor, classification=True)
-    return Answer(
+    logits = average(card, torch.stack(scores))
+    answer = Answer(
         model=card.name,
-        predictions=predictions(card, average(card, torch.stack(scores)), options.top_k),
+        predictions=predictions(card, logits, options.top_k),
         timeline=[
             Second(
                 start_s=second.start_s,
                 end_s=second.end_s,
-                predictions=predictions(card, logits, options.top_k),
+                predictions=predictions(card, own, options.top_k),
             )
-            for second, logits in zip(seconds, scores, strict=False)
+            for second, own in zip(seconds, scores, strict=False)
         ],
         clip={
             "crop": asdict(geometry(card.input, info.height, info.width)),
@@ -80,6 +82,7 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> Answer:
             "average": card.view_average,
         },
     )
+    return answer, logits
 
 
 def best_window(plan: Plan, source: Source, executor: Executor) -> PreparedClip:

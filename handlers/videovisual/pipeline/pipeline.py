@@ -44,11 +44,13 @@ class Result:
 
     Attributes:
         answer: classes and explanations.
+        logits: float32 [classes]; of several windows their average.
         saliencies: the explanations' maps, in the same order.
         prepared: the clip that was classified; None for several windows.
     """
 
     answer: Answer
+    logits: torch.Tensor
     saliencies: list[Saliency] = field(default_factory=list)
     prepared: PreparedClip | None = None
 
@@ -69,7 +71,7 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
         with executor.decoding():
             source = open_source(open_clip(), as_shown=plan.options.as_shown)
             _hold(plan, source, executor)
-        return Result(classify_windows(plan, source, executor))
+        return Result(*classify_windows(plan, source, executor))
     prepared = _prepared(plan, open_clip, executor)
     # As a part of an explanation a classification waits like the rest of it.
     (logits,) = executor.run(
@@ -78,9 +80,8 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
     card, options = plan.classifier.card, plan.options
     check_logits(card, logits)
     found = predictions(card, logits, options.top_k)
-    result = Result(
-        Answer(model=card.name, predictions=found, clip=dict(prepared.facts)), prepared=prepared
-    )
+    answer = Answer(model=card.name, predictions=found, clip=dict(prepared.facts))
+    result = Result(answer, logits, prepared=prepared)
     for explainer, target in itertools.product(plan.explainers, options.target):
         try:
             _explain(plan, explainer, target, logits, result, executor)

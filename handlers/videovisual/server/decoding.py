@@ -18,21 +18,28 @@ BASE64_COPIES = 3
 
 _SPACE = b" \t\r\n\f\v"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_EXAMPLE = '{"video": "<base64>", "method": "grad_cam"}'
+EXAMPLE = '{"video": "<base64>", "method": "grad_cam"}, or the video itself as the body'
 
 
-def from_json(body: bytes | bytearray | str) -> Mapping[str, Any]:
+def from_json(
+    body: bytes | bytearray | str, most: int = MAX_JSON_VALUES, example: str = EXAMPLE
+) -> Mapping[str, Any]:
     """A JSON object.
+
+    Args:
+        body: its text.
+        most: values that it may have.
+        example: what a message shows.
 
     Raises:
         InvalidRequest: not JSON, not an object, too many values, or a name that is given twice.
     """
     data = body.encode("utf-8", "replace") if isinstance(body, str) else body
     # Every value but the first follows one of these; inside of strings they are few.
-    if sum(data.count(sign) for sign in b",[{") > MAX_JSON_VALUES:
+    if sum(data.count(sign) for sign in b",[{") > most:
         raise InvalidRequest(
-            f"The JSON body has more than {MAX_JSON_VALUES} values. Send the clip as one base64 "
-            f"string: {_EXAMPLE}."
+            f"The JSON body has more than {most} values. Send the clip as one base64 "
+            f"string: {example}."
         )
     try:
         found = json.loads(data, object_pairs_hook=_each_once)
@@ -40,8 +47,7 @@ def from_json(body: bytes | bytearray | str) -> Mapping[str, Any]:
         found = None
     if not isinstance(found, Mapping):
         raise InvalidRequest(
-            "The body is not valid JSON, or not an object. Send one such as "
-            f"{_EXAMPLE}, or the video itself as the body."
+            f"The body is not valid JSON, or not an object. Send one such as {example}."
         )
     return found
 

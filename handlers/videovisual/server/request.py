@@ -8,16 +8,16 @@ from typing import Any
 
 from videovisual import clips
 from videovisual.clips import Limits, Source
-from videovisual.errors import InvalidRequest, UnsupportedMedia
+from videovisual.errors import InvalidParameter, InvalidRequest, UnsupportedMedia
 from videovisual.protocol import HEADER_PREFIX
 from videovisual.server.decoding import BASE64_COPIES, from_base64, from_json
+from videovisual.server.inference_protocol import v1, v2
+from videovisual.server.inference_protocol.tensors import Frames
 from videovisual.utils.text import shown
 
 CLIP_PARTS = ("video", "data", "body")
 FRAME = re.compile(r"frame_\d+", re.ASCII)
 """Names of frames; `frame_cells` is an option."""
-
-ENVELOPES = ("instances", "parameters")
 
 ABOUT_REQUESTS = ("cancel", "job_state", "job_result")
 """A body with one of these alone is about the request of that id."""
@@ -37,6 +37,7 @@ class Request:
         explain: whether it came to an explain route.
         method: the method that the route's path named.
         query: options of the address.
+        inference: whether it is of the open inference protocol, version 2.
     """
 
     parts: Mapping[str, Any]
@@ -44,6 +45,13 @@ class Request:
     explain: bool = False
     method: str | None = None
     query: Mapping[str, Any] = field(default_factory=dict)
+    inference: bool = False
+
+    @property
+    def json_memory(self) -> int:
+        """The most bytes of memory that reading its JSON takes, beside the JSON itself."""
+        body = self.parts.get("body")
+        return v2.json_memory(body) if self.inference and isinstance(body, bytes) else 0
 
     def with_parts(self, parts: Mapping[str, Any]) -> "Request":
         """The same request with these parts."""
@@ -62,7 +70,9 @@ class ParsedRequest:
         about: what is wanted of another request, one of `ABOUT_REQUESTS`, and its id; all else is
             then empty.
         encoded: whether the clip is in base64.
-        kserve: whether it came in KServe's v1 envelope, so that the answer goes back in one.
+        array: the clip as frames, uint8 [T, H, W, 3].
+        verb: of the open inference protocol's version 1, in whose envelope the answer goes back.
+        inference: what version 2 says of the answer.
     """
 
     video: Any = None
@@ -71,18 +81,21 @@ class ParsedRequest:
     explain: bool = False
     about: tuple[str, str] | None = None
     encoded: bool = False
-    kserve: bool = False
+    array: Frames | None = None
+    verb: v1.Verb | None = None
+    inference: v2.Inference | None = None
 
     @property
     def size(self) -> int:
         """Bytes that the request holds: its options, and its clip, as it came and decoded."""
         clip = sum(_length(part) for part in (self.video, *self.frames.values()))
         options = sum(_length(value) for value in self.options.values())
-        return options + clip + (BASE64_COPIES * clip if self.encoded else 0)
+        frames = 0 if self.array is None else self.array.nbytes
+        return options + frames + clip + (BASE64_COPIES * clip if self.encoded else 0)
 
     def sha256(self) -> str:
         """The digest of the clip and of all options."""
-        said = (sorted(self.options.items()), self.explain, self.kserve)
+        said = (sorted(self.options.items()), self.explain, self.verb)
         digest = hashlib.sha256(repr(said).encode())
         for name, part in sorted({**self.frames, "video": self.video}.items()):
             data = _bytes(part)
@@ -101,7 +114,7 @@ class ParsedRequest:
         if video is not None and not video:
             raise InvalidRequest("The clip is empty: 0 bytes arrived. Send a video file.")
         frames = {name: decode(name, part) for name, part in self.frames.items()}
-        return ParsedRequest(video, frames, self.options, self.explain, kserve=self.kserve)
+        return replace(self, video=video, frames=frames, encoded=False)
 
     def open(self, limits: Limits, *, as_shown: bool = True) -> Source:
         """The source of a decoded request's clip.
@@ -113,9 +126,29 @@ class ParsedRequest:
         Raises:
             InvalidRequest, UnsupportedMedia, TooLarge: see `videovisual.clips`.
         """
+        if self.array is not None:
+            return clips.open_frames(self.array, limits=limits)
         if self.video is not None:
             return clips.open_bytes(self.video, limits, as_shown=as_shown)
         return clips.open_parts(self.frames, limits, as_shown=as_shown)
+
+
+def opened(request: Request) -> Request:
+    """The same request, with `inference` as it is, and the JSON of any other request read.
+
+    Raises:
+        InvalidRequest: broken JSON.
+        UnsupportedMedia: a compressed body.
+    """
+    _check_not_compressed(request.headers)
+    body = request.parts.get("body")
+    inference = request.inference or v2.LENGTH_HEADER in request.headers
+    is_json = "json" in request.headers.get("content-type", "") or v2.is_unnamed(body)
+    if "body" in request.parts and is_json and not inference and not isinstance(body, Mapping):
+        body = from_json(_bytes(body))
+        request = request.with_parts({"body": body})
+    inference = inference or (isinstance(body, Mapping) and v2.is_inference(body))
+    return replace(request, inference=inference)
 
 
 def parse(request: Request) -> ParsedRequest:
@@ -125,18 +158,18 @@ def parse(request: Request) -> ParsedRequest:
         InvalidRequest: no clip, more than one, broken JSON, or an option that is not UTF-8.
         UnsupportedMedia: a compressed body.
     """
-    _check_not_compressed(request.headers)
+    request = opened(request)
+    if request.inference:
+        return _inference(request)
     body = request.parts.get("body")
-    if "body" in request.parts and "json" in request.headers.get("content-type", ""):
-        body = body if isinstance(body, Mapping) else from_json(_bytes(body))
     is_json = isinstance(body, Mapping)
     parts: Mapping[str, Any] = body if isinstance(body, Mapping) else request.parts
     if len(parts) == 1 and (wanted := next(iter(parts))) in ABOUT_REQUESTS:
         return ParsedRequest(about=(wanted, _bytes(parts[wanted]).decode("utf-8", "replace")))
-    kserve = is_json and "instances" in parts
+    enveloped = is_json and v1.is_enveloped(parts)
     if is_json:
         # A null is as good as nothing: many clients write one for what is not set.
-        parts = {name: value for name, value in _unwrapped(parts).items() if value is not None}
+        parts = {name: value for name, value in v1.unwrapped(parts).items() if value is not None}
     videos = {name: parts[name] for name in CLIP_PARTS if parts.get(name) is not None}
     frames = {name: part for name, part in parts.items() if FRAME.fullmatch(name)}
     _check_one_clip(videos, frames)
@@ -144,13 +177,38 @@ def parse(request: Request) -> ParsedRequest:
     for name, value in parts.items():
         if name not in CLIP_PARTS and name not in frames:
             options[name] = _typed(name, value) if is_json else _text(name, value)
+    verb: v1.Verb = "explain" if request.explain else "predict"
     return ParsedRequest(
         video=next(iter(videos.values()), None),
         frames=frames,
         options=options,
         explain=request.explain or bool(options.get("method")),
         encoded=is_json,
-        kserve=kserve,
+        verb=verb if enveloped else None,
+    )
+
+
+def _inference(request: Request) -> ParsedRequest:
+    """A request of version 2."""
+    body = request.parts.get("body", b"")
+    given = v2.parse(
+        body if isinstance(body, Mapping) else _bytes(body), request.headers.get(v2.LENGTH_HEADER)
+    )
+    options = {**_options_beside_the_body(request), **given.options}
+    for name in ("stream", "output", "job"):
+        if options.pop(name, None) is not None:
+            raise InvalidParameter(
+                f"{name} is no option of this protocol: an answer has tensors. Leave it out, or "
+                "send the clip to /predictions/MODEL.",
+                parameter=name,
+            )
+    return ParsedRequest(
+        video=given.video,
+        options=options,
+        explain=request.explain or bool(options.get("method")) or given.inference.explains,
+        encoded=isinstance(given.video, str),
+        array=given.frames,
+        inference=given.inference,
     )
 
 
@@ -173,44 +231,6 @@ def _options_beside_the_body(request: Request) -> dict[str, Any]:
     if request.method:
         options["method"] = request.method
     return options
-
-
-def _unwrapped(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A JSON body without KServe's envelopes: `instances` of v1, `parameters` of v1 and v2."""
-    layers = [{name: value for name, value in body.items() if name not in ENVELOPES}]
-    if (parameters := body.get("parameters")) is not None:
-        if not isinstance(parameters, Mapping):
-            raise InvalidRequest("`parameters` must be an object with options and their values.")
-        layers.append(dict(parameters))
-    if "instances" in body:
-        layers.append(_only_instance(body["instances"]))
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for name, value in layer.items():
-            if merged.get(name) not in (None, value) and value is not None:
-                raise InvalidRequest(
-                    f"{shown(name)!r} is given twice, with two values: beside `instances` or "
-                    "`parameters` and inside. Give it once.",
-                    part=shown(name),
-                )
-            merged[name] = merged.get(name) if value is None else value
-    return merged
-
-
-def _only_instance(instances: Any) -> dict[str, Any]:
-    if not isinstance(instances, list) or len(instances) != 1:
-        raise InvalidRequest(
-            "`instances` must be a list of exactly one clip. Send one request a clip: "
-            "the server runs them together."
-        )
-    (instance,) = instances
-    if not isinstance(instance, Mapping):
-        return {"video": instance}
-    if "b64" in instance:
-        # The one value of an instance, in KServe's own form of bytes.
-        rest = {name: value for name, value in instance.items() if name != "b64"}
-        return {"video": {"b64": instance["b64"]}, **rest}
-    return dict(instance)
 
 
 def _check_one_clip(videos: Mapping[str, Any], frames: Mapping[str, Any]) -> None:

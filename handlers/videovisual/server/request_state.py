@@ -43,6 +43,8 @@ class RequestState:
         steps: passes of the network that were made for it.
         late_steps: those of them that ended after it was cancelled.
         best: makes the best map so far of the explanation that the deadline ended.
+        inference: whether it is of the open inference protocol, version 2, whose headers are known
+            only with the answer.
     """
 
     def __init__(self, number: str, *notify: Callable[[], None]) -> None:
@@ -63,6 +65,7 @@ class RequestState:
         self.steps = 0
         self.late_steps = 0
         self.best: Callable[[], Saliency] | None = None
+        self.inference = False
         self._listeners = notify
         self._lines: deque[bytes] = deque()
         self._queued = False

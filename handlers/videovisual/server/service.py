@@ -23,10 +23,11 @@ from videovisual.protocol.npz import to_npz
 from videovisual.server import engine_factory
 from videovisual.server.admission import Admission, Place
 from videovisual.server.executor import EngineExecutor
+from videovisual.server.inference_protocol import v1, v2
 from videovisual.server.jobs import OWN_BYTES, Job, Jobs, request_key
 from videovisual.server.metrics import Counts
 from videovisual.server.reply import JSON, Reply, check_reply_size, error_reply
-from videovisual.server.request import ParsedRequest, Request, parse
+from videovisual.server.request import ParsedRequest, Request, opened, parse
 from videovisual.server.request_state import RequestState
 from videovisual.server.settings import Settings
 from videovisual.server.telemetry import Telemetry
@@ -104,6 +105,7 @@ class Service:
             listeners: called, from any thread, whenever there is something to send.
         """
         state = RequestState(number or uuid.uuid4().hex, self._notify, *listeners)
+        state.inference = request.inference
         try:
             self._begin(request, state)
         except Overloaded as error:
@@ -120,6 +122,8 @@ class Service:
         Raises:
             VideoVisualError: it is refused.
         """
+        request = opened(request)
+        state.inference = request.inference
         parsed = parse(request)
         if parsed.about is not None:
             state.finish(self._about(*parsed.about))
@@ -234,7 +238,10 @@ class Service:
         # A GPU's passes are bounded by its own memory.
         batch = self.engine.batch if self.classifier.device.type == "cpu" else 1
         cost = Cost.of(plan, batch)
-        check_reply_size(cost.reply, self._max_reply_bytes(options))
+        if parsed.inference is None:
+            check_reply_size(cost.reply, self._max_reply_bytes(options))
+        else:
+            parsed.inference.check(plan, self._max_reply_bytes(options))
         return plan, cost
 
     def _max_reply_bytes(self, options: Options) -> int:
@@ -259,15 +266,15 @@ class Service:
 
     def _bug(self, state: RequestState) -> Reply:
         """The reply where the server fails: it must cost one request, never the worker."""
-        self.telemetry.fault(state)
-        return error_reply(VideoVisualError("The server failed on this request; see its log."))
+        error = VideoVisualError("The server failed on this request; see its log.")
+        return self._failed(state, error)
 
     def _failed(self, state: RequestState, error: VideoVisualError) -> Reply:
         if isinstance(error, Overloaded):
             self.telemetry.refused(state, error)
         if error.status == VideoVisualError.status:
             self.telemetry.fault(state)
-        return error_reply(error)
+        return v2.error_of(error) if state.inference else error_reply(error)
 
     def _finish(self, state: RequestState, reply: Reply) -> None:
         self.telemetry.answered(state, reply)
@@ -295,9 +302,14 @@ class Service:
             return source
 
         result = run_plan(plan, open_clip, executor)
-        body = self._body(result, options.output, state, executor, kserve=request.kserve)
-        reply = Reply(200, options.output.content_type, body)
-        check_reply_size(len(body), self._max_reply_bytes(options))
+        if self._signing_key is not None and options.output is Output.JSON and result.saliencies:
+            result = replace(result, answer=self._signed(result, self._signing_key))
+        if request.inference is not None:
+            reply = request.inference.reply(self.classifier.card, result)
+        else:
+            body = self._body(result, options.output, state, executor, request.verb)
+            reply = Reply(200, options.output.content_type, body)
+        check_reply_size(len(reply.body), self._max_reply_bytes(options))
         return reply
 
     def _classify(self, clip: torch.Tensor, device: int) -> torch.Tensor:
@@ -317,15 +329,11 @@ class Service:
         output: Output,
         state: RequestState,
         executor: EngineExecutor,
-        *,
-        kserve: bool,
+        verb: v1.Verb | None,
     ) -> bytes:
         answer = result.answer
         if output is Output.JSON:
-            if self._signing_key is not None and answer.explanations:
-                answer = self._signed(result, self._signing_key)
-            body = answer.model_dump_json().encode()
-            return b'{"predictions":[%s]}' % body if kserve else body
+            return v1.envelope(answer, verb) if verb else answer.model_dump_json().encode()
         if output is Output.NPZ:
             return to_npz(answer)
         prepared = result.prepared

@@ -59,7 +59,10 @@ def service(small: Classifier) -> Iterator[Service]:
 
 
 def answered(service: Service, body: Mapping[str, Any]) -> RequestState:
-    state = service.submit(Request({"body": dict(body)}))
+    return finished(service, service.submit(Request({"body": dict(body)})))
+
+
+def finished(service: Service, state: RequestState) -> RequestState:
     deadline = time.monotonic() + TIMEOUT_S
     while state.reply is None:
         assert time.monotonic() < deadline, "no reply"
@@ -80,7 +83,7 @@ def test_whatever_can_be_asked_for_is_in_every_form_of_a_request() -> None:
     for entry in ENTRIES:
         names |= set(entry.parameters.model_fields)
     assert SCHEMAS["JsonClip"]["properties"].keys() == names | {"video"}
-    assert SCHEMAS["KServeRequest"]["properties"].keys() == names | {"instances"}
+    assert SCHEMAS["KServeRequest"]["properties"].keys() == names | {"instances", "inputs"}
     assert SCHEMAS["Form"]["properties"].keys() == names | {"video", "frame_000"}
     assert DOCUMENT["components"]["parameters"].keys() == names
 
@@ -104,6 +107,8 @@ def test_answers(service: Service, given: dict[str, Any]) -> None:
     enveloped = {"instances": [{"video": {"b64": JSON["video"]}}], **given}
     check("schemas/KServeRequest", enveloped)
     check("schemas/KServeAnswer", json.loads(answered(service, enveloped).reply.body))
+    explained = service.submit(Request({"body": {"inputs": enveloped["instances"]}}, explain=True))
+    check("schemas/KServeExplanation", json.loads(finished(service, explained).reply.body))
 
 
 def test_an_answer_that_lacks_a_member_is_none_of_the_documents(service: Service) -> None:
@@ -127,6 +132,21 @@ def test_errors(service: Service, body: dict[str, Any], status: int) -> None:
     reply = answered(service, body).reply
     assert reply.status == status
     check(f"responses/{status}/content/application~1json/schema", json.loads(reply.body))
+
+
+INFER = {
+    "inputs": [{"name": "video", "shape": [1], "datatype": "BYTES", "data": [JSON["video"]]}],
+    "outputs": [{"name": "logits"}, {"name": "labels", "parameters": {"binary_data": False}}],
+    "parameters": {"method": "gradient", "target": "top1"},
+}
+
+
+def test_tensors(service: Service) -> None:
+    check("schemas/InferRequest", INFER)
+    check("schemas/InferResponse", json.loads(answered(service, INFER).reply.body))
+    reply = answered(service, INFER | {"outputs": [{"name": "boxes"}]}).reply
+    check("schemas/InferFailure", json.loads(reply.body))
+    assert reply.status == 422
 
 
 def test_a_cancellation(service: Service) -> None:

@@ -56,6 +56,8 @@ def test_frames() -> None:
         {"instances": [{"video": {"b64": ENCODED}}], "steps": 3},
         {"instances": [{"b64": ENCODED}], "parameters": {"steps": 3}},
         {"instances": [{"b64": ENCODED, "steps": 3}], "parameters": None},
+        {"inputs": [{"b64": ENCODED, "steps": 3}]},
+        {"inputs": [ENCODED], "parameters": {"steps": 3}},
         {"instances": [{"b64": ENCODED}], "steps": 3, "parameters": {"steps": 3}},
         {"video": ENCODED, "parameters": {"steps": 3}, "target": None},
         {"video": ENCODED, "steps": 3, "method": None, "data": None},
@@ -69,7 +71,7 @@ def test_frames() -> None:
 def test_json(body: dict[str, Any]) -> None:
     parsed = read(Request({"body": body}))
     assert (parsed.video, parsed.options) == (VIDEO, {"steps": 3})
-    assert parsed.kserve == ("instances" in body)
+    assert (parsed.verb == "predict") == ("instances" in body or "inputs" in body)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,12 @@ def test_whether_an_explanation_is_asked_for(request_: Request, expected: bool) 
 )
 def test_a_request_counts_all_that_it_holds(body: Any, held: int) -> None:
     assert parse(Request({"body": body})).size == held
+
+
+def test_a_tensor_counts_the_frames_that_it_holds() -> None:
+    clip = {"name": "clip", "shape": [2, 3, 4, 3], "datatype": "UINT8", "data": [0] * 72}
+    parsed = parse(Request({"body": {"inputs": [clip], "parameters": {"method": "rise"}}}))
+    assert parsed.size == 72 + len("rise")
 
 
 def test_an_option_whose_name_begins_as_a_frames_does() -> None:

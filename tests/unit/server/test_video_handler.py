@@ -21,6 +21,7 @@ from ts.protocol import otf_message_handler
 from ts.protocol.otf_message_handler import _retrieve_input_data, retrieve_msg
 
 from video_handler import (
+    HOLD_S,
     LOST_S,
     READ_BYTES,
     WAIT_S,
@@ -123,6 +124,20 @@ def test_a_round_waits_for_a_young_classification_and_not_for_a_young_explanatio
     rounds.handler._open["classification"] = RequestState("classification", lambda: None)
     both = ["explanation", "classification"]
     assert WAIT_S < rounds.handler._round_s(both) <= YOUNG_S
+
+
+def test_an_answer_of_tensors_is_sent_whole_however_late(rounds: Rounds, video: str) -> None:
+    """Its head has the length of its JSON, which is known last."""
+    clip = {"name": "video", "shape": [1], "datatype": "BYTES", "data": [video]}
+    bodies: dict[str, dict[str, object]] = {
+        "tensors": {"inputs": [clip], "parameters": SLOW},
+        "parts": {"video": video, **SLOW},
+    }
+    for number, body in bodies.items():
+        rounds.begin(number, body)
+        rounds.handler._open[number].issued -= 2 * HOLD_S
+        _, context = rounds.begin(number, body)
+        assert (0 in context.request_ids) == (number == "parts")
 
 
 def test_a_body_that_is_not_json_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -24,10 +24,12 @@ from videovisual.server.asgi.conversation import Conversation
 from videovisual.server.asgi.exposition import TEXT, Exposition
 from videovisual.server.asgi.form import by_name
 from videovisual.server.asgi.guard import Guard
+from videovisual.server.asgi.inference import Inference
 from videovisual.server.asgi.jobs import ADDRESS, job_routes
 from videovisual.server.asgi.keys import KeyFile, write_keys
 from videovisual.server.asgi.refusal import failed, refused, unrouted
 from videovisual.server.asgi.upload import Uploads
+from videovisual.server.inference_protocol.metadata import VERSION
 from videovisual.server.jobs import Jobs, stopping
 from videovisual.server.metrics import Counts
 from videovisual.server.process import Housekeeper, devices, tune_process
@@ -36,9 +38,6 @@ from videovisual.server.service import Service
 from videovisual.server.settings import Settings
 from videovisual.utils.suggest import nearest
 from videovisual.utils.text import shown
-
-VERSION = "1.0"
-"""Of every archive."""
 
 KEY_FILE = "key_file.json"
 NO_KEYS_VARIABLE = "TS_DISABLE_TOKEN_AUTHORIZATION"
@@ -69,6 +68,7 @@ class Server:
         )
         self._running: set[asyncio.Task[None]] = set()
         self._retry_after_s = settings.retry_after_s
+        self._ready = False
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -76,9 +76,11 @@ class Server:
         for service in self._services.values():
             service.warm_up()
         self._keeper.start()
+        self._ready = True
         try:
             yield
         finally:
+            self._ready = False
             if self._running:
                 await asyncio.wait(self._running, timeout=TELL_S)
             self._keeper.stop()
@@ -88,6 +90,8 @@ class Server:
     def routes(self) -> list[Route]:
         """All routes."""
         predict, explain = (_Endpoint(self, explain=explain) for explain in (False, True))
+        infer = _Endpoint(self, explain=False, inference=True)
+        inference = Inference(list(self._services), self.service, lambda: self._ready)
         return [
             Route("/ping", self.ping),
             Route("/docs", self.docs),
@@ -103,6 +107,7 @@ class Server:
             Route("/v1/models/{model}:predict", predict, methods=["POST"]),
             Route("/v1/models/{model}:explain", explain, methods=["POST"]),
             *job_routes(self.jobs),
+            *inference.routes(infer),
         ]
 
     async def ping(self, _: Request) -> Response:
@@ -147,7 +152,9 @@ class Server:
             )
         return service
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send, *, explain: bool) -> None:
+    async def answer(
+        self, scope: Scope, receive: Receive, send: Send, *, explain: bool, inference: bool = False
+    ) -> None:
         """Serve one request, whose work ends when the server is stopped or its client leaves.
 
         Raises:
@@ -162,6 +169,7 @@ class Server:
             explain=explain,
             method=path.get("method") or None,
             query=by_name(request.query_params.multi_items()),
+            inference=inference,
         )
         conversation = Conversation(service, receive, send)
         work = asyncio.ensure_future(conversation.run(request, incoming, self._uploads))
@@ -178,12 +186,15 @@ class Server:
 class _Endpoint:
     """The route of one verb, which reads the body itself."""
 
-    def __init__(self, server: Server, *, explain: bool) -> None:
+    def __init__(self, server: Server, *, explain: bool, inference: bool = False) -> None:
         self._server = server
         self._explain = explain
+        self._inference = inference
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._server.answer(scope, receive, send, explain=self._explain)
+        await self._server.answer(
+            scope, receive, send, explain=self._explain, inference=self._inference
+        )
 
 
 def create(

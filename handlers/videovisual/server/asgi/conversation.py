@@ -51,11 +51,15 @@ class Conversation:
 
         with uploads.one() as upload:
             try:
-                incoming = incoming.with_parts(await upload.parts(request))
+                parts = await upload.parts(request)
             except ClientDisconnect:
                 return
+            incoming = incoming.with_parts(parts)
+            upload.hold(incoming.json_memory)
             # Reading a large body of JSON takes long.
             state = await asyncio.to_thread(self._service.submit, incoming, None, tell)
+        # What the service needs of the body, it counts itself.
+        del parts, incoming
         self._state = state
         if self._stopping is not None:
             state.cancel(self._stopping)

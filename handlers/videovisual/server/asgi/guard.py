@@ -12,7 +12,7 @@ from videovisual.errors import AuthenticationFailed, TooLarge
 from videovisual.server.asgi.keys import ANY, INFERENCE, KeyFile
 from videovisual.server.asgi.refusal import refusal
 
-OPEN = ("/ping", "/docs", "/openapi.json")
+OPEN = ("/", "/ping", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready")
 """Routes without a key."""
 
 ABOUT = ("/models", "/metrics")
@@ -50,9 +50,10 @@ class Guard:
             _check_headers(scope)
             self._check_key(scope)
         except AuthenticationFailed as error:
-            app = refusal(error)
+            app = refusal(error, path=scope["path"])
         except TooLarge as error:
-            app = refusal(error, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            app = refusal(error, status, path=scope["path"])
         await app(scope, exchange.receive, exchange.send)
 
     def _check_key(self, scope: Scope) -> None:

@@ -6,6 +6,7 @@ from videovisual import errors
 from videovisual.attribution.catalogue import DEFAULT, DEFAULT_BY_SCORES
 from videovisual.errors import VideoVisualError
 from videovisual.protocol import Output
+from videovisual.server.asgi import inference_document
 from videovisual.server.asgi.job_paths import job_paths
 from videovisual.server.asgi.schemas import Schema, options, ref, schemas
 from videovisual.server.reply import JOB_HEADER, NDJSON
@@ -90,6 +91,7 @@ def document(*, asgi: bool = False) -> Schema:
     routes = {path: (texts, False) for path, texts in ROUTES.items()} | {
         path: (texts, True) for path, texts in KSERVE_ROUTES.items()
     }
+    failures = dict(_failures(asgi=asgi))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -104,7 +106,10 @@ def document(*, asgi: bool = False) -> Schema:
             path: _route(path, *texts, kserve=kserve, asgi=asgi)
             for path, (texts, kserve) in routes.items()
         }
-        | (job_paths() if asgi else {}),
+        | (job_paths() if asgi else {})
+        | inference_document.paths(
+            _references(asgi=asgi), failures, dict(_answers("Answers")), asgi=asgi
+        ),
         "components": {
             "securitySchemes": {
                 "inferenceKey": {
@@ -114,7 +119,7 @@ def document(*, asgi: bool = False) -> Schema:
                 }
             },
             "parameters": dict(_options(asgi=asgi)),
-            "responses": dict(_failures(asgi=asgi)),
+            "responses": failures | inference_document.responses(asgi=asgi),
             "schemas": schemas(),
         },
     }
@@ -130,8 +135,7 @@ def _route(path: str, name: str, summary: str, *, kserve: bool, asgi: bool) -> S
             "video/*": {"schema": {"type": "string", "format": "binary"}},
         }
     return {
-        "parameters": list(_in_path(path))
-        + [{"$ref": f"#/components/parameters/{option}"} for option, _ in _options(asgi=asgi)],
+        "parameters": [*_in_path(path), *_references(asgi=asgi)],
         "post": {
             "operationId": name,
             "summary": summary,
@@ -189,6 +193,10 @@ def _options(*, asgi: bool) -> Iterator[tuple[str, Schema]]:
         )
 
 
+def _references(*, asgi: bool) -> list[Schema]:
+    return [{"$ref": f"#/components/parameters/{option}"} for option, _ in _options(asgi=asgi)]
+
+
 def header(option: str) -> str:
     """The header of an option, for requests with a raw body."""
     return HEADER + "-".join(word.title() for word in option.split("_"))
@@ -224,12 +232,7 @@ def _failures(*, asgi: bool) -> Iterator[tuple[str, Schema]]:
         if status in torchserve:
             meanings.append(torchserve[status])
             shapes.append(ref("TorchServeError"))
-        response: Schema = {
-            "description": "; ".join(meanings),
-            "content": {
-                "application/json": {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}
-            },
-        }
+        response = _response("; ".join(meanings), shapes)
         if status == errors.Overloaded.status:
             response["headers"] = {
                 "Retry-After": {
@@ -238,6 +241,11 @@ def _failures(*, asgi: bool) -> Iterator[tuple[str, Schema]]:
                 }
             }
         yield str(status), response
+
+
+def _response(description: str, shapes: list[Schema]) -> Schema:
+    schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
 def _failure(codes: list[str]) -> Schema:

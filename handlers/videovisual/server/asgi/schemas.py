@@ -9,6 +9,9 @@ from pydantic.json_schema import models_json_schema
 from videovisual import protocol
 from videovisual.attribution.catalogue import ENTRIES
 from videovisual.protocol import Options
+from videovisual.server.asgi import inference_document
+from videovisual.server.asgi.inference_document import ANSWERED
+from videovisual.server.inference_protocol import v1
 
 Schema = dict[str, Any]
 
@@ -29,12 +32,13 @@ def schemas() -> dict[str, Schema]:
     """All schemas by name."""
     events = get_args(protocol.Event)
     others = (protocol.Failure, protocol.Cancellation, protocol.JobState)
-    answers = (protocol.Answer, *others, *events)
+    answers = (protocol.Answer, *others, *events, *ANSWERED)
     _, made = models_json_schema(
         [(model, "serialization") for model in answers], ref_template="#/components/schemas/{model}"
     )
     answer = made["$defs"]["ResultEvent"]["properties"]["answer"]
-    answer |= _any([ref("Answer"), ref("KServeAnswer")])
+    answer |= _any([ref("Answer"), ref("KServeAnswer"), ref("KServeExplanation")])
+    tensors = {model.__name__ for model in ANSWERED} | {"OutputTensor", "TensorMetadata"}
     asked = options()
     clip = {"video": _encoded("the clip's file, base64")}
     return {
@@ -51,17 +55,13 @@ def schemas() -> dict[str, Schema]:
             "type": "object",
             "description": "KServe's envelope; options are members of it or of the instance",
             "properties": {
-                "instances": {
-                    "type": "array",
-                    "minItems": 1,
-                    "maxItems": 1,
-                    "items": {"anyOf": [ref("JsonClip"), clip["video"]]},
-                },
+                **{name: _one(_any([ref("JsonClip"), clip["video"]])) for name in v1.INSTANCES},
                 **{name: ref(f"JsonClip/properties/{name}") for name in asked},
             },
-            "required": ["instances"],
+            "oneOf": [{"required": [name]} for name in v1.INSTANCES],
             "additionalProperties": False,
         },
+        "InferRequest": inference_document.request(asked),
         **{
             title: {
                 "type": "object",
@@ -73,21 +73,28 @@ def schemas() -> dict[str, Schema]:
             for title, (member, about) in ABOUT_REQUESTS.items()
         },
         "Form": _form(asked),
-        "Answers": {"anyOf": [ref("Answer"), ref("KServeAnswer"), *_others()]},
-        "KServeAnswers": {"anyOf": [ref("KServeAnswer"), *_others()]},
+        "Answers": {"anyOf": [ref("Answer"), *_kserve(), *_others()]},
+        "KServeAnswers": {"anyOf": [*_kserve(), *_others()]},
         "KServeAnswer": {
             "type": "object",
-            "properties": {
-                "predictions": {
-                    "type": "array",
-                    "minItems": 1,
-                    "maxItems": 1,
-                    "items": ref("Answer"),
-                }
-            },
+            "properties": {"predictions": _one(ref("Answer"))},
             "required": ["predictions"],
+            "additionalProperties": False,
         },
-        **{name: _answered(schema) for name, schema in made["$defs"].items()},
+        "KServeExplanation": {
+            "type": "object",
+            "description": "of a route that explains: `explanations` are beside the answer",
+            "properties": {
+                "predictions": _one(ref("Answer")),
+                "explanations": _one({"type": "array", "items": ref("Explanation")}),
+            },
+            "required": ["predictions", "explanations"],
+        },
+        **{
+            # Of an answer in tensors, what there isn't is left out.
+            name: _plain(schema) if name in tensors else _answered(schema)
+            for name, schema in made["$defs"].items()
+        },
         "Event": {"anyOf": [ref(event.__name__) for event in events]},
         "TorchServeError": {
             "type": "object",
@@ -214,6 +221,14 @@ def _inlined(schema: Schema, defined: Mapping[str, Schema]) -> Schema:
     if target is None:
         return plain
     return {**_plain(defined[target.rpartition("/")[2]]), **plain}
+
+
+def _one(schema: Schema) -> Schema:
+    return {"type": "array", "minItems": 1, "maxItems": 1, "items": schema}
+
+
+def _kserve() -> list[Schema]:
+    return [ref("KServeAnswer"), ref("KServeExplanation")]
 
 
 def _others() -> list[Schema]:

@@ -98,9 +98,17 @@ class Upload:
                     f"Nothing of the body has come for {STALLED_S:.0f} s. Send the request again."
                 ) from None
             self._check(self.size + len(piece))
-            self._uploads.hold(len(piece))
-            self.size += len(piece)
+            self.hold(len(piece))
             yield piece
+
+    def hold(self, size: int) -> None:
+        """Count more bytes that the body takes.
+
+        Raises:
+            Overloaded: there is no room for them.
+        """
+        self._uploads.hold(size)
+        self.size += size
 
     def _check(self, size: int) -> None:
         if size > self._uploads.most:
