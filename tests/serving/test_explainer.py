@@ -92,7 +92,7 @@ def test_a_v1_predictor_is_explained_and_asked(server: Predictor, card: Path) ->
             given = {"method": method} if method else {}
             answer = ask(url, "explain", "colours", target="red", **given)
             assert answer.status_code == 200, answer.text
-            (found,) = answer.json()["predictions"][0]["explanations"]
+            ((found,),) = answer.json()["explanations"]
             expected = explain(here, frames(), method or "occlusion", "red")
             values = Array.model_validate(found["map"]).to_numpy()
             np.testing.assert_allclose(values, expected.map, atol=1e-5)
