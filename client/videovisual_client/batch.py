@@ -8,30 +8,24 @@ OUT/METHOD/MODEL/index.html   the same, with links to the pictures
 """
 
 import csv
-import hashlib
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from videovisual.protocol import Answer, Prediction
+from videovisual.protocol import Answer
 from videovisual.protocol.caveats import caveats
-from videovisual.utils.digest import file_sha256
 from videovisual.utils.files import write_whole
-from videovisual.utils.folder import frame_files
-from videovisual.version import __version__
 from videovisual_client.collection import NamedClip
+from videovisual_client.content_key import clip_sha256, content_key, request_options
 from videovisual_client.errors import VideoVisualError
 from videovisual_client.labels import class_of
 from videovisual_client.overview import to_page
+from videovisual_client.records import Folder, Records
 from videovisual_client.result import Classification, Explained
-
-SAME_LOGIT = 1e-3
-"""Two answers of one model to one request differ by less, whatever device computed them."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +72,19 @@ class Finished:
 class Batch:
     """One folder of results.
 
-    A clip's result counts as finished if its content, the request, and the version of this
-    package are the same.
+    A clip's result counts as finished if its `content_key` is the same.
 
     Args:
         folder: OUT/METHOD/MODEL.
-        request: the options of each clip's request; results of another request don't count.
+        request: `model`, `method` and the options of each clip's request.
         formats: pictures to make of each explanation.
 
     Attributes:
         classes: the model's, by index; None while they are unknown.
         remarks: sentences about what doesn't count, for the summary.
+
+    Raises:
+        InvalidParameter, UnknownMethod: as `request_options`.
     """
 
     def __init__(
@@ -97,19 +93,32 @@ class Batch:
         self.folder = folder
         self.classes: Sequence[str] | None = None
         self.remarks: Sequence[str] = ()
-        self._request = json.loads(json.dumps(request, default=str))
+        self._request = dict(request)
         self._formats = tuple(formats)
         self._rows: dict[str, Row] = {}
+        self._records = Records(Folder(folder))
+        options = {name: value for name, value in request.items() if name != "model"}
+        methods = options.pop("method", ())
+        self._kinds = ("npz", *formats) if methods else ()
+        self._options = request_options(methods, options)
 
-    def find(self, clip: NamedClip) -> Finished | None:
-        """The clip's result, if there is one of the same content and request."""
+    def is_known(self, clip: NamedClip) -> bool:
+        """Whether an earlier run has finished the clip, perhaps with another request."""
+        return self._records.exists(clip.name)
+
+    def find(self, clip: NamedClip, classifier: str | None) -> Finished | None:
+        """The clip's result, if there is one of the same key.
+
+        Args:
+            clip: the clip.
+            classifier: `Answer.classifier_sha256` of the model; None if unknown.
+        """
+        if classifier is None or not self.is_known(clip):
+            return None
         try:
-            record = json.loads(self._path(clip, "json").read_text("utf-8"))
-            if record["request"] != self._request or record["version"] != __version__:
-                return None
-            if any(not self._path(clip, kind).is_file() for kind in self._files(record["kind"])):
-                return None
-            if record["sha256"] != sha256_of(clip.path):
+            key = content_key(clip_sha256(clip.path), [classifier], self._options)
+            record = self._records.find(clip.name, key, self._kinds)
+            if record is None:
                 return None
             answer = Answer.model_validate(record["answer"])
             return Finished(answer, float(record["seconds"])) if answer.predictions else None
@@ -127,26 +136,17 @@ class Batch:
             clip: the clip.
             result: its result.
             seconds: from request to answer.
-            sha256: `sha256_of` the clip, from before the request.
+            sha256: `clip_sha256` of the clip, from before the request.
         """
-        record_path = self._path(clip, "json")
-        # Until it is written again, the old record must not vouch for the new files.
-        record_path.unlink(missing_ok=True)
-        kind = "explanation" if isinstance(result, Explained) else "classification"
-        if isinstance(result, Explained):
-            for suffix in self._files(kind):
-                result.save(self._path(clip, suffix))
-        record = {
+        content = result_content(result, seconds) | {
             "clip": str(clip.path),
-            "sha256": sha256,
             "label": clip.label,
-            "kind": kind,
             "request": self._request,
-            "version": __version__,
-            "seconds": round(seconds, 3),
-            "answer": result.answer.without_maps(),
         }
-        write_whole(record_path, json.dumps(record, indent=1))
+        # Of a server that doesn't name its weights, no result counts as finished.
+        classifier = result.answer.classifier_sha256 or ""
+        key = content_key(sha256, [classifier], self._options)
+        self._records.keep(clip.name, key, content, result_files(result, self._kinds))
         row = self._rows[clip.name] = self._row(clip, result.answer, seconds)
         return row
 
@@ -194,12 +194,6 @@ class Batch:
         write_whole(self.folder / "index.html", to_page(summary, self._request))
         return summary
 
-    def _files(self, kind: str) -> tuple[str, ...]:
-        return ("npz", *self._formats) if kind == "explanation" else ()
-
-    def _path(self, clip: NamedClip, suffix: str) -> Path:
-        return self.folder / f"{clip.name}.{suffix}"
-
     def _row(self, clip: NamedClip, answer: Answer, seconds: float) -> Row:
         best = answer.predictions[0]
         listed = [prediction.label for prediction in answer.predictions]
@@ -224,28 +218,18 @@ class Batch:
         )
 
 
-def sha256_of(clip: Path) -> str:
-    """SHA-256 of a clip's file, or of the names and bytes of its frames in order.
+def result_content(result: Classification, seconds: float) -> dict[str, Any]:
+    """What the record of a result holds: the answer without maps, and how long it took."""
+    return {"seconds": round(seconds, 3), "answer": result.answer.without_maps()}
+
+
+def result_files(result: Classification, kinds: Sequence[str]) -> dict[str, bytes]:
+    """The files of a result, by their suffixes.
 
     Raises:
-        VideoVisualError: the folder holds no clip.
-        OSError: it can't be read.
+        MissingExtra, VideoVisualError: as `Explained.to_bytes`.
     """
-    if not clip.is_dir():
-        return file_sha256(clip)
-    digest = hashlib.sha256()
-    for path in frame_files(clip):
-        name = os.fsencode(path.relative_to(clip))
-        digest.update(b"%d:%s:%s" % (len(name), name, file_sha256(path).encode()))
-    return digest.hexdigest()
-
-
-def agree(before: Sequence[Prediction], now: Sequence[Prediction]) -> bool:
-    """Whether two answers can be of the same model: the same classes with the same scores."""
-    return len(before) <= len(now) and all(
-        old.label == new.label and abs(old.logit - new.logit) <= SAME_LOGIT * max(1, abs(old.logit))
-        for old, new in zip(before, now, strict=False)
-    )
+    return {kind: result.to_bytes(kind) for kind in kinds if isinstance(result, Explained)}
 
 
 def _mean(values: Sequence[float]) -> float | None:

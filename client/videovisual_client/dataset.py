@@ -1,19 +1,17 @@
 """A folder of clips whose clips a model inspects in this process: labels, and finished records."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from videovisual.utils.files import write_whole
 from videovisual.utils.folder import listed
 from videovisual.utils.text import shown
-from videovisual.version import __version__
-from videovisual_client.batch import sha256_of
 from videovisual_client.collection import NamedClip, clips_in
+from videovisual_client.content_key import clip_sha256, content_key
 from videovisual_client.errors import InvalidRequest, VideoVisualError
 from videovisual_client.labels import class_of, named
+from videovisual_client.records import Folder, Records
 
 
 class Finding(Protocol):
@@ -83,96 +81,86 @@ class Dataset:
         return cls(clips, known, remarks)
 
 
-class Records(Generic[Found]):
-    """What was found of each clip, from which a stopped run continues.
-
-    A record counts if the clip's content, the request and the version of this package are the same.
+class Findings(Generic[Found]):
+    """What was found of each clip: a record and a picture a clip.
 
     Args:
-        folder: of the records, one JSON and one picture a clip.
-        request: all that decides on a record, beside the clip; JSON values.
+        folder: of the records.
+        classifiers: `Answer.classifier_sha256` of each model.
+        request: all else that decides on what is found, beside the clip; JSON values.
         read: the inverse of `Found.to_json`.
     """
 
     def __init__(
-        self, folder: Path, request: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Found]
+        self,
+        folder: Path,
+        classifiers: Sequence[str],
+        request: Mapping[str, Any],
+        read: Callable[[Mapping[str, Any]], Found],
     ) -> None:
-        self._folder, self._read = folder, read
-        self._request = json.loads(json.dumps(request, default=str))
+        self._folder = Folder(folder)
+        self._records = Records(self._folder)
+        self._classifiers, self._request, self._read = classifiers, request, read
 
-    def find(self, clip: NamedClip) -> Found | None:
-        """The clip's record, if there is one that counts."""
+    def key(self, clip: NamedClip) -> str:
+        """The key of what is found of a clip; raises as `clip_sha256`."""
+        return content_key(clip_sha256(clip.path), self._classifiers, self._request)
+
+    def find(self, clip: NamedClip, key: str) -> Found | None:
+        """What was found of a clip under this key, if there is a record of it."""
+        record = self._records.find(clip.name, key)
         try:
-            record = json.loads(self._path(clip.name, "json").read_text("utf-8"))
-            same = record["request"] == self._request and record["version"] == __version__
-            if same and record["sha256"] == sha256_of(clip.path):
-                return self._read(record["found"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, VideoVisualError):
+            return None if record is None else self._read(record["found"])
+        except (ValueError, KeyError, TypeError, AttributeError, VideoVisualError):
             return None
-        return None
 
-    def keep(self, clip: NamedClip, sha256: str, found: Found, picture: bytes) -> None:
-        """Write a record, and last the JSON that says that it is finished.
+    def keep(self, clip: NamedClip, key: str, found: Found, picture: bytes) -> None:
+        """Write a record; the picture is a JPEG.
 
-        Args:
-            clip: the clip.
-            sha256: `sha256_of` the clip, from before it was read.
-            found: what it holds.
-            picture: a JPEG.
+        Raises:
+            WriteError: it can't be written.
         """
-        path = self._path(clip.name, "json")
-        path.unlink(missing_ok=True)
-        write_whole(self._path(clip.name, "jpg"), picture)
-        record = {
-            "clip": clip.name,
-            "sha256": sha256,
-            "request": self._request,
-            "version": __version__,
-            "found": found.to_json(),
-        }
-        write_whole(path, json.dumps(record))
+        content = {"clip": clip.name, "request": self._request, "found": found.to_json()}
+        self._records.keep(clip.name, key, content, {"jpg": picture})
 
     def picture(self, name: str) -> bytes | None:
         """The picture of a clip, by its name."""
         try:
-            return self._path(name, "jpg").read_bytes()
+            return self._folder.read(f"{name}.jpg")
         except OSError:
             return None
-
-    def _path(self, name: str, suffix: str) -> Path:
-        return self._folder / f"{name}.{suffix}"
 
 
 def run(
     clips: Sequence[NamedClip],
-    records: Records[Found],
+    findings: Findings[Found],
     work: Callable[[NamedClip], tuple[Found, bytes]],
     *,
     fresh: bool = False,
 ) -> Iterator[tuple[NamedClip, Found | VideoVisualError]]:
-    """Each clip's record, from an earlier run or made now, or the error that it met.
+    """What is found of each clip, in an earlier run or now, or the error that it met.
 
     Args:
         clips: of the data set.
-        records: where they are kept.
+        findings: where it is kept.
         work: finds it, and draws its picture.
-        fresh: make all records again.
+        fresh: find all of it again.
 
     Raises:
         WriteError: a record can't be written.
     """
     for clip in clips:
-        known = None if fresh else records.find(clip)
-        if known is not None:
-            yield clip, known
-            continue
         try:
-            digest = sha256_of(clip.path)
+            key = findings.key(clip)
+            known = None if fresh else findings.find(clip, key)
+            if known is not None:
+                yield clip, known
+                continue
             found, picture = work(clip)
         except VideoVisualError as error:
             yield clip, error
         except OSError as error:
             yield clip, InvalidRequest(f"It can't be read: {error.strerror or error}.")
         else:
-            records.keep(clip, digest, found, picture)
+            findings.keep(clip, key, found, picture)
             yield clip, found

@@ -206,18 +206,24 @@ class Explained(Classification):
         suffix = format_of(target)
         check_writable(target)
         check_signs(target, key)
-        if suffix == "json":
-            data = self.answer.model_dump_json(indent=1).encode()
-        elif suffix == "evidence":
-            data = self._record(SigningKey.chosen(key))
-        elif suffix == "npz":
-            data = to_npz(self.answer)
-        else:
-            panels = self.panels()
-            from videovisual import render  # noqa: PLC0415
+        if suffix == "evidence":
+            return write_whole(target, self._record(SigningKey.chosen(key)))
+        return write_whole(target, self.to_bytes(suffix))
 
-            data = render.draw(suffix, self.answer, panels)
-        return write_whole(target, data)
+    def to_bytes(self, format: str) -> bytes:
+        """The explanation in one of the formats of `save`, but for the record.
+
+        Raises:
+            UnknownOutput, MissingExtra: as `save`.
+        """
+        if format == "json":
+            return self.answer.model_dump_json(indent=1).encode()
+        if format == "npz":
+            return to_npz(self.answer)
+        panels = self.panels()
+        from videovisual import render  # noqa: PLC0415
+
+        return render.draw(format, self.answer, panels)
 
     def to_fiftyone(self, sample: Any, field: str = "saliency") -> None:
         """Add the maps to the frames of a FiftyOne sample, as `fiftyone.Heatmap` labels.

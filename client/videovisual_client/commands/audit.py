@@ -14,7 +14,7 @@ from videovisual_client.collection import NamedClip
 from videovisual_client.commands import dataset
 from videovisual_client.commands.dataset import DatasetOptions, with_dataset
 from videovisual_client.commands.options import complete_models
-from videovisual_client.dataset import Dataset, Records
+from videovisual_client.dataset import Dataset, Findings
 from videovisual_client.errors import InvalidRequest
 from videovisual_client.terminal import log, out, print_json, table
 
@@ -61,7 +61,9 @@ def audit(model: str, options: DatasetOptions) -> None:
         "parameters": options.parameters,
         "seed": options.seed,
     }
-    records = Records(results / "clips", settings, Inspection.from_json)
+    findings = Findings(
+        results / "clips", dataset.classifiers(classifier), settings, Inspection.from_json
+    )
 
     def work(clip: NamedClip) -> tuple[Inspection, bytes]:
         inspection, result = inspect(plan, clip.path, clip.name, options.seed)
@@ -69,7 +71,7 @@ def audit(model: str, options: DatasetOptions) -> None:
 
     tally, failed = Tally(), dict[str, str]()
     for clip, found in dataset.each(
-        "auditing", data.clips, records, work, failed, fresh=options.fresh
+        "auditing", data.clips, findings, work, failed, fresh=options.fresh
     ):
         tally.add(clip.name, data.classes.get(clip.name), found)
     dataset.report(data.remarks, failed)
@@ -79,7 +81,7 @@ def audit(model: str, options: DatasetOptions) -> None:
         made,
         title=f"What {card.name} leans on",
         about=_about(answer),
-        picture=records.picture,
+        picture=findings.picture,
         failed=failed,
         remarks=data.remarks,
     )

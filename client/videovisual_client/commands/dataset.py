@@ -13,7 +13,7 @@ from videovisual.utils.extras import needs
 from videovisual.utils.text import readable
 from videovisual_client.collection import NamedClip
 from videovisual_client.commands.options import bundled, complete_methods, pair
-from videovisual_client.dataset import Found, Records, run
+from videovisual_client.dataset import Findings, Found, run
 from videovisual_client.errors import VideoVisualError
 from videovisual_client.terminal import bar, json_option, log, store_option
 
@@ -127,6 +127,11 @@ def about(classifier: Classifier) -> dict[str, Any]:
     }
 
 
+def classifiers(*models: Classifier) -> list[str]:
+    """`Answer.classifier_sha256` of each model."""
+    return [each.card.classifier_sha256(each.weights_sha256) for each in models]
+
+
 def folder_name(model: str) -> str:
     """A model's name as that of one folder."""
     return readable(model).replace("/", "_")
@@ -145,7 +150,7 @@ def drawn(result: Result) -> bytes:
 def each(
     title: str,
     clips: Sequence[NamedClip],
-    records: Records[Found],
+    findings: Findings[Found],
     work: Callable[[NamedClip], tuple[Found, bytes]],
     failed: dict[str, str],
     *,
@@ -154,7 +159,7 @@ def each(
     """What is found of the clips, with a progress bar; what fails is put into `failed`."""
     with bar(title) as advance:
         advance(0, len(clips))
-        for number, (clip, found) in enumerate(run(clips, records, work, fresh=fresh), start=1):
+        for number, (clip, found) in enumerate(run(clips, findings, work, fresh=fresh), start=1):
             if isinstance(found, VideoVisualError):
                 failed[clip.name] = f"{found.code}: {found.message}"
             else:

@@ -17,7 +17,7 @@ from videovisual_client.collection import NamedClip
 from videovisual_client.commands import dataset
 from videovisual_client.commands.dataset import DatasetOptions, with_dataset
 from videovisual_client.commands.options import complete_models, pair
-from videovisual_client.dataset import Dataset, Records
+from videovisual_client.dataset import Dataset, Findings
 from videovisual_client.errors import InvalidRequest
 from videovisual_client.terminal import log, number, out, print_json, table
 
@@ -104,7 +104,9 @@ def diff(
         "method": method,
         "seed": options.seed,
     }
-    records = Records(results / "clips", settings, Comparison.from_json)
+    findings = Findings(
+        results / "clips", dataset.classifiers(first, second), settings, Comparison.from_json
+    )
 
     def work(clip: NamedClip) -> tuple[Comparison, bytes]:
         from videovisual.render.thumbnail import stacked  # noqa: PLC0415
@@ -114,7 +116,7 @@ def diff(
 
     made = Diff()
     for clip, found in dataset.each(
-        "comparing", data.clips, records, work, made.failed, fresh=options.fresh
+        "comparing", data.clips, findings, work, made.failed, fresh=options.fresh
     ):
         made.comparisons[clip.name] = found
         index = data.classes.get(clip.name)
@@ -130,7 +132,7 @@ def diff(
         thresholds,
         title=title,
         about=_about(answer),
-        picture=records.picture,
+        picture=findings.picture,
         remarks=data.remarks,
     )
     write_whole(results / "diff.json", json.dumps(answer, indent=1))

@@ -63,7 +63,7 @@ class Explainer:
                             advance(event)
                     return job.result()
 
-            result = self._explain(follow)
+            result = self.explained(follow)
         self._report_missing()
         return result
 
@@ -87,7 +87,7 @@ class Explainer:
             self.client,
             clips,
             Batch(results, request, formats),
-            lambda clip: self._explain(
+            lambda clip: self.explained(
                 lambda request: jobs.run(self.client.submit(clip.path, **request))
             ),
             title=" ".join(self.methods),
@@ -99,7 +99,7 @@ class Explainer:
         self._report_missing()
         return summary
 
-    def _explain(self, send: Callable[[dict[str, Any]], Explained]) -> Explained:
+    def explained(self, send: Callable[[dict[str, Any]], Explained]) -> Explained:
         """Explain one clip in as many requests as needed, and merge the answers.
 
         Raises:

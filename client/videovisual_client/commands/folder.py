@@ -13,9 +13,10 @@ from videovisual.utils.folder import listed
 from videovisual.utils.text import shown
 from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
-from videovisual_client.batch import Batch, agree, sha256_of
+from videovisual_client.batch import Batch
 from videovisual_client.collection import Collection, NamedClip
 from videovisual_client.commands.options import RunOptions, given
+from videovisual_client.content_key import clip_sha256
 from videovisual_client.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -55,33 +56,29 @@ def run(
 ) -> dict[str, Any]:
     """Run the clips that have no finished result, and write and return the summary of all.
 
-    One clip is classified first: the answer has the names of all classes, and tells whether the
-    finished results are of the same model. Calls `send` in threads, and `stop` when the run ends
-    early.
+    One clip is classified first: the answer has the names of all classes, and tells which finished
+    results are of the same model. Calls `send` in threads, and `stop` when the run ends early.
 
     Raises:
         VideoVisualError: an error that all clips would meet; finished results are kept.
     """
     clips = list(collection.clips)
-    found = {clip.name: None if run.fresh else batch.find(clip) for clip in clips}
-    finished = {name: result for name, result in found.items() if result is not None}
     fields = given({name: options.get(name) for name in OF_CLASSIFICATIONS})
-    for clip in sorted(clips, key=lambda clip: clip.name not in finished)[:PROBES]:
+    classifier: str | None = None
+    for clip in sorted(clips, key=lambda clip: not batch.is_known(clip))[:PROBES]:
         try:
             probed = client.classify(clip.path, model=model, top_k=MOST_CLASSES, **fields)
         except FATAL:
             raise
         except VideoVisualError:
-            finished.pop(clip.name, None)
             continue
         if len(probed.predictions) < MOST_CLASSES:
             in_order = sorted(probed.predictions, key=lambda each: each.index)
             batch.classes = [each.label for each in in_order]
-        before = finished.get(clip.name)
-        if before is not None and not agree(before.answer.predictions, probed.predictions):
-            log.print(f"{title}: the finished results are of another model, and made again")
-            finished.clear()
+        classifier = probed.answer.classifier_sha256
         break
+    found = {clip.name: None if run.fresh else batch.find(clip, classifier) for clip in clips}
+    finished = {name: result for name, result in found.items() if result is not None}
     clips, remark = named(clips, batch.classes)
     batch.remarks = [*collection.remarks(), *([remark] if remark else [])]
     for clip in clips:
@@ -94,7 +91,7 @@ def run(
     def work(clip: NamedClip) -> tuple[Classification, float, str]:
         began = time.monotonic()
         try:
-            digest = sha256_of(clip.path)
+            digest = clip_sha256(clip.path)
         except OSError as error:
             raise InvalidRequest(f"{clip.name} can't be read: {error.strerror}.") from error
         return send(clip), time.monotonic() - began, digest

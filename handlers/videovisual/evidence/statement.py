@@ -72,7 +72,8 @@ def seal(answer: Answer, frames_sha256: str | None, key: SigningKey | None) -> E
         MissingExtra: the extra `evidence` is not installed.
     """
     hashes = ClipHashes(sha256=source_facts(answer).get("sha256"), frames_sha256=frames_sha256)
-    facts = answer.model_dump(mode="json", exclude={"evidence"})
+    # The provenance says which weights and labels the model had.
+    facts = answer.model_dump(mode="json", exclude={"evidence", "classifier_sha256"})
     for explanation, entry in zip(answer.explanations, facts["explanations"], strict=True):
         entry["caveats"] = list(caveats(explanation))
         for name, array in maps_of(explanation):

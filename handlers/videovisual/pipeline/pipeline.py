@@ -80,7 +80,12 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
     card, options = plan.classifier.card, plan.options
     check_logits(card, logits)
     found = predictions(card, logits, options.top_k)
-    answer = Answer(model=card.name, predictions=found, clip=dict(prepared.facts))
+    answer = Answer(
+        model=card.name,
+        predictions=found,
+        clip=dict(prepared.facts),
+        classifier_sha256=card.classifier_sha256(plan.classifier.weights_sha256),
+    )
     result = Result(answer, logits, prepared=prepared)
     for explainer, target in itertools.product(plan.explainers, options.target):
         try:

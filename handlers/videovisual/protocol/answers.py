@@ -181,6 +181,10 @@ class Answer(BaseModel):
     )
     explanations: list[Explanation] = Field(default_factory=list)
     clip: dict[str, Any] = Field(description="which frames of the source the model saw")
+    classifier_sha256: str | None = Field(
+        default=None,
+        description="of the weights and of all that answers depend on in the model's card",
+    )
     evidence: Envelope | None = Field(
         default=None, description="what a server with a signing key signs of an explanation"
     )

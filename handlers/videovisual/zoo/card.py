@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videovisual.errors import InvalidTarget, WeightsError
+from videovisual.utils.digest import json_sha256
 from videovisual.utils.suggest import did_you_mean, nearest
 from videovisual.utils.text import shown
 
 TOP1 = "top1"
 """The target that stands for the most likely class."""
+
+ABOUT = ("title", "weights", "accuracy", "base", "made_for")
+"""The attributes of a card that no answer depends on."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,11 @@ class ModelCard:
     def labels_sha256(self) -> str:
         """SHA-256 of the labels, one per line."""
         return hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
+
+    def classifier_sha256(self, weights_sha256: str) -> str:
+        """SHA-256 of the weights' own and of all of the card that answers depend on."""
+        facts = {name: value for name, value in self.to_json().items() if name not in ABOUT}
+        return json_sha256({**facts, "weights_sha256": weights_sha256})
 
 
 def fold(label: str) -> str:

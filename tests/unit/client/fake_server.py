@@ -37,6 +37,7 @@ def answer(model: str = "i3d-motion", label: str = "ironing", method: str = "gra
         predictions=[prediction],
         explanations=[explanation],
         clip={"frame_indices": [0, 1]},
+        classifier_sha256="c" * 64,
     )
 
 

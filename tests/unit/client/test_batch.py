@@ -17,7 +17,8 @@ from tests.unit.client.fake_server import (
     explain_or_classify,
 )
 
-from videovisual_client import batch
+from videovisual.attribution import catalogue
+from videovisual_client import content_key
 
 GRAD_CAM = ("--method", "grad_cam")
 
@@ -85,21 +86,40 @@ def test_another_version_or_model_computes_all_again(
     run("classify", films, "--model", "m")
     computed(fake)
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "__version__", "0.0.1")
+        patch.setattr(content_key, "__version__", "0.0.1")
         run("classify", films, "--model", "m")
     assert len(computed(fake)) == 4
 
     def retrained(_: Received) -> Reply:
-        other = answer()
-        other.predictions[0] = other.predictions[0].model_copy(update={"logit": 2.5})
+        other = answer().model_copy(update={"classifier_sha256": "d" * 64})
         return Reply(other.model_dump(mode="json"))
 
     run("classify", films, "--model", "m")
     computed(fake)
     fake.handler = retrained
-    done = run("classify", films, "--model", "m")
+    run("classify", films, "--model", "m")
     assert len(computed(fake)) == 4
-    assert "of another model" in done.stderr
+    run("classify", films, "--model", "m")
+    assert len(computed(fake)) == 0
+
+
+def test_without_the_weights_hash_nothing_counts_as_finished(
+    fake: FakeServer, run: Run, films: Path
+) -> None:
+    unnamed = answer().model_copy(update={"classifier_sha256": None})
+    fake.reply_with(Reply(unnamed.model_dump(mode="json")))
+    for _ in range(2):
+        run("classify", films, "--model", "m")
+        assert len(computed(fake)) == 4
+
+
+def test_two_spellings_of_a_request_are_one(fake: FakeServer, run: Run, films: Path) -> None:
+    steps = catalogue.find("integrated_gradients").defaults["steps"]
+    for spelling in ([], ["--steps", steps], ["-p", f"steps={steps}.0"], ["--timeout", "50"]):
+        run("explain", films, "--model", "m", "--method", "ig", *spelling)
+        assert len(computed(fake)) == (0 if spelling else 4)
+    run("explain", films, "--model", "m", "--method", "ig", "--steps", "3")
+    assert len(computed(fake)) == 4
 
 
 def test_labels_that_the_model_does_not_have_do_not_count(

@@ -69,6 +69,10 @@ def test_an_audit_has_a_report_and_continues(clips: Path, run: Run) -> None:
     assert (results / "audit.html").read_text("utf-8") == page
     assert "No finding is supported; 4 of 4 classes have fewer than the 10 clips" in again.stdout
     assert "failed: moves_down/broken" in again.stderr
+    next(clips.rglob("2.npz")).write_bytes(next(clips.rglob("0.npz")).read_bytes())
+    run("audit", "tsm-motion", clips)
+    replaced = written(results)
+    assert {name for name in replaced if replaced[name] != after[name]} == {"2"}
     run("audit", "tsm-motion", clips, "--seed", "1")
     assert all(when != after[name] for name, when in written(results).items())
 
