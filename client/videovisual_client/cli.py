@@ -19,6 +19,7 @@ COMMANDS = (
     "explain",
     "compare",
     "evaluate",
+    "bulk",
     "verify",
     "keys",
     "diff",

@@ -160,7 +160,7 @@ def _clips(
             why = "deeper folders" if inner.folders else "no clip in it"
             left_out.append(f"{readable(path.name)}/ ({why})")
     clips = [
-        NamedClip(path, name, _label(path) if label is None else label)
+        NamedClip(path, name, label_of(readable(_stem(path))) if label is None else label)
         for path, name in zip(paths, _names(paths), strict=True)
     ]
     for path, inner in classes:
@@ -208,8 +208,8 @@ def _stem(path: Path) -> str:
     return path.name if path.is_dir() else path.stem
 
 
-def _label(path: Path) -> str | None:
-    stem = readable(_stem(path))
+def label_of(stem: str) -> str | None:
+    """The label in the name of a clip: the part before the first `-`; None without one."""
     label, separator, _ = stem.partition("-")
     return label if separator and label and not _KINETICS.fullmatch(stem) else None
 

@@ -20,6 +20,7 @@ from videovisual_client.wire import parse_answer, parse_json
 if TYPE_CHECKING:
     from videovisual.server.request_state import RequestState
     from videovisual.server.service import Service
+    from videovisual.zoo import Classifier
 
 WAIT_S = 0.1
 """How long one wait for seen of a request takes."""
@@ -71,6 +72,10 @@ class Local(BaseClient):
             ClientClosed: `close` was called.
         """
         self._service(model)
+
+    def classifier(self, model: str) -> Classifier:
+        """The classifier of a model, which is loaded; raises as `load`."""
+        return self._service(model).classifier
 
     def _service(self, model: str) -> Service:
         from videovisual import zoo  # noqa: PLC0415

@@ -24,6 +24,8 @@ ADAPTERS = (
 )
 """What knows Starlette or uvicorn; no service does."""
 
+ON_RAY = ("videovisual.server.asgi.ray_serve", "videovisual_client.bulk.run")
+
 Tree = Mapping[str, str]
 
 
@@ -106,6 +108,12 @@ def only_adapters_know_a_web_server(tree: Tree) -> Iterator[str]:
             yield f"{found.importer} imports {found.module}"
 
 
+def only_bulk_runs_know_ray(tree: Tree) -> Iterator[str]:
+    for found in imports(tree):
+        if found.module.partition(".")[0] == "ray" and not found.importer.startswith(ON_RAY):
+            yield f"{found.importer} imports {found.module}"
+
+
 def _defined(text: str) -> Iterator[str]:
     """The names that a module's own statements define, without those that it imports."""
     for node in ast.parse(text).body:
@@ -140,6 +148,7 @@ PLANTED: list[tuple[Callable[[Tree], Iterator[str]], str, str]] = [
         "from videovisual.protocol import Options",
     ),
     (only_the_handler_knows_torchserve, "videovisual.server.metrics", "from ts import context"),
+    (only_bulk_runs_know_ray, "videovisual_client.bulk.worker", "def f(): import ray.data"),
     (only_adapters_know_a_web_server, "videovisual.server.service", "import starlette.types"),
 ]
 RULES = list(dict.fromkeys(rule for rule, _, _ in PLANTED))

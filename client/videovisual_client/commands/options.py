@@ -146,8 +146,11 @@ _place_options: list[Option[Any]] = [
 
 MODEL_HELP = "A name of `videovisual models`, or of an archive of your own."
 
-_clip_options: list[Option[Any]] = [
-    click.argument("clip", type=ClipPath(exists=True, allow_dash=True, path_type=Path)),
+clip_argument: Option[Any] = click.argument(
+    "clip", type=ClipPath(exists=True, allow_dash=True, path_type=Path)
+)
+
+answer_options: list[Option[Any]] = [
     click.option("--model", required=True, shell_complete=complete_models, help=MODEL_HELP),
     click.option("--top-k", default=5, show_default=True, type=click.IntRange(1, 1000)),
     click.option("--frames", type=int, help="How many frames the model sees.  [its own number]"),
@@ -303,7 +306,7 @@ def clip_command(*options: Option[Any]) -> Callable[[Callable[..., None]], click
     """A command about a clip, with more options."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
-        command = all_options(*_clip_options, *options, with_place)(function)
+        command = all_options(clip_argument, *answer_options, *options, with_place)(function)
         return click.command(epilog=exits.TABLE)(command)
 
     return decorate

@@ -22,6 +22,7 @@ REASONS = {
     "torchvision": "Models of torchvision need it",
     "ui": "The viewer needs its own packages",
     "evidence": "Evidence records need rfc8785 and cryptography",
+    "bulk": "Bulk runs need Ray, fsspec and pyarrow",
     "onnx": "ONNX models need onnx and onnxruntime",
     "fiftyone": "Labels of FiftyOne need it",
     "rerun": "Recordings of Rerun need rerun-sdk",

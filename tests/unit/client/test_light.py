@@ -201,6 +201,7 @@ def test_other_commands_name_their_extra(fake: FakeServer) -> None:
         ("archive", "--list"): "server",
         ("train-motion", "r3d-motion"): "server",
         ("ui",): "ui",
+        ("bulk", ".", "--model", "i3d-motion", "--out", "out"): "bulk",
     }
     for done, extra in zip(light.videovisual(*extras), extras.values(), strict=True):
         assert done.status == 1

@@ -1,0 +1,1 @@
+"""Whole data sets on Ray: answers as a Parquet table; needs the extra `bulk`."""
