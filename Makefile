@@ -10,7 +10,7 @@ CHECK_PYTHON := "import sys; sys.version_info >= (3, 10) or sys.exit('Python 3.1
 and this is %d.%d. Name another: make PYTHON=python3.12' % sys.version_info[:2])"
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint types check docs site bench bench-load headline soak container-test clean
+.PHONY: demo test test-slow lint types check docs site bench bench-load bench-bulk headline soak container-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -72,6 +72,11 @@ headline: $(VENV)/dev-installed
 # Half an hour on two cores; ARGS="--quick" is a rehearsal of a few minutes.
 bench-load: $(VENV)/dev-installed
 	$(BIN)/python -m benchmarks.load $(ARGS)
+
+# Some minutes on two cores, as root on Linux, for nodes of Ray in a network namespace of their own;
+# ARGS="--quick" takes few clips.
+bench-bulk: $(VENV)/dev-installed
+	$(BIN)/python -m benchmarks.bulk $(ARGS)
 
 # Half an hour on two cores; ARGS="--minutes 3 --seed 7" is a short one with other inputs, and
 # ARGS="--resume" goes on where a stopped one ended. Fails where anything was wrong.
