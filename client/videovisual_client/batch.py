@@ -143,9 +143,8 @@ class Batch:
             "label": clip.label,
             "request": self._request,
         }
-        # Of a server that doesn't name its weights, no result counts as finished.
-        classifier = result.answer.classifier_sha256 or ""
-        key = content_key(sha256, [classifier], self._options)
+        # Of a model that doesn't name its weights, no result counts as finished.
+        key = content_key(sha256, [result.answer.classifier_sha256], self._options)
         self._records.keep(clip.name, key, content, result_files(result, self._kinds))
         row = self._rows[clip.name] = self._row(clip, result.answer, seconds)
         return row

@@ -16,7 +16,9 @@ NO_MATTER = {"output", "stream", "priority", "partial", "partial_every_s", "time
 """Options that a finished answer doesn't depend on."""
 
 
-def content_key(clip_sha256: str, classifiers: Sequence[str], options: Mapping[str, Any]) -> str:
+def content_key(
+    clip_sha256: str, classifiers: Sequence[str | None], options: Mapping[str, Any]
+) -> str:
     """The key of a result.
 
     Args:

@@ -94,7 +94,7 @@ class Findings(Generic[Found]):
     def __init__(
         self,
         folder: Path,
-        classifiers: Sequence[str],
+        classifiers: Sequence[str | None],
         request: Mapping[str, Any],
         read: Callable[[Mapping[str, Any]], Found],
     ) -> None:

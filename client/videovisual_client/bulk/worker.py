@@ -128,7 +128,7 @@ class _Loaded:
         self._client = Local(request.device, request.store)
         classifier = self._client.classifier(request.model)
         self._classes = classifier.card.labels
-        self._sha256 = classifier.card.classifier_sha256(classifier.weights_sha256)
+        self._sha256 = classifier.sha256
 
     def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The row of a clip with its answer, from an earlier run or computed now."""

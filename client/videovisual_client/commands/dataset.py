@@ -127,9 +127,9 @@ def about(classifier: Classifier) -> dict[str, Any]:
     }
 
 
-def classifiers(*models: Classifier) -> list[str]:
+def classifiers(*models: Classifier) -> list[str | None]:
     """`Answer.classifier_sha256` of each model."""
-    return [each.card.classifier_sha256(each.weights_sha256) for each in models]
+    return [each.sha256 for each in models]
 
 
 def folder_name(model: str) -> str:

@@ -66,7 +66,7 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> tuple[An
     logits = average(card, torch.stack(scores))
     answer = Answer(
         model=card.name,
-        classifier_sha256=card.classifier_sha256(plan.classifier.weights_sha256),
+        classifier_sha256=plan.classifier.sha256,
         predictions=predictions(card, logits, options.top_k),
         timeline=[
             Second(

@@ -84,7 +84,7 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
         model=card.name,
         predictions=found,
         clip=dict(prepared.facts),
-        classifier_sha256=card.classifier_sha256(plan.classifier.weights_sha256),
+        classifier_sha256=plan.classifier.sha256,
     )
     result = Result(answer, logits, prepared=prepared)
     for explainer, target in itertools.product(plan.explainers, options.target):

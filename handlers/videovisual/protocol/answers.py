@@ -183,7 +183,8 @@ class Answer(BaseModel):
     clip: dict[str, Any] = Field(description="which frames of the source the model saw")
     classifier_sha256: str | None = Field(
         default=None,
-        description="of the weights and of all that answers depend on in the model's card",
+        description="of the weights and of all that answers depend on in the model's card; null "
+        "for a model whose weights the server doesn't have",
     )
     evidence: Envelope | None = Field(
         default=None, description="what a server with a signing key signs of an explanation"

@@ -1,6 +1,7 @@
 """A network together with its card."""
 
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from os import PathLike
@@ -32,6 +33,8 @@ from videovisual.zoo.by_scores import ByScores
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard
 from videovisual.zoo.layers import cam_layer as default_cam_layer
 from videovisual.zoo.layout import align, narrow_dtype, tensors_sha256
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Classifier(ByScores):
@@ -65,6 +68,13 @@ class Classifier(ByScores):
         self.network = align(network.eval().requires_grad_(False))
         self.weights_sha256 = weights_sha256 or tensors_sha256(network.state_dict())
         self.weights_dtype = weights_dtype
+
+    @property
+    def sha256(self) -> str | None:
+        """`Answer.classifier_sha256`; None where the weights are not known, as of a function."""
+        if not SHA256.fullmatch(self.weights_sha256):
+            return None
+        return self.card.classifier_sha256(self.weights_sha256)
 
     @classmethod
     def from_module(
