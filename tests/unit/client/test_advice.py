@@ -54,9 +54,10 @@ def modules(extra: str) -> set[str]:
     found: set[str] = set()
     for requirement in (Requirement(text) for name in extra.split(",") for text in EXTRAS[name]):
         name = requirement.name.lower()
-        for inner in requirement.extras:
-            found |= modules(inner)
-        if not requirement.extras:
+        if name == "videovisual":
+            for inner in requirement.extras:
+                found |= modules(inner)
+        else:
             found |= set(IMPORTED_AS.get(name, (name.replace("-", "_"),)))
     return found
 
