@@ -1,5 +1,6 @@
 """Grad-CAM's default layer of a network of any kind."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,13 +39,14 @@ class _Layer:
         """Whether it has all that the network knows of a place.
 
         A part of it have one of several projections of the same tokens, as queries and keys are,
-        and a layer that gives tokens other channels than it takes.
+        and a layer that gives as many tokens other channels than it takes.
         """
         if self.output.ndim != 3 or self.given is None:
             return True
         siblings = [each for each in others if each.parent == self.parent and each is not self]
         shared = any(each.given is self.given for each in siblings)
-        return self.given.shape == self.output.shape and not shared
+        pooled = self.given.shape[1] != self.output.shape[1]
+        return (pooled or self.given.shape == self.output.shape) and not shared
 
 
 def cam_layer(network: nn.Module, clip: torch.Tensor) -> str:
@@ -64,8 +66,9 @@ def cam_layer(network: nn.Module, clip: torch.Tensor) -> str:
         The name; empty if no module's output has places in space and time.
     """
     layers, score = _run(network, clip)
+    runs = Counter(layer.name for layer in layers)
     places = Places(network, clip)
-    found = list(_spatial(layers, places))
+    found = [layer for layer in _spatial(layers, places) if runs[layer.name] == 1]
     # Of a transformer, outputs of four axes are the weights of its attention.
     candidates = [layer for layer in found if layer.output.ndim != 4] or found
     candidates = [layer for layer in candidates if not layer.normalised] or candidates

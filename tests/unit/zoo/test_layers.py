@@ -82,3 +82,18 @@ def test_the_last_convolution_of_others(rounded: bool) -> None:
 def test_a_network_without_places_has_none() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 24 * 32, 3))
     assert Classifier.from_module(network, ["a", "b", "c"], INPUT).card.cam_layer == ""
+
+
+class Twice(nn.Module):
+    """Ends in a module that runs twice, so that it has no activation of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.again = nn.Conv3d(3, 3, 3), nn.ReLU()
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        return self.again(self.again(self.first(clips)) - 0.5).mean((2, 3, 4))  # type: ignore[no-any-return]
+
+
+def test_a_module_that_runs_twice_is_not_chosen() -> None:
+    assert classifier(Twice()).card.cam_layer == "first"
