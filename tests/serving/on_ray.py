@@ -125,7 +125,11 @@ def main() -> None:
     write_keys(keys)
     command = [sys.executable, "-m", "ray.serve.scripts", "run", str(configure(folder, keys))]
     process = subprocess.Popen(
-        command, env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}, stdout=sys.stderr
+        command,
+        env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
+        stdout=sys.stderr,
+        # Shells start background jobs with SIGINT ignored, and the tests with them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         await_ready(process)

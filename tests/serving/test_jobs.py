@@ -256,7 +256,13 @@ def test_the_command_polls_and_cancels_its_job_when_interrupted(at: Api, video: 
     assert json.loads(done.stdout)["model"] == QUICK
     before = len(at.journal())
     slow = [*command, *place, "--method", "occlusion", "-p", "stride=1"]
-    process = subprocess.Popen(slow, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        slow,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Shells start background jobs with SIGINT ignored, and the tests with them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
     assert eventually(lambda: at.level("running") == 1)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=TIMEOUT_S)
