@@ -16,8 +16,8 @@ def attention_relevance(case: Case, parameters: Parameters) -> Attribution:
     the relevance R of tokens for tokens becomes R + Ā·R, from the identity on (equations 5 and 6).
     The map is the row of the token that the answer is read from, which is the class token where
     there is one, or the mean of several rows, or the row of a query that reads all tokens at the
-    end (equations 8 to 10). It is that of R less the identity, which adds
-    the same to every cell. Unsigned.
+    end (equations 8 to 10). It is that of R less the identity, which adds the same to every cell.
+    Unsigned.
 
     Raises:
         UnsuitableMethod: the network has no attention that can be followed.
