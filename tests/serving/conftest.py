@@ -21,7 +21,7 @@ ANOTHER = "tsm-motion"
 STORE = Path(__file__).parents[2] / "model_store"
 
 BOTH = pytest.mark.parametrize("server", ["torchserve", "uvicorn"], indirect=True, scope="session")
-"""For a test that runs against each server; on uvicorn `api` is of the small model too."""
+"""For a test that runs against each server."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,7 +40,7 @@ def store() -> Path:
 @pytest.fixture(scope="session")
 def torchserve(store: Path) -> Iterator[Server]:
     """TorchServe, ready."""
-    with Server([MODEL, QUICK], store=store) as server:
+    with Server([QUICK, MODEL], store=store) as server:
         yield server
 
 
@@ -62,14 +62,14 @@ def server(request: pytest.FixtureRequest) -> AnyServer:
 
 @pytest.fixture(scope="session")
 def api(server: AnyServer) -> Api:
-    """Plain HTTP to the server."""
-    return Api(server, server.models[0])
+    """Plain HTTP to the small model."""
+    return Api(server, QUICK)
 
 
 @pytest.fixture(scope="session")
-def small_api(server: AnyServer) -> Api:
-    """Plain HTTP to the small model."""
-    return Api(server, QUICK)
+def real_api(torchserve: Server) -> Api:
+    """Plain HTTP to the real I3D, for tests that are about the network."""
+    return Api(torchserve, MODEL)
 
 
 @pytest.fixture(scope="session")

@@ -150,8 +150,8 @@ def test_the_message_says_what_is_allowed(api: Api) -> None:
 
 
 def test_the_message_names_near_classes(api: Api) -> None:
-    body = api.predict(**video(GOOD), data={"method": "ig", "target": "ironin"}).json()
-    assert body["error"]["detail"]["nearest"][0] == "ironing"
+    body = api.predict(**video(GOOD), data={"method": "ig", "target": "moves lef"}).json()
+    assert body["error"]["detail"]["nearest"][0] == "moves left"
 
 
 def test_a_wrong_token(api: Api) -> None:

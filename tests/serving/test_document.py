@@ -76,9 +76,9 @@ def requests(operation: Any, mode: GenerationMode, count: int, api: Api) -> None
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("count", [15, pytest.param(100, marks=pytest.mark.slow)])
 def test_every_answer_is_one_of_the_document(
-    small_api: Api, name: str, mode: GenerationMode, count: int
+    api: Api, name: str, mode: GenerationMode, count: int
 ) -> None:
-    requests(OPERATIONS[name], mode, count, small_api)
+    requests(OPERATIONS[name], mode, count, api)
 
 
 def cases_on_asgi() -> Iterator[Any]:
@@ -101,14 +101,14 @@ def test_uvicorn_answers_as_its_document_says(
 
 
 @pytest.mark.slow
-def test_every_bound_of_the_document_is_asked_for(small_api: Api, tmp_path: Path) -> None:
+def test_every_bound_of_the_document_is_asked_for(api: Api, tmp_path: Path) -> None:
     """Schemathesis's own run over each value at, within and beyond its limits."""
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG.format(model=small_api.model), "utf-8")
+    config.write_text(CONFIG.format(model=api.model), "utf-8")
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
     options = {
-        "--url": small_api.server.url,
-        "--header": f"Authorization: {small_api.headers['Authorization']}",
+        "--url": api.server.url,
+        "--header": f"Authorization: {api.headers['Authorization']}",
         "--phases": "coverage",
         "--checks": ",".join(CHECKS),
         "--include-operation-id": "predict",

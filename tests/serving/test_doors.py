@@ -99,24 +99,24 @@ DOORS = {
 
 
 @pytest.fixture(scope="module")
-def other(small_api: Api) -> Iterator[None]:
+def other(api: Api) -> Iterator[None]:
     """Another client's explanation; it must not have ended before all doors were tried."""
     last: list[str] = []
     jobs: list[str] = []
 
     def ask() -> None:
-        for event in small_api.events(files={"video": CLIP}, data=LONG):
+        for event in api.events(files={"video": CLIP}, data=LONG):
             jobs.append(event.get("job", ""))
             last[:] = [event["event"]]
 
     thread = threading.Thread(target=ask)
-    before = small_api.workers()
+    before = api.workers()
     thread.start()
     assert eventually(lambda: bool(last))
     yield
     assert last == ["progress"]
-    assert small_api.workers() == before
-    assert small_api.cancel(jobs[0])
+    assert api.workers() == before
+    assert api.cancel(jobs[0])
     thread.join(60)
     assert last == ["done"]
 
@@ -142,57 +142,57 @@ def describing() -> list[Any]:
 
 
 @pytest.mark.parametrize("door", describing())
-def test_a_client_that_is_alone_describes_nothing(small_api: Api, door: tuple[Any, ...]) -> None:
+def test_a_client_that_is_alone_describes_nothing(api: Api, door: tuple[Any, ...]) -> None:
     """TorchServe's own request to describe is alone in its round. So this comes before `other`."""
     method, path, headers, body, allowed = door
-    status, answer = knock(small_api.server.url, method, path, small_api.headers | headers, body)
+    status, answer = knock(api.server.url, method, path, api.headers | headers, body)
     assert status in allowed, answer[:300]
 
 
 @pytest.mark.usefixtures("other")
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS.keys())
-def test_a_door_answers_promptly(small_api: Api, door: tuple[Any, ...]) -> None:
+def test_a_door_answers_promptly(api: Api, door: tuple[Any, ...]) -> None:
     method, path, headers, body, allowed = door
-    status, answer = knock(small_api.server.url, method, path, small_api.headers | headers, body)
+    status, answer = knock(api.server.url, method, path, api.headers | headers, body)
     assert status in allowed, answer[:300]
 
 
 @pytest.mark.usefixtures("other")
 @pytest.mark.parametrize("method", METHODS)
-def test_the_management_port_needs_its_own_key(small_api: Api, method: str) -> None:
+def test_the_management_port_needs_its_own_key(api: Api, method: str) -> None:
     for path in ("/models", f"/models/{QUICK}", f"/models/{QUICK}?customized=true", "/token"):
-        for headers in ({}, small_api.headers):
-            status, _ = knock(small_api.server.management_url, method, path, headers, b"")
+        for headers in ({}, api.headers):
+            status, _ = knock(api.server.management_url, method, path, headers, b"")
             assert status in {400, 404, 405}, (path, headers)
 
 
 @pytest.mark.usefixtures("other")
-def test_the_metrics_port_has_metrics_only(small_api: Api) -> None:
+def test_the_metrics_port_has_metrics_only(api: Api) -> None:
     for method in METHODS:
         for path in ("/", "/models", PREDICT):
-            status, _ = knock(small_api.server.metrics_url, method, path, {}, b"")
+            status, _ = knock(api.server.metrics_url, method, path, {}, b"")
             assert status in {404, 405} or (method, path) == ("OPTIONS", "/")
 
 
 @pytest.mark.parametrize("spelling", ["explain", "Explain", "EXPLAIN"])
-def test_only_the_path_says_whether_to_explain(small_api: Api, spelling: str) -> None:
+def test_only_the_path_says_whether_to_explain(api: Api, spelling: str) -> None:
     for path, wanted, claim in ((PREDICT, 0, "True"), (EXPLAIN, 1, "False")):
-        headers = small_api.headers | FORM | {spelling: claim}
-        status, body = knock(small_api.server.url, "POST", path, headers, GOOD)
+        headers = api.headers | FORM | {spelling: claim}
+        status, body = knock(api.server.url, "POST", path, headers, GOOD)
         assert status == 200
         assert len(json.loads(body)["explanations"]) == wanted, path
 
 
-def test_json_of_millions_of_values_takes_no_memory(small_api: Api) -> None:
-    (pid,) = small_api.workers()
+def test_json_of_millions_of_values_takes_no_memory(api: Api) -> None:
+    (pid,) = api.workers()
     process = Path("/proc", str(pid))
     if not (process / "clear_refs").is_file():
         pytest.skip("needs /proc")
     body = b'{"video": [' + b"[]," * 7_000_000 + b"1]}"
-    response = small_api.predict(content=body, headers=JSON)
+    response = api.predict(content=body, headers=JSON)
     (process / "clear_refs").write_text("5")
     before = psutil.Process(pid).memory_info().rss
-    assert small_api.predict(content=body, headers=JSON).status_code == response.status_code == 400
+    assert api.predict(content=body, headers=JSON).status_code == response.status_code == 400
     peak = re.search(r"VmHWM:\s+(\d+)", (process / "status").read_text())
     assert peak is not None
     # As lists they would take 20 times as much as the body.
@@ -234,16 +234,16 @@ def call(api: Api, name: str, message: bytes, key: str | None) -> tuple[str, byt
 
 @pytest.mark.usefixtures("other")
 @pytest.mark.parametrize("name", ["Predictions", "StreamPredictions", "StreamPredictions2"])
-def test_grpc_is_refused_and_nobody_else_is_touched(small_api: Api, name: str) -> None:
-    key = small_api.server.keys().inference
+def test_grpc_is_refused_and_nobody_else_is_touched(api: Api, name: str) -> None:
+    key = api.server.keys().inference
     for message in (PREDICTION, NAMED):
-        status, answer = call(small_api, f"{INFERENCE}/{name}", message, key)
+        status, answer = call(api, f"{INFERENCE}/{name}", message, key)
         assert status == "OK"
         assert b"gRPC is not served" in answer or b"sequenceId is required" in answer
     for wrong in (None, "wrong"):
-        status, _ = call(small_api, f"{INFERENCE}/{name}", PREDICTION, wrong)
+        status, _ = call(api, f"{INFERENCE}/{name}", PREDICTION, wrong)
         assert status == "PERMISSION_DENIED"
-    assert call(small_api, f"{INFERENCE}/{name}", b"\xff\xff", key)[0] != "DEADLINE_EXCEEDED"
+    assert call(api, f"{INFERENCE}/{name}", b"\xff\xff", key)[0] != "DEADLINE_EXCEEDED"
 
 
 @pytest.mark.parametrize(
@@ -257,6 +257,6 @@ def test_grpc_is_refused_and_nobody_else_is_touched(small_api: Api, name: str) -
         "UnregisterModel",
     ],
 )
-def test_grpc_management_needs_its_own_key(small_api: Api, name: str) -> None:
-    for key in (None, small_api.server.keys().inference):
-        assert call(small_api, f"{MANAGEMENT}/{name}", NAMED, key)[0] == "PERMISSION_DENIED"
+def test_grpc_management_needs_its_own_key(api: Api, name: str) -> None:
+    for key in (None, api.server.keys().inference):
+        assert call(api, f"{MANAGEMENT}/{name}", NAMED, key)[0] == "PERMISSION_DENIED"

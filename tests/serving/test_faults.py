@@ -22,17 +22,17 @@ GOOD = {"video": clips.npz(clips.frames(16))}
 LONG = {"method": "rise", "masks": "20000"}
 
 
-def test_a_dead_worker_costs_only_what_was_under_way(small_api: Api) -> None:
-    right = small_api.predict(files=GOOD).content
+def test_a_dead_worker_costs_only_what_was_under_way(api: Api) -> None:
+    right = api.predict(files=GOOD).content
     outcomes: list[str] = []
 
     def ask(fields: dict[str, str]) -> None:
         try:
             if "stream" in fields:
-                last = [event["event"] for event in small_api.events(files=GOOD, data=fields)][-1:]
+                last = [event["event"] for event in api.events(files=GOOD, data=fields)][-1:]
                 outcomes.append("result" if last == ["done"] else "broken off")
             else:
-                outcomes.append(str(small_api.predict(files=GOOD, data=fields).status_code))
+                outcomes.append(str(api.predict(files=GOOD, data=fields).status_code))
         except (httpx.HTTPError, ValueError):
             outcomes.append("broken off")
 
@@ -42,8 +42,8 @@ def test_a_dead_worker_costs_only_what_was_under_way(small_api: Api) -> None:
     ]
     for thread in asking:
         thread.start()
-    assert eventually(lambda: small_api.level("running") == len(asking))
-    (pid,) = small_api.workers()
+    assert eventually(lambda: api.level("running") == len(asking))
+    (pid,) = api.workers()
     psutil.Process(pid).kill()
     for thread in asking:
         thread.join(TIMEOUT_S)
@@ -52,11 +52,11 @@ def test_a_dead_worker_costs_only_what_was_under_way(small_api: Api) -> None:
     assert set(outcomes) <= {"broken off", "500", "507"}
 
     def is_back() -> bool:
-        return small_api.server.is_ready(QUICK) and small_api.workers() != [pid]
+        return api.server.is_ready(QUICK) and api.workers() != [pid]
 
     assert eventually(is_back)
-    assert small_api.predict(files=GOOD).content == right
-    assert small_api.predict(files=GOOD, data={"method": "gradient"}).status_code == 200
+    assert api.predict(files=GOOD).content == right
+    assert api.predict(files=GOOD, data={"method": "gradient"}).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -92,22 +92,22 @@ def test_an_answer_over_the_limit_is_refused_and_the_worker_lives(
     assert narrow.workers() == before
 
 
-def test_headers_are_strings(small_api: Api) -> None:
+def test_headers_are_strings(api: Api) -> None:
     """A number as a header would kill the worker; `Retry-After` is one: see `test_load`."""
-    before = small_api.workers()
-    response = small_api.predict(files=GOOD)
+    before = api.workers()
+    response = api.predict(files=GOOD)
     assert response.headers["X-VideoVisual-Job"] == response.headers["x-request-id"]
-    assert small_api.workers() == before
+    assert api.workers() == before
 
 
-def test_only_the_operator_can_ask_for_a_description(small_api: Api) -> None:
+def test_only_the_operator_can_ask_for_a_description(api: Api) -> None:
     """`?customized=true` stops TorchServe 0.12 for this model; nobody but the operator may."""
     for line in CONFIG.read_text("utf-8").splitlines():
         if line.startswith("management_address"):
             assert "127.0.0.1" in line
     path = f"/models/{QUICK}?customized=true"
-    for address in (small_api.server.management_url, small_api.server.url):
-        for headers in ({}, small_api.headers):
+    for address in (api.server.management_url, api.server.url):
+        for headers in ({}, api.headers):
             response = httpx.get(f"{address}{path}", headers=headers, timeout=TIMEOUT_S)
             assert response.status_code in {400, 404, 405}, (address, response.text)
-    assert small_api.predict(files=GOOD).status_code == 200
+    assert api.predict(files=GOOD).status_code == 200

@@ -128,37 +128,37 @@ def outputs(response: Any) -> dict[str, Any]:
 
 
 @BOTH
-def test_json_in_and_out(small_api: Api) -> None:
-    response = infer(small_api, id="7", parameters=GRADIENT)
+def test_json_in_and_out(api: Api) -> None:
+    response = infer(api, id="7", parameters=GRADIENT)
     assert response.headers["content-type"] == "application/json"
     told, found = response.json(), outputs(response)
     assert (told["id"], told["model_name"]) == ("7", QUICK)
-    (best,) = small_api.predict(files={"video": FILE}, data={"top_k": "1"}).json()["predictions"]
+    (best,) = api.predict(files={"video": FILE}, data={"top_k": "1"}).json()["predictions"]
     assert found["labels"][int(np.argmax(found["logits"]))] == best["label"]
     assert max(found["scores"]) == pytest.approx(best["probability"], rel=1e-6)
     assert len(found["saliency"]) == np.prod(told["outputs"][-1]["shape"])
 
 
 @BOTH
-def test_binary_in_and_out(small_api: Api) -> None:
+def test_binary_in_and_out(api: Api) -> None:
     frames = clips.frames(16)
     size = {"binary_data_size": frames.nbytes}
     clip = {"name": "clip", "shape": list(frames.shape), "datatype": "UINT8", "parameters": size}
     parameters = GRADIENT | {"binary_data_output": True}
-    response = infer(small_api, frames.tobytes(), inputs=[clip], parameters=parameters)
+    response = infer(api, frames.tobytes(), inputs=[clip], parameters=parameters)
     assert response.headers["content-type"] == "application/octet-stream"
     found = outputs(response)
-    expected = outputs(infer(small_api, parameters=GRADIENT))
+    expected = outputs(infer(api, parameters=GRADIENT))
     for name in ("logits", "saliency"):
         values = np.frombuffer(found[name], "<f4")
         np.testing.assert_array_equal(values, np.array(expected[name], np.float32))
 
 
 @BOTH
-def test_a_wrong_tensor_is_refused_in_the_protocols_words(small_api: Api) -> None:
+def test_a_wrong_tensor_is_refused_in_the_protocols_words(api: Api) -> None:
     for after, headers in (((), {}), ((b"x",), {"Inference-Header-Content-Length": "999999"})):
         clip = {"name": "clip", "shape": [2**31 - 1] * 3 + [3], "datatype": "UINT8", "data": [1]}
-        response = infer(small_api, *after, inputs=[clip], headers=headers)
+        response = infer(api, *after, inputs=[clip], headers=headers)
         told = response.json()
         assert (response.status_code, told["code"]) == (400, "invalid_request")
         assert isinstance(told["error"], str)
@@ -172,10 +172,10 @@ def test_a_body_of_many_values_is_refused(at: Api) -> None:
 
 
 @BOTH
-def test_version_1_explains_beside_its_predictions(small_api: Api) -> None:
+def test_version_1_explains_beside_its_predictions(api: Api) -> None:
     for name in ("instances", "inputs"):
         body = {name: [{"b64": ENCODED}], "parameters": GRADIENT}
-        response = small_api.post(f"/v1/models/{QUICK}:explain", json=body)
+        response = api.post(f"/v1/models/{QUICK}:explain", json=body)
         assert response.status_code == 200, response.text
         (answer,), ((explanation,),) = (
             response.json()["predictions"],
@@ -183,7 +183,7 @@ def test_version_1_explains_beside_its_predictions(small_api: Api) -> None:
         )
         assert answer["explanations"] == []
         assert explanation["target"]["label"] == answer["predictions"][0]["label"]
-        (answer,) = small_api.post(f"/v1/models/{QUICK}:predict", json=body).json()["predictions"]
+        (answer,) = api.post(f"/v1/models/{QUICK}:predict", json=body).json()["predictions"]
         assert answer["explanations"] == [explanation]
 
 

@@ -145,14 +145,14 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_without_extras_a_map_is_saved_as_the_server_would(
-    small_api: Api, server: Server, video: Path, tmp_path: Path
+    api: Api, server: Server, video: Path, tmp_path: Path
 ) -> None:
     saved = tmp_path / "map.npz"
     asked = ["--method", "gradient", "-o", str(saved)]
     (done,) = light.videovisual(["explain", str(video), *at(server), *asked])
     assert done.status == 0, done.error
     fields = {"method": "gradient", "output": "npz"}
-    served = small_api.explain(files={"video": video.read_bytes()}, data=fields)
+    served = api.explain(files={"video": video.read_bytes()}, data=fields)
     assert saved.read_bytes() == served.content
 
 

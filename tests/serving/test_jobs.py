@@ -197,11 +197,11 @@ def test_a_polling_client_gets_the_same(server: AnyServer, client: Client, video
 
 
 @BOTH
-def test_a_polled_job_that_is_left_ends(server: AnyServer, small_api: Api, video: Path) -> None:
+def test_a_polled_job_that_is_left_ends(server: AnyServer, api: Api, video: Path) -> None:
     with Client(server.url, key_file=server.key_file, poll=True) as client:
         with client.submit(video, model=QUICK, method="rise", masks=20000) as job:
             assert isinstance(next(job), Progress)
-        assert eventually(lambda: any(entry["request"] == job.id for entry in small_api.journal()))
+        assert eventually(lambda: any(entry["request"] == job.id for entry in api.journal()))
         with client.submit(video, model=QUICK, method="rise", masks=20000) as job:
             assert job.cancel()
             with pytest.raises(Cancelled):

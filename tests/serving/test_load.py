@@ -29,18 +29,18 @@ MARK = b"VIDEOVISUAL-CLIP-CONTENT"
 
 
 @pytest.fixture(autouse=True)
-def _same_worker_and_no_job_afterwards(small_api: Api) -> Iterator[None]:
-    before = small_api.workers()
+def _same_worker_and_no_job_afterwards(api: Api) -> Iterator[None]:
+    before = api.workers()
     yield
-    assert small_api.workers() == before
-    assert eventually(lambda: small_api.level("running") + small_api.level("waiting") == 0)
+    assert api.workers() == before
+    assert eventually(lambda: api.level("running") + api.level("waiting") == 0)
 
 
-def test_a_full_model_refuses_explanations_and_still_classifies(small_api: Api) -> None:
-    refused = small_api.level("refused_total")
+def test_a_full_model_refuses_explanations_and_still_classifies(api: Api) -> None:
+    refused = api.level("refused_total")
     with ExitStack() as leaving:
         streams = [
-            leaving.enter_context(closing(small_api.events(files=GOOD, data=LONG)))
+            leaving.enter_context(closing(api.events(files=GOOD, data=LONG)))
             for _ in range(PLACES)
         ]
         with ThreadPoolExecutor(PLACES) as pool:
@@ -50,16 +50,16 @@ def test_a_full_model_refuses_explanations_and_still_classifies(small_api: Api) 
             == [0] * Settings().max_running
         )
         assert max(event["queue"] for event in accepted) == Settings().max_waiting
-        over = small_api.predict(files=GOOD, data={"method": "gradient"})
+        over = api.predict(files=GOOD, data={"method": "gradient"})
         assert over.status_code == 503
         assert over.headers["Retry-After"] == "2"
         assert over.json()["error"]["detail"] == {"retry_after_s": 2, "reason": "jobs"}
-        assert small_api.predict(files=GOOD).status_code == 200
-        assert eventually(lambda: small_api.level("waiting") == Settings().max_waiting)
-    assert eventually(lambda: small_api.level("refused_total") == refused + 1)
+        assert api.predict(files=GOOD).status_code == 200
+        assert eventually(lambda: api.level("waiting") == Settings().max_waiting)
+    assert eventually(lambda: api.level("refused_total") == refused + 1)
 
 
-def test_answers_under_load_are_those_of_requests_alone(small_api: Api) -> None:
+def test_answers_under_load_are_those_of_requests_alone(api: Api) -> None:
     requests_ = [
         {},
         {"method": "gradient"},
@@ -70,7 +70,7 @@ def test_answers_under_load_are_those_of_requests_alone(small_api: Api) -> None:
     ]
 
     def ask(fields: dict[str, str]) -> Answer:
-        response = small_api.predict(files=GOOD, data=fields)
+        response = api.predict(files=GOOD, data=fields)
         assert response.status_code == 200, response.text
         return Answer.model_validate(response.json())
 
@@ -91,20 +91,20 @@ def test_answers_under_load_are_those_of_requests_alone(small_api: Api) -> None:
             assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
 
 
-def test_jobs_whose_clients_left_are_gone_within_two_steps(small_api: Api) -> None:
-    known = {entry["request"] for entry in small_api.journal()}
+def test_jobs_whose_clients_left_are_gone_within_two_steps(api: Api) -> None:
+    known = {entry["request"] for entry in api.journal()}
     jobs = []
     for _ in range(6):
-        with closing(small_api.events(files=GOOD, data=LONG)) as events:
+        with closing(api.events(files=GOOD, data=LONG)) as events:
             jobs.append(next(events)["job"])
             assert next(events)["event"] == "progress"
     # Nobody asks for anything any more, so that TorchServe doesn't call the handler either.
-    assert eventually(lambda: small_api.level("running") == 0)
+    assert eventually(lambda: api.level("running") == 0)
 
     def ended() -> dict[str, int]:
         return {
             entry["request"]: entry["steps_after_cancel"]
-            for entry in small_api.journal()
+            for entry in api.journal()
             if entry["request"] not in known and entry["status"] == 499
         }
 
@@ -112,18 +112,18 @@ def test_jobs_whose_clients_left_are_gone_within_two_steps(small_api: Api) -> No
     assert max(ended()[job] for job in jobs) <= 2
 
 
-def test_every_metric_is_shown_and_the_dashboard_asks_for_no_other(small_api: Api) -> None:
-    assert small_api.predict(files=GOOD).status_code == 200
-    assert small_api.predict(files=GOOD, data={"method": "gradient"}).status_code == 200
-    with closing(small_api.events(files=GOOD, data=LONG)) as events:
-        assert small_api.cancel(next(events)["job"])
+def test_every_metric_is_shown_and_the_dashboard_asks_for_no_other(api: Api) -> None:
+    assert api.predict(files=GOOD).status_code == 200
+    assert api.predict(files=GOOD, data={"method": "gradient"}).status_code == 200
+    with closing(api.events(files=GOOD, data=LONG)) as events:
+        assert api.cancel(next(events)["job"])
         list(events)
     queries = re.findall(r"videovisual_\w+", DASHBOARD.read_text("utf-8"))
     # A refusal needs a full model, which another test sees to.
     expected = {metric.name for metric in METRICS} | set(queries) - {"videovisual_refused_total"}
 
     def shown() -> set[str]:
-        text = httpx.get(f"{small_api.server.metrics_url}/metrics", timeout=TIMEOUT_S).text
+        text = httpx.get(f"{api.server.metrics_url}/metrics", timeout=TIMEOUT_S).text
         series = set(re.findall(r"^(videovisual_\w+){", text, re.M))
         histograms = {metric.name for metric in METRICS if metric.form is Form.HISTOGRAM}
         return series | {name for name in histograms if f"{name}_bucket" in series}
@@ -132,16 +132,16 @@ def test_every_metric_is_shown_and_the_dashboard_asks_for_no_other(small_api: Ap
     assert eventually(lambda: wanted <= shown(), 30), wanted - shown()
 
 
-def test_no_log_holds_a_clip_or_a_token(small_api: Api) -> None:
-    token = small_api.headers["Authorization"].split()[1]
+def test_no_log_holds_a_clip_or_a_token(api: Api) -> None:
+    token = api.headers["Authorization"].split()[1]
     body = {"video": ("clip", MARK * 50)}
-    refused = small_api.predict(files=body, headers={"X-Secret": MARK.decode()})
+    refused = api.predict(files=body, headers={"X-Secret": MARK.decode()})
     assert refused.status_code == 415
     job = refused.headers["X-VideoVisual-Job"]
-    assert eventually(lambda: any(entry["request"] == job for entry in small_api.journal()))
-    (entry,) = (entry for entry in small_api.journal() if entry["request"] == job)
+    assert eventually(lambda: any(entry["request"] == job for entry in api.journal()))
+    (entry,) = (entry for entry in api.journal() if entry["request"] == job)
     assert (entry["event"], entry["status"], entry["methods"]) == ("answered", 415, [])
-    folder = small_api.server.folder
+    folder = api.server.folder
     for log in [folder / "torchserve.log", *(folder / "logs").iterdir()]:
         content = log.read_bytes()
         assert MARK not in content, log

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.serving.api import Api
 from tests.serving.clips import bikes_like_mp4
-from tests.serving.conftest import MODEL
+from tests.serving.conftest import QUICK
 from tests.serving.test_command import run
 
 from videovisual.errors import InvalidParameter
@@ -25,22 +25,22 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_views(client: Client, film: Path) -> None:
-    result = client.classify(film, model=MODEL, views=3)
+    result = client.classify(film, model=QUICK, views=3)
     assert len(result.answer.clip["windows"]) == 3
     assert result.timeline == []
-    single = client.classify(film, model=MODEL)
+    single = client.classify(film, model=QUICK)
     assert single.predictions[0].probability != result.predictions[0].probability
 
 
 def test_a_timeline(client: Client, film: Path) -> None:
-    result = client.classify(film, model=MODEL, timeline=True, top_k=2)
+    result = client.classify(film, model=QUICK, timeline=True, top_k=2)
     assert [(second.start_s, second.end_s) for second in result.timeline] == [
         (0, 1),
         (1, 2),
         (2, 3),
     ]
     assert [len(second.predictions) for second in result.timeline] == [2, 2, 2]
-    middle = client.classify(film, model=MODEL, start_s=1.18, end_s=1.82, top_k=2)
+    middle = client.classify(film, model=QUICK, start_s=1.18, end_s=1.82, top_k=2)
     assert result.timeline[1].predictions[0].index == middle.predictions[0].index
 
 
@@ -54,11 +54,11 @@ def test_a_stream_of_a_timeline_ends_with_its_answer(api: Api, film: Path) -> No
 
 def test_an_explanation_of_views_is_refused(client: Client, film: Path) -> None:
     with pytest.raises(InvalidParameter, match="views is for classification only"):
-        client.explain(film, model=MODEL, views=2)
+        client.explain(film, model=QUICK, views=2)
 
 
 def test_the_command(server: Server, film: Path) -> None:
-    where = {"url": server.url, "key_file": str(server.key_file), "model": MODEL}
+    where = {"url": server.url, "key_file": str(server.key_file), "model": QUICK}
     done = run("classify", str(film), "--timeline", **where)
     assert done.returncode == 0, done.stderr
     rows = [line.split()[0] for line in done.stdout.splitlines() if "-" in line.split()[0]]

@@ -55,9 +55,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def label(small_api: Api, clip: Path) -> str:
+def label(api: Api, clip: Path) -> str:
     """What our own route says of the clip."""
-    best = small_api.predict(content=clip.read_bytes()).json()["predictions"][0]
+    best = api.predict(content=clip.read_bytes()).json()["predictions"][0]
     return str(best["label"])
 
 
@@ -76,13 +76,13 @@ def told(python: Path, script: str, api: Api, clip: Path) -> Any:
 
 
 @BOTH
-def test_kserves_client(python: Path, small_api: Api, clip: Path, label: str) -> None:
-    found = told(python, "kserve_client.py", small_api, clip)
+def test_kserves_client(python: Path, api: Api, clip: Path, label: str) -> None:
+    found = told(python, "kserve_client.py", api, clip)
     expected: dict[str, Any] = {
         "v1": {"label": label, "explained": label, "shape": [16, 64, 64]},
         "v2": {"label": label, "answered": label, "shape": [16, 64, 64]},
     }
-    if isinstance(small_api.server, Uvicorn):
+    if isinstance(api.server, Uvicorn):
         expected["v1"] |= {"live": True, "ready": True}
         expected["v2"] |= {"live": True, "server ready": True, "ready": True, "nobody ready": False}
     assert "'video' is INT64. Allowed: BYTES" in found["v2"].pop("error")
@@ -90,8 +90,8 @@ def test_kserves_client(python: Path, small_api: Api, clip: Path, label: str) ->
 
 
 @BOTH
-def test_tritons_client(python: Path, small_api: Api, clip: Path, label: str) -> None:
-    found = told(python, "triton_client.py", small_api, clip)
+def test_tritons_client(python: Path, api: Api, clip: Path, label: str) -> None:
+    found = told(python, "triton_client.py", api, clip)
     errors = found.pop("errors")
     for case, (status, words) in {
         "output": ("422", "no output 'boxes'"),
@@ -101,7 +101,7 @@ def test_tritons_client(python: Path, small_api: Api, clip: Path, label: str) ->
         assert errors[case][0] == status
         assert words in errors[case][1]
     expected = {"label": label, "answered": label, "shape": [16, 64, 64]}
-    if isinstance(small_api.server, Uvicorn):
+    if isinstance(api.server, Uvicorn):
         expected |= {
             "live": True,
             "server ready": True,
