@@ -12,8 +12,8 @@ from videovisual.clips import Clip, Source, windows
 from videovisual.engine.probe import Classification, Probe
 from videovisual.engine.progress import Progress
 from videovisual.engine.scores import Scores
+from videovisual.pipeline.clip_logits import clip_logits
 from videovisual.pipeline.executor import Executor
-from videovisual.pipeline.finite import check_logits
 from videovisual.pipeline.plan import Plan
 from videovisual.pipeline.prediction import predictions, resolve_target
 from videovisual.pipeline.preprocessing import PreparedClip, looked_at, prepare
@@ -159,8 +159,7 @@ def _scores(
         prepared = prepare(plan.classifier, clip, source)
         progress = Progress(len(scores), len(chosen))
         work = _classification(prepared.clip, progress)
-        scores.append(executor.run(work, classification=classification)[0])
-        check_logits(plan.classifier.card, scores[-1])
+        scores.append(clip_logits(plan, work, executor, classification=classification))
     return scores
 
 

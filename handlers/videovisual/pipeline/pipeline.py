@@ -14,10 +14,10 @@ from videovisual.clips import Source
 from videovisual.clips.windows import PIECE_BYTES
 from videovisual.engine.probe import classification
 from videovisual.errors import DeadlineExceeded
+from videovisual.pipeline.clip_logits import clip_logits
 from videovisual.pipeline.evaluation import Evaluation, Scores
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
-from videovisual.pipeline.finite import check_logits
 from videovisual.pipeline.multiview import best_window, classify_windows
 from videovisual.pipeline.plan import Plan
 from videovisual.pipeline.prediction import (
@@ -74,11 +74,10 @@ def run_plan(plan: Plan, open_clip: Callable[[], ClipLike], executor: Executor) 
         return Result(*classify_windows(plan, source, executor))
     prepared = _prepared(plan, open_clip, executor)
     # As a part of an explanation a classification waits like the rest of it.
-    (logits,) = executor.run(
-        classification(prepared.clip[None]), classification=not plan.explainers
+    logits = clip_logits(
+        plan, classification(prepared.clip[None]), executor, classification=not plan.explainers
     )
     card, options = plan.classifier.card, plan.options
-    check_logits(card, logits)
     found = predictions(card, logits, options.top_k)
     answer = Answer(
         model=card.name,
