@@ -87,9 +87,15 @@ class Jobs:
         """Check that a request can be made a job.
 
         Raises:
-            InvalidParameter: it is to be followed in two ways.
+            InvalidParameter: it is to be followed in two ways, or the server takes no jobs.
             Overloaded: the server stops.
         """
+        if not self._settings.jobs:
+            raise InvalidParameter(
+                "This server takes no jobs: it is one of several, and the next request may reach "
+                "another. Leave job=true out, and follow the request by stream=true.",
+                parameter="job",
+            )
         if options.stream:
             raise InvalidParameter(
                 "A request is followed by stream=true or by job=true. Leave one of them out.",
@@ -207,6 +213,12 @@ class Jobs:
             running = list(self._running.values())
         for job in running:
             job.request.cancel(stopping(self._settings.retry_after_s))
+
+    def kept_bytes(self, model: str) -> int:
+        """What the results of a model's ended jobs hold."""
+        with self._lock:
+            self._tidy()
+            return sum(job.size for job in self._ended.values() if job.model == model)
 
     @property
     def untold(self) -> bool:

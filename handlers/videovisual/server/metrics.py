@@ -65,6 +65,9 @@ FILL = _metric(
 RUNNING = _metric("running", Form.GAUGE, "count", "model", "explanations at work")
 WAITING = _metric("waiting", Form.GAUGE, "count", "model", "explanations in line")
 CLASSIFYING = _metric("classifying", Form.GAUGE, "count", "model", "classifications under way")
+JOB_RESULTS = _metric(
+    "job_result_bytes", Form.GAUGE, "bytes", "model", "results of ended jobs that are kept"
+)
 MEMORY = _metric(
     "device_memory_bytes",
     Form.GAUGE,

@@ -186,8 +186,9 @@ class Service:
 
     def measure(self) -> None:
         """Set the metrics that say how full the service is."""
-        counts = self._admission.counts(self.classifier.card.name)
-        self.telemetry.level(counts, self.engine.devices)
+        model = self.classifier.card.name
+        kept = self._jobs.kept_bytes(model) if self._jobs else 0
+        self.telemetry.level(self._admission.counts(model), kept, self.engine.devices)
 
     def close(self) -> None:
         """Cancel all requests and end all threads."""

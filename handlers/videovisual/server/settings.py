@@ -46,6 +46,8 @@ class Settings(BaseModel):
         retry_after_s: how long a refused client is asked to wait, in seconds.
         signing_key: file of the private key that signs explanations for evidence records; None for
             no signatures.
+        jobs: whether requests can be made jobs, which the process that took them keeps: not where
+            another may be asked for them.
         job_keep_s: how long the result of a job is kept after its end, in seconds.
         job_bytes: bytes that the results of all jobs together may hold.
     """
@@ -69,6 +71,7 @@ class Settings(BaseModel):
     max_reply_bytes: int = Field(default=96 * 2**20, ge=1, lt=2**31)
     retry_after_s: int = Field(default=2, ge=0, le=3600)
     signing_key: str | None = Field(default=None, min_length=1)
+    jobs: bool = True
     job_keep_s: float = Field(default=600, gt=0, le=7 * 86_400)
     job_bytes: int = Field(default=2**28, ge=2**16, le=2**50)
 

@@ -67,8 +67,9 @@ class Telemetry:
         """Log a fault of the server; called while the error is handled."""
         journal.fault("failed", request=state.number, model=self._model)
 
-    def level(self, counts: Mapping[str, int], devices: Sequence[Device]) -> None:
-        """Set the gauges."""
+    def level(self, counts: Mapping[str, int], kept: int, devices: Sequence[Device]) -> None:
+        """Set the gauges; `kept` is of jobs' results, in bytes."""
+        self._counts.set(metrics.JOB_RESULTS, self._model, value=kept)
         for metric, name in (
             (metrics.RUNNING, "running"),
             (metrics.WAITING, "waiting"),

@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from videovisual.server.metrics import METRICS
+from videovisual.server.settings import Settings
 from videovisual.zoo import Classifier
 from videovisual.zoo.own_card import read_own_card
 from videovisual_client.commands.explainer import explainer
@@ -157,6 +158,18 @@ def test_selectors_find_the_pods_and_replicas_share_keys_and_weights(overlay: st
     assert volumes["weights"]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     assert "Secret" not in by_kind
+
+
+def test_replicas_take_no_jobs_by_settings_that_they_can_read() -> None:
+    objects = {document["kind"]: document for document in rendered("base")}
+    (pod,) = pods(objects["Deployment"])
+    (container,) = pod["containers"]
+    path = {each["name"]: each.get("value") for each in container["env"]}["VIDEOVISUAL_SETTINGS"]
+    mount = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+    volume = {each["name"]: each for each in pod["volumes"]}[mount[str(Path(path).parent)]]
+    settings = objects["ConfigMap"]
+    assert volume["configMap"]["name"] == settings["metadata"]["name"]
+    assert not Settings.model_validate_json(settings["data"][Path(path).name]).jobs
 
 
 def test_scaling_is_by_metrics_that_there_are() -> None:

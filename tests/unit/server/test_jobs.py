@@ -13,6 +13,7 @@ from tests.unit.server.requests import SLOW, TIMEOUT_S, ask, npz
 from videovisual.errors import JobDropped, JobNotDone, UnknownJob
 from videovisual.protocol import Array, JobState
 from videovisual.server.jobs import Jobs
+from videovisual.server.metrics import JOB_RESULTS, Counts
 from videovisual.server.reply import Reply
 from videovisual.server.request import Request
 from videovisual.server.service import Service
@@ -27,10 +28,10 @@ def make(small: Classifier) -> Iterator[Made]:
     """Services with jobs, of some settings."""
     made: list[Service] = []
 
-    def service(**given: Any) -> tuple[Service, Jobs]:
+    def service(counts: Counts | None = None, **given: Any) -> tuple[Service, Jobs]:
         settings = Settings(**{"max_running": 1, "max_waiting": 1, "idle": False, **given})
         jobs = Jobs(settings, "/jobs")
-        made.append(Service(small, settings=settings, jobs=jobs))
+        made.append(Service(small, settings=settings, counts=counts, jobs=jobs))
         return made[-1], jobs
 
     yield service
@@ -161,7 +162,8 @@ def test_results_are_kept_for_a_time(make: Made) -> None:
 
 
 def test_results_are_kept_within_a_memory(make: Made) -> None:
-    service, jobs = make(job_bytes=1_000_000)
+    counts = Counts()
+    service, jobs = make(counts, job_bytes=1_000_000)
     several: list[str] = []
     for _ in range(3):
         several.append(begun(service, method=b"gradient"))
@@ -172,6 +174,9 @@ def test_results_are_kept_within_a_memory(make: Made) -> None:
         assert jobs.result(kept).status == 200
     with pytest.raises(JobDropped, match=r"made room.*1000000 bytes.*job_bytes"):
         jobs.result(several[0])
+    service.measure()
+    (kept,) = (each.value for each in counts.drain() if each.metric is JOB_RESULTS)
+    assert 2 * size < kept <= 1_000_000
     long = {"method": b"gradient", "target": b"[0, 1, 2]"}
     refused = submit(service, **long)
     assert (refused.status, json.loads(refused.body)["error"]["code"]) == (413, "too_large")
@@ -195,11 +200,13 @@ def test_what_cannot_be_a_job_is_refused(make: Made, small: Classifier) -> None:
     service, _ = make()
     assert submit(service, stream=b"true").status == 422
     alone = Service(small)
-    refused = submit(alone)
-    assert (refused.status, json.loads(refused.body)["error"]["detail"]) == (
-        422,
-        {"parameter": "job"},
-    )
+    one_of_several, _ = make(jobs=False)
+    for each in (alone, one_of_several):
+        refused = submit(each)
+        assert (refused.status, json.loads(refused.body)["error"]["detail"]) == (
+            422,
+            {"parameter": "job"},
+        )
     alone.close()
 
 

@@ -237,12 +237,15 @@ def build(
     return app
 
 
-def from_environment() -> ASGIApp:
+def from_environment(settings: Settings | None = None) -> ASGIApp:
     """The application that the environment describes, for `uvicorn --factory`.
 
     `$VIDEOVISUAL_MODELS` names the models, with spaces between them. `$VIDEOVISUAL_KEY_FILE` names
     the file of the keys; without it new ones are written to `key_file.json` in the working
     directory, unless `$TS_DISABLE_TOKEN_AUTHORIZATION` is `true`.
+
+    Args:
+        settings: by default those of `$VIDEOVISUAL_SETTINGS`.
 
     Raises:
         InvalidParameter: no model is named, or the settings can't be used.
@@ -251,7 +254,8 @@ def from_environment() -> ASGIApp:
     models = os.environ.get("VIDEOVISUAL_MODELS", "").split()
     if not models:
         raise InvalidParameter("No model is named. Set $VIDEOVISUAL_MODELS, as in `i3d-motion`.")
-    return create(models, key_file=keys(os.environ.get("VIDEOVISUAL_KEY_FILE"), Path.cwd()))
+    key_file = keys(os.environ.get("VIDEOVISUAL_KEY_FILE"), Path.cwd())
+    return create(models, key_file=key_file, settings=settings)
 
 
 def keys(given: str | os.PathLike[str] | None, folder: Path) -> Path | None:

@@ -10,10 +10,11 @@ from starlette.types import ASGIApp
 
 from videovisual.errors import InvalidParameter
 from videovisual.server.asgi.app import NO_KEYS_VARIABLE, from_environment
+from videovisual.server.settings import Settings
 
 
 def build() -> ASGIApp:
-    """The application of one replica; see `from_environment`.
+    """The application of one replica, which takes no jobs; see `from_environment`.
 
     Raises:
         InvalidParameter: no key file is named, so each replica would make keys of its own.
@@ -25,7 +26,8 @@ def build() -> ASGIApp:
             "Replicas share their keys, and no file of them is named. Set $VIDEOVISUAL_KEY_FILE to "
             f"one that all of them can read, or {NO_KEYS_VARIABLE}=true for no keys."
         )
-    return from_environment()
+    # Ray sends the request for a job's state to any replica.
+    return from_environment(Settings.from_environment().model_copy(update={"jobs": False}))
 
 
 # Without a builder Ray Serve would pickle the application, with its models, on the head.
