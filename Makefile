@@ -17,7 +17,7 @@ demo: $(VENV)/demo-installed
 	$(BIN)/python demo.py
 
 test: $(VENV)/dev-installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 test-slow: $(VENV)/dev-installed
 	$(BIN)/python -m pytest -m slow

@@ -21,7 +21,12 @@ from videovisual.zoo import Classifier
 
 SIGNED = [entry.name for entry in catalogue.ENTRIES if entry.signed]
 UNSIGNED = [entry.name for entry in catalogue.ENTRIES if not entry.signed]
-QUICK = {"integrated_gradients": {"steps": 2}, "occlusion": {"box": 32, "stride": 32}}
+QUICK = {
+    "integrated_gradients": {"steps": 2},
+    "occlusion": {"box": 32, "stride": 32},
+    "lime": {"samples": 40, "cells": 3},
+    "frame_shapley": {"segments": 6},
+}
 TIMEOUT_S = 60
 
 

@@ -109,6 +109,8 @@ FEW = {
     "integrated_gradients": {"steps": 2},
     "occlusion": {"box": 32, "stride": 32, "box_frames": 8, "stride_frames": 8},
     "rise": {"masks": 4},
+    "lime": {"samples": 10, "cells": 2, "frame_cells": 2},
+    "frame_shapley": {"segments": 3},
     "ep_2d": {"iterations": 2},
     "ep_3d": {"iterations": 2},
     "step": {"iterations": 2},
