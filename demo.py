@@ -38,6 +38,8 @@ SHOT = range(96, 140)
 SQUARE = slice(350, 622)
 """The columns around the cyclist; the rest of the frame is mostly a car."""
 FPS = 25
+STRIP = (0.2, 0.5, 0.8, 1.1, 1.4, 1.68)
+"""Seconds of the frames in the picture: the car, the cyclist, and the street after the cut."""
 
 console = Console(highlight=False)
 began = time.monotonic()
@@ -119,8 +121,9 @@ def main() -> None:
             console.print(f"          {prediction.score:>6}  {prediction.label}")
         for result in results:
             say("\n          ".join(describe(result.explanations[0])))
-        for name, shown in (("strip.png", results), ("motion.png", small)):
-            picture = render.to_png([panel for result in shown for panel in result.panels()])
+        for name, shown, columns in (("strip.png", results, STRIP), ("motion.png", small, 8)):
+            drawn = [panel for result in shown for panel in result.panels()]
+            picture = render.to_png(drawn, columns)
             say(f"wrote {write_whole(OUTPUT / name, picture)}")
         for name in ("overlay.mp4", "saliency.npz"):
             say(f"wrote {results[-1].save(OUTPUT / name)}")

@@ -59,6 +59,7 @@ def compare(
     as_json: bool,
     output: tuple[Path, ...],
     formats: tuple[str, ...],
+    columns: int | tuple[float, ...] | None,
     maps: bool,
     run: RunOptions,
     place: Place,
@@ -81,6 +82,8 @@ def compare(
     chosen = [entry.name for entry in catalogue.ENTRIES] if every else methods.split(",")
     names = known([name for name in chosen if name.strip()])
     clips = collection.clips_in(clip, run.labels_from)
+    if clips is not None and columns is not None:
+        raise click.UsageError("--columns is for one clip. Leave it out with a folder of clips.")
     pictures = output or (Path("compare.png"),)
     if clips is None:
         for path in pictures:
@@ -95,7 +98,7 @@ def compare(
             folder.show([explainer.many(clips, results, run, formats or ("png",))], as_json)
             return
         result = explainer.one(clip)
-    save(result, pictures)
+    save(result, pictures, columns)
     shared = overlap(result.explanations)
     if as_json:
         print_answer(result.answer, maps, overlap=shared)

@@ -44,6 +44,7 @@ def explain(
     as_json: bool,
     output: tuple[Path, ...],
     formats: tuple[str, ...],
+    columns: int | tuple[float, ...] | None,
     sign_with: Path | None,
     maps: bool,
     run: RunOptions,
@@ -67,6 +68,8 @@ def explain(
     place.check()
     methods = known(method)
     clips = collection.clips_in(clip, run.labels_from)
+    if clips is not None and columns is not None:
+        raise click.UsageError("--columns is for one clip. Leave it out with a folder of clips.")
     if clips is not None:
         results = _results(output)
         folder.show(
@@ -82,7 +85,7 @@ def explain(
         check_writable(path)
     with place.open() as client:
         result = Explainer(client, model, methods, options).one(clip)
-    save(result, output, sign_with)
+    save(result, output, columns, sign_with)
     if as_json:
         print_answer(result.answer, maps)
         return

@@ -188,11 +188,16 @@ def of_methods(
     return {name: value for name, value in options.items() if name in allowed}
 
 
-def save(result: Explained, paths: Sequence[Path], key: Path | None = None) -> None:
-    """Save a result to files, records signed with a key, and report them."""
+def save(
+    result: Explained,
+    paths: Sequence[Path],
+    columns: int | Sequence[float] | None,
+    key: Path | None = None,
+) -> None:
+    """Save a result to files, stills with `columns`, records signed with a key, and report them."""
     for path in paths:
         is_record = is_record_name(path)
-        saved = result.save(path, key=key if is_record else None)
+        saved = result.save(path, key=key if is_record else None, columns=columns)
         signed = f", {_signers(result, key)}" if is_record else ""
         log.print(f"wrote {saved}{signed}", soft_wrap=True, markup=False)
 

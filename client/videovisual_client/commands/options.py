@@ -22,6 +22,7 @@ from videovisual.utils.suffixes import RECORD_SUFFIX
 from videovisual_client import exits
 from videovisual_client.base_client import BaseClient
 from videovisual_client.client import Client
+from videovisual_client.commands.columns import columns
 from videovisual_client.exchange import DEFAULT_URL
 from videovisual_client.result import PICTURES
 from videovisual_client.terminal import json_option, store_option
@@ -237,7 +238,7 @@ results_option: Option[Any] = click.option(
 
 
 def output_options(files: str, default: str = "") -> Callable[[Function], Function]:
-    """The options `--output` and `--format`; `files` begins the help of the first."""
+    """The options `--output`, `--format` and `--columns`; `files` begins the help of the first."""
     return all_options(
         click.option(
             "-o",
@@ -252,6 +253,12 @@ def output_options(files: str, default: str = "") -> Callable[[Function], Functi
             type=click.Choice(PICTURES),
             multiple=True,
             help=f"Of a folder of clips, pictures to make of each; may be repeated.{default}",
+        ),
+        click.option(
+            "--columns",
+            type=columns,
+            metavar="N|TIMES",
+            help="How many frames a png, pdf or svg shows, or their times: `6`, `0.2,0.84`.  [8]",
         ),
     )
 

@@ -21,7 +21,7 @@ from videovisual.clips.limits import MIB
 from videovisual.errors import InvalidRequest, TooLarge, VideoVisualError, WriteError
 from videovisual.protocol import Output, names_in
 from videovisual.version import __version__
-from videovisual_client.result import FORMATS, Explained
+from videovisual_client.result import FORMATS, Explained, formats_with_video
 from videovisual_client.viewer.middleware import SameOriginMiddleware
 from videovisual_client.viewer.session import Session
 from videovisual_client.viewer.task import Task
@@ -94,7 +94,7 @@ class Viewer:
                 "models": self._models,
                 "methods": methods,
                 "default_method": catalogue.DEFAULT,
-                "formats": list(FORMATS),
+                "formats": formats_with_video(),
                 "max_bytes": MAX_BYTES,
             }
         )

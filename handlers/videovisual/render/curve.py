@@ -13,7 +13,8 @@ from videovisual.saliency import Map
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 """Allowed distances between two labels, in seconds or frames."""
 
-MIN_TICK_PX = 56
+MIN_TICK = 5
+"""Least distance of labels, as a multiple of the text's size."""
 
 
 def draw_curve(sheet: Image.Image, box: Box, curve: Map, columns: Sequence[float]) -> None:
@@ -44,14 +45,21 @@ def draw_curve(sheet: Image.Image, box: Box, curve: Map, columns: Sequence[float
 
 
 def draw_axis(
-    sheet: Image.Image, box: Box, times: tuple[float, float], unit: str, *, grid: bool = False
+    sheet: Image.Image,
+    box: Box,
+    times: tuple[float, float],
+    unit: str,
+    *,
+    size: int = SMALL,
+    grid: bool = False,
 ) -> None:
-    """Draw labels under the plot, from `times[0]` at its left to `times[1]` at its right."""
+    """Draw labels of a size under the plot, from `times[0]` at its left to `times[1]` at its
+    right."""
     left, top, right, bottom = box
     pen = ImageDraw.Draw(sheet)
     first, last = times
     span = max(last - first, 1e-9)
-    gap = tick_gap(span, max(1, (right - left) // MIN_TICK_PX), whole=not unit)
+    gap = tick_gap(span, max(1, (right - left) // (MIN_TICK * size)), whole=not unit)
     tick = -(-first // gap) * gap
     digits = len(f"{gap:g}".partition(".")[2])
     while tick <= last + 1e-9:
@@ -60,9 +68,9 @@ def draw_axis(
         if grid:
             pen.line((column, top, column, bottom), fill=RULE)
         text = f"{tick:.{digits}f} {unit}"
-        half = length(text, SMALL) / 2
+        half = length(text, size) / 2
         middle = min(max(column, left + half), right - half)
-        write(pen, (middle, bottom + 5), text, size=SMALL, fill=MUTED, anchor="ma")
+        write(pen, (middle, bottom + 5), text, size=size, fill=MUTED, anchor="ma")
         tick += gap
 
 

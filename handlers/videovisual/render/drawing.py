@@ -8,31 +8,41 @@ from videovisual.errors import UnknownOutput
 from videovisual.evidence import SigningKey, frames_sha256, to_bytes
 from videovisual.evidence.keys import KeyFile
 from videovisual.protocol import Answer, Explanation, Prediction
+from videovisual.render.columns import DEFAULT, Columns
+from videovisual.render.figure import to_pdf, to_svg
 from videovisual.render.filmstrip import to_png
 from videovisual.render.gif import to_gif
+from videovisual.render.notebook import in_notebook
 from videovisual.render.panel import Panel, panels
 from videovisual.render.report import to_html
 from videovisual.render.video import to_mp4
 from videovisual.saliency import Saliency
 
-FORMATS = ("json", "npz", "png", "gif", "mp4", "html")
+FORMATS = ("json", "npz", "png", "pdf", "svg", "gif", "mp4", "html")
 
 
-def draw(suffix: str, answer: Answer, drawn: Sequence[Panel]) -> bytes:
+def draw(
+    suffix: str, answer: Answer, drawn: Sequence[Panel], columns: Columns | None = None
+) -> bytes:
     """An answer as a picture.
 
     Args:
-        suffix: `png`, `gif`, `mp4` or `html`.
+        suffix: `png`, `pdf`, `svg`, `gif`, `mp4` or `html`.
         answer: to an explain request.
         drawn: one panel for each of its explanations; see `panels`.
+        columns: how many frames a still picture shows, or which; 8 unless given.
 
     Raises:
         UnknownOutput: another suffix.
-        MissingExtra: an mp4 needs the extra `video`.
+        InvalidParameter: there are no columns.
+        MissingExtra: an mp4 needs the extra `video`, a pdf and an svg `figures`.
     """
     if suffix == "html":
         return to_html(answer, drawn)
-    pictures = {"png": to_png, "gif": to_gif, "mp4": to_mp4}
+    stills = {"png": to_png, "pdf": to_pdf, "svg": to_svg}
+    if suffix in stills:
+        return stills[suffix](drawn, DEFAULT if columns is None else columns)
+    pictures = {"gif": to_gif, "mp4": to_mp4}
     if suffix not in pictures:
         raise UnknownOutput(
             f"There is no format {suffix[:20]!r}. Allowed: {', '.join(FORMATS)}.",
@@ -63,18 +73,22 @@ class ClipDrawing:
         """The target's probability or raw score, in words."""
         return self.target.score
 
-    def __call__(self, saliency: Saliency, suffix: str) -> bytes:
+    def __call__(self, saliency: Saliency, suffix: str, columns: Columns | None = None) -> bytes:
         """The file of that suffix: `json`, or one of `draw`.
 
         Raises:
-            UnknownOutput, MissingExtra: as `draw`.
+            UnknownOutput, InvalidParameter, MissingExtra: as `draw`.
             VideoVisualError: the clip can't be read any more.
         """
         answer = self._answer(saliency)
         if suffix == "json":
             return answer.model_dump_json(indent=1).encode()
         frames = self.source.read(answer.clip["frame_indices"])
-        return draw(suffix, answer, panels(answer, [saliency], frames, self.source))
+        return draw(suffix, answer, panels(answer, [saliency], frames, self.source), columns)
+
+    def in_notebook(self, saliency: Saliency) -> str:
+        """The report for a notebook's cell; raises as a call."""
+        return in_notebook(self(saliency, "html"), repr(saliency))
 
     def evidence(self, saliency: Saliency, key: KeyFile | None) -> bytes:
         """The file of the saliency's evidence record.

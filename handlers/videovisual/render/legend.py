@@ -28,11 +28,11 @@ def bar(heat: Heat, width: int, height: int) -> Image.Image:
 
 
 def draw_legend(
-    sheet: Image.Image, place: tuple[int, int], width: int, heat: Heat, scale: int = 1
+    sheet: Image.Image, place: tuple[int, int], width: int, heat: Heat, scale: float = 1
 ) -> None:
     """Draw the bar with its ends and its unit below, `scale * HEIGHT` pixels high."""
     left, top = place
-    size, height = scale * SMALL, scale * BAR_HEIGHT
+    size, height = round(scale * SMALL), round(scale * BAR_HEIGHT)
     pen = ImageDraw.Draw(sheet)
     pen.rectangle((left, top, left + width - 1, top + height - 1), outline=LINE)
     sheet.paste(bar(heat, width - 2, height - 2), (left + 1, top + 1))

@@ -7,8 +7,8 @@ from PIL import ImageDraw, ImageFont
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 ELLIPSIS = "..."
-SPACE = "  "
-"""Written for each space: the spaces of Pillow's font are so narrow that words run together."""
+SPACE = 0.29
+"""Width of a space as a share of the size: with those of Pillow's font words run together."""
 
 
 @cache
@@ -19,7 +19,8 @@ def font(size: int) -> Font:
 
 def length(text: str, size: int) -> float:
     """Width of a line that `write` draws, in pixels."""
-    return font(size).getlength(text.replace(" ", SPACE))
+    words = text.split(" ")
+    return sum(map(font(size).getlength, words)) + (len(words) - 1) * _space(size)
 
 
 def fitted(text: str, width: float, size: int) -> str:
@@ -55,5 +56,13 @@ def write(
     fill: str,
     anchor: str = "la",
 ) -> None:
-    """Draw a line of text; `anchor` is Pillow's."""
-    pen.text(place, text.replace(" ", SPACE), fill=fill, font=font(size), anchor=anchor)
+    """Draw a line of text; `anchor` is Pillow's: left, middle or right, and the height."""
+    left, height = place
+    left -= {"l": 0.0, "m": 0.5, "r": 1.0}[anchor[0]] * length(text, size)
+    for word in text.split(" "):
+        pen.text((left, height), word, fill=fill, font=font(size), anchor=f"l{anchor[1]}")
+        left += font(size).getlength(word) + _space(size)
+
+
+def _space(size: int) -> int:
+    return round(SPACE * size)

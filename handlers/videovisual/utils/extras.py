@@ -16,6 +16,7 @@ from videovisual.errors import MissingExtra
 REASONS = {
     "pictures": "Arrays and pictures need numpy and Pillow",
     "video": "Videos need PyAV",
+    "figures": "Figures as pdf and svg need matplotlib",
     "server": "This needs the server's packages",
     "asgi": "A server without TorchServe needs its own packages",
     "hf": "Models of the Hub and of transformers need transformers and torchvision",
