@@ -129,6 +129,16 @@ class Job:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _ipython_display_(self) -> None:
+        """What a notebook shows: a bar until the job's end, which it waits for."""
+        from IPython.display import HTML, display  # noqa: PLC0415
+
+        from videovisual_client.notebook import bars  # noqa: PLC0415
+
+        shown = display(HTML(""), display_id=True)
+        for bar in bars(self):
+            shown.update(HTML(bar))
+
     def __iter__(self) -> Iterator[Event]:
         return self
 

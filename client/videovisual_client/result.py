@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,8 +28,15 @@ if TYPE_CHECKING:
     from videovisual import clips, render
     from videovisual.saliency import Saliency
 
-PICTURES = ("png", "gif", "mp4", "html")
+FIGURES = ("pdf", "svg")
+PICTURES = ("png", *FIGURES, "gif", "mp4", "html")
 FORMATS = ("json", "npz", *PICTURES)
+
+
+def formats_with_video() -> list[str]:
+    """The formats that can be made where the extra `video` is installed."""
+    figures = importlib.util.find_spec("matplotlib") is not None
+    return [name for name in FORMATS if figures or name not in FIGURES]
 
 
 def format_of(path: Path, clip: Path | bytes | None = None) -> str:
@@ -63,7 +71,7 @@ def check_format(name: str, clip: Path | bytes | None = None) -> None:
 
     Raises:
         MissingExtra: pictures need the extra `pictures`; an mp4, or a picture over a video file,
-            also needs `video`; a record needs `evidence`.
+            also needs `video`, a pdf or svg `figures`; a record needs `evidence`.
     """
     if name == "evidence":
         with needs("evidence", "Without it, ask for npz or json."):
@@ -82,6 +90,9 @@ def check_format(name: str, clip: Path | bytes | None = None) -> None:
     if name == "mp4":
         with needs("video", "Without it, ask for gif or html."):
             importlib.import_module("av")
+    if name in FIGURES:
+        with needs("figures", "Without it, ask for png or html."):
+            importlib.import_module("matplotlib")
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,34 +183,49 @@ class Explained(Classification):
         frames = source.read(self.answer.clip["frame_indices"])
         return render.panels(self.answer, saliencies, frames, source)
 
-    def _repr_png_(self) -> bytes | None:
-        """What a notebook shows: the filmstrip, or the text of `repr` where it can't be drawn."""
-        try:
-            panels = self.panels()
-        except (VideoVisualError, OSError):
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the report, or the text of `repr` where it can't be drawn."""
+        drawn = self._drawn("html")
+        if drawn is None:
             return None
         from videovisual import render  # noqa: PLC0415
 
-        return render.to_png(panels)
+        return render.in_notebook(drawn, repr(self))
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows that can't show pages: the filmstrip."""
+        return self._drawn("png")
+
+    def _drawn(self, format: str) -> bytes | None:
+        try:
+            return self.to_bytes(format)
+        except (VideoVisualError, OSError):
+            return None
 
     def save(
-        self, path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        key: str | os.PathLike[str] | None = None,
+        columns: int | Sequence[float] | None = None,
     ) -> Path:
         """Write the explanation in the format that the suffix names.
 
         Args:
             path: `….json` and `….npz` hold the numbers, `…evidence.json` an evidence record,
-                `….png` a filmstrip, `….mp4` and `….gif` the overlay beside the source, `….html` an
-                interactive page that works offline.
+                `….png` a filmstrip, `….pdf` and `….svg` a figure for papers, `….mp4` and `….gif`
+                the overlay beside the source, `….html` an interactive page that works offline.
             key: file of the private key that signs a record, beside a server that has signed it;
                 that of $VIDEOVISUAL_SIGNING_KEY unless given. Without any the record is not signed.
+            columns: how many frames a png, pdf or svg shows, or their times in seconds (frame
+                numbers of a clip without timestamps); 8 unless given.
 
         Raises:
             UnknownOutput: the suffix names no format.
-            InvalidParameter: the key can't be used, or the file is no record.
+            InvalidParameter: the key can't be used, the file is no record, or there are no columns.
             InvalidEvidence: the server has signed another answer than it sent.
             MissingExtra: pictures need the extra `pictures`; reading or writing a video, `video`;
-                a record, `evidence`.
+                a pdf or svg, `figures`; a record, `evidence`.
             WriteError: the file can't be written; nothing of it is left.
         """
         target = Path(path)
@@ -208,13 +234,13 @@ class Explained(Classification):
         check_signs(target, key)
         if suffix == "evidence":
             return write_whole(target, self._record(SigningKey.chosen(key)))
-        return write_whole(target, self.to_bytes(suffix))
+        return write_whole(target, self.to_bytes(suffix, columns))
 
-    def to_bytes(self, format: str) -> bytes:
+    def to_bytes(self, format: str, columns: int | Sequence[float] | None = None) -> bytes:
         """The explanation in one of the formats of `save`, but for the record.
 
         Raises:
-            UnknownOutput, MissingExtra: as `save`.
+            UnknownOutput, InvalidParameter, MissingExtra: as `save`.
         """
         if format == "json":
             return self.answer.model_dump_json(indent=1).encode()
@@ -223,7 +249,7 @@ class Explained(Classification):
         panels = self.panels()
         from videovisual import render  # noqa: PLC0415
 
-        return render.draw(format, self.answer, panels)
+        return render.draw(format, self.answer, panels, columns)
 
     def to_fiftyone(self, sample: Any, field: str = "saliency") -> None:
         """Add the maps to the frames of a FiftyOne sample, as `fiftyone.Heatmap` labels.

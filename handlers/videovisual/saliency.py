@@ -7,7 +7,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,8 +34,13 @@ READ_ERRORS = (
 class Drawing(Protocol):
     """Draws a saliency over the clip that it explains; `videovisual.render` has one."""
 
-    def __call__(self, saliency: "Saliency", suffix: str) -> bytes:
+    def __call__(
+        self, saliency: "Saliency", suffix: str, columns: int | Sequence[float] | None = None
+    ) -> bytes:
         """The file of that suffix."""
+
+    def in_notebook(self, saliency: "Saliency") -> str:
+        """HTML for a notebook's cell."""
 
     def evidence(self, saliency: "Saliency", key: str | os.PathLike[str] | None) -> bytes:
         """The file of an evidence record, signed with a key."""
@@ -73,30 +78,45 @@ class Saliency:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "drawing": None}
 
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the report, or the text of `repr` where the clip is gone."""
+        try:
+            return None if self.drawing is None else self.drawing.in_notebook(self)
+        except (VideoVisualError, OSError):
+            return None
+
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows: the filmstrip, or the text of `repr` where the clip is gone."""
+        """What a notebook shows that can't show pages: the filmstrip."""
         try:
             return None if self.drawing is None else self.drawing(self, "png")
         except (VideoVisualError, OSError):
             return None
 
     def save(
-        self, path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        key: str | os.PathLike[str] | None = None,
+        columns: int | Sequence[float] | None = None,
     ) -> Path:
         """Write the saliency in the format that the suffix names.
 
         Args:
             path: `….npz` holds the map as `to_npz` does, `….json` the answer of a server,
-                `…evidence.json` an evidence record; `….png` is a filmstrip, `….mp4` and `….gif`
-                the overlay beside the source, `….html` an interactive page that works offline.
+                `…evidence.json` an evidence record; `….png` is a filmstrip, `….pdf` and `….svg` a
+                figure for papers, `….mp4` and `….gif` the overlay beside the source, `….html` an
+                interactive page that works offline.
             key: file of the private key that signs a record; that of $VIDEOVISUAL_SIGNING_KEY
                 unless given. Without either the record is not signed.
+            columns: how many frames a png, pdf or svg shows, or their times in seconds (frame
+                numbers of a clip without timestamps); 8 unless given.
 
         Raises:
             UnknownOutput: the suffix names no format.
             InvalidParameter: the clip isn't known, over which a picture is drawn; or the key can't
-                be used.
-            MissingExtra: an mp4 needs the extra `video`, a record `evidence`.
+                be used; or there are no columns.
+            MissingExtra: an mp4 needs the extra `video`, a pdf or svg `figures`, a record
+                `evidence`.
             WriteError: the file can't be written; nothing of it is left.
         """
         target = Path(path)
@@ -115,7 +135,7 @@ class Saliency:
         elif is_record_name(target):
             data = self.drawing.evidence(self, key)
         else:
-            data = self.drawing(self, suffix)
+            data = self.drawing(self, suffix, columns)
         return write_whole(target, data)
 
     def with_facts(self, **facts: Any) -> "Saliency":

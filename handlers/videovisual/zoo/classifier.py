@@ -31,6 +31,7 @@ from videovisual.zoo.adapter import (
 )
 from videovisual.zoo.by_scores import ByScores
 from videovisual.zoo.card import InputSpec, ModelCard, WeightsCard
+from videovisual.zoo.card_page import card_page
 from videovisual.zoo.layers import cam_layer as default_cam_layer
 from videovisual.zoo.layout import align, narrow_dtype, tensors_sha256
 
@@ -186,6 +187,10 @@ class Classifier(ByScores):
 
     def __repr__(self) -> str:
         return f"Classifier({self.card.name!r}, {len(self.card.labels)} classes, {self.device})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the card."""
+        return card_page(self.card, self.weights_sha256, str(self.device))
 
     @property
     def device(self) -> torch.device:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import html
 import json
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,18 @@ def test_a_notebook_shows_the_strip(saliency: Saliency, result: Explained, tmp_p
     assert len(png) < 300_000
 
 
+def test_a_notebook_shows_the_report_too(
+    saliency: Saliency, result: Explained, tmp_path: Path
+) -> None:
+    for shown in (saliency, result):
+        page = shown._repr_html_()
+        report = shown.save(tmp_path / "report.html").read_text("utf-8")
+        (frame,) = re.findall(r'srcdoc="([^"]*)"', page)
+        assert html.unescape(frame) == report
+        assert f"<div>{html.escape(repr(shown))}</div>" in page
+        assert len(page) < 1_000_000
+
+
 def test_without_its_clip_a_notebook_shows_the_text(clip: Path, tmp_path: Path) -> None:
     moved = tmp_path / "clip.npz"
     moved.write_bytes(clip.read_bytes())
@@ -86,6 +100,7 @@ def test_without_its_clip_a_notebook_shows_the_text(clip: Path, tmp_path: Path) 
         result = local.explain(str(moved), model=MODEL, method="gradient")
     moved.unlink()
     assert result._repr_png_() is None
+    assert result._repr_html_() is None
 
 
 def test_without_a_clip_only_numbers_are_saved(saliency: Saliency, tmp_path: Path) -> None:
@@ -93,6 +108,7 @@ def test_without_a_clip_only_numbers_are_saved(saliency: Saliency, tmp_path: Pat
     read = Saliency.from_npz(saliency.to_npz())
     for lost in (read, videovisual.explain(MODEL, tensor, "gradient")):
         assert lost._repr_png_() is None
+        assert lost._repr_html_() is None
         assert lost.save(tmp_path / "map.npz").stat().st_size > 1000
         with pytest.raises(InvalidParameter, match=r"strip\.png needs the clip.*Save it as \.npz"):
             lost.save(tmp_path / "strip.png")
@@ -100,7 +116,9 @@ def test_without_a_clip_only_numbers_are_saved(saliency: Saliency, tmp_path: Pat
 
 def test_an_unknown_suffix_writes_nothing(saliency: Saliency, tmp_path: Path) -> None:
     for name in ("a.bmp", "a"):
-        with pytest.raises(UnknownOutput, match="Allowed: json, npz, png, gif, mp4, html"):
+        with pytest.raises(
+            UnknownOutput, match="Allowed: json, npz, png, pdf, svg, gif, mp4, html"
+        ):
             saliency.save(tmp_path / name)
     assert not list(tmp_path.iterdir())
 

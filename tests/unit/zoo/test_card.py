@@ -94,3 +94,13 @@ def test_the_published_labels_are_apart() -> None:
     for card in zoo.cards().values():
         check_labels(card.labels)
         assert len(set(map(fold, card.labels))) == len(card.labels)
+
+
+def test_a_notebook_shows_a_classifier_s_card() -> None:
+    model = zoo.load("r3d-motion")
+    model.card = dataclasses.replace(model.card, labels=("<b>", *model.card.labels[1:]))
+    page = model._repr_html_()
+    for shown in (model.card.title, "Grad-CAM", model.weights_sha256, "cpu", "&lt;b&gt;"):
+        assert shown in page
+    assert all(label in page for label in model.card.labels[1:])
+    assert "<b>," not in page
