@@ -53,6 +53,7 @@ $(VENV)/site-installed: $(VENV)/demo-installed
 
 docs: $(VENV)/dev-installed
 	$(BIN)/python docs/models.py
+	$(BIN)/python docs/which_method.py
 	$(BIN)/python -m docs.openapi
 	$(BIN)/python -m docs.rooms
 
