@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests import light
+from tests.browser.conftest import FLAGS, NAMES
 from tests.serving.api import Api
 from tests.serving.conftest import QUICK
 
@@ -78,6 +79,22 @@ class Environment:
             timeout=DEADLINE_S,
             # Those that are started in the background ignore Ctrl-C.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def shell(self, script: str, home: Path) -> str:
+        """Run shell commands as somebody would whose home is empty; what they print."""
+        home.mkdir()
+        known = {"PATH": f"{self.home / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin"}
+        done = subprocess.run(
+            ["sh", "-ec", script],
+            cwd=self.work,
+            env={**known, "HOME": str(home), "LANG": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_S,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -207,6 +224,64 @@ def test_outside_the_checkout_a_clip_is_explained(whole: Environment, clip: Path
     assert "<script" in (whole.work / "report.html").read_text("utf-8")
     labels = "from videovisual import zoo; print(len(zoo.card('i3d-kinetics400').labels))"
     assert whole.run("python", "-c", labels) == "400\n"
+
+
+def in_readme(title: str, language: str, end: str = "\n## ") -> str:
+    """The first block of a language in a section of the README."""
+    section = (ROOT / "README.md").read_text("utf-8").partition(f"\n{title}\n")[2].partition(end)[0]
+    return section.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+@pytest.mark.slow
+def test_the_first_five_minutes_of_somebody_with_a_clip(
+    whole: Environment, video: Path, tmp_path: Path
+) -> None:
+    shutil.copyfile(video, whole.work / "clip.mp4")
+    script = in_readme("## Five minutes", "sh").replace("i3d-kinetics400", QUICK)
+    # The viewer, which doesn't end by itself, has its own test.
+    script = "\n".join(line for line in script.splitlines() if " ui " not in line)
+    printed = whole.shell(script, tmp_path / "home")
+    assert QUICK in printed
+    assert "integrated_gradients" in printed
+    for name in ("strip.png", "compare.png"):
+        with Image.open(whole.work / name) as picture:
+            assert picture.width > 400
+    assert_plays(whole.work / "report.html", "frame ")
+
+
+NETWORK = """
+from torch import nn
+network = nn.Sequential(nn.AvgPool3d((16, 16, 16)), nn.Flatten(), nn.Linear(147, 3))
+"""
+OWN = "videovisual explain clip.mp4 --model gestures --target wave --local -o own.png"
+
+
+@pytest.mark.slow
+def test_the_first_five_minutes_of_somebody_with_a_network(
+    whole: Environment, video: Path, tmp_path: Path
+) -> None:
+    shutil.copyfile(video, whole.work / "clip.mp4")
+    lines = in_readme("## Your own model", "python")
+    archive = 'model.archive("gestures")'
+    assert archive in (ROOT / "README.md").read_text("utf-8")
+    (whole.work / "own.py").write_text(f"{NETWORK}{lines}{archive}\n", "utf-8")
+    whole.shell(f"python own.py; {OWN}", tmp_path / "home")
+    assert_plays(whole.work / "report.html", "wave")
+    with Image.open(whole.work / "own.png") as picture:
+        assert picture.width > 400
+
+
+def assert_plays(report: Path, word: str) -> None:
+    """A report that was sent by mail, in a browser of somebody who has nothing installed."""
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if chromium is None:
+        pytest.skip("needs Chromium")
+    command = [chromium, *FLAGS, "--virtual-time-budget=5000", "--dump-dom", report.as_uri()]
+    sent = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    # Without the data, which hold every word, what the page has drawn of them is left.
+    drawn = sent.stdout.partition("<script")[0]
+    assert "<canvas" in drawn
+    assert word in drawn
 
 
 @pytest.mark.slow
