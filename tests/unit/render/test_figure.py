@@ -94,6 +94,9 @@ def test_settings_of_the_process_change_nothing_and_are_kept() -> None:
     with mpl.rc_context({"svg.fonttype": "path", "font.size": 30, "text.usetex": True}):
         assert render.to_svg(shown(saliency())) == plain
         assert mpl.rcParams["font.size"] == 30
+        mpl.use("svg")
+        render.to_pdf(shown(saliency()), 1)
+        assert mpl.get_backend() == "svg"
 
 
 @pytest.mark.parametrize(
