@@ -8,6 +8,7 @@ from contextlib import aclosing
 from videovisual.protocol import Answer
 from videovisual_client.errors import VideoVisualError
 from videovisual_client.events import Accepted, Event, EventParser
+from videovisual_client.notebook import bars
 from videovisual_client.result import Explained
 from videovisual_client.transport import run
 from videovisual_client.upload import ClipLike
@@ -133,10 +134,8 @@ class Job:
         """What a notebook shows: a bar until the job's end, which it waits for."""
         from IPython.display import HTML, display  # noqa: PLC0415
 
-        from videovisual_client.notebook import bars  # noqa: PLC0415
-
         shown = display(HTML(""), display_id=True)
-        for bar in bars(self):
+        for bar in bars(self.queue, self, self.answer):
             shown.update(HTML(bar))
 
     def __iter__(self) -> Iterator[Event]:

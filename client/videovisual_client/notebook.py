@@ -1,25 +1,27 @@
 """A running job in a notebook: a bar that moves until its end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
 
+from videovisual.protocol import Answer
 from videovisual_client.errors import VideoVisualError
-from videovisual_client.events import Progress
-from videovisual_client.job import Job
+from videovisual_client.events import Event, Progress
 
 
-def bars(job: Job) -> Iterator[str]:
-    """The job's bar as HTML, again after every event, and at the end what came out.
+def bars(queue: int, events: Iterable[Event], answer: Callable[[], Answer]) -> Iterator[str]:
+    """A job's bar as HTML, again after every event, and at the end what came out.
 
-    Reads the job to its end. A job that fails ends with its message; `Job.result` raises it.
+    Args:
+        queue: how many jobs were before it.
+        events: the job's, which are read to their end.
+        answer: the job's answer; what it raises is shown.
     """
-    waits = f"waiting for {job.queue} others" if job.queue else "starting"
-    yield _bar(waits)
-    for event in job:
+    yield _bar(f"waiting for {queue} others" if queue else "starting")
+    for event in events:
         if isinstance(event, Progress):
             yield _bar(_words(event), event.step, event.of)
     try:
-        best = job.answer().predictions[0]
+        best = answer().predictions[0]
     except VideoVisualError as error:
         yield _bar(f"{error.code}: {error.message}", 0, 1)
     else:

@@ -86,7 +86,8 @@ class Environment:
     def shell(self, script: str, home: Path) -> str:
         """Run shell commands as somebody would whose home is empty; what they print."""
         home.mkdir()
-        known = {"PATH": f"{self.home / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin"}
+        # Java may be anywhere.
+        known = {"PATH": f"{self.home / 'bin'}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(
             ["sh", "-ec", script],
             cwd=self.work,

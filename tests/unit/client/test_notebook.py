@@ -33,7 +33,7 @@ def test_a_job_s_bar_moves_to_its_end(
 ) -> None:
     fake.handler = lambda _: Reply(lines=iter([ACCEPTED, RICH_STEP, RESULT, DONE]))
     job = client.submit(clip, model="m")
-    first, step, last = bars(job)
+    first, step, last = bars(job.queue, job, job.answer)
     assert "waiting for 2 others" in first
     assert "value" not in first
     assert 'value="3" max="9"' in step
@@ -47,7 +47,7 @@ def test_a_job_that_fails_says_so_and_raises_later(
 ) -> None:
     fake.handler = lambda _: Reply(lines=iter([ACCEPTED, RICH_STEP, CANCELLED]))
     job = client.submit(clip, model="m")
-    assert "cancelled: The job was cancelled." in list(bars(job))[-1]
+    assert "cancelled: The job was cancelled." in list(bars(job.queue, job, job.answer))[-1]
     with pytest.raises(errors.Cancelled):
         job.result()
 
