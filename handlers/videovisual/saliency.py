@@ -37,6 +37,9 @@ class Drawing(Protocol):
     def __call__(self, saliency: "Saliency", suffix: str) -> bytes:
         """The file of that suffix."""
 
+    def summary(self, saliency: "Saliency") -> str:
+        """What the saliency comes to, in words."""
+
     def evidence(self, saliency: "Saliency", key: str | os.PathLike[str] | None) -> bytes:
         """The file of an evidence record, signed with a key."""
 
@@ -117,6 +120,12 @@ class Saliency:
         else:
             data = self.drawing(self, suffix)
         return write_whole(target, data)
+
+    @property
+    def summary(self) -> str | None:
+        """What, when and where, how sure, and what speaks against it, in words made by rules from
+        the numbers; None where the clip isn't known, as in `save`."""
+        return None if self.drawing is None else self.drawing.summary(self)
 
     def with_facts(self, **facts: Any) -> "Saliency":
         """The same map with more diagnostics."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from videovisual.clips.source import Source
 from videovisual.errors import UnknownOutput
 from videovisual.evidence import SigningKey, frames_sha256, to_bytes
 from videovisual.evidence.keys import KeyFile
 from videovisual.protocol import Answer, Explanation, Prediction
+from videovisual.protocol.sentences import summarised
 from videovisual.render.filmstrip import to_png
 from videovisual.render.gif import to_gif
 from videovisual.render.panel import Panel, panels
@@ -18,20 +20,29 @@ from videovisual.saliency import Saliency
 FORMATS = ("json", "npz", "png", "gif", "mp4", "html")
 
 
-def draw(suffix: str, answer: Answer, drawn: Sequence[Panel]) -> bytes:
+def draw(
+    suffix: str,
+    answer: Answer,
+    drawn: Sequence[Panel],
+    *,
+    name: str | None = None,
+    made: datetime | None = None,
+) -> bytes:
     """An answer as a picture.
 
     Args:
         suffix: `png`, `gif`, `mp4` or `html`.
         answer: to an explain request.
         drawn: one panel for each of its explanations; see `panels`.
+        name: the clip's, which a report tells.
+        made: when it is drawn, likewise.
 
     Raises:
         UnknownOutput: another suffix.
         MissingExtra: an mp4 needs the extra `video`.
     """
     if suffix == "html":
-        return to_html(answer, drawn)
+        return to_html(answer, drawn, name=name, made=made)
     pictures = {"png": to_png, "gif": to_gif, "mp4": to_mp4}
     if suffix not in pictures:
         raise UnknownOutput(
@@ -51,12 +62,14 @@ class ClipDrawing:
         method: of the explanation.
         target: the class that is explained, with its score.
         source: the clip, which is read again for every picture.
+        name: the clip's, for a report; None where it has none.
     """
 
     answer: Answer
     method: str
     target: Prediction
     source: Source
+    name: str | None = None
 
     @property
     def score(self) -> str:
@@ -74,7 +87,13 @@ class ClipDrawing:
         if suffix == "json":
             return answer.model_dump_json(indent=1).encode()
         frames = self.source.read(answer.clip["frame_indices"])
-        return draw(suffix, answer, panels(answer, [saliency], frames, self.source))
+        made = datetime.now(timezone.utc)
+        drawn = panels(answer, [saliency], frames, self.source)
+        return draw(suffix, answer, drawn, name=self.name, made=made)
+
+    def summary(self, saliency: Saliency) -> str:
+        """What the saliency comes to, in words."""
+        return self._answer(saliency).explanations[0].summary
 
     def evidence(self, saliency: Saliency, key: KeyFile | None) -> bytes:
         """The file of the saliency's evidence record.
@@ -88,4 +107,5 @@ class ClipDrawing:
 
     def _answer(self, saliency: Saliency) -> Answer:
         explanation = Explanation.of(saliency, self.method, self.target)
-        return self.answer.model_copy(update={"explanations": [explanation]})
+        explanations = [summarised(explanation, self.answer)]
+        return self.answer.model_copy(update={"explanations": explanations})

@@ -1,6 +1,7 @@
 """The filmstrip: frames, the same frames with the map over them, and the temporal curve."""
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -137,7 +138,7 @@ def _tiles(
             line_top = top + GAP + line * (TILE_HEIGHT + 2) + (TILE_HEIGHT - height) // 2
             tile = Image.fromarray(picture).resize(size, resampling)
             row.paste(tile, (left, line_top))
-        label = f"{times[index]:.2f} s" if times else f"frame {index}"
+        label = f"{times[index]:.2f} s" if times else f"frame {panel.numbers[index]}"
         text = fitted(f"{label},  {100 * curve[index]:.0f}%", width, SMALL)
         below = top + GAP + 2 * (TILE_HEIGHT + 2) + 3
         write(pen, (left + width / 2, below), text, size=SMALL, fill=INK, anchor="ma")
@@ -146,7 +147,7 @@ def _tiles(
 def _timeline(row: Image.Image, panel: Panel, box: Box) -> None:
     curve = panel.curve
     times = panel.saliency.provenance.get("timestamps")
-    clock = list(times) if times else [float(place) for place in range(len(curve))]
+    clock = list(times) if times else _counted(panel.numbers)
     span = max(clock[-1] - clock[0], 1e-9)
     draw_axis(row, box, (clock[0], clock[-1]), "s" if times else "", grid=True)
     draw_curve(row, box, curve, [(instant - clock[0]) / span for instant in clock])
@@ -157,3 +158,14 @@ def _timeline(row: Image.Image, panel: Panel, box: Box) -> None:
         write(pen, (box[0] - 5, box[3]), "0", size=SMALL, fill=MUTED, anchor="rs")
         write(pen, (box[2] + 5, box[1]), "of all", size=SMALL, fill=MUTED)
         write(pen, (box[2] + 5, box[3]), "dots: even", size=SMALL, fill=MUTED, anchor="ls")
+
+
+def _counted(numbers: Sequence[int]) -> list[float]:
+    """Numbers of frames, where those of one that is repeated share its place."""
+    seen = Counter(numbers)
+    turns: Counter[int] = Counter()
+    clock = []
+    for number in numbers:
+        clock.append(number + turns[number] / seen[number])
+        turns[number] += 1
+    return clock

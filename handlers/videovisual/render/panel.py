@@ -54,6 +54,12 @@ class Panel:
         return means
 
     @property
+    def numbers(self) -> Sequence[int]:
+        """The number in the clip of each of the map's frames."""
+        found: Sequence[int] | None = self.saliency.provenance.get("frame_indices")
+        return range(len(self.frames)) if found is None else found
+
+    @property
     def shown(self) -> Film:
         """What moving pictures show."""
         times = self.saliency.provenance.get("timestamps")

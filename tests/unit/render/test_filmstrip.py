@@ -10,7 +10,7 @@ from tests.frames import blocks
 from tests.unit.render.made import answer, drawn, panel, saliency
 
 from videovisual import render, zoo
-from videovisual.render import Panel, drawing
+from videovisual.render import Panel, drawing, filmstrip
 from videovisual.render.curve import draw_curve, tick_gap
 from videovisual.render.filmstrip import choose
 from videovisual.render.report import report_data
@@ -70,6 +70,17 @@ def test_the_strongest_frame_is_always_shown() -> None:
         assert (len(chosen), chosen[0], chosen[-1]) == (8, 0, 15)
     assert choose(np.ones(5, dtype=np.float32), 5).tolist() == [0, 1, 2, 3, 4]
     assert choose(np.ones(1, dtype=np.float32), 1).tolist() == [0]
+
+
+def test_frames_have_their_numbers_in_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(filmstrip, "write", lambda _, __, text, **how: written.append(text))
+    made = saliency()
+    seen = replace(made, provenance={**made.provenance, "frame_indices": [7, 7, 9, 9, 11, 13]})
+    render.strip(drawn(answer(seen)))
+    labels = [text.partition(",")[0] for text in written if text.startswith("frame ")]
+    assert labels == [f"frame {number}" for number in (7, 7, 9, 9, 11, 13)]
+    assert filmstrip._counted([7, 7, 9, 9, 11, 13]) == [7, 7.5, 9, 9.5, 11, 13]
 
 
 def test_a_caveat_is_written_in_the_strip() -> None:
