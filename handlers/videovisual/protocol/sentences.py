@@ -9,6 +9,9 @@ from videovisual.protocol.summary import Effect, Part, Summary
 CLOSE = 0.75
 """A class with this share of the target's probability is close behind it."""
 
+NEARLY = 0.0005
+"""Shares this near to none or all count as such: those of a curve are rounded."""
+
 CROP = " of the model's crop"
 
 
@@ -51,11 +54,11 @@ def sentences(summary: Summary) -> Iterator[str]:
 
 
 def percent(share: float) -> str:
-    """A share in whole percents, which says 0% or 100% only where that is so."""
+    """A share in whole percents, which says 0% or 100% of nothing less near than `NEARLY`."""
     text = f"{100 * share:.0f}%"
-    if text == "0%" and share > 0:
+    if text == "0%" and share > NEARLY:
         return "under 1%"
-    return "over 99%" if text == "100%" and share < 1 else text
+    return "over 99%" if text == "100%" and share < 1 - NEARLY else text
 
 
 def _answer(summary: Summary) -> str:
@@ -64,22 +67,28 @@ def _answer(summary: Summary) -> str:
 
 def _class(summary: Summary) -> str:
     """Of classes of which one holds."""
-    own = _scored(summary.target)
-    if summary.rival is not None and not summary.is_best:
-        return f"says {_scored(summary.rival)}; this map is for {own}"
-    verb = "hardly prefers any class; most has" if summary.near_chance else "says"
-    if summary.rival is None:
-        return f"{verb} {own}"
-    is_close = (summary.rival.probability or 0) >= CLOSE * (summary.target.probability or 0)
-    return f"{verb} {own}; {'close behind is' if is_close else 'next is'} {_scored(summary.rival)}"
+    target, rival = summary.target, summary.rival
+    best = target if rival is None or summary.is_best else rival
+    first = f"says {_scored(best)}"
+    if summary.near_chance:
+        first = f"hardly prefers any class: {best.label} has most, {best.score}"
+    if rival is None:
+        return first
+    if best is rival:
+        return f"{first}; this map is for {_scored(target)}"
+    is_close = (rival.probability or 0) >= CLOSE * (target.probability or 0)
+    return f"{first}; {'close behind is' if is_close else 'next is'} {_scored(rival)}"
 
 
 def _label(summary: Summary) -> str:
     """Of labels that don't exclude one another."""
-    own = f"gives {summary.target.label} {summary.target.score}"
-    if summary.rival is None:
+    target, rival = summary.target, summary.rival
+    own = f"gives {target.label} {target.score}"
+    if rival is None:
         return own
-    return f"{own}, each class judged by itself; of the others most has {_scored(summary.rival)}"
+    return (
+        f"{own}, each class judged by itself; of the others {rival.label} has most, {rival.score}"
+    )
 
 
 def _score(summary: Summary) -> str:

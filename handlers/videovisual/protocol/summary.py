@@ -114,11 +114,12 @@ class Summary:
         target, facts = explanation.target, explanation.diagnostics
         others = [each for each in answer.predictions if each.index != target.index]
         first = answer.predictions[0] if answer.predictions else target
-        values = explanation.map.to_numpy().astype("float64")
+        values = explanation.map.to_numpy()
         size = abs(values)
-        total = float(size.sum())
+        picture = size.sum(axis=0, dtype="float64")
+        total = float(picture.sum())
         cells = map_cells(facts)
-        against = float(-values[values < 0].sum()) / total if explanation.signed and total else None
+        below = total - float(values.sum(dtype="float64"))
         agreement = (explanation.faithfulness or {}).get("stability")
         raw = target.probability is None
         entropy = facts.get("prediction_entropy")
@@ -133,10 +134,10 @@ class Summary:
             polarity=explanation.provenance.get("polarity", "both"),
             is_constant=bool(values.min() == values.max()),
             moment=_moment(explanation) if total else None,
-            place=_named(_places(size.sum(axis=0) / total)) if total else None,
+            place=_named(_places(picture / total)) if total else None,
             tells_time=time_cells(explanation) > 1,
             tells_place=cells is None or max(cells[1:]) > 1,
-            against=against,
+            against=below / 2 / total if explanation.signed and total else None,
             effect=_effect(explanation),
             agreement=None if agreement is None or agreement < MIN_AGREEMENT else agreement,
             caveats=tuple(dict.fromkeys(text.partition(":")[0] for text in caveats(explanation))),

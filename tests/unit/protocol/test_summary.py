@@ -185,8 +185,8 @@ LESS = Prediction(index=1, label="walking", probability=None, logit=1.25)
             PAINTING,
             (IRONING, PAINTING),
             {"scores": "sigmoid"},
-            "gives spray painting 33.0%, each class judged by itself; of the others most has "
-            "ironing, 37.0%",
+            "gives spray painting 33.0%, each class judged by itself; of the others ironing "
+            "has most, 37.0%",
         ),
         (IRONING, (IRONING,), {"scores": "sigmoid"}, "gives ironing 37.0%"),
         (NONE, (NONE, LESS), {}, "gives ironing its highest score, 3; next is walking, 1.25"),
@@ -203,7 +203,7 @@ def test_what_the_model_says(
 
 def test_an_answer_near_chance_is_no_answer() -> None:
     text = told(varied(flat()), diagnostics={"prediction_entropy": 0.99})
-    assert text.startswith("i3d hardly prefers any class; most has ironing, 37.0%; close behind")
+    assert text.startswith("i3d hardly prefers any class: ironing has most, 37.0%; close behind")
     assert text.endswith("Against it: near chance.")
 
 
@@ -280,7 +280,7 @@ def test_what_speaks_against_the_map_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.0, "0%"), (0.001, "under 1%"), (0.62, "62%"), (0.997, "over 99%"), (1.0, "100%")],
+    [(0.0, "0%"), (0.001, "under 1%"), (0.62, "62%"), (0.997, "over 99%"), (0.9999, "100%")],
 )
 def test_a_percentage_is_all_or_nothing_only_if_it_is(share: float, text: str) -> None:
     assert percent(share) == text
