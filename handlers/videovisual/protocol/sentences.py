@@ -54,7 +54,7 @@ def sentences(summary: Summary) -> Iterator[str]:
 
 
 def percent(share: float) -> str:
-    """A share in whole percents, which says 0% or 100% of nothing less near than `NEARLY`."""
+    """A share in whole percents; `under 1%` or `over 99%` where rounding would say none or all."""
     text = f"{100 * share:.0f}%"
     if text == "0%" and share > NEARLY:
         return "under 1%"
