@@ -133,6 +133,7 @@ def test_the_frame_follows_the_slider_and_the_curve(open_page: Open, tmp_path: P
     page.get_by_label("Frame", exact=True).fill("4")
     watched.until(lambda: is_grey(page, 4), "frame 4")
     assert clock(page).startswith("0.80 s, frame 4")
+    assert clock(page).count("frame") == 1
     curve = page.locator("svg.curve")
     box = curve.bounding_box()
     curve.click(position={"x": box["width"] * 1.5 / COUNT, "y": box["height"] / 2})
