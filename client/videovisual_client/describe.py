@@ -5,36 +5,26 @@ from typing import Any
 
 from videovisual.protocol import Explanation
 from videovisual.protocol.caveats import caveats, time_cells
+from videovisual.protocol.moment import Moment, frames_named, moment_of, seconds_named
 
 SHORT = 4
 """Longer lists are shown by their first and last numbers."""
 
 
 def describe(explanation: Explanation) -> Iterator[str]:
-    """Lines of text about an explanation: when and where, and whether to trust it."""
-    if explanation.diagnostics.get("constant"):
-        yield f"{explanation.method} for {explanation.target.label}: the map is the same everywhere"
-    else:
-        yield from _where(explanation)
+    """Lines of text about an explanation: its summary, its caveats, and the numbers behind it."""
+    yield f"{explanation.method} for {explanation.target.label}"
+    if explanation.summary:
+        yield f"  {explanation.summary}"
     for caveat in caveats(explanation):
         yield f"  caution! {caveat}"
+    if not explanation.diagnostics.get("constant"):
+        yield f"  strongest point: {_strongest_point(explanation)}"
     for name, value in explanation.diagnostics.items():
         yield f"  {name}: {_shown(value)}"
     for name, score in (explanation.faithfulness or {}).items():
         if score is not None:
             yield f"  {name}: {score:.4g}"
-
-
-def _where(explanation: Explanation) -> Iterator[str]:
-    frame, row, column = explanation.peak
-    when = strongest_time(explanation)
-    most = f"the model looked most at {when}" if when else "it tells no time"
-    yield f"{explanation.method} for {explanation.target.label}: {most}"
-    height, width = explanation.map.shape[1:]
-    yield (
-        f"  strongest point: {instant(explanation, frame)}, {100 * column / width:.0f}% from the "
-        f"left and {100 * row / height:.0f}% from the top of the model's crop"
-    )
 
 
 def strongest_time(explanation: Explanation) -> str | None:
@@ -43,27 +33,26 @@ def strongest_time(explanation: Explanation) -> str | None:
     curve = explanation.curve
     if time_cells(explanation) == 1:
         return None
-    best = max(range(len(curve)), key=curve.__getitem__)
-    first, last = _cell(explanation, best)
+    first, last = moment_of(explanation, max(range(len(curve)), key=curve.__getitem__))
     share, even = sum(curve[first : last + 1]), (last + 1 - first) / len(curve)
-    return f"{instant(explanation, best)}, {share:.0%} of all saliency ({even:.0%} if even)"
+    when = _instant(explanation, (first, last))
+    return f"{when}, {share:.0%} of all saliency ({even:.0%} if even)"
 
 
-def instant(explanation: Explanation, index: int) -> str:
-    """A frame of the map and its time, or the frames that the map can't tell from it."""
-    times = explanation.provenance.get("timestamps")
-    first, last = _cell(explanation, index)
-    if first == last:
-        return f"frame {index} ({times[index]:.2f} s)" if times else f"frame {index}"
-    span = f" ({times[first]:.2f} to {times[last]:.2f} s)" if times else ""
-    return f"frames {first} to {last}{span}"
+def _strongest_point(explanation: Explanation) -> str:
+    frame, row, column = explanation.peak
+    height, width = explanation.map.shape[1:]
+    return (
+        f"{_instant(explanation, moment_of(explanation, frame))}, {100 * column / width:.0f}% from "
+        f"the left and {100 * row / height:.0f}% from the top of the model's crop"
+    )
 
 
-def _cell(explanation: Explanation, index: int) -> tuple[int, int]:
-    """The first and the last frame of the time cell that a frame belongs to."""
-    frames, cells = explanation.map.shape[0], time_cells(explanation)
-    cell = index * cells // frames
-    return -(-cell * frames // cells), -(-(cell + 1) * frames // cells) - 1
+def _instant(explanation: Explanation, moment: Moment) -> str:
+    """The clip's frames that a moment's are, and when they begin."""
+    seconds = seconds_named(explanation, moment)
+    frames = frames_named(explanation, moment)
+    return frames if seconds is None else f"{frames} ({seconds})"
 
 
 def _shown(value: Any) -> str:

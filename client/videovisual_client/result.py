@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from videovisual.errors import MissingExtra, UnknownOutput, VideoVisualError
 from videovisual.evidence import SigningKey, frames_sha256, to_bytes
 from videovisual.protocol import Answer, Explanation, Prediction, Second
 from videovisual.protocol.npz import to_npz
+from videovisual.utils.clip_name import clip_name
 from videovisual.utils.extras import needs
 from videovisual.utils.files import check_writable, write_whole
 from videovisual.utils.suffixes import RECORD_SUFFIX, check_signs, is_record_name
@@ -249,7 +251,10 @@ class Explained(Classification):
         panels = self.panels()
         from videovisual import render  # noqa: PLC0415
 
-        return render.draw(format, self.answer, panels, columns)
+        made = datetime.now(timezone.utc)
+        return render.draw(
+            format, self.answer, panels, columns, name=clip_name(self.clip), made=made
+        )
 
     def to_fiftyone(self, sample: Any, field: str = "saliency") -> None:
         """Add the maps to the frames of a FiftyOne sample, as `fiftyone.Heatmap` labels.

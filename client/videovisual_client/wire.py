@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from videovisual.protocol import Answer, Array, Explanation, JobState
-from videovisual_client.describe import describe
+from videovisual_client.describe import describe, strongest_time
 from videovisual_client.errors import ConnectionFailed
 
 MIB = 2**20
@@ -123,6 +123,7 @@ def _check_explanation(explanation: Explanation) -> None:
         # Reads the diagnostics and the timestamps, whose types depend on the method.
         for _ in describe(explanation):
             """Only whether it fails matters."""
+        strongest_time(explanation)
     except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"diagnostics or timestamps: {error}") from None
 

@@ -28,6 +28,7 @@ from videovisual.pipeline.recompute import recompute as recomputed
 from videovisual.protocol import OF_EXPLANATIONS, Answer, split_options
 from videovisual.render import ClipDrawing
 from videovisual.saliency import Saliency
+from videovisual.utils.clip_name import clip_name
 from videovisual.utils.devices import usable_device
 from videovisual.utils.polarity import Polarity
 from videovisual.utils.suggest import did_you_mean
@@ -150,7 +151,8 @@ def explain(
     if source is None:
         return saliency
     answer = result.answer.model_copy(update={"explanations": []})
-    drawing = ClipDrawing(answer, explanation.method, explanation.target, source)
+    name = clip_name(clip)
+    drawing = ClipDrawing(answer, explanation.method, explanation.target, source, name)
     return replace(saliency, drawing=drawing)
 
 

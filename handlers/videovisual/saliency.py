@@ -42,6 +42,9 @@ class Drawing(Protocol):
     def in_notebook(self, saliency: "Saliency") -> str:
         """HTML for a notebook's cell."""
 
+    def summary(self, saliency: "Saliency") -> str:
+        """What the saliency comes to, in words."""
+
     def evidence(self, saliency: "Saliency", key: str | os.PathLike[str] | None) -> bytes:
         """The file of an evidence record, signed with a key."""
 
@@ -137,6 +140,12 @@ class Saliency:
         else:
             data = self.drawing(self, suffix, columns)
         return write_whole(target, data)
+
+    @property
+    def summary(self) -> str | None:
+        """What, when and where, how sure, and what speaks against it, in words made by rules from
+        the numbers; None where the clip isn't known, as in `save`."""
+        return None if self.drawing is None else self.drawing.summary(self)
 
     def with_facts(self, **facts: Any) -> "Saliency":
         """The same map with more diagnostics."""

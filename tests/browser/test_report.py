@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from videovisual import render
 from videovisual.protocol import Answer, Explanation, Prediction
+from videovisual.protocol.sentences import summarised
 from videovisual.saliency import Saliency
 
 pytestmark = pytest.mark.browser
@@ -27,8 +29,11 @@ HOT, WEAK, COLD = (0.25, 0.25), (0.75, 0.25), (0.75, 0.75)
 """Places on the screen as shares of its width and height."""
 
 
-def report(folder: Path, label: str = "waving") -> str:
-    """Six frames, each of one grey, under two maps: strong upper left, weak upper right."""
+def report(folder: Path, label: str = "waving", two_targets: bool = False) -> str:
+    """Six frames, each of one grey, under two maps: strong upper left, weak upper right.
+
+    Of two methods for `label`; or, with `two_targets`, of one method for each.
+    """
     greys = np.arange(40, 40 + 30 * COUNT, 30, dtype=np.uint8)
     frames = np.broadcast_to(greys[:, None, None, None], (COUNT, SIDE, SIDE, 3)).copy()
     values = np.zeros((COUNT, 32, 32), dtype=np.float32)
@@ -44,23 +49,27 @@ def report(folder: Path, label: str = "waving") -> str:
         {**facts, "method": "integrated_gradients"},
     )
     target = Prediction(index=3, label=label, probability=0.75, logit=4.0)
-    maps = [first, second]
+    maps = [first, first] if two_targets else [first, second]
+    other = Prediction(index=1, label="other", probability=0.25, logit=3.0)
     answer = Answer(
-        model="made-up",
-        predictions=[target, Prediction(index=1, label="other", probability=0.25, logit=3.0)],
-        explanations=[
+        model="made-up", predictions=[target, other], clip={**facts, "source": {"format": "mp4"}}
+    )
+    answer.explanations = [
+        summarised(
             Explanation.of(
                 made,
                 str(made.provenance["method"]),
-                target,
+                explained,
                 {"insertion": 0.6, "deletion": 0.2, "sensitivity_n": None, "relative_delta": None},
-            )
-            for made in maps
-        ],
-        clip={**facts, "source": {"format": "mp4"}},
-    )
+            ),
+            answer,
+        )
+        for made, explained in zip(maps, [target, other if two_targets else target], strict=True)
+    ]
+    made_at = datetime(2026, 11, 30, 1, 4, tzinfo=timezone.utc)
+    drawn = render.panels(answer, maps, frames)
     path = folder / "report.html"
-    path.write_bytes(render.to_html(answer, render.panels(answer, maps, frames)))
+    path.write_bytes(render.to_html(answer, drawn, name="clip.mp4", made=made_at))
     return path.as_uri()
 
 
@@ -98,7 +107,7 @@ def test_it_opens_at_the_strongest_frame_without_the_network(
 ) -> None:
     watched = opened(open_page, tmp_path, offline=True)
     assert clock(watched.page).startswith("0.40 s, frame 2")
-    assert watched.page.locator("h1").inner_text() == "waving, 75%"
+    assert watched.page.locator("h1").inner_text() == "waving, 75.0%"
     watched.page.get_by_role("button", name="Play").click()
     watched.until(lambda: "frame 5" in clock(watched.page), "the last frame")
     outside = [url for url in watched.requests if not url.startswith("data:")]
@@ -124,6 +133,7 @@ def test_the_frame_follows_the_slider_and_the_curve(open_page: Open, tmp_path: P
     page.get_by_label("Frame", exact=True).fill("4")
     watched.until(lambda: is_grey(page, 4), "frame 4")
     assert clock(page).startswith("0.80 s, frame 4")
+    assert clock(page).count("frame") == 1
     curve = page.locator("svg.curve")
     box = curve.bounding_box()
     curve.click(position={"x": box["width"] * 1.5 / COUNT, "y": box["height"] / 2})
@@ -167,6 +177,40 @@ def test_another_method_has_its_own_colours_legend_and_caveats(
     )
 
 
+def test_the_page_names_what_it_shows(open_page: Open, tmp_path: Path) -> None:
+    watched = opened(open_page, tmp_path)
+    page = watched.page
+    about = page.locator(".sub").inner_text()
+    assert about.startswith("clip.mp4 · made-up · mp4, 120 × 120 · ")
+    assert about.endswith("6 frames, 6 seen by the model · made 2026-11-30 01:04 UTC")
+    summary = page.locator(".summary").inner_text()
+    assert summary.startswith("made-up says waving, 75.0%; next is other, 25.0%. By gradient, ")
+    assert page.locator(SHOWN).get_attribute("aria-label") == (
+        f"A frame with gradient for waving over it. {summary}"
+    )
+    caption = page.locator("figcaption >> nth=1").inner_text()
+    start = "gradient for waving; made-up gives it 75.0%; take it with care: Maximum on the border"
+    assert caption.startswith(start)
+    assert "the network's layer that the map is made of" in page.locator("aside").inner_text()
+    assert page.get_by_role("button", name="waving").count() == 0, "there is no other map"
+
+
+def test_a_class_leads_to_its_map(open_page: Open, tmp_path: Path) -> None:
+    watched = open_page(report(tmp_path, two_targets=True))
+    page = watched.page
+    watched.until(lambda: is_grey(page, 2), "the first picture")
+    page.get_by_role("button", name="other").click()
+    watched.until(lambda: page.locator("h1").inner_text() == "other, 25.0%", "the other class")
+    assert page.get_by_label("Map", exact=True).input_value() == "1"
+    assert "this map is for other, 25.0%" in page.locator(".summary").inner_text()
+    assert page.evaluate("document.activeElement.textContent") == "other"
+    assert page.get_by_role("button", name="other").get_attribute("aria-pressed") == "true"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    watched.until(lambda: page.locator("h1").inner_text() == "waving, 75.0%", "by the keyboard")
+    assert watched.messages == []
+
+
 def test_the_keyboard_suffices(open_page: Open, tmp_path: Path) -> None:
     watched = opened(open_page, tmp_path)
     page = watched.page
@@ -206,7 +250,7 @@ def test_a_picture_can_be_saved(open_page: Open, tmp_path: Path) -> None:
 def test_text_of_users_is_never_executed(open_page: Open, tmp_path: Path) -> None:
     watched = open_page(report(tmp_path, label=EVIL))
     watched.until(lambda: is_grey(watched.page, 2), "the first picture")
-    assert watched.page.locator("h1").inner_text() == f"{EVIL}, 75%"
+    assert watched.page.locator("h1").inner_text() == f"{EVIL}, 75.0%"
     assert watched.page.locator("img").count() == 0
     assert watched.messages == []
 
@@ -221,7 +265,17 @@ def test_it_fits_the_width_and_is_legible(
     page.locator("summary").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.keyboard.press("m")
-    for text in (".sub", ".note", "th", ".doubts li", "button.main", "h2", ".clock"):
+    for text in (
+        ".sub",
+        ".summary",
+        "th small",
+        ".note",
+        "th",
+        ".doubts li",
+        "button.main",
+        "h2",
+        ".clock",
+    ):
         ink, paper = page.locator(text).first.evaluate(
             """(element) => {
               const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -234,6 +288,16 @@ def test_it_fits_the_width_and_is_legible(
             }"""
         )
         assert contrast(ink[:3], paper[:3]) >= 4.5, f"{text}: {ink} on {paper}"
+    for field in ("select >> nth=0", "button >> nth=1", ".ramp"):
+        edge, paper = page.locator(field).evaluate(
+            """(element) => {
+              const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+              const around = element.closest(".card") ?? document.body;
+              const edge = getComputedStyle(element).borderTopColor;
+              return [edge, getComputedStyle(around).backgroundColor].map(channels);
+            }"""
+        )
+        assert contrast(edge[:3], paper[:3]) >= 3, f"the border of {field}: {edge} on {paper}"
     assert watched.messages == []
 
 

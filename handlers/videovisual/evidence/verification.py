@@ -12,6 +12,7 @@ from videovisual.evidence.record import Record
 from videovisual.evidence.statement import frames_sha256, source_facts
 from videovisual.protocol import Answer, Explanation, Signature
 from videovisual.protocol.caveats import caveats
+from videovisual.protocol.sentences import summarised
 from videovisual.version import __version__
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ def _contradiction(record: Record) -> str | None:
                 stated = record.caveats[place]
                 if stated != list(caveats(explanation)):
                     return f"explanation {place}: its caveats aren't those of its diagnostics"
+                told = explanation.summary
+                if told and told != summarised(explanation, answer).summary:
+                    return f"explanation {place}: its summary isn't that of its numbers"
     except UNREADABLE as error:
         return f"its members aren't those of an explanation ({str(error)[:100]})"
     return None

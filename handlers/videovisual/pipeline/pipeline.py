@@ -35,6 +35,7 @@ from videovisual.pipeline.preprocessing import (
     read,
 )
 from videovisual.protocol import Answer, Explanation
+from videovisual.protocol.sentences import summarised
 from videovisual.saliency import Saliency
 
 
@@ -152,4 +153,5 @@ def _explain(
         saliency = saliency.with_facts(target_read_as=reading)
     result.saliencies.append(saliency)
     shown = prediction(card, logits, index)
-    result.answer.explanations.append(Explanation.of(saliency, explainer.entry.name, shown, scores))
+    explanation = Explanation.of(saliency, explainer.entry.name, shown, scores)
+    result.answer.explanations.append(summarised(explanation, result.answer))

@@ -107,6 +107,11 @@ class Explanation(BaseModel):
     )
     curve: list[float] = Field(description="each frame's share of the saliency; sums to 1")
     peak: tuple[int, int, int] = Field(description="frame, row and column of the maximum")
+    summary: str = Field(
+        default="",
+        description="what, when and where, how sure, and what speaks against it, in words made by "
+        "rules from this answer's numbers; empty in answers of older versions",
+    )
     diagnostics: dict[str, Any]
     provenance: dict[str, Any]
     faithfulness: dict[str, float | None] | None = Field(

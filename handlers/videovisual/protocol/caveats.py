@@ -154,7 +154,7 @@ def _sampling_caveats(facts: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _cells(facts: Mapping[str, Any]) -> Sequence[int] | None:
+def map_cells(facts: Mapping[str, Any]) -> Sequence[int] | None:
     """The places that a map tells apart along frames, rows and columns, if they are cells."""
     return facts.get("layer_shape") or facts.get("cells")
 
@@ -171,7 +171,7 @@ def time_cells(explanation: Explanation) -> int:
 def _own_time_cells(explanation: Explanation) -> int:
     """How many times the method tells apart."""
     frames = explanation.map.shape[0]
-    cells = _cells(explanation.diagnostics)
+    cells = map_cells(explanation.diagnostics)
     parameters = explanation.provenance.get("parameters") or {}
     return min(cells[0] if cells else parameters.get("frame_cells") or frames, frames)
 
@@ -200,8 +200,10 @@ def _place_caveats(explanation: Explanation) -> Iterator[str]:
             f"{cells} time cell{'s' * (cells != 1)}: the map tells no more times apart, though it "
             f"has {frames} frames. Ask for more frames, or for another method."
         )
+    if explanation.diagnostics.get("constant"):
+        return
     _, row, column = explanation.peak
-    places_of = _cells(explanation.diagnostics)
+    places_of = map_cells(explanation.diagnostics)
     sides = places_of[1:] if places_of else (1 / BORDER, 1 / BORDER)
     if min(sides) < MIN_SIDE_CELLS:
         return

@@ -11,7 +11,7 @@ from videovisual.saliency import Map
 
 Columns = int | Sequence[float]
 """How many frames a picture shows; or their times in seconds, or, of a clip without timestamps,
-their numbers among the frames that the model saw. The nearest frames are shown; of frames that the
+their numbers in it. The nearest frames are shown; of frames that the
 network's first layer moves over at once, the strongest."""
 
 DEFAULT = 8
@@ -39,7 +39,7 @@ def columns_of(panels: Sequence[Panel], columns: Columns) -> npt.NDArray[np.int6
         return choose(curve, min(columns, len(curve)), stride)
     if not len(columns):
         raise _no_columns()
-    clock = np.array(first.provenance.get("timestamps") or range(len(curve)), np.float64)
+    clock = np.array(panels[0].clock)
     wanted = np.asarray(columns, np.float64)
     return _strongest(curve, np.abs(clock - wanted[:, None]).argmin(axis=1), stride)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from videovisual.clips.source import Source
 from videovisual.errors import UnknownOutput
 from videovisual.evidence import SigningKey, frames_sha256, to_bytes
 from videovisual.evidence.keys import KeyFile
 from videovisual.protocol import Answer, Explanation, Prediction
+from videovisual.protocol.sentences import summarised
 from videovisual.render.columns import DEFAULT, Columns
 from videovisual.render.figure import to_pdf, to_svg
 from videovisual.render.filmstrip import to_png
@@ -22,7 +24,13 @@ FORMATS = ("json", "npz", "png", "pdf", "svg", "gif", "mp4", "html")
 
 
 def draw(
-    suffix: str, answer: Answer, drawn: Sequence[Panel], columns: Columns | None = None
+    suffix: str,
+    answer: Answer,
+    drawn: Sequence[Panel],
+    columns: Columns | None = None,
+    *,
+    name: str | None = None,
+    made: datetime | None = None,
 ) -> bytes:
     """An answer as a picture.
 
@@ -31,6 +39,8 @@ def draw(
         answer: to an explain request.
         drawn: one panel for each of its explanations; see `panels`.
         columns: how many frames a still picture shows, or which; 8 unless given.
+        name: the clip's, which a report tells.
+        made: when it is drawn, likewise.
 
     Raises:
         UnknownOutput: another suffix.
@@ -38,7 +48,7 @@ def draw(
         MissingExtra: an mp4 needs the extra `video`, a pdf and an svg `figures`.
     """
     if suffix == "html":
-        return to_html(answer, drawn)
+        return to_html(answer, drawn, name=name, made=made)
     stills = {"png": to_png, "pdf": to_pdf, "svg": to_svg}
     if suffix in stills:
         return stills[suffix](drawn, DEFAULT if columns is None else columns)
@@ -61,12 +71,14 @@ class ClipDrawing:
         method: of the explanation.
         target: the class that is explained, with its score.
         source: the clip, which is read again for every picture.
+        name: the clip's, for a report; None where it has none.
     """
 
     answer: Answer
     method: str
     target: Prediction
     source: Source
+    name: str | None = None
 
     @property
     def score(self) -> str:
@@ -84,11 +96,17 @@ class ClipDrawing:
         if suffix == "json":
             return answer.model_dump_json(indent=1).encode()
         frames = self.source.read(answer.clip["frame_indices"])
-        return draw(suffix, answer, panels(answer, [saliency], frames, self.source), columns)
+        made = datetime.now(timezone.utc)
+        drawn = panels(answer, [saliency], frames, self.source)
+        return draw(suffix, answer, drawn, columns, name=self.name, made=made)
 
     def in_notebook(self, saliency: Saliency) -> str:
         """The report for a notebook's cell; raises as a call."""
         return in_notebook(self(saliency, "html"), repr(saliency))
+
+    def summary(self, saliency: Saliency) -> str:
+        """What the saliency comes to, in words."""
+        return self._answer(saliency).explanations[0].summary
 
     def evidence(self, saliency: Saliency, key: KeyFile | None) -> bytes:
         """The file of the saliency's evidence record.
@@ -102,4 +120,5 @@ class ClipDrawing:
 
     def _answer(self, saliency: Saliency) -> Answer:
         explanation = Explanation.of(saliency, self.method, self.target)
-        return self.answer.model_copy(update={"explanations": [explanation]})
+        explanations = [summarised(explanation, self.answer)]
+        return self.answer.model_copy(update={"explanations": explanations})

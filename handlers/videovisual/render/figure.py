@@ -149,7 +149,7 @@ class _Page:
         times = self.panels[0].saliency.provenance.get("timestamps")
         top = SMALL + 2 * GAP
         for index, left in zip(self.chosen, self.lefts, strict=True):
-            label = f"{times[index]:.2f} s" if times else f"frame {index}"
+            label = f"{times[index]:.2f} s" if times else f"frame {self.panels[0].numbers[index]}"
             middle = left + self.tile[0] / 2
             axes.text(middle, top - GAP, label, size=SMALL, color=INK, ha="center")
             self._picture(axes, frames[index], left, top)
@@ -219,7 +219,7 @@ class _Page:
     def _clock(self, axes: Axes, panel: Panel, top: float) -> None:
         """Times under the last curve."""
         times = panel.saliency.provenance.get("timestamps")
-        clock = list(times) if times else list(range(len(panel.curve)))
+        clock = panel.clock
         middles = self._middles(panel)
         span = max(clock[-1] - clock[0], 1e-9)
         gap = tick_gap(span, 12, whole=not times)
@@ -231,8 +231,7 @@ class _Page:
 
     def _middles(self, panel: Panel) -> npt.NDArray[np.float64]:
         """Where each frame's time lies across the curve, which is as wide as the tiles."""
-        times = panel.saliency.provenance.get("timestamps")
-        clock = np.array(times or range(len(panel.curve)), np.float64)
+        clock = np.array(panel.clock)
         share = (clock - clock[0]) / max(clock[-1] - clock[0], 1e-9)
         half = (WIDTH - GUTTER) / len(clock) / 2
         middles: npt.NDArray[np.float64] = half + share * (WIDTH - GUTTER - 2 * half)

@@ -169,7 +169,7 @@ class _Row:
         pen, size, wide = ImageDraw.Draw(row), self._px(SMALL), self._tile[0]
         times = self.panel.saliency.provenance.get("timestamps")
         for index, left in zip(self.chosen, self._places, strict=True):
-            label = f"{times[index]:.2f} s" if times else f"frame {index}"
+            label = f"{times[index]:.2f} s" if times else f"frame {self.panel.numbers[index]}"
             text = fitted(f"{label}, {100 * self.panel.curve[index]:.0f}%", wide, size)
             write(pen, (left + wide / 2, top), text, size=size, fill=INK, anchor="ma")
 
@@ -178,7 +178,7 @@ class _Row:
         # The middles of the first and the last tile.
         left, right = MARGIN + half, MARGIN + self._inner - half
         times = self.panel.saliency.provenance.get("timestamps")
-        clock = list(times) if times else [float(place) for place in range(len(curve))]
+        clock = self.panel.clock
         span = max(clock[-1] - clock[0], 1e-9)
         box = left, top, max(right, left + 1), bottom
         draw_axis(row, box, (clock[0], clock[-1]), "s" if times else "", size=size, grid=True)

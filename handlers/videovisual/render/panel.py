@@ -1,5 +1,6 @@
 """A panel: one explanation to be drawn."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,6 +53,27 @@ class Panel:
         sizes = np.diff(np.append(starts, len(shares)))
         means: Map = np.repeat(np.add.reduceat(shares, starts) / sizes, sizes).astype(np.float32)
         return means
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The number in the clip of each of the map's frames."""
+        found: Sequence[int] | None = self.saliency.provenance.get("frame_indices")
+        return range(len(self.frames)) if found is None else found
+
+    @property
+    def clock(self) -> list[float]:
+        """When each frame is, in seconds; without timestamps its number, and repeats of one number
+        share its place."""
+        times: Sequence[float] | None = self.saliency.provenance.get("timestamps")
+        if times:
+            return list(times)
+        seen = Counter(self.numbers)
+        turns: Counter[int] = Counter()
+        clock = []
+        for number in self.numbers:
+            clock.append(number + turns[number] / seen[number])
+            turns[number] += 1
+        return clock
 
     @property
     def shown(self) -> Film:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from importlib import resources
 from string import Template
 from typing import Any
@@ -21,6 +22,7 @@ from videovisual.render.compose import STRENGTH, crop_box
 from videovisual.render.film import Film
 from videovisual.render.heat import Heat
 from videovisual.render.panel import Panel
+from videovisual.render.terms import DIAGNOSTICS, MEASURES
 from videovisual.saliency import Map
 from videovisual.version import __version__
 
@@ -43,7 +45,13 @@ MAX_MAP_PIXELS = 24_000_000
 """Of all maps together."""
 
 
-def to_html(answer: Answer, panels: Sequence[Panel]) -> bytes:
+def to_html(
+    answer: Answer,
+    panels: Sequence[Panel],
+    *,
+    name: str | None = None,
+    made: datetime | None = None,
+) -> bytes:
     """Make a page with player, curve, classes, diagnostics and provenance.
 
     The page holds the frames (JPEG, at most 300) and the maps (8-bit PNG). It loads nothing from
@@ -52,6 +60,8 @@ def to_html(answer: Answer, panels: Sequence[Panel]) -> bytes:
     Args:
         answer: the answer to report.
         panels: one for each of `answer.explanations`, in the same order; see `panels`.
+        name: the clip's, such as that of its file; the page doesn't name it unless given.
+        made: when the page is made; likewise.
 
     Returns:
         The HTML in UTF-8.
@@ -65,10 +75,13 @@ def to_html(answer: Answer, panels: Sequence[Panel]) -> bytes:
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     )
-    text = json.dumps(report_data(answer, panels), ensure_ascii=False, allow_nan=False)
+    data = report_data(answer, panels, name=name, made=made)
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    labels = ", ".join(dict.fromkeys(each.target.label for each in answer.explanations))
     page = Template((PAGE / "report.html").read_text("utf-8")).substitute(
         policy=html.escape(policy, quote=True),
-        title=html.escape(f"{answer.predictions[0].label}: {answer.model}"),
+        title=html.escape(", ".join(filter(None, (f"{labels}: {answer.model}", name)))),
+        summaries="".join(f"<p>{html.escape(each.summary)}</p>" for each in answer.explanations),
         style=style,
         script=script,
         # Escaped, no label or parameter can end the script element that holds the data.
@@ -77,7 +90,13 @@ def to_html(answer: Answer, panels: Sequence[Panel]) -> bytes:
     return page.encode("utf-8", "replace")
 
 
-def report_data(answer: Answer, panels: Sequence[Panel]) -> dict[str, Any]:
+def report_data(
+    answer: Answer,
+    panels: Sequence[Panel],
+    *,
+    name: str | None = None,
+    made: datetime | None = None,
+) -> dict[str, Any]:
     """The data of the page, as JSON types.
 
     Args and Raises: as `to_html`.
@@ -86,6 +105,8 @@ def report_data(answer: Answer, panels: Sequence[Panel]) -> dict[str, Any]:
     side = _map_side([panel.saliency.map for panel in panels])
     return {
         "version": __version__,
+        "name": name,
+        "made": None if made is None else f"{made.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC",
         "model": answer.model,
         "predictions": [item.model_dump(mode="json") for item in answer.predictions],
         "clip": plain(answer.clip),
@@ -99,6 +120,7 @@ def report_data(answer: Answer, panels: Sequence[Panel]) -> dict[str, Any]:
             "diverging": base64.b64encode(DIVERGING.tobytes()).decode(),
         },
         "strength": STRENGTH,
+        "terms": {"diagnostics": DIAGNOSTICS, "measures": MEASURES},
     }
 
 
@@ -151,6 +173,7 @@ def _map(panel: Panel, explanation: Explanation, film: Film, side: int) -> dict[
     return {
         "method": explanation.method,
         "target": explanation.target.model_dump(mode="json"),
+        "summary": explanation.summary,
         "signed": heat.signed,
         "low": heat.low,
         "full": heat.full,

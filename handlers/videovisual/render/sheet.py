@@ -24,7 +24,7 @@ LEGIBLE_SIDE = 400
 """Text is scaled by the frame's shorter side divided by this, rounded."""
 
 CURVE_HEIGHT = 32
-HEAD = TEXT + SMALL + 3 * GAP
+HEAD = TEXT + 2 * SMALL + 4 * GAP
 LEAST_CELL = 96
 """The least width of a cell at a scale of 1: a narrow film's legend and curve need room too."""
 
@@ -114,8 +114,8 @@ class Sheet:
         """Draw what all frames share: texts, legend and curve."""
         self._write(number, GAP, panel.caption, TEXT, INK)
         warnings = ", ".join(dict.fromkeys(text.partition(":")[0] for text in panel.doubts))
-        below, fill = 2 * GAP + TEXT, WARNING if warnings else MUTED
-        self._write(number, below, warnings or panel.detail, SMALL, fill)
+        self._write(number, 2 * GAP + TEXT, panel.detail, SMALL, MUTED)
+        self._write(number, 3 * GAP + TEXT + SMALL, warnings, SMALL, WARNING)
         left, top = self._corner(number)
         foot = top + self._scale * (HEAD + GAP) + self._tile[1]
         legend.draw_legend(self._blank, (left, foot), self._cell, panel.heat, self._scale)

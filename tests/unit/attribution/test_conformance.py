@@ -6,7 +6,7 @@ import gc
 import re
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -26,6 +26,7 @@ from videovisual.engine.probe import Reading
 from videovisual.errors import InvalidParameter, MissingExtra, UnsuitableMethod
 from videovisual.pipeline.explainer import Explainer
 from videovisual.pipeline.preprocessing import PreparedClip
+from videovisual.render.terms import DIAGNOSTICS
 from videovisual.saliency import Saliency
 from videovisual.utils.extras import install_command
 from videovisual.zoo import Classifier
@@ -144,6 +145,15 @@ def explain(
     return run(runner, explainer(classifier, entry, prepared, seed).attribute(prepared, 3))
 
 
+def named(value: Any) -> set[str]:
+    """All names in nested diagnostics."""
+    if isinstance(value, list):
+        return {name for each in value for name in named(each)}
+    if isinstance(value, Mapping):
+        return {*value, *(name for each in value.values() for name in named(each))}
+    return set()
+
+
 def test_map_is_finite_of_the_clips_shape_and_repeatable(
     classifier: Classifier, prepared: PreparedClip, entry: Entry
 ) -> None:
@@ -152,6 +162,7 @@ def test_map_is_finite_of_the_clips_shape_and_repeatable(
     assert saliency.map.shape == tuple(prepared.clip.shape[1:])
     assert saliency.map.dtype == np.float32
     assert np.isfinite(saliency.map).all()
+    assert named(saliency.diagnostics) <= DIAGNOSTICS.keys(), "a report explains each"
     assert saliency.map.max() > saliency.map.min() or entry.name in RECTIFIED
     assert saliency.signed == entry.signed
     assert saliency.signed or saliency.map.min() >= 0

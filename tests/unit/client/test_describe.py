@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.client.fake_server import answer
 
-from videovisual_client.describe import describe
+from videovisual_client.describe import describe, strongest_time
 
 
 def lines(**diagnostics: Any) -> list[str]:
@@ -17,11 +17,23 @@ def lines(**diagnostics: Any) -> list[str]:
 
 def test_when_and_where() -> None:
     first, second, *_ = lines()
-    assert first == (
-        "gradient for ironing: the model looked most at frame 1 (0.50 s), 75% of all saliency "
-        "(50% if even)"
-    )
+    assert first == "gradient for ironing"
     assert "frame 1 (0.50 s), 50% from the left and 50% from the top" in second
+    told = strongest_time(answer().explanations[0])
+    assert told == "frame 1 (0.50 s), 75% of all saliency (50% if even)"
+
+
+def test_the_summary_is_the_answers_own() -> None:
+    explanation = answer().explanations[0].model_copy(update={"summary": "In short."})
+    assert list(describe(explanation))[:2] == ["gradient for ironing", "  In short."]
+
+
+def test_frames_have_the_numbers_of_the_clip() -> None:
+    explanation = answer().explanations[0]
+    facts = explanation.provenance | {"frame_indices": [120, 129]}
+    named = explanation.model_copy(update={"provenance": facts})
+    assert "  strongest point: frame 129 (0.50 s)" in "\n".join(describe(named))
+    assert str(strongest_time(named)).startswith("frame 129 (0.50 s), ")
 
 
 @pytest.mark.parametrize(
@@ -56,15 +68,14 @@ def test_frames_that_the_map_cannot_tell_apart_are_named_together() -> None:
             "provenance": {**explanation.provenance, "timestamps": [i / 25 for i in range(16)]},
         }
     )
-    first, second, *_ = describe(whole)
     assert frames != 16
-    assert "looked most at frames 8 to 15 (0.32 to 0.60 s), 92% of all saliency (50% if" in first
-    assert "frames 8 to 15" in second
+    when = "frames 8 to 15 (0.32 to 0.60 s), 92% of all saliency (50% if even)"
+    assert strongest_time(whole) == when
+    assert "strongest point: frames 8 to 15" in "\n".join(describe(whole))
     timeless = whole.model_copy(update={"diagnostics": {"layer_shape": [1, 7, 7]}})
-    assert "tells no time" in next(describe(timeless))
+    assert strongest_time(timeless) is None
 
 
 def test_a_constant_map_has_no_strongest_point() -> None:
     told = lines(constant=True)
-    assert told[0].endswith("the map is the same everywhere")
     assert not any("strongest point" in line for line in told)

@@ -83,9 +83,9 @@ def test_library_and_service_answer_the_same(small: Classifier, frames: np.ndarr
         end_s=1.5,
     )
     window = {"frames": b"8", "start_s": b"0.5", "end_s": b"1.5"}
-    theirs = served(
-        small, buffer.getvalue(), method=b"ep_3d", iterations=b"3", **window
-    ).to_saliency()
+    answered = served(small, buffer.getvalue(), method=b"ep_3d", iterations=b"3", **window)
+    theirs = answered.to_saliency()
+    assert ours.summary == answered.summary
     np.testing.assert_array_equal(ours.map, theirs.map)
     assert len(ours.map) == 8
     assert json.loads(json.dumps(ours.provenance)) == theirs.provenance
@@ -97,7 +97,10 @@ def test_local_answers_as_the_library_does(frames: np.ndarray) -> None:
     ours = videovisual.explain("tsm-motion", frames, method="ep_3d", iterations=3)
     with Local() as local:
         asked = {"model": "tsm-motion", "method": "ep_3d", "iterations": 3}
-        theirs = local.explain(frames, **asked).saliency
+        explained = local.explain(frames, **asked)
+    theirs = explained.saliency
+    assert ours.summary == explained.explanations[0].summary
+    assert str(ours.summary).startswith("tsm-motion says ")
     np.testing.assert_array_equal(ours.map, theirs.map)
     facts = json.loads(json.dumps(ours.provenance))
     # An array is sent as npz.

@@ -204,5 +204,7 @@ def test_a_window_much_shorter_than_the_clip_gives_a_caveat() -> None:
 def test_a_map_without_a_place_and_a_measure_without_a_value_are_told() -> None:
     (told,) = caveats_of(constant=True)
     assert told.startswith("Constant: the map has the same value everywhere")
+    (told,) = placed((0, 0, 0), constant=True)
+    assert told.startswith("Constant: ")
     (told,) = caveats_of({"sensitivity_n": None}, undefined={"sensitivity_n": "it is flat"})
     assert told == "Undefined: sensitivity_n has no value, because it is flat."

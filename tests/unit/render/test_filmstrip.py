@@ -11,7 +11,7 @@ from tests.unit.render.made import answer, drawn, panel, saliency
 
 from videovisual import render, zoo
 from videovisual.errors import InvalidParameter
-from videovisual.render import Panel, drawing
+from videovisual.render import Panel, drawing, filmstrip
 from videovisual.render.columns import choose, columns_of
 from videovisual.render.curve import draw_curve, tick_gap
 from videovisual.render.report import report_data
@@ -132,6 +132,18 @@ def test_a_wide_strip_has_larger_text() -> None:
         widths.append(sheet.width)
     assert widths[1] > 2 * widths[0]
     assert heights[1] == pytest.approx(heights[0], rel=0.3)
+
+
+def test_frames_have_their_numbers_in_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(filmstrip, "write", lambda _, __, text, **how: written.append(text))
+    made = saliency()
+    seen = replace(made, provenance={**made.provenance, "frame_indices": [7, 7, 9, 9, 11, 13]})
+    shown = drawn(answer(seen))
+    render.strip(shown)
+    labels = [text.partition(",")[0] for text in written if text.startswith("frame ")]
+    assert labels == [f"frame {number}" for number in (7, 7, 9, 9, 11, 13)]
+    assert shown[0].clock == [7, 7.5, 9, 9.5, 11, 13]
 
 
 def test_a_caveat_is_written_in_the_strip() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -12,7 +13,7 @@ from tests.unit.render.made import answer, drawn, panel, saliency
 
 from videovisual import clips, render
 from videovisual.errors import MissingExtra
-from videovisual.render import Film, Panel
+from videovisual.render import Film, Panel, sheet
 from videovisual.render.sheet import Sheet
 from videovisual.saliency import Saliency
 from videovisual.utils.extras import install_command
@@ -62,6 +63,15 @@ def test_the_sheet_holds_the_source_in_its_own_size() -> None:
     top = next(row for row in range(100) if (pixels[row, 6:306] == frames[1, 0]).all())
     np.testing.assert_array_equal(pixels[top : top + 200, 6:306], frames[1])
     np.testing.assert_array_equal(pixels[top : top + 200, 312:612], frames[1])
+
+
+def test_a_caption_tells_the_model_beside_the_doubts(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(sheet, "write", lambda _, __, text, **how: written.append(text))
+    (suspect,) = drawn(answer(saliency(partial=True)))
+    wide = replace(suspect, frames=blocks(6, 400, 400))
+    Sheet([wide], wide.shown, (4096, 2304))
+    assert written == ["source", "gradient: waving", "made-up gives it 90.0%", "Partial"]
 
 
 def test_text_grows_with_the_frames() -> None:

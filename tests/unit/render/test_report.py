@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import fields
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,7 +17,11 @@ from tests.frames import blocks
 from tests.unit.render.made import answer, drawn, saliency
 
 from videovisual import clips, render
+from videovisual.faithfulness.measures import Faithfulness
+from videovisual.protocol.measure_caveats import UNSEEN
+from videovisual.protocol.sentences import summarised
 from videovisual.render import report
+from videovisual.render.terms import DIAGNOSTICS, MEASURES
 from videovisual.saliency import Saliency
 
 EVIL = "</script><img src=x onerror=alert(1)>&amp;\u2028'\"<!--"
@@ -146,6 +152,34 @@ def test_caveats_and_numbers_that_are_not_finite_are_in_the_page() -> None:
     assert told["doubts"][0].startswith("Partial")
     assert told["diagnostics"]["objective"] == "nan"
     assert told["diagnostics"]["course"] == [1.0, "inf"]
+
+
+def test_the_words_are_in_the_page_with_and_without_its_script() -> None:
+    told = answer(saliency(), label=EVIL)
+    told.explanations[0] = summarised(told.explanations[0], told)
+    text = render.to_html(told, drawn(told)).decode()
+    (shown,) = data_of(text)["maps"]
+    assert shown["summary"] == told.explanations[0].summary
+    assert Page(text).inside("p") == [told.explanations[0].summary]
+    assert shown["summary"].startswith(f"made-up says {EVIL}, 90.0%; next is walking, 10.0%.")
+
+
+def test_a_report_names_its_clip_and_when_it_was_made() -> None:
+    told = answer(saliency(), label="waving")
+    made = datetime(2026, 11, 30, 3, 4, tzinfo=timezone(timedelta(hours=2)))
+    text = render.to_html(told, drawn(told), name=EVIL, made=made).decode()
+    data = data_of(text)
+    assert (data["name"], data["made"]) == (EVIL, "2026-11-30 01:04 UTC")
+    assert Page(text).inside("title")[0].startswith("waving: made-up, </script><img")
+    data = data_of(page())
+    assert (data["name"], data["made"]) == (None, None), "the same answer gives the same bytes"
+
+
+def test_every_measure_is_explained() -> None:
+    faithful = {each.name for each in fields(Faithfulness)} - {"undefined"}
+    alike = {f"stability_{change}{kind}" for change in UNSEEN for kind in ("", "_overlap")}
+    assert faithful | alike | {"stability", "stability_overlap"} == MEASURES.keys()
+    assert {"prediction_entropy", "evaluated", "undefined", "target_read_as"} <= DIAGNOSTICS.keys()
 
 
 def test_the_page_is_in_every_archive() -> None:

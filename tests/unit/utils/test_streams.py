@@ -64,7 +64,9 @@ def test_files_and_folders_are_left_to_be_read_again(tmp_path: Path) -> None:
         assert content(path) is None
 
 
-@pytest.mark.parametrize("clip", [io.StringIO("clip"), io.BytesIO(), "/dev/null"], ids=lambda clip: type(clip).__name__)
+@pytest.mark.parametrize(
+    "clip", [io.StringIO("clip"), io.BytesIO(), "/dev/null"], ids=lambda each: type(each).__name__
+)
 def test_text_and_nothing_are_refused(clip: object) -> None:
     with pytest.raises(InvalidRequest):
         content(clip)

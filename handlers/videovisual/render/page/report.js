@@ -4,29 +4,12 @@ globalThis.VideoVisual = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
   const SMALL_SIDE = 480;
-  const MEASURES = {
-    insertion: "insertion, higher is better",
-    deletion: "deletion, lower is better",
-    sensitivity_n: "sensitivity-n, higher is better",
-    relative_delta: "incompleteness, lower is better",
-    area: "share of the clip shown or hidden",
-    sufficiency: "kept with only that share shown, higher is better",
-    sufficiency_spread: "its spread over the ways of hiding",
-    sufficiency_held: "ways of hiding that keep at least half",
-    sufficiency_floor: "kept with nothing shown",
-    necessity: "lost with that share hidden, higher is better",
-    necessity_spread: "its spread over the ways of hiding",
-    saco: "SaCo, higher is better",
-    stability: "least agreement of maps of inputs that look the same",
-    stability_overlap: "the same for their strongest pixels",
-    stability_noise: "with invisible noise",
-    stability_noise_overlap: "strongest pixels with invisible noise",
-    stability_frame: "moved by a frame",
-    stability_frame_overlap: "strongest pixels, moved by a frame",
-    stability_pixels: "moved by two pixels",
-    stability_pixels_overlap: "strongest pixels, moved by two pixels",
-    stability_seed: "with another seed",
-    stability_seed_overlap: "strongest pixels with another seed",
+  const SOURCES = {
+    parts: "pictures",
+    folder: "a folder of pictures",
+    zip: "a zip of pictures",
+    frames: "an array of frames",
+    npz: "an array of frames",
   };
 
   function make(name, attributes = {}, ...children) {
@@ -62,7 +45,7 @@ globalThis.VideoVisual = (() => {
   }
 
   function score(item) {
-    return item.probability === null ? number(item.logit) : percent(item.probability);
+    return item.probability === null ? number(item.logit) : `${(100 * item.probability).toFixed(1)}%`;
   }
 
   function words(name) {
@@ -76,7 +59,7 @@ globalThis.VideoVisual = (() => {
   }
 
   // A fact of any shape, as text or as a table of its own.
-  function fact(name, value) {
+  function fact(name, value, terms) {
     if (value === null || value === undefined) return "–";
     if (typeof value === "boolean") return value ? "yes" : "no";
     if (typeof value === "number") return number(value);
@@ -87,19 +70,21 @@ globalThis.VideoVisual = (() => {
     if (Array.isArray(value)) {
       if (value.some((item) => item !== null && typeof item === "object")) {
         const parts = value.map((item, index) => [String(index + 1), item]);
-        return parts.length === 1 ? fact(name, parts[0][1]) : table(parts);
+        return parts.length === 1 ? fact(name, parts[0][1], terms) : table(parts, terms);
       }
-      return value.map((item) => fact(name, item)).join(", ");
+      return value.map((item) => fact(name, item, terms)).join(", ");
     }
-    if (typeof value === "object") return table(Object.entries(value));
+    if (typeof value === "object") return table(Object.entries(value), terms);
     return String(value);
   }
 
-  function table(rows) {
+  // Rows of names and values; `terms` says what names stand for.
+  function table(rows, terms = {}) {
     const body = make("tbody");
     for (const [name, value] of rows) {
-      const head = make("th", { scope: "row", textContent: words(name) });
-      const cell = make("td", {}, fact(name, value));
+      const head = make("th", { scope: "row" }, words(name));
+      if (Object.hasOwn(terms, name)) head.append(make("small", { textContent: terms[name] }));
+      const cell = make("td", {}, fact(name, value, terms));
       if (cell.firstElementChild?.matches("table")) {
         head.colSpan = cell.colSpan = 2;
         cell.className = "nested";
@@ -192,22 +177,26 @@ globalThis.VideoVisual = (() => {
 
     build() {
       const { data, film } = this;
-      const best = data.predictions[0];
       const source = data.clip.source ?? {};
       const about = [
+        data.name,
         data.model,
-        source.format && `${source.format} ${film.source_width} × ${film.source_height}`,
+        source.format && `${SOURCES[source.format] ?? source.format}, ${film.source_width} × ${film.source_height}`,
         film.origin === null ? "frames without time" : `${film.length.toFixed(2)} s of the clip`,
-        `${film.shots.length} frames, ${data.maps[0].curve.length} seen by the model`,
+        `${new Set(film.shots.map((shot) => shot.frame)).size} frames, ${new Set(data.clip.frame_indices).size} seen by the model`,
+        data.made && `made ${data.made}`,
       ];
+      this.heading = make("h1");
+      this.summary = make("p", { className: "summary" });
       this.doubts = make("section", { className: "doubts", hidden: true });
       this.doubts.setAttribute("role", "status");
       this.root.replaceChildren(
         make(
           "header",
           {},
-          make("h1", { textContent: `${best.label}, ${score(best)}` }),
+          this.heading,
           make("p", { className: "sub", textContent: about.filter(Boolean).join(" · ") }),
+          this.summary,
           this.doubts,
         ),
         make("div", { className: "columns" }, this.stage(), this.sidebar()),
@@ -327,6 +316,7 @@ globalThis.VideoVisual = (() => {
       this.strength = this.data.strength;
       this.threshold = 0;
       this.classes = make("ol", { className: "classes" });
+      this.others = make("p", { className: "note" });
       this.checks = make("div");
       this.faithful = make("section", { className: "card" });
       this.origin = make("div");
@@ -342,7 +332,7 @@ globalThis.VideoVisual = (() => {
           make("div", { className: "row" }, make("button", { type: "button", textContent: "Save this picture", onclick: () => this.save() })),
           make("p", { className: "note", textContent: "Space plays, ← → step, Home and End jump, M takes the next map." }),
         ),
-        make("section", { className: "card" }, make("h2", { textContent: "What the model sees" }), this.classes),
+        make("section", { className: "card" }, make("h2", { textContent: "What the model sees" }), this.classes, this.others),
         make("section", { className: "card" }, make("h2", { textContent: "What the method says of its run" }), this.checks),
         this.faithful,
         make("section", { className: "card" }, make("details", {}, make("summary", { textContent: "Provenance" }), this.origin)),
@@ -354,6 +344,8 @@ globalThis.VideoVisual = (() => {
       this.shown = index;
       this.chooser.value = index;
       const { facts } = this.heats[index];
+      this.heading.textContent = `${facts.target.label}, ${score(facts.target)}`;
+      this.summary.textContent = facts.summary;
       this.doubts.hidden = facts.doubts.length === 0;
       this.doubts.replaceChildren(
         make("strong", { textContent: `Take this map with care (${this.heats[index].title})` }),
@@ -363,12 +355,12 @@ globalThis.VideoVisual = (() => {
       this.drawLegend(facts);
       this.listClasses(facts);
       const told = Object.entries(facts.diagnostics);
-      this.checks.replaceChildren(told.length ? table(told) : make("p", { className: "note", textContent: "Nothing: this method has no diagnostics." }));
+      this.checks.replaceChildren(told.length ? table(told, this.data.terms.diagnostics) : make("p", { className: "note", textContent: "Nothing: this method has no diagnostics." }));
       const scores = Object.entries(facts.faithfulness).filter(([, value]) => value !== null);
       this.faithful.hidden = scores.length === 0;
       this.faithful.replaceChildren(
         make("h2", { textContent: "How faithful it is" }),
-        table(scores.map(([name, value]) => [MEASURES[name] ?? name, value])),
+        table(scores, this.data.terms.measures),
       );
       this.origin.replaceChildren(table(Object.entries(facts.provenance)));
       return this.heats[index].load().then(() => this.arrange());
@@ -390,12 +382,22 @@ globalThis.VideoVisual = (() => {
         screen.width = this.film.width * grow;
         screen.height = this.film.height * grow;
       }
-      const beside = this.heats[this.beside]?.title ?? "the source";
-      this.left.caption.textContent = beside;
-      this.right.caption.textContent = this.heats[this.shown].title;
-      this.left.screen.setAttribute("aria-label", `Frame of ${beside}`);
-      this.right.screen.setAttribute("aria-label", `Frame with ${this.heats[this.shown].title}`);
+      this.name(this.left, this.heats[this.beside]);
+      this.name(this.right, this.heats[this.shown]);
       this.paint();
+    }
+
+    // The caption of a picture, and its text for who doesn't see it.
+    name({ caption, screen }, heat) {
+      if (!heat) {
+        caption.textContent = "the source";
+        screen.setAttribute("aria-label", "A frame of the source");
+        return;
+      }
+      const { summary, target, doubts } = heat.facts;
+      const against = doubts.length ? `; take it with care: ${doubts.map((text) => text.split(":")[0]).join(", ")}` : "";
+      caption.textContent = `${heat.title}; ${this.data.model} gives it ${score(target)}${against}`;
+      screen.setAttribute("aria-label", `A frame with ${heat.title} over it. ${summary}`);
     }
 
     drawCurve(facts) {
@@ -421,13 +423,12 @@ globalThis.VideoVisual = (() => {
       this.curve.append(draw("line", { class: "even", x1: 0, x2: 1000, y1: even, y2: even }));
       this.head = draw("line", { class: "head", y1: 0, y2: 100 });
       this.curve.append(this.head);
-      const peak = film.shots.find((shot) => shot.held === facts.curve.indexOf(most) && shot.seen) ?? film.shots[0];
-      const says = `${percent(most)} of all evidence is at ${this.instant(peak)}; the dotted line is an even share.`;
+      const says = `The strongest frame has ${percent(most)} of the evidence; the dotted line is an even share.`;
       this.curve.setAttribute("aria-label", `Share of the evidence in each frame: ${says}`);
-      this.most.textContent = `${says} Click to go there.`;
+      this.most.textContent = `${says} Click the curve to go to a frame.`;
       const start = film.origin ?? 0;
       const unit = (share) => (film.origin === null ? "" : `${(start + share * film.length).toFixed(2)} s`);
-      const labels = film.origin === null ? ["first frame", "", "last frame"] : [unit(0), unit(0.5), unit(1)];
+      const labels = film.origin === null ? [`frame ${film.shots[0].frame}`, "", `frame ${film.shots.at(-1).frame}`] : [unit(0), unit(0.5), unit(1)];
       this.axis.replaceChildren(...labels.map((textContent) => make("span", { textContent })));
     }
 
@@ -454,25 +455,45 @@ globalThis.VideoVisual = (() => {
     }
 
     listClasses(facts) {
+      const maps = new Map();
+      this.heats.forEach(({ facts: { method, target } }, place) => {
+        if (method === facts.method) maps.set(target.index, place);
+      });
       const known = [...this.data.predictions];
-      if (!known.some((item) => item.index === facts.target.index)) known.push(facts.target);
+      for (const { facts: { target } } of this.heats) {
+        if (!known.some((item) => item.index === target.index)) known.push(target);
+      }
+      const several = maps.size > 1;
+      const ask = known.some((item) => !maps.has(item.index)) ? "For a map of another class, explain the clip with it as target." : "";
+      this.others.textContent = `${several ? "Choose an underlined class to see its map. " : ""}${ask}`;
+      this.others.hidden = this.others.textContent === "";
       this.classes.replaceChildren(
         ...known.map((item) => {
           const fill = make("div", { className: "fill" });
           fill.style.width = `${100 * item.probability}%`;
           const rail = item.probability === null ? [] : [make("div", { className: "rail" }, fill)];
+          const name = several && maps.has(item.index)
+            ? make("button", { type: "button", className: "link", textContent: item.label, ariaPressed: String(item.index === facts.target.index), onclick: () => this.pick(maps.get(item.index)) })
+            : make("span", { textContent: item.label });
           return make(
             "li",
             { className: item.index === facts.target.index ? "shown" : "" },
-            make("div", { className: "name" }, make("span", { textContent: item.label }), make("span", { textContent: score(item) })),
+            make("div", { className: "name" }, name, make("span", { textContent: score(item) })),
             ...rail,
           );
         }),
       );
     }
 
+    // The map of another class; the list is drawn anew, and its button keeps the focus.
+    pick(index) {
+      this.choose(index);
+      this.classes.querySelector(".shown button").focus();
+    }
+
     instant(shot) {
-      return this.film.origin === null ? `frame ${shot.frame}` : `${(this.film.origin + shot.start).toFixed(2)} s`;
+      const frame = `frame ${shot.frame}`;
+      return this.film.origin === null ? frame : `${(this.film.origin + shot.start).toFixed(2)} s, ${frame}`;
     }
 
     shotAt(time) {
@@ -494,7 +515,7 @@ globalThis.VideoVisual = (() => {
       const shot = this.film.shots[at];
       this.scrub.value = at;
       const held = shot.seen ? "" : ", map of the nearest frame";
-      const text = `${this.instant(shot)}, frame ${shot.frame}${held}`;
+      const text = `${this.instant(shot)}${held}`;
       this.clock.textContent = `${text}, ${percent(this.heats[this.shown].facts.curve[shot.held])} of the evidence`;
       this.scrub.setAttribute("aria-valuetext", text);
       this.paint();
