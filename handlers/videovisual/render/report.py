@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from videovisual.clips.source import Frames
 from videovisual.protocol import Answer, Explanation
 from videovisual.protocol.caveats import caveats
 from videovisual.render.colour import DIVERGING, SEQUENTIAL, signed_levels
@@ -61,37 +62,36 @@ def to_html(answer: Answer, panels: Sequence[Panel]) -> bytes:
     """
     style = (PAGE / "report.css").read_text("utf-8")
     script = (PAGE / "report.js").read_text("utf-8")
-    policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
-    )
-    text = json.dumps(report_data(answer, panels), ensure_ascii=False, allow_nan=False)
     page = Template((PAGE / "report.html").read_text("utf-8")).substitute(
-        policy=html.escape(policy, quote=True),
+        policy=policy(style, script),
         title=html.escape(f"{answer.predictions[0].label}: {answer.model}"),
         style=style,
         script=script,
-        # Escaped, no label or parameter can end the script element that holds the data.
-        data=text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
+        data=embedded(report_data(answer, panels)),
     )
     return page.encode("utf-8", "replace")
 
 
-def report_data(answer: Answer, panels: Sequence[Panel]) -> dict[str, Any]:
+def report_data(
+    answer: Answer, panels: Sequence[Panel], *, frames: int = MAX_FRAMES, side: int = MAX_SIDE
+) -> dict[str, Any]:
     """The data of the page, as JSON types.
 
-    Args and Raises: as `to_html`.
+    Args:
+        answer, panels: as of `to_html`, as are the errors.
+        frames: the most of the film.
+        side: the longer one of a frame, at most, in pixels.
     """
-    film = panels[0].shown.thinned(MAX_FRAMES)
-    side = _map_side([panel.saliency.map for panel in panels])
+    film = panels[0].shown.thinned(frames)
+    map_side = _map_side([panel.saliency.map for panel in panels])
     return {
         "version": __version__,
         "model": answer.model,
         "predictions": [item.model_dump(mode="json") for item in answer.predictions],
         "clip": plain(answer.clip),
-        "film": _film(film),
+        "film": _film(film, side),
         "maps": [
-            _map(panel, explanation, film, side)
+            _map(panel, explanation, film, map_side)
             for panel, explanation in zip(panels, answer.explanations, strict=True)
         ],
         "ramps": {
@@ -100,6 +100,34 @@ def report_data(answer: Answer, panels: Sequence[Panel]) -> dict[str, Any]:
         },
         "strength": STRENGTH,
     }
+
+
+def policy(style: str, *scripts: str) -> str:
+    """A content security policy for pages that hold all they show, as an attribute's text."""
+    digests = " ".join(f"'{_digest(script)}'" for script in scripts)
+    text = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_digest(style)}'; script-src {digests}"
+    )
+    return html.escape(text, quote=True)
+
+
+def embedded(data: Any) -> str:
+    """JSON for a script element, which no label or parameter in it can end."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def still(frame: Frames, side: int) -> str:
+    """A frame as the URL of a small JPEG.
+
+    Args:
+        frame: uint8 [H, W, 3], RGB.
+        side: the longer one of the picture, at most, in pixels.
+    """
+    picture = Image.fromarray(frame)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _data_url(picture, "jpeg", quality=JPEG_QUALITY)
 
 
 def plain(value: Any) -> Any:
@@ -113,9 +141,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _film(film: Film) -> dict[str, Any]:
+def _film(film: Film, side: int) -> dict[str, Any]:
     room = MAX_PIXELS / (len(film.shots) * film.width * film.height)
-    scale = min(1.0, MAX_SIDE / max(film.width, film.height), math.sqrt(room))
+    scale = min(1.0, side / max(film.width, film.height), math.sqrt(room))
     size = max(1, round(film.width * scale)), max(1, round(film.height * scale))
     fine = size[0] * size[1] <= FINE_PIXELS
     quality = {"quality": FINE_QUALITY, "subsampling": 0} if fine else {"quality": JPEG_QUALITY}
