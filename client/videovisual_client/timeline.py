@@ -28,7 +28,7 @@ LISTED = 3
 class Score(NamedTuple):
     """A class's score in one window."""
 
-    index: int
+    kind: int
     probability: float | None
     logit: float
 
@@ -55,7 +55,7 @@ class Window:
 
     def of(self, index: int) -> Score | None:
         """The score of a class; None if it isn't listed."""
-        return next((score for score in self.scores if score.index == index), None)
+        return next((score for score in self.scores if score.kind == index), None)
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,9 @@ class Timeline:
 
     def prediction(self, score: Score) -> Prediction:
         """The score with its class's name."""
-        index, probability, logit = score
-        return Prediction(
-            index=index, label=self.labels[index], probability=probability, logit=logit
-        )
+        kind, probability, logit = score
+        label = self.labels[kind]
+        return Prediction(index=kind, label=label, probability=probability, logit=logit)
 
     def moments(self, targets: Sequence[int] = ()) -> list[Moment]:
         """The moments, in order of their start.
@@ -235,7 +234,7 @@ class Timeline:
                 for index in order[:LANES]
             ],
             "listed": LISTED,
-            "classes": _packed("i", [score.index for score in flat]),
+            "classes": _packed("i", [score.kind for score in flat]),
             "values": _packed("f", [_value(score) for score in flat]),
         }
 
@@ -257,7 +256,7 @@ def strongest(moments: Sequence[Moment], count: int | None) -> list[Moment]:
 def _present(window: Window) -> Iterator[int]:
     for place, score in enumerate(window.scores):
         if place == 0 or (score.probability or 0.0) >= LIKELY:
-            yield score.index
+            yield score.kind
 
 
 def _moment(index: int, run: Sequence[Window]) -> Moment:

@@ -238,7 +238,7 @@ class FilmRun:
                 failed += 1
                 if failed == len(moments):
                     raise
-                record = {"error": error.as_json()}
+                record = error.as_json()
             yield moment, record
 
     def _options(self, target: str | int) -> dict[str, Any]:
