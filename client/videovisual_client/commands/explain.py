@@ -41,7 +41,8 @@ from videovisual_client.terminal import out, print_answer
     ),
     click.option(
         "--windows",
-        type=Windows(),
+        type=Windows(min=0),
+        metavar="N|all",
         default=WINDOWS,
         show_default=True,
         help="With --timeline, how many of its strongest moments are explained.",
@@ -91,8 +92,8 @@ def explain(
             )
         with place.open() as client:
             explainer = Explainer(client, model, methods, options)
-            result = explain_film(explainer, clip, _results(output), windows, fresh=run.fresh)
-        show(result, as_json)
+            film = explain_film(explainer, clip, _results(output), windows, fresh=run.fresh)
+        show(film, as_json)
         return
     clips = collection.clips_in(clip, run.labels_from)
     if clips is not None:

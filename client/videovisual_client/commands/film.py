@@ -72,7 +72,7 @@ class Part:
     end_s: float | None
 
     @property
-    def range(self) -> dict[str, float]:
+    def range(self) -> dict[str, Any]:
         """The options `start_s` and `end_s` of a request about it."""
         begin = self.piece.start_s
         end = None if self.end_s is None else self.end_s - begin
@@ -187,8 +187,9 @@ class FilmRun:
 
     def _key(self, span: tuple[float, float]) -> str:
         options = request_options([], {**self._fields, "top_k": self.explainer.options["top_k"]})
-        span_facts = {"seconds": span, "range": [self.start_s, self.end_s]}
-        facts = {**options, **span_facts, "targets": self.targets}
+        # The ends of the range move the windows that are near them.
+        near = max(span[0] - MARGIN_S, self.start_s), min(span[1] + MARGIN_S, self.end_s)
+        facts = {**options, "seconds": span, "range": near, "targets": self.targets}
         return content_key(self.sha256, [self.classifier], facts)
 
     def _finished(self, span: tuple[float, float]) -> Timeline | None:

@@ -24,7 +24,7 @@ from videovisual_client.result import check_format
 from videovisual_client.terminal import bar, log, out, print_json, table
 from videovisual_client.timeline import Moment, strongest
 
-WINDOWS = "8"
+WINDOWS = 8
 """How many moments are explained by default."""
 
 PAGE_BYTES = 48 * 2**20
@@ -38,14 +38,12 @@ ROWS = 30
 """The most moments that the command prints."""
 
 
-class Windows(click.ParamType):
-    """A number of windows, or `all`."""
-
-    name = "N|all"
+class Windows(click.IntRange):
+    """A number of windows, or `all`, which is -1."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number, 0 or more; -1 for all of them."""
-        return -1 if value in ("all", -1) else click.IntRange(min=0).convert(value, param, ctx)
+        """The number."""
+        return -1 if value in ("all", -1) else super().convert(value, param, ctx)
 
 
 def explain_film(
@@ -76,7 +74,8 @@ def explain_film(
     moments = run.timeline.moments(run.targets)
     chosen = strongest(moments, None if windows < 0 else windows)
     explanations: dict[Moment, dict[str, Any]] = {}
-    drawn, size = [], 0
+    drawn: list[dict[str, Any]] = []
+    size = 0
     with bar("explaining") as advance:
         for moment, record in run.explain(chosen, advance):
             shown = record.pop("drawn", None)

@@ -185,6 +185,17 @@ def test_a_part_of_the_film(run: Command, local: Local, film: Path) -> None:
 
 
 @pytest.mark.slow
+def test_another_end_computes_only_the_windows_near_it(
+    run: Command, requests: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(film_module, "MARGIN_S", 1)
+    run("--windows", "0")
+    requests.clear()
+    assert run("--windows", "0", "--end", "10.5").exit_code == 0
+    assert requests == ["classify", "timeline", "timeline"]
+
+
+@pytest.mark.slow
 def test_windows_longer_than_a_second_see_their_neighbours(
     run: Command, local: Local, film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_a_piece_shows_the_same_frames_at_the_same_times(tmp_path, codec, contai
     for start, end in [(0.0, 1.0), (0.7, 2.0), (2.5, 9.0)]:
         piece = film.cut(start, end)
         part = open_bytes(piece.data)
+        assert np.diff(part.times).max() < 1.1 / FPS
         assert piece.start_s <= start
         assert piece.start_s + part.info.duration_s >= min(end, film.duration_s) - 0.001
         at = np.arange(start, min(end, film.duration_s), 1 / FPS) + 0.01
@@ -46,6 +47,13 @@ def test_a_piece_shows_the_same_frames_at_the_same_times(tmp_path, codec, contai
         found = np.searchsorted(part.times, at - piece.start_s, side="right") - 1
         np.testing.assert_array_equal(part.read(found), whole.read(expected))
     assert len(film.cut(1.5, 2.0).data) < 0.6 * len(data)
+
+
+def test_a_piece_is_found_where_seeking_fails(tmp_path, monkeypatch):
+    film = long_video(tmp_path, encode(count=COUNT, gop=10))
+    sought = film.cut(1.5, 2.0)
+    monkeypatch.setattr(cutting, "_EARLIER_S", ())
+    assert film.cut(1.5, 2.0) == sought
 
 
 def test_a_turned_video_stays_turned(tmp_path):
