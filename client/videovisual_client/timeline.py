@@ -219,11 +219,14 @@ class Timeline:
         none = Score(-1, None, float("nan"))
         best = [(*window.scores, *[none] * LISTED)[:LISTED] for window in self.windows]
         flat = [score for scores in best for score in scores]
+        is_raw = self.windows[0].scores[0].probability is None
+        known = [_value(score) for window in self.windows for score in window.scores]
         return {
             "start_s": self.windows[0].start_s,
             "end_s": self.windows[-1].end_s,
             "count": len(self.windows),
-            "measure": "score" if self.windows[0].scores[0].probability is None else "probability",
+            "measure": "score" if is_raw else "probability",
+            "range": [min(known), max(*known, min(known) + 1e-6)] if is_raw else [0, 1],
             "labels": self.labels,
             "lanes": [
                 {

@@ -78,6 +78,7 @@ def page(folder: Path) -> str:
         "end_s": float(SECONDS),
         "count": SECONDS,
         "measure": "probability",
+        "range": [0, 1],
         "labels": LABELS,
         "lanes": [
             {"class": 4, "led_s": SPLIT, "values": packed("f", first)},

@@ -98,6 +98,9 @@ def test_an_answer_gives_the_seconds_that_are_its_own() -> None:
 def test_a_page_gets_lanes_by_how_long_they_lead() -> None:
     scenes = timeline(*SCENES)
     drawn = scenes.drawn(scenes.moments(), [2])
+    assert drawn["range"] == [0, 1]
+    raw = timeline(*SCENES, raw=True)
+    assert raw.drawn(raw.moments())["range"] == [0.3, 0.9]
     assert [(lane["class"], lane["led_s"]) for lane in drawn["lanes"]] == [(2, 0), (0, 4), (1, 1)]
     values = np.frombuffer(base64.b64decode(drawn["lanes"][2]["values"]), "<f4")
     assert values == pytest.approx([0.3, np.nan, 0.4, np.nan, np.nan], nan_ok=True)

@@ -1,23 +1,25 @@
 "use strict";
 // Draws the timeline of a film. Untrusted strings are inserted as text, never as HTML.
 globalThis.FilmTimeline = (() => {
-  const { make } = VideoVisual;
-  const SVG = "http://www.w3.org/2000/svg";
+  const { bytes, draw, make } = VideoVisual;
   const HEIGHT = 36;
   const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800];
   const TICK_PX = 84;
   const SHORTEST_S = 4;
   const ROWS = 300;
 
-  function draw(name, attributes, ...children) {
-    const element = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    element.append(...children);
-    return element;
+  function packed(text, kind) {
+    return new kind(bytes(text).buffer);
   }
 
-  function packed(text, kind) {
-    return new kind(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  function drag(element, act) {
+    element.addEventListener("pointerdown", (event) => {
+      element.setPointerCapture(event.pointerId);
+      act(event);
+    });
+    element.addEventListener("pointermove", (event) => {
+      if (event.buttons) act(event);
+    });
   }
 
   function clock(seconds, digits = 0) {
@@ -37,10 +39,6 @@ globalThis.FilmTimeline = (() => {
       this.values = packed(data.values, Float32Array);
       this.lanes = data.lanes.map((lane) => ({ ...lane, values: packed(lane.values, Float32Array) }));
       this.explained = data.moments.filter((moment) => moment.page !== null);
-      const known = this.lanes.flatMap((lane) => [...lane.values]).filter(Number.isFinite);
-      const low = known.reduce((least, value) => Math.min(least, value), Infinity);
-      const high = known.reduce((most, value) => Math.max(most, value), -Infinity);
-      this.range = data.measure === "probability" ? [0, 1] : [low, high > low ? high : low + 1];
       this.build();
       new ResizeObserver(() => this.paint()).observe(this.tracks);
       const best = this.explained.reduce((one, two) => (one && this.strength(one) >= this.strength(two) ? one : two), null);
@@ -115,28 +113,15 @@ globalThis.FilmTimeline = (() => {
       this.axis = draw("svg", { class: "ticks", height: 20, "aria-hidden": "true" });
       this.head = make("div", { className: "head" });
       this.tracks.append(this.axis, this.head);
-      this.tracks.addEventListener("pointerdown", (event) => {
-        this.tracks.setPointerCapture(event.pointerId);
-        this.seek(this.timeAt(event));
-      });
-      this.tracks.addEventListener("pointermove", (event) => {
-        if (event.buttons) this.seek(this.timeAt(event));
-      });
+      drag(this.tracks, (event) => this.seek(this.timeAt(event)));
       this.tracks.addEventListener("dblclick", (event) => this.zoom(0.5, this.timeAt(event)));
       this.tracks.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
       this.tracks.addEventListener("keydown", (event) => this.key(event));
       this.overview = draw("svg", { class: "overview", height: 22, "aria-hidden": "true" });
-      const pan = (event) => {
+      drag(this.overview, (event) => {
         const box = this.overview.getBoundingClientRect();
         const share = (event.clientX - box.left) / box.width;
         this.look(this.data.start_s + share * (this.data.end_s - this.data.start_s), this.view[1] - this.view[0]);
-      };
-      this.overview.addEventListener("pointerdown", (event) => {
-        this.overview.setPointerCapture(event.pointerId);
-        pan(event);
-      });
-      this.overview.addEventListener("pointermove", (event) => {
-        if (event.buttons) pan(event);
       });
       return make("div", {}, this.tracks, this.overview);
     }
@@ -161,7 +146,7 @@ globalThis.FilmTimeline = (() => {
         const cells = [moment.class.label, this.score(this.strength(moment)), state];
         body.append(make("tr", {}, make("td", {}, button), ...cells.map((textContent) => make("td", { textContent }))));
       }
-      const head = make("tr", {}, ...["when", "class", "at its best", "explained"].map((textContent) => make("th", { scope: "col", textContent })));
+      const head = make("tr", {}, ...["when", "class", "at its best", "explained"].map((text) => make("th", { scope: "col", textContent: text })));
       const left = this.data.moments.length - rows.length;
       const more = left ? [make("p", { className: "note", textContent: `${left} weaker moments are in timeline.json.` })] : [];
       return make("div", { className: "moments" }, make("table", {}, make("thead", {}, head), body), ...more);
@@ -247,9 +232,8 @@ globalThis.FilmTimeline = (() => {
 
     jump(by) {
       const later = by > 0 ? this.explained : [...this.explained].reverse();
-      const at = (moment) => moment.best.start_s;
-      const from = this.open ? at(this.open) : this.cursor;
-      const next = later.find((moment) => by * (at(moment) - from) > 1e-6) ?? later[0];
+      const from = this.open ? this.open.best.start_s : this.cursor;
+      const next = later.find(({ best }) => by * (best.start_s - from) > 1e-6) ?? later[0];
       if (next) this.show(next);
     }
 
@@ -320,8 +304,7 @@ globalThis.FilmTimeline = (() => {
         lane.svg.replaceChildren(...bands, draw("path", { class: "area", d: this.area(lane, width) }), ...marks);
       }
       this.drawAxis(width, x);
-      const whole = Math.max(this.data.end_s - this.data.start_s, 1e-9);
-      const share = (time) => ((time - this.data.start_s) / whole) * width;
+      const share = (time) => ((time - this.data.start_s) / (this.data.end_s - this.data.start_s)) * width;
       const marks = this.explained.map(({ best }) => draw("rect", { class: "mark", x: share(best.start_s), width: Math.max(2, share(best.end_s) - share(best.start_s)), y: 6, height: 10 }));
       const seen = draw("rect", { class: "seen", x: share(first), width: Math.max(share(last) - share(first), 4), y: 1, height: 20 });
       this.overview.replaceChildren(seen, ...marks);
@@ -332,9 +315,8 @@ globalThis.FilmTimeline = (() => {
     // The outline of a lane: of each column of pixels the greatest value.
     area(lane, width) {
       const [first, last] = this.view;
-      const [low, high] = this.range;
-      const from = this.windowAt(first);
-      const to = this.windowAt(last - 1e-6);
+      const [low, high] = this.data.range;
+      const [from, to] = [this.windowAt(first), this.windowAt(last - 1e-6)];
       const per = Math.max(1, Math.floor((to - from + 1) / width));
       const x = (at) => ((Math.min(this.data.start_s + at, this.data.end_s) - first) / (last - first)) * width;
       let path = `M${x(from).toFixed(1)} ${HEIGHT}`;
