@@ -73,23 +73,23 @@ def to_html(answer: Answer, panels: Sequence[Panel]) -> bytes:
 
 
 def report_data(
-    answer: Answer, panels: Sequence[Panel], *, frames: int = MAX_FRAMES, side: int = MAX_SIDE
+    answer: Answer, panels: Sequence[Panel], *, frames: int | None = None, side: int | None = None
 ) -> dict[str, Any]:
     """The data of the page, as JSON types.
 
     Args:
         answer, panels: as of `to_html`, as are the errors.
-        frames: the most of the film.
-        side: the longer one of a frame, at most, in pixels.
+        frames: the most of the film; `MAX_FRAMES` if None.
+        side: the longer one of a frame, at most, in pixels; `MAX_SIDE` if None.
     """
-    film = panels[0].shown.thinned(frames)
+    film = panels[0].shown.thinned(frames or MAX_FRAMES)
     map_side = _map_side([panel.saliency.map for panel in panels])
     return {
         "version": __version__,
         "model": answer.model,
         "predictions": [item.model_dump(mode="json") for item in answer.predictions],
         "clip": plain(answer.clip),
-        "film": _film(film, side),
+        "film": _film(film, side or MAX_SIDE),
         "maps": [
             _map(panel, explanation, film, map_side)
             for panel, explanation in zip(panels, answer.explanations, strict=True)
