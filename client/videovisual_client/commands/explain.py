@@ -24,6 +24,7 @@ from videovisual_client.commands.options import (
     with_method,
     with_run,
 )
+from videovisual_client.commands.timeline import WINDOWS, Windows, explain_film, show
 from videovisual_client.describe import describe
 from videovisual_client.result import FORMATS, format_of
 from videovisual_client.terminal import out, print_answer
@@ -35,6 +36,17 @@ from videovisual_client.terminal import out, print_answer
     output_options(f"File to write, .{', .'.join(FORMATS)}, or {RECORD_SUFFIX}; may be repeated."),
     sign_option,
     map_option,
+    click.option(
+        "--timeline", is_flag=True, help="Of a film of any length: its classes over time."
+    ),
+    click.option(
+        "--windows",
+        type=Windows(min=0),
+        metavar="N|all",
+        default=WINDOWS,
+        show_default=True,
+        help="With --timeline, how many of its strongest moments are explained.",
+    ),
     with_run,
 )
 def explain(
@@ -47,6 +59,8 @@ def explain(
     columns: int | tuple[float, ...] | None,
     sign_with: Path | None,
     maps: bool,
+    timeline: bool,
+    windows: int,
     run: RunOptions,
     place: Place,
     **options: Any,
@@ -54,8 +68,9 @@ def explain(
     """Classify CLIP, and show which part of it made the score.
 
     CLIP is a video, a folder of frames, or a folder of clips, as in `classify`. The results of a
-    folder of clips go to OUTPUT/METHOD/MODEL: maps, answers and a summary. A command that was
-    stopped continues when it is run again.
+    folder of clips go to OUTPUT/METHOD/MODEL: maps, answers and a summary. With --timeline, CLIP is
+    a video, also of hours; the report goes to OUTPUT/timeline/MODEL. A command that was stopped
+    continues when it is run again.
 
     \b
     Examples: videovisual explain clip.mp4 --model i3d-kinetics400 \\
@@ -64,9 +79,23 @@ def explain(
                 --area 0.1 --target "ironing" --local -o strip.png
               videovisual explain clips/ --model i3d-kinetics400 --method grad_cam \\
                 --method step -o results --format mp4
+              videovisual explain film.mp4 --model i3d-kinetics400 --timeline
     """
     place.check()
     methods = known(method)
+    if timeline:
+        if not isinstance(clip, Path) or not clip.is_file():
+            raise click.UsageError("--timeline is for a video file.")
+        if formats or sign_with is not None or options["window"] is not None:
+            raise click.UsageError(
+                "--timeline takes no --format, --sign-with or --window: it writes a report, and "
+                "chooses the windows."
+            )
+        with place.open() as client:
+            explainer = Explainer(client, model, methods, options)
+            film = explain_film(explainer, clip, _results(output), windows, fresh=run.fresh)
+        show(film, as_json)
+        return
     clips = collection.clips_in(clip, run.labels_from)
     if clips is not None and columns is not None:
         raise click.UsageError("--columns is for one clip. Leave it out with a folder of clips.")
@@ -109,7 +138,7 @@ def check_signing(key: Path, output: tuple[Path, ...]) -> None:
 def _results(output: tuple[Path, ...]) -> Path:
     if len(output) > 1 or any(path.is_file() or path.suffix[1:] in FORMATS for path in output):
         raise click.UsageError(
-            "The results of a folder of clips go to one folder. Name it with -o, and the pictures "
-            "with --format."
+            "The results of a folder of clips, or of a film with --timeline, go to one folder. "
+            "Name it with -o, and the pictures with --format."
         )
     return output[0] if output else Path("results")

@@ -3,8 +3,8 @@
 import io
 import struct
 from collections.abc import Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import IO, Any
 
 import av
 import numpy as np
@@ -212,31 +212,47 @@ class VideoSource(Source):
     def _is_key(self, index: int) -> bool:
         return bool(self.table.start[index] == self.table.packet[index])
 
-    @contextmanager
-    def _opened(self) -> Iterator[tuple[InputContainer, VideoStream]]:
-        """Open the container, and choose its best video stream."""
-        try:
-            container = av.open(
-                io.BytesIO(self.data),
-                mode="r",
-                format=_DEMUXERS.get(self.name, self.name),
-                container_options={
-                    "protocol_whitelist": "none",
-                    "codec_whitelist": "none" if self.name in _HEADERLESS else _WHITELIST,
-                },
-                options={"max_pixels": str(most_coded(self.limits))},
-                metadata_errors="replace",
-            )
-        except FFmpegError as error:
-            raise MalformedClip(
-                f"The {self.name} can't be opened, it is cut or damaged: {error.strerror}."
-            ) from error
-        with container:
-            stream = container.streams.best("video")
-            is_cover = stream is not None and stream.disposition & Disposition.attached_pic
-            if not isinstance(stream, VideoStream) or is_cover:
-                raise UnsupportedMedia(f"The {self.name} has no video stream. Send {ACCEPTED}.")
-            yield container, stream
+    def _opened(self) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
+        return opened(io.BytesIO(self.data), self.name, self.limits)
+
+
+@contextmanager
+def opened(
+    file: IO[bytes], name: str, limits: Limits
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a container, and choose its best video stream.
+
+    Args:
+        file: the video.
+        name: its format.
+        limits: on the pixels of a frame.
+
+    Raises:
+        MalformedClip: it is cut or damaged.
+        UnsupportedMedia: it has no video stream.
+    """
+    try:
+        container = av.open(
+            file,
+            mode="r",
+            format=_DEMUXERS.get(name, name),
+            container_options={
+                "protocol_whitelist": "none",
+                "codec_whitelist": "none" if name in _HEADERLESS else _WHITELIST,
+            },
+            options={"max_pixels": str(most_coded(limits))},
+            metadata_errors="replace",
+        )
+    except FFmpegError as error:
+        raise MalformedClip(
+            f"The {name} can't be opened, it is cut or damaged: {error.strerror}."
+        ) from error
+    with container:
+        stream = container.streams.best("video")
+        is_cover = stream is not None and stream.disposition & Disposition.attached_pic
+        if not isinstance(stream, VideoStream) or is_cover:
+            raise UnsupportedMedia(f"The {name} has no video stream. Send {ACCEPTED}.")
+        yield container, stream
 
 
 def _codec(stream: VideoStream) -> str:

@@ -35,11 +35,13 @@ class Second:
     Attributes:
         start_s, end_s: in seconds from the first frame.
         indices: the source frames of its window, in presentation order.
+        window: where its window begins and ends, in seconds from the first frame.
     """
 
     start_s: float
     end_s: float
     indices: tuple[int, ...]
+    window: tuple[float, float]
 
 
 def window_length(sampling: Sampling) -> float:
@@ -86,7 +88,7 @@ def seconds(source: Source, sampling: Sampling) -> list[Second]:
         # A window of a slow video may show fewer frames than the range must have.
         part = replace(sampling, start_s=left, end_s=left + length, min_frames=1)
         (indices,) = clips.plan(times, info.frame_count, part, info.duration_s)
-        found.append(Second(begins, ends, tuple(indices)))
+        found.append(Second(begins, ends, tuple(indices), (left, left + length)))
     return found
 
 

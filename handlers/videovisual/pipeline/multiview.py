@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -79,7 +80,10 @@ def classify_windows(plan: Plan, source: Source, executor: Executor) -> tuple[An
         clip={
             "crop": asdict(geometry(card.input, info.height, info.width)),
             "source": info.facts(),
-            "windows": [_facts(source, window) for window in chosen],
+            "windows": [
+                _facts(source, window) | _range(second)
+                for window, second in zip_longest(chosen, seconds)
+            ],
             "average": card.view_average,
         },
     )
@@ -178,6 +182,11 @@ def _decoded(
 def _classification(clip: torch.Tensor, progress: Progress) -> Classification:
     reading = yield Probe(clip[None], progress=progress)
     return reading.logits
+
+
+def _range(second: windows.Second | None) -> dict[str, float]:
+    """The part of the clip that an explanation of this window asks for."""
+    return {} if second is None else dict(zip(("start_s", "end_s"), second.window, strict=True))
 
 
 def _facts(source: Source, window: windows.Indices) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from videovisual.render.notebook import in_notebook as in_notebook
 from videovisual.render.panel import Panel as Panel
 from videovisual.render.panel import panels as panels
 from videovisual.render.report import report_data as report_data
+from videovisual.render.report import still as still
 from videovisual.render.report import to_html as to_html
+from videovisual.render.timeline import to_timeline as to_timeline
 from videovisual.render.video import X264 as X264
 from videovisual.render.video import to_mp4 as to_mp4
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from videovisual.clips.source import Frames
 from videovisual.protocol import Answer, Explanation
 from videovisual.protocol.caveats import caveats
 from videovisual.render.colour import DIVERGING, SEQUENTIAL, signed_levels
@@ -71,21 +72,14 @@ def to_html(
     """
     style = (PAGE / "report.css").read_text("utf-8")
     script = (PAGE / "report.js").read_text("utf-8")
-    policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
-    )
-    data = report_data(answer, panels, name=name, made=made)
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
     labels = ", ".join(dict.fromkeys(each.target.label for each in answer.explanations))
     page = Template((PAGE / "report.html").read_text("utf-8")).substitute(
-        policy=html.escape(policy, quote=True),
+        policy=policy(style, script),
         title=html.escape(", ".join(filter(None, (f"{labels}: {answer.model}", name)))),
         summaries="".join(f"<p>{html.escape(each.summary)}</p>" for each in answer.explanations),
         style=style,
         script=script,
-        # Escaped, no label or parameter can end the script element that holds the data.
-        data=text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
+        data=embedded(report_data(answer, panels, name=name, made=made)),
     )
     return page.encode("utf-8", "replace")
 
@@ -96,13 +90,18 @@ def report_data(
     *,
     name: str | None = None,
     made: datetime | None = None,
+    frames: int | None = None,
+    side: int | None = None,
 ) -> dict[str, Any]:
     """The data of the page, as JSON types.
 
-    Args and Raises: as `to_html`.
+    Args:
+        answer, panels, name, made: as of `to_html`, as are the errors.
+        frames: the most of the film; `MAX_FRAMES` if None.
+        side: the longer one of a frame, at most, in pixels; `MAX_SIDE` if None.
     """
-    film = panels[0].shown.thinned(MAX_FRAMES)
-    side = _map_side([panel.saliency.map for panel in panels])
+    film = panels[0].shown.thinned(frames or MAX_FRAMES)
+    map_side = _map_side([panel.saliency.map for panel in panels])
     return {
         "version": __version__,
         "name": name,
@@ -110,9 +109,9 @@ def report_data(
         "model": answer.model,
         "predictions": [item.model_dump(mode="json") for item in answer.predictions],
         "clip": plain(answer.clip),
-        "film": _film(film),
+        "film": _film(film, side or MAX_SIDE),
         "maps": [
-            _map(panel, explanation, film, side)
+            _map(panel, explanation, film, map_side)
             for panel, explanation in zip(panels, answer.explanations, strict=True)
         ],
         "ramps": {
@@ -122,6 +121,34 @@ def report_data(
         "strength": STRENGTH,
         "terms": {"diagnostics": DIAGNOSTICS, "measures": MEASURES},
     }
+
+
+def policy(style: str, *scripts: str) -> str:
+    """A content security policy for pages that hold all they show, as an attribute's text."""
+    digests = " ".join(f"'{_digest(script)}'" for script in scripts)
+    text = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_digest(style)}'; script-src {digests}"
+    )
+    return html.escape(text, quote=True)
+
+
+def embedded(data: Any) -> str:
+    """JSON for a script element, which no label or parameter in it can end."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def still(frame: Frames, side: int) -> str:
+    """A frame as the URL of a small JPEG.
+
+    Args:
+        frame: uint8 [H, W, 3], RGB.
+        side: the longer one of the picture, at most, in pixels.
+    """
+    picture = Image.fromarray(frame)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _data_url(picture, "jpeg", quality=JPEG_QUALITY)
 
 
 def plain(value: Any) -> Any:
@@ -135,9 +162,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _film(film: Film) -> dict[str, Any]:
+def _film(film: Film, side: int) -> dict[str, Any]:
     room = MAX_PIXELS / (len(film.shots) * film.width * film.height)
-    scale = min(1.0, MAX_SIDE / max(film.width, film.height), math.sqrt(room))
+    scale = min(1.0, side / max(film.width, film.height), math.sqrt(room))
     size = max(1, round(film.width * scale)), max(1, round(film.height * scale))
     fine = size[0] * size[1] <= FINE_PIXELS
     quality = {"quality": FINE_QUALITY, "subsampling": 0} if fine else {"quality": JPEG_QUALITY}

@@ -111,6 +111,8 @@ def test_a_timeline_classifies_every_second(small, source, film, every):
         probabilities(answer.predictions, every), expected, atol=1e-6, rtol=1e-5
     )
     assert told == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    seen = [(window["start_s"], window["end_s"]) for window in answer.clip["windows"]]
+    assert seen == [(0, 1), (1, 2), (2, 3), (3, 4)]
 
 
 def test_a_path_and_a_part_of_it(small, source, film, tmp_path):

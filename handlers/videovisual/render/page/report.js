@@ -23,9 +23,10 @@ globalThis.VideoVisual = (() => {
     return element;
   }
 
-  function draw(name, attributes = {}) {
+  function draw(name, attributes = {}, ...children) {
     const element = document.createElementNS(SVG, name);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.append(...children);
     return element;
   }
 
@@ -643,7 +644,7 @@ globalThis.VideoVisual = (() => {
     }
   }
 
-  return { make, table, mount: (root, data) => new Report(root, data) };
+  return { bytes, draw, make, table, mount: (root, data) => new Report(root, data) };
 })();
 
 {
