@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,10 +73,14 @@ def verify(
               videovisual verify results/ clips/ --key laboratory.pub
     """
     public = [PublicKey.read(key) for key in keys]
-    check = _hashes_alone(public) if no_recompute else _again(public, model, device, store)
+    if no_recompute:
+        check = _hashes_alone(public)
+    else:
+        # A terminal shows one bar at a time, and of a folder that is the one of its records.
+        follow = _unseen if record.is_dir() else job_bar
+        check = _again(public, model, device, store, follow)
     if record.is_dir():
-        clips = _clips(clip)
-        status = verify_folder(record, clips, check, as_json=as_json)
+        status = verify_folder(record, _clips(clip), check, as_json=as_json)
     else:
         found = check(evidence.read(record), clip)
         _show(found, as_json)
@@ -104,7 +109,19 @@ def _hashes_alone(keys: Sequence[PublicKey]) -> Check:
     return check
 
 
-def _again(keys: Sequence[PublicKey], model: str | None, device: str | None, store: Path) -> Check:
+@contextmanager
+def _unseen(_title: str) -> Iterator[Callable[[Progress], None]]:
+    """In place of `job_bar`, shows nothing."""
+    yield lambda _progress: None
+
+
+def _again(
+    keys: Sequence[PublicKey],
+    model: str | None,
+    device: str | None,
+    store: Path,
+    follow: Callable[[str], AbstractContextManager[Callable[[Progress], None]]],
+) -> Check:
     with needs("server", "Without them, --no-recompute checks signatures and hashes."):
         from videovisual.api import verify as verify_again  # noqa: PLC0415
     loaded: dict[str, Classifier] = {}
@@ -112,7 +129,7 @@ def _again(keys: Sequence[PublicKey], model: str | None, device: str | None, sto
     def check(record: Record, clip: CommandClip | None) -> Verification:
         if clip is None:
             return evidence.verify(record, None, keys)
-        with job_bar("computing again") as advance:
+        with follow("computing again") as advance:
             return verify_again(
                 record,
                 clip,

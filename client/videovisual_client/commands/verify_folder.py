@@ -94,18 +94,20 @@ class Clips:
         self.paths = clips
         self._all = next(iter(clips)) if is_one else None
 
-    def find(self, place: Path, record: Record) -> str | None:
-        """Name of a record's clip: by the record's own name, else by the clip's bytes.
+    def named(self, place: Path) -> str | None:
+        """Name of the clip that a record's own name is of.
 
         Args:
             place: METHOD/MODEL/NAME.evidence.json, or the end of it.
-            record: in this place.
         """
         own = place.name[: -len(RECORD_SUFFIX)].removesuffix(".")
         names = ["/".join((*place.parts[start:-1], own)) for start in range(len(place.parts))]
-        named = next((name for name in names if name in self.paths), None)
+        return self._all or next((name for name in names if name in self.paths), None)
+
+    def of_bytes(self, record: Record) -> str | None:
+        """Name of the clip whose file has the record's SHA-256."""
         digest = None if record.statement is None else record.statement.clip.sha256
-        return self._all or named or self._by_digest.get(digest)
+        return self._by_digest.get(digest)
 
     @cached_property
     def _by_digest(self) -> Mapping[str | None, str]:
@@ -153,10 +155,10 @@ def verify_folder(folder: Path, clips: Clips, check: Check, *, as_json: bool) ->
 
 
 def _checked(place: Path, name: Path, clips: Clips, check: Check) -> Checked:
-    record, clip = readable(name.as_posix()), None
+    record, clip = readable(name.as_posix()), clips.named(name)
     try:
         known = read(place)
-        clip = clips.find(name, known)
+        clip = clip or clips.of_bytes(known)
         found = check(known, None if clip is None else clips.paths[clip])
     except MissingExtra:
         raise
@@ -169,7 +171,7 @@ def _checked(place: Path, name: Path, clips: Clips, check: Check) -> Checked:
 
 
 def _show(rows: Sequence[Checked], without: Sequence[str]) -> None:
-    parts = get_args(Part)
+    parts = [part for part in get_args(Part) if any(row.verdict(part) for row in rows)]
     lines = table("record of", "outcome", *parts)
     for row in rows:
         verdicts = (row.verdict(part) for part in parts)
@@ -177,7 +179,8 @@ def _show(rows: Sequence[Checked], without: Sequence[str]) -> None:
             Text("" if verdict is None else verdict.value, style=STYLES.get(verdict, ""))
             for verdict in verdicts
         )
-        lines.add_row(Text(row.record), Text(row.outcome), *cells)
+        name = row.record.removesuffix(f".{RECORD_SUFFIX}")
+        lines.add_row(Text(name), Text(row.outcome), *cells)
     out.print(lines)
     for row in rows:
         for problem in row.problems():
