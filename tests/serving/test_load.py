@@ -40,8 +40,7 @@ def test_a_full_model_refuses_explanations_and_still_classifies(api: Api) -> Non
     refused = api.level("refused_total")
     with ExitStack() as leaving:
         streams = [
-            leaving.enter_context(closing(api.events(files=GOOD, data=LONG)))
-            for _ in range(PLACES)
+            leaving.enter_context(closing(api.events(files=GOOD, data=LONG))) for _ in range(PLACES)
         ]
         with ThreadPoolExecutor(PLACES) as pool:
             accepted = list(pool.map(next, streams))
