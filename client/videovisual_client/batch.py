@@ -2,6 +2,7 @@
 
 OUT/METHOD/MODEL/NAME.json    the request and the answer without the map; written last
 OUT/METHOD/MODEL/NAME.npz     the map, beside the requested pictures NAME.png, …
+OUT/METHOD/MODEL/NAME.evidence.json  the evidence record, if it was asked for
 OUT/METHOD/MODEL/summary.csv  one line per clip
 OUT/METHOD/MODEL/summary.json the same, with the accuracy over all clips
 OUT/METHOD/MODEL/index.html   the same, with links to the pictures
@@ -16,16 +17,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from videovisual.evidence import SigningKey
 from videovisual.protocol import Answer
 from videovisual.protocol.caveats import caveats
 from videovisual.utils.files import write_whole
+from videovisual.utils.suffixes import RECORD_SUFFIX
 from videovisual_client.collection import NamedClip
 from videovisual_client.content_key import clip_sha256, content_key, request_options
 from videovisual_client.errors import VideoVisualError
 from videovisual_client.labels import class_of
 from videovisual_client.overview import to_page
 from videovisual_client.records import Folder, Records
-from videovisual_client.result import Classification, Explained
+from videovisual_client.result import RECORD, Classification, Explained
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Row:
         seconds: from request to answer.
         faithfulness: the mean of each measure over the clip's explanations.
         caveats: warnings about the explanations.
-        files: the pictures, beside the summary.
+        files: the pictures and the record, beside the summary.
         error: the error's code and message; None if the clip succeeded.
         logit: of the best class.
     """
@@ -69,15 +72,39 @@ class Finished:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Files:
+    """The files to make of each explanation, beside its map.
+
+    Attributes:
+        formats: of `PICTURES`, and `RECORD` for an evidence record.
+        key: signs the records.
+    """
+
+    formats: Sequence[str] = ()
+    key: SigningKey | None = None
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What the files' names end in."""
+        return tuple(RECORD_SUFFIX if name == RECORD else name for name in self.formats)
+
+    @property
+    def signer(self) -> str | None:
+        """Id of the key that signs the records; None if there is none to sign, or no key."""
+        return self.key.id if self.key is not None and RECORD in self.formats else None
+
+
 class Batch:
     """One folder of results.
 
-    A clip's result counts as finished if its `content_key` is the same.
+    A clip's result counts as finished if its `content_key` is the same, its files are there, and
+    its record is signed by the key, if one is given.
 
     Args:
         folder: OUT/METHOD/MODEL.
         request: `model`, `method` and the options of each clip's request.
-        formats: pictures to make of each explanation.
+        files: to make of each explanation.
 
     Attributes:
         classes: the model's, by index; None while they are unknown.
@@ -88,18 +115,18 @@ class Batch:
     """
 
     def __init__(
-        self, folder: Path, request: Mapping[str, Any], formats: Sequence[str] = ()
+        self, folder: Path, request: Mapping[str, Any], files: Files | None = None
     ) -> None:
         self.folder = folder
         self.classes: Sequence[str] | None = None
         self.remarks: Sequence[str] = ()
         self._request = dict(request)
-        self._formats = tuple(formats)
+        self._files = files or Files()
         self._rows: dict[str, Row] = {}
         self._records = Records(Folder(folder))
         options = {name: value for name, value in request.items() if name != "model"}
         methods = options.pop("method", ())
-        self._kinds = ("npz", *formats) if methods else ()
+        self._kinds = ("npz", *self._files.suffixes) if methods else ()
         self._options = request_options(methods, options)
 
     def is_known(self, clip: NamedClip) -> bool:
@@ -118,7 +145,7 @@ class Batch:
         try:
             key = content_key(clip_sha256(clip.path), [classifier], self._options)
             record = self._records.find(clip.name, key, self._kinds)
-            if record is None:
+            if record is None or self._files.signer not in (None, record.get("signed_by")):
                 return None
             answer = Answer.model_validate(record["answer"])
             return Finished(answer, float(record["seconds"])) if answer.predictions else None
@@ -142,10 +169,12 @@ class Batch:
             "clip": str(clip.path),
             "label": clip.label,
             "request": self._request,
+            "signed_by": self._files.signer,
         }
         # Of a model that doesn't name its weights, no result counts as finished.
         key = content_key(sha256, [result.answer.classifier_sha256], self._options)
-        self._records.keep(clip.name, key, content, result_files(result, self._kinds))
+        files = result_files(result, self._kinds, self._files.key)
+        self._records.keep(clip.name, key, content, files)
         row = self._rows[clip.name] = self._row(clip, result.answer, seconds)
         return row
 
@@ -201,7 +230,7 @@ class Batch:
             label = class_of(label, listed if self.classes is None else self.classes)
             if label is None and self.classes is None:
                 label = clip.label
-        pictures = self._formats if answer.explanations else ()
+        made = self._files.suffixes if answer.explanations else ()
         return Row(
             clip=clip.name,
             label=clip.label,
@@ -213,7 +242,7 @@ class Batch:
             seconds=round(seconds, 3),
             faithfulness=_means(each.faithfulness or {} for each in answer.explanations),
             caveats=[line for each in answer.explanations for line in caveats(each)],
-            files=[f"{clip.name}.{suffix}" for suffix in pictures],
+            files=[f"{clip.name}.{suffix}" for suffix in made],
         )
 
 
@@ -222,13 +251,20 @@ def result_content(result: Classification, seconds: float) -> dict[str, Any]:
     return {"seconds": round(seconds, 3), "answer": result.answer.without_maps()}
 
 
-def result_files(result: Classification, kinds: Sequence[str]) -> dict[str, bytes]:
-    """The files of a result, by their suffixes.
+def result_files(
+    result: Classification, kinds: Sequence[str], key: SigningKey | None = None
+) -> dict[str, bytes]:
+    """The files of a result, by their suffixes; `key` signs a record.
 
     Raises:
-        MissingExtra, VideoVisualError: as `Explained.to_bytes`.
+        MissingExtra, VideoVisualError: as `Explained.to_bytes` and `Explained.to_record`.
     """
-    return {kind: result.to_bytes(kind) for kind in kinds if isinstance(result, Explained)}
+    if not isinstance(result, Explained):
+        return {}
+    return {
+        kind: result.to_record(key) if kind == RECORD_SUFFIX else result.to_bytes(kind)
+        for kind in kinds
+    }
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -10,13 +10,16 @@ from pathlib import Path
 from videovisual.utils.animation import is_animated
 from videovisual.utils.folder import is_clutter, listed
 from videovisual.utils.frame_names import PICTURE_SUFFIXES, natural
-from videovisual.utils.suffixes import CLIP_SUFFIXES, PERHAPS_ANIMATED
+from videovisual.utils.suffixes import CLIP_SUFFIXES, PERHAPS_ANIMATED, RECORD_SUFFIX
 from videovisual.utils.text import readable, shown
 from videovisual_client.errors import InvalidRequest
 from videovisual_client.label_list import ListedLabel, read_list
 
 RESERVED = ("summary", "index")
 """Names of the files beside the results."""
+
+RECORD = RECORD_SUFFIX.removesuffix(".json")
+"""A clip `a.evidence` would have its answer where the record of the clip `a` is."""
 
 LONGEST_NAME = 180
 """Bytes of a name; file systems take 255, and a suffix comes behind it."""
@@ -193,7 +196,8 @@ def _uniquely_named(clips: Sequence[NamedClip]) -> list[NamedClip]:
             name = f"{name.encode()[: LONGEST_NAME - 13].decode('utf-8', 'ignore')}-{digest}"
         while f"{parent}{slash}{name}".casefold() in seen:
             name += "_"
-        seen.add(f"{parent}{slash}{name}".casefold())
+        own = f"{parent}{slash}{name}".casefold()
+        seen |= {own, f"{own}.{RECORD}"}
         named.append(replace(clip, name=f"{parent}{slash}{name}"))
     return named
 

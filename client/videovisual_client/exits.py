@@ -48,9 +48,10 @@ Exit status: 0 success; 1 failure, the message says why; 2 wrong usage;
 
 VERIFY_TABLE = """\
 \b
-Exit status: 0 verified; 1 failure, the message says why; 2 wrong usage; 5 the record is damaged,
-was changed, or isn't signed by the key that was asked for; 6 another clip or model; 7 computed
-again, the answer or a map is another; 8 nothing differs, but not all could be checked.
+Exit status: 0 verified; 1 failure, the message says why; 2 wrong usage; 4 a clip or a record of a
+folder can't be read; 5 the record is damaged, was changed, or isn't signed by the key that was
+asked for; 6 another clip or model; 7 computed again, the answer or a map is another; 8 nothing
+differs, but not all could be checked.
 """
 
 

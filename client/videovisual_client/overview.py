@@ -14,7 +14,7 @@ from videovisual.version import __version__
 SHOWN = ("png", "gif")
 """Pictures that the page shows; it links the others."""
 
-LINKED = {"html": "report", "mp4": "film"}
+LINKED = {"html": "report", "mp4": "film", "json": "record"}
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1b22; --muted: #5d5d69;
@@ -79,7 +79,7 @@ def to_page(summary: Mapping[str, Any], request: Mapping[str, Any]) -> str:
     measures = [name for name in HEADLINE if name in summary["faithfulness"]]
     methods = request.get("method") or "classification"
     names = methods if isinstance(methods, str) else ", ".join(methods)
-    heads = ("clip", "label", "predicted", "correct", *measures, "caveats", "pictures")
+    heads = ("clip", "label", "predicted", "correct", *measures, "caveats", "files")
     style = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     return _PAGE.substitute(
         policy=f"default-src 'none'; img-src 'self' file:; style-src 'sha256-{style}'",

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FIGURES = ("pdf", "svg")
 PICTURES = ("png", *FIGURES, "gif", "mp4", "html")
 FORMATS = ("json", "npz", *PICTURES)
+RECORD = "evidence"
+"""The format of an evidence record, whose suffix is `RECORD_SUFFIX`."""
 
 
 def formats_with_video() -> list[str]:
@@ -52,8 +54,8 @@ def format_of(path: Path, clip: Path | bytes | None = None) -> str:
         UnknownOutput: the suffix names no format.
         MissingExtra: as `check_format`.
     """
-    suffix = "evidence" if is_record_name(path) else path.suffix.lower().removeprefix(".")
-    if suffix not in (*FORMATS, "evidence"):
+    suffix = RECORD if is_record_name(path) else path.suffix.lower().removeprefix(".")
+    if suffix not in (*FORMATS, RECORD):
         raise UnknownOutput(
             f"{path.name} has the suffix {suffix!r}. Allowed: {', '.join(FORMATS)}, and "
             f"{RECORD_SUFFIX} for an evidence record.",
@@ -68,14 +70,14 @@ def check_format(name: str, clip: Path | bytes | None = None) -> None:
     """Check that the packages of a format are installed.
 
     Args:
-        name: one of `FORMATS`, or `evidence`.
+        name: one of `FORMATS`, or `RECORD`.
         clip: the clip that a picture is drawn over, if known.
 
     Raises:
         MissingExtra: pictures need the extra `pictures`; an mp4, or a picture over a video file,
             also needs `video`, a pdf or svg `figures`; a record needs `evidence`.
     """
-    if name == "evidence":
+    if name == RECORD:
         with needs("evidence", "Without it, ask for npz or json."):
             importlib.import_module("rfc8785")
     if name not in PICTURES:
@@ -234,8 +236,8 @@ class Explained(Classification):
         suffix = format_of(target)
         check_writable(target)
         check_signs(target, key)
-        if suffix == "evidence":
-            return write_whole(target, self._record(SigningKey.chosen(key)))
+        if suffix == RECORD:
+            return write_whole(target, self.to_record(SigningKey.chosen(key)))
         return write_whole(target, self.to_bytes(suffix, columns))
 
     def to_bytes(self, format: str, columns: int | Sequence[float] | None = None) -> bytes:
@@ -255,6 +257,22 @@ class Explained(Classification):
         return render.draw(
             format, self.answer, panels, columns, name=clip_name(self.clip), made=made
         )
+
+    def to_record(self, key: SigningKey | None = None) -> bytes:
+        """The file of the explanation's evidence record.
+
+        Args:
+            key: signs it, beside a server that has signed it.
+
+        Raises:
+            InvalidEvidence, MissingExtra: as `save`.
+        """
+        digest = None
+        if self.answer.evidence is None:
+            # The light client can't decode the clip; the record then has no hash of the frames.
+            with suppress(MissingExtra):
+                digest = frames_sha256(self.source_frames())
+        return to_bytes(self.answer, digest, key)
 
     def to_fiftyone(self, sample: Any, field: str = "saliency") -> None:
         """Add the maps to the frames of a FiftyOne sample, as `fiftyone.Heatmap` labels.
@@ -313,11 +331,3 @@ class Explained(Classification):
             MissingExtra: this needs the extra `mlflow`, and `source` those of the clip.
         """
         return exporters.to_mlflow(self, run_id, folder)
-
-    def _record(self, key: SigningKey | None) -> bytes:
-        digest = None
-        if self.answer.evidence is None:
-            # The light client can't decode the clip; the record then has no hash of the frames.
-            with suppress(MissingExtra):
-                digest = frames_sha256(self.source_frames())
-        return to_bytes(self.answer, digest, key)

@@ -166,6 +166,7 @@ def verify(
     device: str | None = None,
     store: str | os.PathLike[str] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    loaded: dict[str, Classifier] | None = None,
 ) -> Verification:
     """Check an evidence record: its bytes, its signatures, its clip, and by computing again.
 
@@ -180,6 +181,7 @@ def verify(
         device: where a model given by name runs: `cpu`, `cuda`, …; by default a GPU if any.
         store: folder of the archives; as of `load`.
         on_progress: called before each step of computing again.
+        loaded: models by name that calls share: what this one loads is added.
 
     Returns:
         A finding on each part, and the outcome.
@@ -198,7 +200,7 @@ def verify(
             # A name in a record must not make this machine download or read anything.
             yield not_computed(f"the model {shown(stated.model)!r} is unknown here: give it")
             return
-        classifier = _placed(model or stated.model, device, folder)
+        classifier = _placed(model or stated.model, device, folder, loaded)
         try:
             found = same_model(stated, classifier.weights_sha256, classifier.card.labels_sha256)
             yield found
@@ -215,12 +217,20 @@ def verify(
     return check(known, opened, public, again if recompute else None)
 
 
-def _placed(model: Classifier | str, device: str | None, store: Path | None) -> Classifier:
+def _placed(
+    model: Classifier | str,
+    device: str | None,
+    store: Path | None,
+    loaded: dict[str, Classifier] | None,
+) -> Classifier:
     """A classifier as it is, or one of a name on a device."""
     if not isinstance(model, str):
         return _classifier(model)
-    named = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return load(model, store=store, device=usable_device(named))
+    known = {} if loaded is None else loaded
+    if model not in known:
+        named = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        known[model] = load(model, store=store, device=usable_device(named))
+    return known[model]
 
 
 def _classifier(model: Classifier | str) -> Classifier:

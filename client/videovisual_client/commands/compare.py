@@ -12,9 +12,16 @@ from videovisual.protocol import Explanation
 from videovisual.protocol.caveats import caveats
 from videovisual.utils.extras import needs
 from videovisual.utils.files import check_writable
+from videovisual.utils.suffixes import RECORD_SUFFIX
 from videovisual_client import collection
 from videovisual_client.commands import folder
-from videovisual_client.commands.explaining import Explainer, known, save
+from videovisual_client.commands.explaining import (
+    Explainer,
+    check_signing,
+    folder_files,
+    known,
+    save,
+)
 from videovisual_client.commands.options import (
     CommandClip,
     Place,
@@ -23,6 +30,7 @@ from videovisual_client.commands.options import (
     complete_methods,
     map_option,
     output_options,
+    sign_option,
     with_method,
     with_run,
 )
@@ -47,8 +55,11 @@ STRONGEST = 0.1
     ),
     with_method,
     output_options(
-        f"File to write, .{', .'.join(PICTURES)}; may be repeated.  [compare.png] ", "  [png]"
+        f"File to write, .{', .'.join(PICTURES)}, or {RECORD_SUFFIX}; may be repeated.  "
+        "[compare.png] ",
+        "  [png]",
     ),
+    sign_option,
     map_option,
     with_run,
 )
@@ -60,6 +71,7 @@ def compare(
     output: tuple[Path, ...],
     formats: tuple[str, ...],
     columns: int | tuple[float, ...] | None,
+    sign_with: Path | None,
     maps: bool,
     run: RunOptions,
     place: Place,
@@ -69,13 +81,13 @@ def compare(
 
     Also prints how much each two methods agree: of the strongest tenth of all points of each map,
     the share that both have. Random maps share 10%. CLIP may be a folder of clips, as in
-    `classify`; the pictures go to OUTPUT/compare/MODEL.
+    `classify`; the pictures go to OUTPUT/compare/MODEL. An evidence record is one of all methods.
 
     \b
     Examples: videovisual compare clip.mp4 --model i3d-kinetics400 \\
                 --methods grad_cam,integrated_gradients,step --area 0.1 -o compare.png
               videovisual compare clip.mp4 --model i3d-kinetics400 --methods all --local \\
-                -o compare.mp4
+                -o compare.mp4 -o evidence.json --sign-with laboratory.key
     """
     place.check()
     every = methods.strip().lower() == ALL
@@ -85,7 +97,11 @@ def compare(
     if clips is not None and columns is not None:
         raise click.UsageError("--columns is for one clip. Leave it out with a folder of clips.")
     pictures = output or (Path("compare.png"),)
-    if clips is None:
+    files = None
+    if clips is not None:
+        files = folder_files(formats or ("png",), sign_with)
+    else:
+        check_signing(sign_with, pictures)
         for path in pictures:
             format_of(path, clip)
             check_writable(path)
@@ -95,10 +111,10 @@ def compare(
         explainer = Explainer(client, model, names, options, skip_missing=every)
         if clips is not None:
             results = (output[0] if output else Path("results")) / RESULTS / model
-            folder.show([explainer.many(clips, results, run, formats or ("png",))], as_json)
+            folder.show([explainer.many(clips, results, run, files)], as_json)
             return
         result = explainer.one(clip)
-    save(result, pictures, columns)
+    save(result, pictures, columns, sign_with)
     shared = overlap(result.explanations)
     if as_json:
         print_answer(result.answer, maps, overlap=shared)

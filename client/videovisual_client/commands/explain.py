@@ -5,13 +5,19 @@ from typing import Any
 
 import click
 
-from videovisual.evidence import SigningKey
 from videovisual.utils.files import check_writable
-from videovisual.utils.suffixes import RECORD_SUFFIX, is_record_name
+from videovisual.utils.suffixes import RECORD_SUFFIX
 from videovisual_client import collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.classify import show_classes
-from videovisual_client.commands.explaining import Explainer, explain_folder, known, save
+from videovisual_client.commands.explaining import (
+    Explainer,
+    check_signing,
+    explain_folder,
+    folder_files,
+    known,
+    save,
+)
 from videovisual_client.commands.options import (
     CommandClip,
     Place,
@@ -68,9 +74,9 @@ def explain(
     """Classify CLIP, and show which part of it made the score.
 
     CLIP is a video, a folder of frames, or a folder of clips, as in `classify`. The results of a
-    folder of clips go to OUTPUT/METHOD/MODEL: maps, answers and a summary. With --timeline, CLIP is
-    a video, also of hours; the report goes to OUTPUT/timeline/MODEL. A command that was stopped
-    continues when it is run again.
+    folder of clips go to OUTPUT/METHOD/MODEL: maps, answers and a summary, and with --format
+    evidence a record a clip. With --timeline, CLIP is a video, also of hours; the report goes to
+    OUTPUT/timeline/MODEL. A command that was stopped continues when it is run again.
 
     \b
     Examples: videovisual explain clip.mp4 --model i3d-kinetics400 \\
@@ -101,14 +107,14 @@ def explain(
         raise click.UsageError("--columns is for one clip. Leave it out with a folder of clips.")
     if clips is not None:
         results = _results(output)
+        files = folder_files(formats, sign_with)
         folder.show(
-            explain_folder(place, clips, model, methods, options, results, run, formats), as_json
+            explain_folder(place, clips, model, methods, options, results, run, files), as_json
         )
         return
     if formats:
         raise click.UsageError("--format is for a folder of clips. Name the files with -o.")
-    if sign_with is not None:
-        check_signing(sign_with, output)
+    check_signing(sign_with, output)
     for path in output:
         format_of(path, clip)
         check_writable(path)
@@ -122,17 +128,6 @@ def explain(
     for explanation in result.explanations:
         for line in describe(explanation):
             out.print(line, markup=False, soft_wrap=True)
-
-
-def check_signing(key: Path, output: tuple[Path, ...]) -> None:
-    """Check, before the work, that there is a record to sign, and that the key can sign it.
-
-    Raises:
-        InvalidParameter, MissingExtra: the key can't be used.
-    """
-    if not any(is_record_name(path) for path in output):
-        raise click.UsageError(f"--sign-with is for a record. Name one with -o {RECORD_SUFFIX}.")
-    SigningKey.read(key)
 
 
 def _results(output: tuple[Path, ...]) -> Path:

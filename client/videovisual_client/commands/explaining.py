@@ -5,22 +5,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import click
+
 from videovisual.attribution import catalogue
 from videovisual.errors import InvalidParameter, MissingExtra, UnsuitableMethod
 from videovisual.evidence import SigningKey
 from videovisual.protocol import Options
 from videovisual.utils.files import check_writable
-from videovisual.utils.suffixes import is_record_name
+from videovisual.utils.suffixes import RECORD_SUFFIX, is_record_name
 from videovisual.utils.suggest import did_you_mean
 from videovisual_client.base_client import BaseClient
-from videovisual_client.batch import Batch
+from videovisual_client.batch import Batch, Files
 from videovisual_client.collection import Collection
 from videovisual_client.commands import folder
 from videovisual_client.commands.interrupt import stopped_by_interrupt
 from videovisual_client.commands.options import CommandClip, Place, RunOptions, given, one_or_all
 from videovisual_client.events import Progress
 from videovisual_client.many import Jobs
-from videovisual_client.result import Explained, check_format
+from videovisual_client.result import RECORD, Explained, check_format
 from videovisual_client.terminal import job_bar, log
 
 MAPS = 4
@@ -68,17 +70,18 @@ class Explainer:
         return result
 
     def many(
-        self, clips: Collection, results: Path, run: RunOptions, formats: Sequence[str] = ()
+        self, clips: Collection, results: Path, run: RunOptions, files: Files | None = None
     ) -> dict[str, Any]:
         """Explain the clips that have no finished result, and return the summary.
 
         Raises:
-            MissingExtra: the pictures of `formats` can't be made here.
+            MissingExtra: `files` can't be made here.
             WriteError: the results can't be written.
         """
+        wanted = files or Files()
         # Files first: those may be videos, whose extra includes the one that frames need.
         for clip in sorted(clips.clips, key=lambda clip: clip.path.is_dir()):
-            for name in sorted(formats, key=lambda name: name != "mp4"):
+            for name in sorted(wanted.formats, key=lambda name: name != "mp4"):
                 check_format(name, clip.path)
         check_writable(results / "summary.json")
         jobs = Jobs()
@@ -86,7 +89,7 @@ class Explainer:
         summary = folder.run(
             self.client,
             clips,
-            Batch(results, request, formats),
+            Batch(results, request, wanted),
             lambda clip: self.explained(
                 lambda request: jobs.run(self.client.submit(clip.path, **request))
             ),
@@ -140,7 +143,7 @@ def explain_folder(
     options: dict[str, Any],
     results: Path,
     run: RunOptions,
-    formats: Sequence[str] = (),
+    files: Files | None = None,
 ) -> list[dict[str, Any]]:
     """Explain a folder of clips by each method, into RESULTS/METHOD/MODEL; one summary each."""
     with place.open() as client:
@@ -149,7 +152,7 @@ def explain_folder(
             for name in methods
         ]
         return [
-            explainer.many(clips, results / name / model, run, formats)
+            explainer.many(clips, results / name / model, run, files)
             for name, explainer in zip(methods, explainers, strict=True)
         ]
 
@@ -186,6 +189,35 @@ def of_methods(
         catalogue.find(method).parse({name: options[name] for name in own})
     allowed = general.union(*(parameters[method] for method in names))
     return {name: value for name, value in options.items() if name in allowed}
+
+
+def check_signing(key: Path | None, output: Sequence[Path]) -> None:
+    """Check, before the work, that there is a record to sign, and that the key can sign it.
+
+    Raises:
+        InvalidParameter, MissingExtra: the key can't be used.
+    """
+    if key is None:
+        return
+    if not any(is_record_name(path) for path in output):
+        raise click.UsageError(f"--sign-with is for a record. Name one with -o {RECORD_SUFFIX}.")
+    SigningKey.read(key)
+
+
+def folder_files(formats: Sequence[str], key: Path | None) -> Files:
+    """The files of a folder of clips, their records signed with a key.
+
+    Raises:
+        InvalidParameter, MissingExtra: the key can't be used.
+    """
+    if RECORD not in formats:
+        if key is not None:
+            raise click.UsageError(f"--sign-with is for records. Add --format {RECORD}.")
+        return Files(formats)
+    chosen = SigningKey.chosen(key)
+    signed = "not signed here: no key is given" if chosen is None else f"signed by {chosen.id}"
+    log.print(f"records: {signed}", soft_wrap=True, markup=False)
+    return Files(formats, chosen)
 
 
 def save(

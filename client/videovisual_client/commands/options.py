@@ -24,7 +24,7 @@ from videovisual_client.base_client import BaseClient
 from videovisual_client.client import Client
 from videovisual_client.commands.columns import columns
 from videovisual_client.exchange import DEFAULT_URL
-from videovisual_client.result import PICTURES
+from videovisual_client.result import PICTURES, RECORD
 from videovisual_client.terminal import json_option, store_option
 
 CommandClip = Path | bytes
@@ -224,7 +224,8 @@ sign_option: Option[Any] = click.option(
     "--sign-with",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="KEY",
-    help=f"Private key of `videovisual keys new` that signs {RECORD_SUFFIX}.  [${KEY_VARIABLE}]",
+    help=f"Private key of `videovisual keys new` that signs {RECORD_SUFFIX}, or the records of "
+    f"--format {RECORD}.  [${KEY_VARIABLE}]",
 )
 
 results_option: Option[Any] = click.option(
@@ -250,9 +251,9 @@ def output_options(files: str, default: str = "") -> Callable[[Function], Functi
         click.option(
             "--format",
             "formats",
-            type=click.Choice(PICTURES),
+            type=click.Choice((*PICTURES, RECORD)),
             multiple=True,
-            help=f"Of a folder of clips, pictures to make of each; may be repeated.{default}",
+            help=f"Of a folder of clips, files to make of each; may be repeated.{default}",
         ),
         click.option(
             "--columns",

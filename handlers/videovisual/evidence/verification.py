@@ -30,7 +30,7 @@ ROUNDING = 2e-6
 
 def verify(
     record: Record,
-    open_clip: Callable[[bool], "Source"],
+    open_clip: Callable[[bool], "Source"] | None,
     keys: Sequence[PublicKey] = (),
     again: Again | None = None,
 ) -> Verification:
@@ -38,7 +38,8 @@ def verify(
 
     Args:
         record: as read.
-        open_clip: opens the clip; the argument is whether as it is shown.
+        open_clip: opens the clip; the argument is whether as it is shown. None where the clip is
+            not at hand.
         keys: those of whom the record should be signed by; none to check without knowing whose
             a signature is.
         again: computes the answer again and compares; left out unless given, and where the record
@@ -50,6 +51,9 @@ def verify(
     findings = [*_record_findings(record), *signature_findings(record, keys)]
     if any(finding.verdict is Verdict.DIFFERS for finding in findings):
         return Verification(tuple(findings))
+    if open_clip is None:
+        missing = Finding("clip", Verdict.UNCHECKED, "The record's clip is not at hand.")
+        return Verification((*findings, missing))
     shown = source_facts(record.answer).get("shown")
     stored = isinstance(shown, Mapping) and shown.get("as_shown") is False
     source = open_clip(not stored)
