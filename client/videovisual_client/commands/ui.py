@@ -62,7 +62,8 @@ def ui(
 
     def problem() -> str:
         found = server(place.url, place.token, place.key_file)
-        return " ".join(f"{each.found}. {each.fix}" for each in found if each.level != Level.OK)
+        wrong = [f"{each.found}. To do: {each.fix}." for each in found if each.level != Level.OK]
+        return f"The server can't be used: {' '.join(wrong)}" if wrong else ""
 
     # Both end it in order, which cancels what runs. Shells start background jobs with SIGINT
     # ignored.

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +20,7 @@ from videovisual.utils.files import write_whole
 
 ENTRY = "entry.json"
 CONTENT = "content"
+UNFINISHED_NS = 24 * 3600 * 10**9
 
 Facts = dict[str, Any]
 
@@ -48,8 +50,9 @@ class History:
             ) from None
         # Uploads that an earlier viewer did not finish have no facts. Those that another one is
         # receiving now are younger.
+        stale = time.time_ns() - UNFINISHED_NS
         for path in self.folder.iterdir():
-            if path.is_dir() and not (path / ENTRY).exists() and _age_s(path) > 24 * 3600:
+            if path.is_dir() and not (path / ENTRY).exists() and _used_ns(path) < stale:
                 shutil.rmtree(path, ignore_errors=True)
         self._at_most = self.size()
 
@@ -144,7 +147,7 @@ class History:
         return sum(_size(path) for path in self.folder.iterdir())
 
     def _write(self, path: Path, facts: Facts) -> Facts:
-        facts["time"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        facts["time"] = datetime.now(timezone.utc).isoformat(timespec="microseconds")
         write_whole(path, json.dumps(facts))
         self._trim(path.parent)
         return facts
@@ -152,20 +155,20 @@ class History:
     def _trim(self, newest: Path) -> None:
         """Remove the oldest entries above the limit, but never the newest."""
         with self._lock:
-            os.utime(newest)
+            os.utime(newest, ns=(time.time_ns(),) * 2)
             # Of an entry that is written again all counts again, so that no folder is read until
             # the limit may have been reached.
             self._at_most += _size(newest)
             if self._at_most <= self.max_bytes:
                 return
-            sizes = {path: _size(path) for path in sorted(self.folder.iterdir(), key=_age_s)}
+            sizes = {path: _size(path) for path in sorted(self.folder.iterdir(), key=_used_ns)}
             self._at_most = sum(sizes.values())
-            for path in reversed(sizes):
+            for path, size in sizes.items():
                 if self._at_most <= self.max_bytes:
                     return
                 if path != newest and (path / ENTRY).exists():
                     shutil.rmtree(path, ignore_errors=True)
-                    self._at_most -= sizes[path]
+                    self._at_most -= size
 
     def _path(self, key: str) -> Path:
         return self.folder / _checked(key)
@@ -190,11 +193,11 @@ def _newest_first(found: Iterator[Facts]) -> list[Facts]:
     return sorted(found, key=lambda facts: str(facts["time"]), reverse=True)
 
 
-def _age_s(path: Path) -> float:
+def _used_ns(path: Path) -> int:
     try:
-        return datetime.now().timestamp() - path.stat().st_mtime
+        return path.stat().st_mtime_ns
     except OSError:
-        return 0.0
+        return 0
 
 
 def _size(folder: Path) -> int:

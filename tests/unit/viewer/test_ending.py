@@ -56,7 +56,7 @@ def test_clips_are_kept_in_the_cache_folder_and_a_missing_server_is_told(tmp_pat
         found = page.get("/api/results").json()
         assert (found["folder"], found["max_bytes"]) == (f"{tmp_path}/cache/viewer", 2**29)
         problem = page.get("/api/server").json()["problem"]
-        assert problem.startswith("none at 127.0.0.1:9 ")
+        assert problem.startswith("The server can't be used: none at 127.0.0.1:9 ")
         assert "videovisual serve" in problem
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE_S) == 0
