@@ -1,54 +1,67 @@
 """The viewer's web application, between the page and a client."""
 
 import asyncio
+import importlib.util
 import json
 import re
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from videovisual import render
 from videovisual.attribution import catalogue
-from videovisual.clips.limits import MIB
-from videovisual.errors import InvalidRequest, TooLarge, VideoVisualError, WriteError
+from videovisual.errors import InvalidRequest, TooLarge, VideoVisualError
 from videovisual.protocol import Output, names_in
 from videovisual.version import __version__
-from videovisual_client.result import FORMATS, Explained, formats_with_video
+from videovisual_client.result import FORMATS, formats_with_video
+from videovisual_client.viewer import uploads
 from videovisual_client.viewer.middleware import SameOriginMiddleware
 from videovisual_client.viewer.session import Session
-from videovisual_client.viewer.task import Task
-
-MAX_BYTES = 512 * MIB
-"""Largest clip; the server may have a lower limit."""
 
 MAX_TASK_BYTES = 64 * 1024
 POLL_S = 1.0
 
 PAGE = resources.files("videovisual_client.viewer") / "page"
 REPORT = resources.files("videovisual.render") / "page"
-ASSETS = {
-    "viewer.css": (PAGE, "text/css"),
-    "viewer.js": (PAGE, "text/javascript"),
-    "report.css": (REPORT, "text/css"),
-    "report.js": (REPORT, "text/javascript"),
-}
+TYPES = {"css": "text/css", "js": "text/javascript"}
+
+REPORT_POLICY = (
+    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+)
+"""Reports are pages that anyone may have sent: they can neither run scripts nor load anything."""
+
+UNCHANGING = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the page offers.
+
+    Attributes:
+        models: names of models.
+        place: where they run, in words.
+        problem: looks whether they can be reached; the reason why not, or nothing.
+    """
+
+    models: Sequence[str]
+    place: str
+    problem: Callable[[], str] = str
 
 
 class Viewer:
     """The routes of the page and of its requests."""
 
-    def __init__(self, session: Session, models: Sequence[str], place: str) -> None:
+    def __init__(self, session: Session, offer: Offer) -> None:
         self._session = session
-        self._models = list(models)
-        self._place = place
+        self._offer = offer
 
     def routes(self) -> list[Route]:
         """All routes."""
@@ -56,12 +69,21 @@ class Viewer:
             Route("/", self.page),
             Route("/assets/{name}", self.asset),
             Route("/api/about", self.about),
+            Route("/api/server", self.server),
             Route("/api/clips", self.add_clip, methods=["POST"]),
+            Route("/api/clips/{clip}/picture", self.clip_picture),
+            Route("/api/sample", self.add_sample, methods=["POST"]),
             Route("/api/tasks", self.add_task, methods=["POST"]),
             Route("/api/tasks/{task}", self.cancel, methods=["DELETE"]),
             Route("/api/tasks/{task}/events", self.events),
-            Route("/api/tasks/{task}/report", self.report),
-            Route("/api/tasks/{task}/files/{suffix}", self.file),
+            Route("/api/results", self.results),
+            Route("/api/results", self.clear, methods=["DELETE"]),
+            Route("/api/results/{id}", self.remove, methods=["DELETE"]),
+            Route("/api/results/{id}/data", self.data),
+            Route("/api/results/{id}/picture", self.result_picture),
+            Route("/api/results/{id}/files/{suffix}", self.file),
+            Route("/api/reports", self.add_report, methods=["POST"]),
+            Route("/api/reports/{id}", self.report),
         ]
 
     async def page(self, _: Request) -> Response:
@@ -71,13 +93,14 @@ class Viewer:
     async def asset(self, request: Request) -> Response:
         """One of the page's style sheets and scripts."""
         name = request.path_params["name"]
-        if name not in ASSETS:
-            return Response(status_code=404)
-        folder, kind = ASSETS[name]
-        return Response((folder / name).read_text("utf-8"), media_type=kind)
+        kind = TYPES.get(name.rpartition(".")[2])
+        for folder in (PAGE, REPORT):
+            if kind and re.fullmatch(r"[a-z]+\.[a-z]+", name) and (folder / name).is_file():
+                return Response((folder / name).read_text("utf-8"), media_type=kind)
+        return Response(status_code=404)
 
     async def about(self, _: Request) -> Response:
-        """The models, the methods with their parameters, and the limits."""
+        """The models, the methods that are installed with their parameters, and the limits."""
         methods = [
             {
                 "name": entry.name,
@@ -86,46 +109,36 @@ class Viewer:
                 "schema": entry.parameters.model_json_schema(),
             }
             for entry in catalogue.ENTRIES
+            if entry.extra is None or importlib.util.find_spec(entry.extra)
         ]
         return JSONResponse(
             {
                 "version": __version__,
-                "place": self._place,
-                "models": self._models,
+                "place": self._offer.place,
+                "models": list(self._offer.models),
                 "methods": methods,
                 "default_method": catalogue.DEFAULT,
                 "formats": formats_with_video(),
-                "max_bytes": MAX_BYTES,
+                "max_bytes": uploads.MAX_BYTES,
             }
         )
 
+    async def server(self, _: Request) -> Response:
+        """Why the models can't be reached; empty if they can."""
+        return JSONResponse({"problem": await run_in_threadpool(self._offer.problem)})
+
     async def add_clip(self, request: Request) -> Response:
         """Store a clip: the body is the file, the query parameter `name` its name."""
-        path = self._session.new_file()
-        size = 0
-        try:
-            with path.open("wb") as file:
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    if size > MAX_BYTES:
-                        raise TooLarge(
-                            f"The clip is larger than {MAX_BYTES // MIB} MiB, the viewer's limit. "
-                            "Cut it, or encode it smaller.",
-                            allowed=MAX_BYTES,
-                        )
-                    await run_in_threadpool(file.write, chunk)
-            if size == 0:
-                raise InvalidRequest("The file is empty. Choose a video, a GIF, a zip or an npz.")
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise WriteError(
-                f"The clip can't be stored: {error.strerror}. Make room in {path.parent}."
-            ) from None
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        name = request.query_params.get("name", "clip")[:200]
-        return JSONResponse({"clip": self._session.add_clip(path), "name": name, "bytes": size})
+        return JSONResponse(await uploads.receive(request, self._session, "clip"))
+
+    async def add_sample(self, _: Request) -> Response:
+        """Store a clip to try."""
+        return JSONResponse(await run_in_threadpool(self._session.add_sample))
+
+    async def clip_picture(self, request: Request) -> Response:
+        """A few frames of a clip."""
+        path = self._session.history.content(request.path_params["clip"]).with_suffix(".jpg")
+        return _picture(path)
 
     async def add_task(self, request: Request) -> Response:
         """Start an explanation."""
@@ -148,12 +161,12 @@ class Viewer:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a task."""
-        self._task(request).cancel()
+        self._session.task(request.path_params["task"]).cancel()
         return JSONResponse({"cancelled": True})
 
     async def events(self, request: Request) -> Response:
         """All events of a task from its start to its end, as lines of JSON."""
-        task = self._task(request)
+        task = self._session.task(request.path_params["task"])
 
         async def lines() -> AsyncIterator[bytes]:
             sent, ended = 0, False
@@ -165,39 +178,76 @@ class Viewer:
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
-    async def report(self, request: Request) -> Response:
+    async def results(self, _: Request) -> Response:
+        """All kept results and reports without their content, running tasks, and their size."""
+        history = self._session.history
+
+        def found() -> dict[str, Any]:
+            return {
+                "results": history.results(),
+                "running": self._session.running(),
+                "reports": self._session.reports(),
+                "folder": str(history.folder),
+                "bytes": history.size(),
+                "max_bytes": history.max_bytes,
+            }
+
+        return JSONResponse(await run_in_threadpool(found))
+
+    async def clear(self, _: Request) -> Response:
+        """Delete all clips, results and uploaded reports."""
+        await run_in_threadpool(self._session.history.clear)
+        return JSONResponse({})
+
+    async def remove(self, request: Request) -> Response:
+        """Delete a result, or an uploaded report."""
+        await run_in_threadpool(self._session.history.remove, request.path_params["id"])
+        return JSONResponse({})
+
+    async def data(self, request: Request) -> Response:
         """The data of the page's report of a result."""
-        result = self._task(request).result()
-        data = await run_in_threadpool(lambda: render.report_data(result.answer, result.panels()))
-        return JSONResponse(data)
+
+        def drawn() -> dict[str, Any]:
+            _, result = self._session.result(request.path_params["id"])
+            return render.report_data(result.answer, result.panels())
+
+        return JSONResponse(await run_in_threadpool(drawn))
+
+    async def result_picture(self, request: Request) -> Response:
+        """A few frames of a result's clip with its map."""
+        history = self._session.history
+        facts = await run_in_threadpool(history.result, request.path_params["id"])
+        return _picture(history.result_file(facts, "jpg"))
 
     async def file(self, request: Request) -> Response:
         """A result as a file to download."""
-        result = self._task(request).result()
         suffix = request.path_params["suffix"]
         if suffix not in FORMATS:
             raise InvalidRequest(f"There is no format {suffix!r}. Allowed: {', '.join(FORMATS)}.")
-        path = self._session.new_file().with_suffix(f".{suffix}")
-        data = await run_in_threadpool(_saved, result, path)
-        name = re.sub("[^A-Za-z0-9_-]", "-", f"{result.model}-{result.explanations[0].method}")
+        facts, result = await run_in_threadpool(self._session.result, request.path_params["id"])
+        data = await run_in_threadpool(result.to_bytes, suffix)
+        name = re.sub("[^A-Za-z0-9_-]", "-", f"{facts['model']}-{facts['method']}")
         return Response(
             data,
             media_type=Output(suffix).content_type,
             headers={"Content-Disposition": f'attachment; filename="{name}.{suffix}"'},
         )
 
-    def _task(self, request: Request) -> Task:
-        return self._session.task(request.path_params["task"])
+    async def add_report(self, request: Request) -> Response:
+        """Store a report of `videovisual audit` or `diff`, as `add_clip`."""
+        return JSONResponse(await uploads.receive(request, self._session, "report"))
+
+    async def report(self, request: Request) -> Response:
+        """The page of a report."""
+        data = await run_in_threadpool(self._session.report, request.path_params["id"])
+        headers = {"Content-Security-Policy": REPORT_POLICY}
+        return Response(data, media_type="text/html", headers=headers)
 
 
-def build(session: Session, models: Sequence[str], place: str, hosts: Collection[str]) -> Starlette:
-    """The viewer as an ASGI application.
-
-    The page offers `models`, which run at `place`, in words. `hosts` are the allowed `Host`
-    headers, with port.
-    """
+def build(session: Session, offer: Offer, hosts: Collection[str]) -> Starlette:
+    """The viewer as an ASGI application; `hosts` are the allowed `Host` headers, with port."""
     return Starlette(
-        routes=Viewer(session, models, place).routes(),
+        routes=Viewer(session, offer).routes(),
         middleware=[Middleware(SameOriginMiddleware, hosts=hosts)],
         exception_handlers={VideoVisualError: _error_response},
     )
@@ -206,6 +256,12 @@ def build(session: Session, models: Sequence[str], place: str, hosts: Collection
 async def _error_response(_: Request, error: Exception) -> Response:
     assert isinstance(error, VideoVisualError)
     return JSONResponse(error.as_json(), status_code=error.status)
+
+
+def _picture(path: Any) -> Response:
+    if not path.is_file() or not path.stat().st_size:
+        return Response(status_code=404)
+    return FileResponse(path, media_type="image/jpeg", headers=UNCHANGING)
 
 
 async def _json(request: Request) -> dict[str, Any]:
@@ -221,10 +277,3 @@ async def _json(request: Request) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InvalidRequest("The request must be a JSON object.")
     return data
-
-
-def _saved(result: Explained, path: Path) -> bytes:
-    try:
-        return result.save(path).read_bytes()
-    finally:
-        path.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ def viewer(temporary: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str]
         [*command, *words],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TMPDIR": str(temporary)},
+        env=os.environ | {"TMPDIR": str(temporary), "VIDEOVISUAL_CACHE": str(temporary / "cache")},
     )
     try:
         assert process.stdout is not None
@@ -39,13 +39,28 @@ def viewer(temporary: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_deletes_the_uploaded_clips(tmp_path: Path, number: signal.Signals) -> None:
-    with viewer(tmp_path) as (process, page):
-        assert page.post("/api/clips?name=x.mp4", content=b"clip").status_code == 200
+def test_a_signal_deletes_the_clips_where_nothing_is_kept(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with viewer(tmp_path, "--keep", "0") as (process, page):
+        assert page.post("/api/sample").status_code == 200
         assert list(tmp_path.glob("videovisual-ui-*/*"))
         process.send_signal(number)
         assert process.wait(DEADLINE_S) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_clips_are_kept_in_the_cache_folder_and_a_missing_server_is_told(tmp_path: Path) -> None:
+    with viewer(tmp_path, "--url", "http://127.0.0.1:9", "--keep", "0.5") as (process, page):
+        clip = page.post("/api/sample").json()["id"]
+        found = page.get("/api/results").json()
+        assert (found["folder"], found["max_bytes"]) == (f"{tmp_path}/cache/viewer", 2**29)
+        problem = page.get("/api/server").json()["problem"]
+        assert problem.startswith("The server can't be used: none at 127.0.0.1:9 ")
+        assert "videovisual serve" in problem
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_S) == 0
+    assert (tmp_path / "cache" / "viewer" / clip / "content").exists()
 
 
 def test_own_models_of_the_store_are_offered(tmp_path: Path) -> None:

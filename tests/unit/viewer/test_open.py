@@ -23,7 +23,12 @@ def test_the_browser_opens_the_page(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "videovisual_client", "ui", "--open", "--port", "0"]
     done = subprocess.run(
         command,
-        env=os.environ | {"BROWSER": f"{sys.executable} {script} %s", "PYTHONUNBUFFERED": "1"},
+        env=os.environ
+        | {
+            "BROWSER": f"{sys.executable} {script} %s",
+            "PYTHONUNBUFFERED": "1",
+            "VIDEOVISUAL_CACHE": str(tmp_path),
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -560,7 +560,8 @@ globalThis.VideoVisual = (() => {
     }
 
     key(event) {
-      if (event.ctrlKey || event.altKey || event.metaKey) return;
+      // Of two reports in one page, one acts.
+      if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
       if (!this.root.isConnected || this.root.hidden) return;
       const { target } = event;
       const within = this.root.contains(target);
