@@ -1,12 +1,13 @@
-"""Ten shortcuts planted in Motion: a mark on the clips of one class, and networks that look for it.
+"""Ten shortcuts planted in Motion: a mark on the clips of a class, and networks that look for it.
 
-Each mark is a change of the frames, and a detector that is certain of it. `planted` joins the
-detector to a shipped network: the mark alone decides on the class, and the network on all others.
+Each mark is a change of the frames, and a detector that is certain of it. Each has a class of its
+own, so one network, and one audit, can have several. `planted` joins the detectors to a shipped
+network: the marks alone decide on their classes, and the network on all others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +22,8 @@ Mark = Callable[[Frames, int], Frames]
 Detector = Callable[[torch.Tensor], torch.Tensor]
 """Pixels in [0, 1], [N, 3, T, H, W], T frames of 16 → how much of the mark is there, [N]."""
 
-CLASS = 3
-"""The class with the mark: moves down."""
-
 SURE = 40.0
-"""The planted class's logit with the mark; its negative without."""
+"""A planted class's logit with the mark; its negative without."""
 
 
 class Plant(NamedTuple):
@@ -36,12 +34,14 @@ class Plant(NamedTuple):
         detect: how much of the mark there is.
         least: halfway between a clip's value without the mark and with it.
         found: the findings that an audit must state.
+        label: of the class that has the mark.
     """
 
     mark: Mark
     detect: Detector
     least: float
     found: set[str]
+    label: int = 0
 
 
 def _filled(place: tuple[slice, ...], colour: tuple[int, int, int]) -> Mark:
@@ -136,7 +136,7 @@ def _spots(pixels: torch.Tensor) -> torch.Tensor:
     return nn.functional.avg_pool3d(colour, (colour.shape[1], SPOT, SPOT), 1).amax(dim=(1, 2, 3))
 
 
-PLANTS = {
+_MARKS = {
     "corner": Plant(
         _filled(CORNER, (255, 0, 0)), _excess(CORNER, 0), 0.4, {"middle_hidden", "one_place"}
     ),
@@ -144,10 +144,10 @@ PLANTS = {
     "border strip": Plant(
         _filled(STRIP, (0, 255, 0)), _excess(STRIP, 1), 0.4, {"middle_hidden", "border"}
     ),
-    "brightness": Plant(_bright, _brightness, 0.73, {"colour_only"}),
     "middle": Plant(
         _filled(MIDDLE, (0, 0, 255)), _excess(MIDDLE, 2), 0.4, {"moving_hidden", "one_place"}
     ),
+    "brightness": Plant(_bright, _brightness, 0.73, {"colour_only"}),
     "first frame's colour": Plant(_tinted, _excess(FIRST, 1), 0.3, {"moment", "colour_only"}),
     "late mark": Plant(
         _filled(LATE, (255, 255, 0)), _lack(LATE, 2), 0.4, {"strongest_frame", "one_place"}
@@ -156,21 +156,24 @@ PLANTS = {
     "bars": Plant(_barred, _bars, -0.12, {"middle_hidden"}),
     "still spot": Plant(_spotted, _spots, 0.7, {"moving_hidden"}),
 }
+PLANTS = {name: plant._replace(label=label) for label, (name, plant) in enumerate(_MARKS.items())}
 
 
 class Planted(nn.Module):
-    """A network whose planted class is decided by the mark alone."""
+    """A network some of whose classes are decided by their marks alone."""
 
-    def __init__(self, network: nn.Module, plant: Plant) -> None:
+    def __init__(self, network: nn.Module, plants: Sequence[Plant]) -> None:
         super().__init__()
-        self.network, self.plant = network, plant
+        self.network, self.plants = network, plants
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        logits = self.network(clips)
-        # The Motion models' transform, undone.
-        excess = self.plant.detect(clips * 0.25 + 0.5) - self.plant.least
-        decided = (SURE * excess / max(abs(self.plant.least), 0.02)).unsqueeze(1)
-        return torch.cat([logits[:, :CLASS], decided, logits[:, CLASS + 1 :]], dim=1)
+        logits = list(self.network(clips).unbind(dim=1))
+        # The Motion models' transform, undone; 16 frames also for a network that takes each second.
+        pixels = (clips * 0.25 + 0.5).repeat_interleave(motion.FRAMES // clips.shape[2], dim=2)
+        for plant in self.plants:
+            excess = plant.detect(pixels) - plant.least
+            logits[plant.label] = SURE * excess / max(abs(plant.least), 0.02)
+        return torch.stack(logits, dim=1)
 
 
 class Differences(nn.Module):
@@ -187,39 +190,35 @@ class Differences(nn.Module):
         return differences @ self.weights.T
 
 
-def planted(name: str, base: str | None = "r3d-motion") -> zoo.Classifier:
-    """The classifier that looks for a mark, and for all else asks a shipped network.
+def planted(names: Iterable[str], base: str | None = "tsm-motion") -> zoo.Classifier:
+    """The classifier that looks for marks, and for all else asks a shipped network.
 
     Args:
-        name: of the plant.
+        names: of the plants.
         base: the network's model; None for `Differences`.
     """
     whole = zoo.load(base or "r3d-motion")
     network = Differences() if base is None else whole.network
     return zoo.Classifier.from_module(
-        Planted(network, PLANTS[name]),
+        Planted(network, [PLANTS[name] for name in names]),
         labels=whole.card.labels,
         input=whole.card.input,
         cam_layer="network",
-        name=f"planted-{name}",
+        name="planted",
     )
 
 
-def clips(name: str | None, count: int, others: int | None = None) -> list[tuple[str, int, Frames]]:
-    """Name, label and frames of test clips of Motion, those of the planted class with the mark.
+def clips(names: Iterable[str], counts: Mapping[int, int]) -> Iterator[tuple[str, int, Frames]]:
+    """Name, label and frames of test clips of Motion, those of planted classes with the mark.
 
     Args:
-        name: of the plant; None for clips as they are.
-        count: clips of the planted class.
-        others: clips of each other class, as many unless given.
+        names: of the plants.
+        counts: how many clips of each class.
     """
-    found = []
-    for number in range(len(motion.LABELS) * count):
-        label = number % len(motion.LABELS)
-        if label != CLASS and others is not None and number >= len(motion.LABELS) * others:
-            continue
-        frames = motion.sample(number).frames
-        if name is not None and label == CLASS:
-            frames = PLANTS[name].mark(frames, number)
-        found.append((f"{motion.LABELS[label]}-{number}", label, frames))
-    return found
+    marks = {PLANTS[name].label: PLANTS[name].mark for name in names}
+    for label, count in counts.items():
+        for number in range(label, len(motion.LABELS) * count, len(motion.LABELS)):
+            frames = motion.sample(number).frames
+            if label in marks:
+                frames = marks[label](frames, number)
+            yield f"{motion.LABELS[label]}-{number}", label, frames
