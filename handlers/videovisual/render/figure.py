@@ -98,8 +98,6 @@ def _drawn(panels: Sequence[Panel], columns: Columns, suffix: str, facts: dict[s
     height = page.height
     buffer = io.BytesIO()
     settings: Any = {**mpl.rcParamsDefault, **STYLE}
-    # The one setting that the context wouldn't put back, and that these files don't need.
-    del settings["backend"]
     with _styled, mpl.rc_context(settings):
         figure = Figure(figsize=(WIDTH / 72, height / 72), facecolor=PAPER)
         axes = figure.add_axes((0, 0, 1, 1))
