@@ -20,7 +20,6 @@ UNITS = {
     "lime": "logit a superpixel",
     "frame_shapley": "logit a pixel",
     "ep_2d": "share shown",
-    "ep_3d": "share shown",
     "step": "share shown",
 }
 """Unit of a method's map, where its numbers are more than relative."""

@@ -1,5 +1,6 @@
 """How a search hides pixels: what stands in their place, and how the edge is drawn."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,9 @@ from videovisual.attribution.perturbation.cells import Cells
 
 EDGES = (0.0, 0.2, 0.0, 0.5, 0.1)
 """Widths of a mask's edge as multiples of the card's blur: hard and up to 10 of 224 pixels."""
+
+SOFT_EDGES = (0.5, 0.2, 0.5, 0.35, 0.5)
+"""Widths without hard edges, behind which a network rarely loses the target altogether."""
 
 STRONG = 2.0
 """The strongest blur as a multiple of the card's."""
@@ -51,10 +55,11 @@ class Ways:
         case: the clip.
         perturbation: `blur`: the clip blurred, also more strongly; the frames a quarter of a clip
             earlier, blurred; and the middle of the model's space. `fade`: the latter alone.
+        edges: widths as multiples of the card's blur.
     """
 
-    def __init__(self, case: Case, perturbation: str) -> None:
-        clip, self._sigma = case.clip, case.card.blur_sigma
+    def __init__(self, case: Case, perturbation: str, edges: Sequence[float] = EDGES) -> None:
+        clip, self._sigma, self._edges = case.clip, case.card.blur_sigma, edges
         self._fills = [torch.zeros_like(clip)]
         if perturbation == "blur":
             earlier = clip.roll(max(1, clip.shape[1] // 4), dims=1)
@@ -67,7 +72,7 @@ class Ways:
 
     def __getitem__(self, iteration: int) -> Way:
         fill = self._fills[iteration % len(self._fills)]
-        return Way(fill, EDGES[iteration % len(EDGES)] * self._sigma)
+        return Way(fill, self._edges[iteration % len(self._edges)] * self._sigma)
 
 
 class Blotches:

@@ -1,15 +1,19 @@
 """The methods by extremal perturbation, which differ in their goals.
 
 2D-EP: Fong, Patrick & Vedaldi 2019, arXiv 1910.08485. 3D-EP and STEP: Li et al. 2021, arXiv
-2005.00375. Their maps are unsigned, in [0, 1]: how much of a pixel the mask shows, or with
-`preset=averaged` what showing it is worth. For each area the diagnostics give the achieved area and
-the target's probability with the soft and the hard mask.
+2005.00375. Their maps are unsigned, in [0, 1]: how much of a pixel the mask shows, with
+`preset=averaged` what showing it is worth, or the mean of both, the default of `ep_3d`. For each
+area the diagnostics give the achieved area and the target's probability with the soft and the hard
+mask.
 """
+
+from dataclasses import replace
 
 from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation.optimiser import optimise
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import (
+    RANDOM,
     Goal,
     WorthPreset,
     quick_preset,
@@ -19,10 +23,12 @@ from videovisual.attribution.perturbation.worth import search
 from videovisual.engine.probe import Attribution
 
 EP_2D, EP_3D = Goal(score=100.0, by_frame=True), Goal(score=100.0)
+QUICK_3D = quick_preset(EP_3D, rate=3.0, momentum=0.5)
 PRESETS = {
     "ep_2d": {"quick": quick_preset(EP_2D), "reference": reference_preset(EP_2D)},
     "ep_3d": {
-        "quick": quick_preset(EP_3D, rate=3.0, momentum=0.5),
+        "default": replace(QUICK_3D, random=RANDOM, worth_share=0.5),
+        "quick": QUICK_3D,
         "reference": reference_preset(EP_3D),
     },
     "step": {
@@ -30,7 +36,7 @@ PRESETS = {
         "reference": reference_preset(Goal(score=1.0, growth=1.0008668, core=300.0, core_from=100)),
     },
 }
-"""The descents by method and preset."""
+"""The descents by method and preset; the default of a method without one is `quick`."""
 
 WORTH = WorthPreset()
 """The preset `averaged` of `ep_3d`."""
@@ -57,5 +63,5 @@ def step(case: Case, parameters: PerturbationParameters) -> Attribution:
 
 
 def _descend(method: str, case: Case, parameters: PerturbationParameters) -> Attribution:
-    preset = "quick" if parameters.preset == "default" else parameters.preset
-    return optimise(case, parameters, PRESETS[method][preset])
+    presets = PRESETS[method]
+    return optimise(case, parameters, presets.get(parameters.preset, presets["quick"]))

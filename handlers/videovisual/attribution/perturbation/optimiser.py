@@ -1,7 +1,7 @@
 """The search for masks, which all extremal perturbations share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from statistics import fmean
@@ -22,6 +22,7 @@ from videovisual.attribution.perturbation.objective import MaskObjective
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.attribution.perturbation.pyramid import Pyramid
+from videovisual.attribution.perturbation.worth import TINY, random_worth
 from videovisual.engine.probe import Attribution, Probe, Work
 from videovisual.engine.progress import Progress
 from videovisual.engine.scores import Scores
@@ -62,7 +63,9 @@ def optimise(case: Case, parameters: PerturbationParameters, preset: Preset) -> 
 
     The map is the mean of all areas' masks, which are optimised side by side. A share of the map,
     `preset.mean_share`, is the mean mask over all iterations. It orders the pixels that a final
-    mask leaves equal, inside and outside, by how long the search kept them.
+    mask leaves equal, inside and outside, by how long the search kept them. Another share,
+    `preset.worth_share`, is what showing each pixel is worth behind random masks, which does not
+    hang on the masks that the search happened to find.
     """
     return _Search(case, parameters, preset).run()
 
@@ -80,12 +83,13 @@ class _Search:
 
     def run(self) -> Attribution:
         preset, of = self.preset, self.parameters.iterations or self.preset.iterations
+        random = round(preset.random * of)
         areas = len(self.parameters.area)
         coarse = torch.ones(areas, *self.objective.cells, device=self.case.clip.device)
         weights = coarse.new_tensor([preset.goal.weights_at(iteration) for iteration in range(of)])
         velocity: torch.Tensor | None = None
         best, total, history = Best(coarse, [inf] * areas), torch.zeros_like(coarse), History()
-        progress = Progress(0, of)
+        progress = Progress(0, of + random)
         for iteration in range(of):
             result, precision = yield from self._evaluate(coarse, weights[iteration], progress)
             total += coarse
@@ -95,7 +99,7 @@ class _Search:
             facts = history.diagnostics() | {"precision": str(precision).removeprefix("torch.")}
             progress = Progress(
                 iteration + 1,
-                of,
+                of + random,
                 objective=history.values[-1],
                 probability=self._mean_probability(gains),
                 partial=partial(self._partial, best, facts),
@@ -117,8 +121,14 @@ class _Search:
         probabilities = yield from self._probabilities(masks, progress)
         pairs = zip(self._areas(masks, best), probabilities["areas"], strict=True)
         mean_mask = _smooth(self.objective.masks(total / len(history.values)))
+        values = torch.lerp(masks, mean_mask, preset.mean_share).mean(dim=0)
+        if random:
+            progress = replace(progress, step=of)
+            worth = yield from random_worth(self.case, self.parameters, random, progress)
+            values = torch.lerp(values / values.max().clamp_min(TINY), worth, preset.worth_share)
+            facts = facts | {"random_masks": random}
         return _saliency(
-            torch.lerp(masks, mean_mask, preset.mean_share),
+            values,
             **facts,
             **probabilities | {"areas": [area | probability for area, probability in pairs]},
             converged=history.converged(),
@@ -170,7 +180,9 @@ class _Search:
 
     def _partial(self, best: Best, diagnostics: dict[str, Any]) -> Saliency:
         masks = self.objective.masks(best.coarse)
-        return _saliency(masks, **diagnostics, areas=self._areas(masks, best), partial=True)
+        return _saliency(
+            masks.mean(dim=0), **diagnostics, areas=self._areas(masks, best), partial=True
+        )
 
     def _areas(self, masks: torch.Tensor, best: Best) -> list[dict[str, Any]]:
         """For each area: the requested area, the visible mask's mean, and the objective."""
@@ -185,5 +197,5 @@ def _smooth(masks: torch.Tensor) -> torch.Tensor:
     return blur(masks, sigma) / blur(torch.ones_like(masks), sigma)
 
 
-def _saliency(masks: torch.Tensor, **diagnostics: Any) -> Saliency:
-    return Saliency(to_map(masks.mean(dim=0)), signed=False, diagnostics=diagnostics)
+def _saliency(values: torch.Tensor, **diagnostics: Any) -> Saliency:
+    return Saliency(to_map(values), signed=False, diagnostics=diagnostics)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from videovisual.attribution.parameters import Parameters, Shape
+from videovisual.attribution.perturbation.preset import RANDOM
 
 MAX_AREAS = 5
 
@@ -52,8 +53,9 @@ class PerturbationParameters(Parameters):
     )
     preset: Literal["default", "quick", "averaged", "reference"] = Field(
         default="default",
-        description="default, quick: a short descent; averaged: a search that averages over ways "
-        "of hiding; reference: the published settings",
+        description="default: a short descent and the worth of pixels behind random masks; quick: "
+        "the descent alone; averaged: a search that averages over ways of hiding; reference: the "
+        "published settings",
     )
     iterations: int | None = Field(
         default=None, ge=1, le=10000, description="steps of the search; default: the preset's"
@@ -71,7 +73,14 @@ class PerturbationParameters(Parameters):
 
     def passes(self, shape: Shape) -> int:
         """See `Parameters`."""
-        return self.masks * ((self.iterations or ITERATIONS[self.preset]) + 2) + 2
+        iterations = self.iterations or ITERATIONS[self.preset]
+        return self.masks * (iterations + 2) + 2 + self._random_passes(iterations)
+
+    def _random_passes(self, iterations: int) -> int:
+        """Passes behind random masks, which all areas share, and of the clip shown and hidden."""
+        if self.preset != "default":
+            return 0
+        return round(RANDOM * iterations) * self.masks // len(self.area) + 2
 
     def held(self, batch: int) -> float:
         """See `Parameters`."""
@@ -79,9 +88,12 @@ class PerturbationParameters(Parameters):
 
 
 class DescentParameters(PerturbationParameters):
-    """Parameters of `ep_2d` and `step`, which have no averaged search."""
+    """Parameters of `ep_2d` and `step`, whose searches show no random masks."""
 
     preset: Literal["default", "quick", "reference"] = Field(
         default="default",
         description="default, quick: a short descent; reference: the published settings",
     )
+
+    def _random_passes(self, iterations: int) -> int:
+        return 0

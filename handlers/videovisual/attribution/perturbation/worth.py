@@ -8,7 +8,7 @@ mask, whose area shrinks from the whole clip to the one asked for. The average r
 search, so later masks change it little: a mask that follows the last gradients amplifies any noise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -17,7 +17,14 @@ import torch
 
 from videovisual.attribution.method import Case, to_map
 from videovisual.attribution.perturbation.cells import Cells
-from videovisual.attribution.perturbation.hiding import Blotches, Way, Ways, cut_to, feather
+from videovisual.attribution.perturbation.hiding import (
+    SOFT_EDGES,
+    Blotches,
+    Way,
+    Ways,
+    cut_to,
+    feather,
+)
 from videovisual.attribution.perturbation.history import History
 from videovisual.attribution.perturbation.objective import VARIANTS
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
@@ -43,6 +50,32 @@ SOFT_EDGE = 0.2
 def search(case: Case, parameters: PerturbationParameters, preset: WorthPreset) -> Attribution:
     """The map is the worth of showing each pixel, at least 0, as a share of the highest."""
     return _WorthSearch(case, parameters, preset).run()
+
+
+def random_worth(
+    case: Case, parameters: PerturbationParameters, count: int, progress: Progress
+) -> Work[torch.Tensor]:
+    """The mean worth of showing each pixel, behind random masks with soft edges.
+
+    Args:
+        case: the clip and the target.
+        parameters: the variant, the perturbation and the precision.
+        count: of the masks, at least 1.
+        progress: before the first of them.
+
+    Returns:
+        float32 [T, H, W], at least 0, as a share of the highest.
+    """
+    search = _WorthSearch(case, parameters, WorthPreset())
+    search.ways = Ways(case, parameters.perturbation, SOFT_EDGES)
+    own, _ = yield from search.ends(progress)
+    total = torch.zeros(1, *search.cells.shape, device=case.clip.device)
+    for index in range(count):
+        shown = search.blotches.draw(case.clip.device)
+        change = yield from search.change(shown, search.ways[index], own, progress)
+        total = total + change.weight * change.cells
+        progress = replace(progress, step=progress.step + 1)
+    return search.shares(total)[0]
 
 
 @dataclass(frozen=True)
@@ -80,7 +113,7 @@ class _WorthSearch:
         of = self.parameters.iterations or self.preset.iterations
         random, areas = self.preset.random_of(of), self.parameters.area
         progress = Progress(0, of)
-        own, facts = yield from self._ends(progress)
+        own, facts = yield from self.ends(progress)
         worth = torch.zeros(len(areas), *self.cells.shape, device=self.case.clip.device)
         total, history, earlier = worth.new_zeros(len(areas), 1, 1, 1), History(), worth
         for iteration in range(of):
@@ -91,7 +124,7 @@ class _WorthSearch:
                 at = [self.preset.area_at(step, steps, area) for area in areas]
                 shown = cut_to(self.cells.enlarge(worth), at)
             way = self.ways[iteration]
-            change = yield from self._change(shown, way, own, progress)
+            change = yield from self.change(shown, way, own, progress)
             total = total + change.weight
             worth = worth + change.weight / total * (change.cells - worth)
             if iteration == of * 3 // 4:
@@ -111,7 +144,7 @@ class _WorthSearch:
             worth, facts, areas=found, converged=self._settled(worth, earlier), partial=False
         )
 
-    def _ends(self, progress: Progress) -> Work[tuple[list[float], dict[str, Any]]]:
+    def ends(self, progress: Progress) -> Work[tuple[list[float], dict[str, Any]]]:
         """Each game's objective where the mask shows (or hides) everything, and probabilities."""
         ends = torch.stack([self.ways[0].fill, self.case.clip])
         reading = yield Probe(ends, progress=progress)
@@ -125,7 +158,7 @@ class _WorthSearch:
             both[0 if game.deletes else 1] for game, both in zip(self.games, own, strict=True)
         ], facts
 
-    def _change(
+    def change(
         self, shown: torch.Tensor, way: Way, own: list[float], progress: Progress
     ) -> Work[_Change]:
         """The first-order change of all games' objectives, more of those with room to rise."""
@@ -192,8 +225,10 @@ class _WorthSearch:
         return bool((shares >= SETTLED).all())
 
     def _saliency(self, worth: torch.Tensor, facts: dict[str, Any], **more: Any) -> Saliency:
+        values = to_map(self.shares(worth).mean(dim=0))
+        return Saliency(values, signed=False, diagnostics=facts | more)
+
+    def shares(self, worth: torch.Tensor) -> torch.Tensor:
+        """The worth of each pixel, at least 0, as a share of the area's highest: [A, T, H, W]."""
         field = self.cells.enlarge(worth).clamp_min(0)
-        highest = field.amax(dim=(1, 2, 3), keepdim=True).clamp_min(TINY)
-        return Saliency(
-            to_map((field / highest).mean(dim=0)), signed=False, diagnostics=facts | more
-        )
+        return field / field.amax(dim=(1, 2, 3), keepdim=True).clamp_min(TINY)

@@ -97,7 +97,7 @@ def test_a_way_weighs_less_the_more_it_exceeds_the_clip_s_own_probability(
         with torch.no_grad():
             own = toy.network(case.clip[None]).log_softmax(dim=1)[0, case.target].item()
         work = _WorthSearch(case, parameters, PRESET)
-        job = work._change(shown, work.ways[0], [own - above], Progress(0, 1))
+        job = work.change(shown, work.ways[0], [own - above], Progress(0, 1))
         with pytest.raises(StopIteration) as done:
             job.send(toy.evaluate(next(job)))
         found: float = done.value.value.weight.item()
@@ -148,7 +148,7 @@ def test_only_an_averaged_search_is_by_worth(toy: ModelRunner, case: Case) -> No
         (area,) = run(toy, ep_3d(case, parameters)).diagnostics["areas"]
         return dict(area)
 
-    assert area_of("default") == area_of("quick")
+    assert area_of("default") == area_of("quick")  # of the same descent
     assert "objective" in area_of("quick")
     assert "objective" not in area_of("averaged")
 
