@@ -240,8 +240,15 @@ class Explained(Classification):
             return write_whole(target, self.to_record(SigningKey.chosen(key)))
         return write_whole(target, self.to_bytes(suffix, columns))
 
-    def to_bytes(self, format: str, columns: int | Sequence[float] | None = None) -> bytes:
+    def to_bytes(
+        self, format: str, columns: int | Sequence[float] | None = None, *, name: str | None = None
+    ) -> bytes:
         """The explanation in one of the formats of `save`, but for the record.
+
+        Args:
+            format: one of `save`'s suffixes.
+            columns: as `save`.
+            name: the clip's, for a report; by default that of its file.
 
         Raises:
             UnknownOutput, InvalidParameter, MissingExtra: as `save`.
@@ -253,9 +260,13 @@ class Explained(Classification):
         panels = self.panels()
         from videovisual import render  # noqa: PLC0415
 
-        made = datetime.now(timezone.utc)
         return render.draw(
-            format, self.answer, panels, columns, name=clip_name(self.clip), made=made
+            format,
+            self.answer,
+            panels,
+            columns,
+            name=name or clip_name(self.clip),
+            made=datetime.now(timezone.utc),
         )
 
     def to_record(self, key: SigningKey | None = None) -> bytes:

@@ -208,8 +208,8 @@ class Viewer:
         """The data of the page's report of a result."""
 
         def drawn() -> dict[str, Any]:
-            _, result = self._session.result(request.path_params["id"])
-            return render.report_data(result.answer, result.panels())
+            facts, result = self._session.result(request.path_params["id"])
+            return render.report_data(result.answer, result.panels(), name=facts["name"])
 
         return JSONResponse(await run_in_threadpool(drawn))
 
@@ -225,7 +225,7 @@ class Viewer:
         if suffix not in FORMATS:
             raise InvalidRequest(f"There is no format {suffix!r}. Allowed: {', '.join(FORMATS)}.")
         facts, result = await run_in_threadpool(self._session.result, request.path_params["id"])
-        data = await run_in_threadpool(result.to_bytes, suffix)
+        data = await run_in_threadpool(result.to_bytes, suffix, name=facts["name"])
         name = re.sub("[^A-Za-z0-9_-]", "-", f"{facts['model']}-{facts['method']}")
         return Response(
             data,

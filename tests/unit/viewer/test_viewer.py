@@ -94,12 +94,14 @@ def test_a_clip_is_explained_followed_and_kept(page: TestClient) -> None:
     report = page.get(f"/api/results/{task}/data").json()
     assert report["maps"][0]["target"]["label"] == "grows"
     assert report["maps"][0]["provenance"]["parameters"]["steps"] == 3
-    assert len(report["film"]["shots"]) == 16
+    assert (report["name"], len(report["film"]["shots"])) == ("clip.npz", 16)
     saved = page.get(f"/api/results/{task}/files/npz")
     assert "tsm-motion-integrated_gradients.npz" in saved.headers["content-disposition"]
     with np.load(io.BytesIO(saved.content)) as arrays:
         assert arrays["map"].shape == (8, 64, 64)
-    assert page.get(f"/api/results/{task}/files/html").text.startswith("<!doctype html>")
+    saved_page = page.get(f"/api/results/{task}/files/html").text
+    assert saved_page.startswith("<!doctype html>")
+    assert "clip.npz</title>" in saved_page
 
 
 def test_cancelling_ends_a_long_task_at_once(page: TestClient) -> None:
