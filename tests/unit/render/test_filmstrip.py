@@ -203,7 +203,7 @@ def test_words_stand_where_the_line_is_measured(anchor: str) -> None:
 @pytest.mark.parametrize(
     ("height", "width"), [(2, 400), (400, 2), (1, 300), (300, 1), (1, 1), (60, 480)]
 )
-@pytest.mark.parametrize("suffix", ["png", "pdf", "svg", "gif", "mp4", "html"])
+@pytest.mark.parametrize("suffix", ["png", "svg", "gif", "mp4", "html"])
 def test_frames_of_any_shape_make_a_picture_of_bounded_size(
     height: int, width: int, suffix: str
 ) -> None:
