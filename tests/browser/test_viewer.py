@@ -219,6 +219,7 @@ def test_a_model_must_be_named(open_page: Open, address: str, clip: Path) -> Non
     assert page.get_by_role("alert").inner_text() == "Name a model."
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("empty")
 def test_two_models_on_the_sample_have_an_address(open_page: Open, address: str) -> None:
     watched = open_page(address)
