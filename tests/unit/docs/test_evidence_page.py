@@ -15,33 +15,36 @@ from videovisual.attribution import catalogue
 from videovisual.evidence import Outcome, comparison
 from videovisual_client import exits
 from videovisual_client.cli import main
+from videovisual_client.commands.verify_folder import STATUSES
 
 PAGE = Path(__file__).parents[3] / "docs" / "evidence.md"
 TEXT = PAGE.read_text("utf-8")
 
 
-def block(language: str) -> str:
-    (found,) = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
-    return found
+def blocks(language: str) -> str:
+    return "".join(re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL))
 
 
 @pytest.fixture(autouse=True)
 def _beside_a_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("clip.mp4").write_bytes(bikes_like_mp4())
+    Path("clips").mkdir()
+    for name in ("clip.mp4", "clips/clip.mp4"):
+        Path(name).write_bytes(bikes_like_mp4())
 
 
-def test_the_commands_end_in_a_verified_record() -> None:
-    lines = block("sh").replace("\\\n", " ").splitlines()
+def test_the_commands_end_in_verified_records() -> None:
+    lines = blocks("sh").replace("\\\n", " ").splitlines()
     done = [CliRunner().invoke(main, shlex.split(line)[1:]) for line in lines]
-    assert [each.exit_code for each in done] == [0, 0, 0], done[-1].stdout
+    assert [each.exit_code for each in done] == [0, 0, 0, 0, 0], done[-1].stdout
     (sentence,) = re.findall(r"ends with `(Verified: .*?)`", TEXT, re.DOTALL)
-    assert " ".join(sentence.split()) in done[-1].stdout
+    assert " ".join(sentence.split()) in done[2].stdout
+    assert "2 records: 2 verified" in done[-1].stdout
 
 
 def test_the_python_runs_and_verifies() -> None:
     names: dict[str, Any] = {}
-    exec(block("python"), names)
+    exec(blocks("python"), names)
     assert names["found"].outcome is Outcome.VERIFIED
 
 
@@ -65,5 +68,6 @@ def test_the_tolerances_are_those_of_the_code() -> None:
 def test_the_statuses_are_those_of_the_command() -> None:
     rows = re.findall(r"^\| (\d)[^|]*\| ([a-z ]+?) \|", TEXT, re.MULTILINE)
     assert {int(status): name for status, name in rows} == {
-        status: outcome.value for outcome, status in exits.OF_OUTCOMES.items()
+        status: outcome for outcome, status in STATUSES.items()
     }
+    assert STATUSES.items() > {(each.value, exits.OF_OUTCOMES[each]) for each in Outcome}

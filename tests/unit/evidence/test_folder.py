@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.unit.evidence.conftest import MODEL, Case
 
+import videovisual
 from videovisual import evidence, motion
+from videovisual.evidence import Outcome
 from videovisual_client import exits
 from videovisual_client.cli import main
 
@@ -126,6 +128,16 @@ def test_a_key_given_later_signs_all_records(folder: Path, tmp_path: Path) -> No
     assert done.exit_code == 0, done.output
     status, said = told(folder, "--no-recompute", "--key", tmp_path / "second.pub")
     assert status == exits.OK, said
+
+
+def test_calls_share_the_models_that_they_load(case: Case) -> None:
+    loaded: dict[str, videovisual.Classifier] = {}
+    found = videovisual.verify(case.record, case.clip, loaded=loaded)
+    assert (found.outcome, list(loaded)) == (Outcome.VERIFIED, [MODEL])
+    # What is there under a name is taken, even if it is another.
+    loaded[MODEL] = videovisual.load("r3d-motion")
+    found = videovisual.verify(case.record, case.clip, loaded=loaded)
+    assert found.outcome is Outcome.OTHER_INPUT
 
 
 def test_compare_writes_one_record_of_all_methods(case: Case, tmp_path: Path) -> None:
