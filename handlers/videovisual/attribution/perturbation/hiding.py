@@ -14,7 +14,7 @@ EDGES = (0.0, 0.2, 0.0, 0.5, 0.1)
 """Widths of a mask's edge as multiples of the card's blur: hard and up to 10 of 224 pixels."""
 
 SOFT_EDGES = (0.5, 0.2, 0.5, 0.35, 0.5)
-"""Widths without hard edges, behind which a network rarely loses the target altogether."""
+"""Widths without a hard edge, which is an object of its own to a network."""
 
 STRONG = 2.0
 """The strongest blur as a multiple of the card's."""
