@@ -102,11 +102,15 @@ def explain_film(
 
 
 def show(result: dict[str, Any], as_json: bool) -> None:
-    """Print the strongest moments in order, or all as JSON."""
+    """Print the explained and the strongest moments in order, or all as JSON."""
     if as_json:
         print_json(result)
         return
-    moments = sorted(result["moments"], key=lambda each: each["class"]["logit"], reverse=True)
+    moments = sorted(
+        result["moments"],
+        key=lambda each: (each["explanation"] is not None, each["class"]["logit"]),
+        reverse=True,
+    )
     rows = table("from", "to", "class", "at best", "explained")
     for each in sorted(moments[:ROWS], key=lambda each: each["start_s"]):
         kind, explanation = each["class"], each["explanation"] or {}
@@ -120,7 +124,7 @@ def show(result: dict[str, Any], as_json: bool) -> None:
         )
     out.print(rows)
     if len(moments) > ROWS:
-        log.print(f"the {ROWS} strongest of {len(moments)} moments")
+        log.print(f"{ROWS} of {len(moments)} moments: the explained ones, then the strongest")
     log.print(f"report: {result['folder']}/index.html", soft_wrap=True, markup=False)
 
 
