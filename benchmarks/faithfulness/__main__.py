@@ -31,8 +31,8 @@ CLIPS = 64
 RANDOMISED = 8
 CHUNK = 16
 
-OVERRIDDEN: dict[str, dict[str, Any]] = {"rise": {"masks": 200}}
-"""Parameters where the default is too slow for all clips."""
+OVERRIDDEN: dict[str, dict[str, Any]] = {"rise": {"masks": 200}, "ep_3d": {"preset": "quick"}}
+"""Parameters in place of the defaults, which are too slow for all clips."""
 
 MODELS = [card.name for card in CARDS]
 METHODS = [
