@@ -7,6 +7,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,10 +140,7 @@ class AsgiServer:
                 reason = error.strerror
             else:
                 return bound
-        raise InvalidParameter(
-            f"Port {self.port or PORT} on {self.host} can't be used: {reason}. Choose another with "
-            "--port, or leave it out."
-        )
+        raise _unusable(self.host, self.port or PORT, reason)
 
     def _start_journal(self, path: Path) -> None:
         check_writable(path)
@@ -151,6 +149,13 @@ class AsgiServer:
         journal.setLevel(logging.INFO)
         journal.addHandler(logging.FileHandler(path, encoding="utf-8"))
         journal.propagate = False
+
+
+def _unusable(host: str, port: int, reason: str) -> InvalidParameter:
+    return InvalidParameter(
+        f"Port {port} on {host} can't be used: {reason}. Choose another with --port, or leave it "
+        "out."
+    )
 
 
 class _Uvicorn(uvicorn.Server):
@@ -165,9 +170,15 @@ class _Uvicorn(uvicorn.Server):
         self._tell_s = tell_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready()
+        assert sockets is not None
+        places = [sock.getsockname()[:2] for sock in sockets]
+        with suppress(OSError):
+            await super().startup(sockets)
+        # uvloop closes a socket that can't listen, and goes on.
+        if not self.started or any(sock.fileno() < 0 for sock in sockets):
+            await self.lifespan.shutdown()
+            raise _unusable(*places[0], "another server took it while the models were loaded")
+        self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Jobs are asked for by new connections, which uvicorn's own end doesn't accept.

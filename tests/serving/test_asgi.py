@@ -13,12 +13,15 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 from tests.serving import clips
 from tests.serving.api import TIMEOUT_S, Api, eventually
 from tests.serving.conftest import ANOTHER, QUICK, STORE
 from tests.serving.uvicorn import Uvicorn
 
+from videovisual.errors import InvalidParameter
 from videovisual_client import Client
+from videovisual_client.asgi_server import AsgiServer
 from videovisual_client.torchserve import Server
 
 CLIP = clips.npz(clips.frames(16))
@@ -210,3 +213,23 @@ def test_a_client_is_told_that_the_server_stops(
     assert error["error"]["detail"]["reason"] == "stopping"
     assert (error["status"], done["event"]) == (503, "done")
     assert safe.process.wait(TIMEOUT_S) == 0
+
+
+def test_a_port_that_is_taken_while_the_models_load_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two servers that start at once, both can have bound the port: the first to listen wins."""
+    with socket.socket() as rival:
+        rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        rival.bind(("127.0.0.1", 0))
+        port = rival.getsockname()[1]
+        load = AsgiServer.application
+
+        def application(server: AsgiServer, folder: Path) -> Starlette:
+            rival.listen()
+            return load(server, folder)
+
+        monkeypatch.setattr(AsgiServer, "application", application)
+        server = AsgiServer([ANOTHER], store=STORE, port=port, run_folder=tmp_path)
+        with pytest.raises(InvalidParameter, match=f"Port {port} .* another server took it"):
+            server.run(lambda: pytest.fail("it was told ready"))

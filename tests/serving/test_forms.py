@@ -169,7 +169,7 @@ def test_mp4(api: Api, video: Path) -> None:
         # Source and overlay side by side, neither smaller than it was.
         assert stream.width >= 2 * 128
         assert stream.height >= 96
-        assert sum(1 for _ in container.decode(stream)) == 16
+        assert sum(1 for _ in container.decode(stream)) >= 16
 
 
 def test_stream(api: Api, video: Path) -> None:
