@@ -17,19 +17,6 @@ from videovisual import zoo
 ROOT = Path(__file__).parents[1]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share its fixtures, and all serving tests one server of each kind."""
-    for item in items:
-        serving = ROOT / "tests" / "serving" in item.path.parents
-        item.add_marker(pytest.mark.xdist_group("serving" if serving else str(item.path)))
-
-
 @pytest.fixture(autouse=True)
 def _seeded() -> Iterator[None]:
     with torch.random.fork_rng():
