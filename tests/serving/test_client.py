@@ -66,7 +66,7 @@ def test_results_are_saved_in_every_format(client: Client, video: Path, tmp_path
     np.testing.assert_array_equal(saved.map, result.saliency.map)
     assert json.loads((tmp_path / "new" / "result.json").read_text())["model"] == QUICK
     with pytest.raises(UnknownOutput, match="json, npz, png, pdf, svg, gif, mp4, html"):
-        result.save(tmp_path / "result.pdf")
+        result.save(tmp_path / "result.tiff")
 
 
 @BOTH
