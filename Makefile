@@ -10,21 +10,27 @@ CHECK_PYTHON := "import sys; sys.version_info >= (3, 10) or sys.exit('Python 3.1
 and this is %d.%d. Name another: make PYTHON=python3.12' % sys.version_info[:2])"
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-serving test-rest test-slow lint types check docs site bench bench-load bench-bulk headline soak container-test clean
+.PHONY: demo test test-serving test-methods test-rest test-slow lint types check docs site bench bench-load bench-bulk headline soak container-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
 	$(BIN)/python demo.py
 
-# Two processes, for two cores: serving tests mostly wait.
+# Three processes for two cores, since serving tests mostly wait.
 test: $(VENV)/dev-installed
-	$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-serving test-rest
+	$(MAKE) -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
+		test-serving test-methods test-rest
 
 test-serving:
 	$(BIN)/python -m pytest -m "not slow" tests/serving
 
+METHODS := tests/unit/attribution tests/unit/engine tests/unit/zoo
+test-methods:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(METHODS)
+
 test-rest:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --ignore tests/serving
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" \
+		$(addprefix --ignore ,tests/serving $(METHODS))
 
 test-slow: $(VENV)/dev-installed
 	$(BIN)/python -m pytest -m slow

@@ -35,6 +35,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "probability_preserve": "its probability with the mask's part alone shown",
     "r2": "share of the logit's variation that the linear model explains",
     "r2_left_out": "the same for samples that it wasn't fitted to",
+    "random_masks": "how many random masks half of the map comes from",
     "relative_delta": "how far the points are from the rise, as a share of it",
     "samples": "how many changed clips were tried",
     "segment_frames": "frames in each moment",
