@@ -230,7 +230,7 @@ def test_two_models_on_the_sample_have_an_address(open_page: Open, address: str)
     page.get_by_role("button", name="Explain").click()
     page.locator("#panes.two").wait_for()
     subs = page.locator("#panes .sub")
-    assert [text.split(" ")[0] for text in subs.all_inner_texts()] == [MODEL, OTHER]
+    assert [text.split(" · ")[1] for text in subs.all_inner_texts()] == [MODEL, OTHER]
     page.get_by_label("Frame", exact=True).first.fill("4")
     watched.until(lambda: "time=0.5" in page.url, "the moment in the address")
 

@@ -50,7 +50,7 @@ BROWSER = """
 import os, sys, urllib.request
 from urllib.parse import urljoin
 try:
-    for name in ("", "/assets/viewer.js", "/assets/report.css"):
+    for name in ("", "/assets/viewer.js", "/assets/api.js", "/assets/report.css"):
         url = urljoin(sys.argv[1], name)
         sys.stdout.write(urllib.request.urlopen(url, timeout=20).read().decode())
     sys.stdout.flush()
@@ -237,7 +237,8 @@ def in_readme(title: str, language: str, end: str = "\n## ") -> str:
 def test_the_first_five_minutes_of_somebody_with_a_clip(
     whole: Environment, video: Path, tmp_path: Path
 ) -> None:
-    shutil.copyfile(video, whole.work / "clip.mp4")
+    for name in ("clip.mp4", "film.mp4"):
+        shutil.copyfile(video, whole.work / name)
     script = in_readme("## Five minutes", "sh").replace("i3d-kinetics400", QUICK)
     # The viewer, which doesn't end by itself, has its own test.
     script = "\n".join(line for line in script.splitlines() if " ui " not in line)
