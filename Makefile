@@ -10,27 +10,32 @@ CHECK_PYTHON := "import sys; sys.version_info >= (3, 10) or sys.exit('Python 3.1
 and this is %d.%d. Name another: make PYTHON=python3.12' % sys.version_info[:2])"
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-serving test-methods test-rest test-slow lint types check docs site bench bench-load bench-bulk headline soak container-test clean
+.PHONY: demo test test-serving test-methods test-models test-rest test-slow lint types check docs site bench bench-load bench-bulk headline soak container-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
 	$(BIN)/python demo.py
 
-# Three processes for two cores, since serving tests mostly wait.
+# Two processes at a time: explanations of servers give way to all other work, so with more of them
+# they would stand still on two cores.
 test: $(VENV)/dev-installed
-	$(MAKE) -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
-		test-serving test-methods test-rest
+	$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
+		test-serving test-rest test-methods test-models
 
 test-serving:
 	$(BIN)/python -m pytest -m "not slow" tests/serving
 
-METHODS := tests/unit/attribution tests/unit/engine tests/unit/zoo
+METHODS := tests/unit/attribution tests/unit/engine
 test-methods:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(METHODS)
 
+MODELS := $(addprefix tests/unit/,archive benchmarks motion zoo)
+test-models:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(MODELS)
+
 test-rest:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" \
-		$(addprefix --ignore ,tests/serving $(METHODS))
+		$(addprefix --ignore ,tests/serving $(METHODS) $(MODELS))
 
 test-slow: $(VENV)/dev-installed
 	$(BIN)/python -m pytest -m slow
