@@ -137,7 +137,7 @@ class AsgiServer:
                 bound.bind((self.host, port))
             except OSError as error:
                 bound.close()
-                reason = error.strerror
+                reason = error.strerror or str(error)
             else:
                 return bound
         raise _unusable(self.host, self.port or PORT, reason)
@@ -171,13 +171,13 @@ class _Uvicorn(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         assert sockets is not None
-        places = [sock.getsockname()[:2] for sock in sockets]
+        host, port = sockets[0].getsockname()[:2]
         with suppress(OSError):
             await super().startup(sockets)
         # uvloop closes a socket that can't listen, and goes on.
         if not self.started or any(sock.fileno() < 0 for sock in sockets):
             await self.lifespan.shutdown()
-            raise _unusable(*places[0], "another server took it while the models were loaded")
+            raise _unusable(host, port, "another server took it while the models were loaded")
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
