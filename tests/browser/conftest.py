@@ -7,9 +7,11 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.browser.viewer import MODEL, OTHER, Open, viewer, written
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -93,3 +95,29 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Watched]]:
     yield open_
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A viewer of two models, which run in its own process."""
+    pytest.importorskip("uvicorn", reason="needs the extra `ui`")
+    folder = tmp_path_factory.mktemp("kept")
+    with viewer(folder, MODEL, OTHER, "--local", "--device", "cpu") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("clips") / "a <b>clip&.npz", 3)
+
+
+@pytest.fixture
+def empty(open_page: Open, address: str) -> None:
+    """Deletes the results of earlier tests."""
+    watched = open_page(address)
+    page = watched.page
+    watched.until(lambda: page.locator("#kept").text_content(), "what is kept")
+    if page.locator("#gallery").is_visible():
+        page.get_by_role("button", name="Delete all").click()
+        page.get_by_role("button", name="Really delete all?").click()
+        page.locator("#gallery").wait_for(state="hidden")

@@ -2,94 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-
-from videovisual import motion
-from videovisual.render.thumbnail import thumbnail
-
-pytest.importorskip("uvicorn", reason="needs the extra `ui`")
-
-from videovisual_client.viewer.history import History
+from tests.browser.viewer import MODEL, OTHER, Open, explain, opened, shown, viewer
 
 pytestmark = pytest.mark.browser
-
-Open = Callable[..., Any]
-MODEL, OTHER = "tsm-motion", "r3d-motion"
-
-
-@contextmanager
-def viewer(folder: Path, *words: str) -> Iterator[str]:
-    """The address of a viewer that keeps its results in a folder."""
-    command = [sys.executable, "-m", "videovisual_client", "ui", "--port", "0", *words]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"VIDEOVISUAL_CACHE": str(folder)},
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    yield line.partition(" at ")[2].split()[0]
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 0
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("kept")
-    with viewer(folder, MODEL, OTHER, "--local", "--device", "cpu") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("clips") / "a <b>clip&.npz", 3)
-
-
-@pytest.fixture
-def empty(open_page: Open, address: str) -> None:
-    """Deletes the results of earlier tests."""
-    watched = open_page(address)
-    page = watched.page
-    watched.until(lambda: page.locator("#kept").text_content(), "what is kept")
-    if page.locator("#gallery").is_visible():
-        page.get_by_role("button", name="Delete all").click()
-        page.get_by_role("button", name="Really delete all?").click()
-        page.locator("#gallery").wait_for(state="hidden")
-
-
-def written(path: Path, number: int) -> Path:
-    np.savez_compressed(path, frames=motion.sample(number).frames, fps=8.0)
-    return path
-
-
-def opened(open_page: Open, address: str, clip: Path, **how: Any) -> Any:
-    watched = open_page(address, **how)
-    watched.page.locator("#file").set_input_files(clip)
-    watched.page.get_by_text("Drop another to change it").wait_for()
-    return watched
-
-
-def explain(watched: Any, method: str, results: int) -> None:
-    page = watched.page
-    page.locator("#method").select_option(method)
-    page.get_by_role("button", name="Explain").click()
-    page.locator("#list li").nth(results - 1).wait_for()
-
-
-def shown(page: Any) -> str:
-    text: str = page.locator("#toolbar p").inner_text()
-    return text
 
 
 @pytest.mark.usefixtures("empty")
@@ -255,127 +174,12 @@ def test_two_models_on_the_sample_have_an_address(open_page: Open, address: str)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("empty")
-def test_a_folder_is_dropped_in_and_its_results_are_filtered_by_keys(
-    open_page: Open, address: str, tmp_path: Path
-) -> None:
-    (tmp_path / "set" / "deep").mkdir(parents=True)
-    for number in range(3):
-        written(tmp_path / "set" / "deep" / f"clip{number}.npz", number)
-    (tmp_path / "set" / "notes.txt").write_text("no clip")
-    (tmp_path / "set" / "diff.html").write_text("<!doctype html><p>two flips")
-    watched = open_page(address)
-    page = watched.page
-    session = page.context.new_cdp_session(page)
-    data = {"items": [], "files": [str(tmp_path / "set")], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        where = {"type": kind, "x": 100, "y": 100, "data": data}
-        session.send("Input.dispatchDragEvent", where)
-    page.get_by_text("3 clips, from clip0.npz to clip2.npz").wait_for()
-    page.get_by_text("Drop another to change it").wait_for()
-    assert page.frame_locator("#document").get_by_text("two flips").is_visible()
-    page.keyboard.press("Escape")
-    page.locator("#document").wait_for(state="hidden")
-    page.get_by_role("button", name="Explain").click()
-    watched.until(lambda: page.locator("#count").inner_text() == "3 results", "all three")
-    watched.until(lambda: page.locator("#go").is_enabled(), "the end")
-
-    # The rest without a mouse.
-    page.locator("#go").blur()
-    page.keyboard.press("/")
-    page.keyboard.type("clip1")
-    watched.until(lambda: page.locator("#count").inner_text() == "1 of 3 results", "the filter")
-    assert "text=clip1" in page.url
-    page.locator("#text").fill("")
-    page.locator("#text").blur()
-    page.keyboard.press("g")
-    page.keyboard.press("Home")
-    page.keyboard.press("Enter")
-    watched.until(lambda: "clip2.npz" in shown(page), "the first card")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("b")
-    page.locator("#panes.two").wait_for()
-    assert "clip1.npz" in page.locator("#list [aria-pressed=true]").get_attribute("aria-label")
-    page.keyboard.press("Escape")
-    page.locator("#panes.two").wait_for(state="detached")
-    page.keyboard.press("n")
-    watched.until(lambda: "clip1.npz" in shown(page), "the next one")
-    page.keyboard.press("Delete")
-    watched.until(lambda: page.locator("#count").inner_text() == "2 results", "one less")
-    page.keyboard.press("?")
-    assert page.get_by_role("heading", name="Keys").is_visible()
-    page.keyboard.press("Escape")
-    # Chromium says of each frame that its sandbox lets no script run; there is no script.
-    assert [text for text in watched.messages if "sandbox" not in text] == []
-
-
-@pytest.mark.slow
 def test_a_missing_server_is_told_at_once(open_page: Open, tmp_path: Path) -> None:
     with viewer(tmp_path, MODEL, "--url", "http://127.0.0.1:9") as found:
         page = open_page(found).page
         page.locator("#server").wait_for()
         assert "none at 127.0.0.1:9" in page.locator("#server").inner_text()
         assert page.get_by_role("button", name="Try again").is_visible()
-        page.context.close()
-
-
-def kept(cache: Path, count: int) -> None:
-    """A viewer's folder with results of so many clips, without their maps."""
-    history = History(cache / "viewer", 2**30)
-    frames = motion.sample(3).frames
-    picture = thumbnail(frames, None)
-    for number in range(count):
-        clip = history.new()
-        history.content(clip).write_bytes(b"x")
-        history.add(clip, "clip", f"clip{number}.mp4")
-        best = {"index": 0, "label": f"class {number % 7}", "probability": 0.9, "logit": 3.0}
-        facts = {"name": f"clip{number}.mp4", "model": MODEL, "method": "gradient"}
-        doubts = ["Unlikely: yes."] if number % 2 else []
-        more = {"target": best, "best": best, "doubts": doubts, "options": {}, "agreement": {}}
-        history.add_result(clip, f"{number:016x}", {"jpg": picture}, {**facts, **more})
-
-
-@pytest.mark.slow
-def test_a_thousand_results_stay_few_elements(open_page: Open, tmp_path: Path) -> None:
-    kept(tmp_path, 1000)
-    with viewer(tmp_path, MODEL, "--local", "--device", "cpu") as address:
-        watched = open_page(f"{address}#doubt=none")
-        page = watched.page
-        page.get_by_text("500 of 1000 results").wait_for()
-        page.locator("#doubt").evaluate("(field) => { field.value = ''; }")
-        page.locator("#doubt").dispatch_event("input")
-        page.get_by_text("1000 results", exact=True).wait_for()
-        # While the gallery is scrolled through, in steps of half of what is in sight.
-        most = page.evaluate(
-            """async () => {
-              const cards = document.getElementById("cards");
-              const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-              let [most, seen] = [0, new Set()];
-              for (let top = 0; top <= cards.scrollHeight; top += cards.clientHeight / 2) {
-                cards.scrollTop = top;
-                await frame();
-                await frame();
-                const shown = document.querySelectorAll("#list li");
-                most = Math.max(most, shown.length);
-                for (const card of shown) seen.add(card.dataset.id);
-              }
-              return [most, seen.size, document.querySelectorAll("*").length];
-            }"""
-        )
-        assert most[0] <= 40
-        assert most[1] == 1000
-        assert most[2] < 800
-        # What the first paint waits for: two style sheets, no script.
-        blocking = page.evaluate(
-            "() => performance.getEntriesByType('resource')"
-            ".filter((entry) => entry.renderBlockingStatus === 'blocking').map(({name}) => name)"
-        )
-        assert sorted(url.rpartition("/")[2] for url in blocking) == ["report.css", "viewer.css"]
-        page.locator("#cards").evaluate("(cards) => { cards.scrollTop = 0; }")
-        page.keyboard.press("g")
-        page.keyboard.press("End")
-        focused = page.evaluate("() => document.activeElement.closest('li').ariaPosInSet")
-        assert focused == "1000"
         page.context.close()
 
 
