@@ -203,7 +203,10 @@ def archives(store: Path) -> Iterator[Finding]:
 
 
 def server(url: str, token: str | None, key_file: Path | None) -> Iterator[Finding]:
-    """Whether a server answers and accepts the token."""
+    """Whether a server answers and accepts the token.
+
+    Without a key, the server that answers is perhaps another's: its refusal is a note.
+    """
     try:
         key = Token(token, key_file).value
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -230,7 +233,7 @@ def server(url: str, token: str | None, key_file: Path | None) -> Iterator[Findi
         refusal = without_key(refusal)
     found = f"{url}: {refusal.message if refusal else response.status_code}"
     fix = "give the key file that `videovisual serve` printed with --key-file"
-    yield Finding("server", Level.WRONG, found, fix)
+    yield Finding("server", Level.WRONG if key else Level.NOTE, found, fix)
 
 
 def _packages(name: str, packages: tuple[str, ...], extra: str, lack: str) -> Finding:

@@ -40,8 +40,15 @@ def test_a_server_that_refuses_the_token_is_wrong(fake: FakeServer, tmp_path: Pa
     done = CliRunner().invoke(main, [*command, "--token", "expired"])
     assert done.exit_code == 1
     assert "refused the token" in done.stdout
-    assert "none was given" in CliRunner().invoke(main, command).stdout
     assert "--key-file" in done.stdout
+
+
+def test_a_server_of_somebody_else_is_a_note(fake: FakeServer) -> None:
+    fake.reply_with(Reply({"code": 400, "type": "InvalidKeyException", "message": "Absent."}, 400))
+    found = only(doctor.server(fake.url, None, None))
+    assert found.level is Level.NOTE
+    assert "none was given" in found.found
+    assert "--key-file" in found.fix
 
 
 def test_no_server_is_a_note(tmp_path: Path) -> None:
