@@ -6,16 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetPydanticSchema,
-    PlainSerializer,
-)
+from pydantic import BeforeValidator, ConfigDict, Field, GetPydanticSchema, PlainSerializer
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import is_instance_schema
+
+from videovisual.utils.validation import PlainNumbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +26,7 @@ Shape = tuple[int, int, int]
 """Frames, height and width of the clip that the network takes."""
 
 
-class Parameters(BaseModel):
+class Parameters(PlainNumbers):
     """The parameters of a method that has none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -7,22 +7,14 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-    field_validator,
-)
+from pydantic import ConfigDict, Field, StrictInt, StrictStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from videovisual.errors import InvalidParameter, UnknownOutput
 from videovisual.utils.polarity import Polarity
 from videovisual.utils.suggest import did_you_mean
 from videovisual.utils.text import shown
-from videovisual.utils.validation import invalid_value
+from videovisual.utils.validation import PlainNumbers, invalid_value
 
 HEADER_PREFIX = "x-videovisual-"
 """Options beside a raw body travel as headers of this prefix, `_` written as `-`."""
@@ -67,7 +59,7 @@ class Output(str, Enum):
         }[self]
 
 
-class Options(BaseModel):
+class Options(PlainNumbers):
     """What a request may ask for, beside the clip and the method's own parameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

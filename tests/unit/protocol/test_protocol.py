@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,8 @@ def test_targets(given: object, expected: tuple[str | int, ...]) -> None:
         {"top_k": "0"},
         {"timeout_s": "-1"},
         {"timeout_s": "nan"},
+        {"timeout_s": "1_000"},
+        {"seed": "1_0"},
         {"seed": "-3"},
         {"priority": "9"},
         {"target": []},
@@ -104,6 +107,15 @@ def test_an_unknown_method_names_the_near_ones() -> None:
 def test_an_unknown_parameter_names_those_there_are() -> None:
     with pytest.raises(InvalidParameter, match=r"no parameter 'stepz'.*steps"):
         catalogue.find("ig").parse({"stepz": 3})
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [("ig", {"steps": "1_0"}), ("ep_3d", {"area": "0.1_0"}), ("ep_3d", {"area": ["0.1_0"]})],
+)
+def test_a_parameter_has_no_underscore_in_a_number(method: str, given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter, match="no _ between its digits"):
+        catalogue.find(method).parse(given)
 
 
 def test_protocol_and_render_need_no_torch() -> None:
