@@ -45,6 +45,7 @@ class Row:
         seconds: from request to answer.
         faithfulness: the mean of each measure over the clip's explanations.
         caveats: warnings about the explanations.
+        words: the summary of each explanation.
         files: the pictures and the record, beside the summary.
         error: the error's code and message; None if the clip succeeded.
         logit: of the best class.
@@ -59,6 +60,7 @@ class Row:
     seconds: float | None = None
     faithfulness: Mapping[str, float] = field(default_factory=dict)
     caveats: Sequence[str] = ()
+    words: Sequence[str] = ()
     files: Sequence[str] = ()
     error: str | None = None
     logit: float | None = None
@@ -212,7 +214,7 @@ class Batch:
         write_whole(self.folder / "summary.json", json.dumps(summary, indent=1))
         measures = list(summary["faithfulness"])
         buffer = io.StringIO()
-        apart = {"faithfulness", "caveats", "files"}
+        apart = {"faithfulness", "caveats", "words", "files"}
         plain = [name for name in Row.__dataclass_fields__ if name not in apart]
         table = csv.DictWriter(buffer, [*plain, *measures], extrasaction="ignore")
         table.writeheader()
@@ -242,6 +244,7 @@ class Batch:
             seconds=round(seconds, 3),
             faithfulness=_means(each.faithfulness or {} for each in answer.explanations),
             caveats=[line for each in answer.explanations for line in caveats(each)],
+            words=[each.summary for each in answer.explanations if each.summary],
             files=[f"{clip.name}.{suffix}" for suffix in made],
         )
 

@@ -79,7 +79,7 @@ def to_page(summary: Mapping[str, Any], request: Mapping[str, Any]) -> str:
     measures = [name for name in HEADLINE if name in summary["faithfulness"]]
     methods = request.get("method") or "classification"
     names = methods if isinstance(methods, str) else ", ".join(methods)
-    heads = ("clip", "label", "predicted", "correct", *measures, "caveats", "files")
+    heads = ("clip", "label", "predicted", "correct", *measures, "in words", "caveats", "files")
     style = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     return _PAGE.substitute(
         policy=f"default-src 'none'; img-src 'self' file:; style-src 'sha256-{style}'",
@@ -113,7 +113,7 @@ def _row(row: Mapping[str, Any], measures: Sequence[str]) -> str:
     label = escape(row["label"] or "")
     if row["error"]:
         name = f'<th scope="row">{escape(row["clip"])}</th>'
-        span = len(measures) + 4
+        span = len(measures) + 5
         error = f'<td class="warn" colspan="{span}">{escape(row["error"])}</td>'
         return f"<tr>{name}<td>{label}</td>{error}</tr>"
     scores = (row["faithfulness"].get(measure) for measure in measures)
@@ -124,16 +124,18 @@ def _row(row: Mapping[str, Any], measures: Sequence[str]) -> str:
         f"{escape(row['predicted'])} ({said(row['probability'], row['logit'])})",
         mark,
         *("" if score is None else f"{score:.3f}" for score in scores),
+        "<br>".join(map(escape, row["words"])),
         f'<ul class="warn">{caveats}</ul>' if caveats else "",
-        " ".join(_picture(file, row["clip"]) for file in row["files"]),
+        " ".join(_picture(file, row) for file in row["files"]),
     ]
     return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _picture(file: str, clip: str) -> str:
+def _picture(file: str, row: Mapping[str, Any]) -> str:
+    clip = row["clip"]
     suffix = file.rpartition(".")[2]
     if suffix in SHOWN:
-        alt = escape(f"Saliency of {clip}", quote=True)
+        alt = escape(" ".join([f"Saliency of {clip}.", *row["words"]]), quote=True)
         inner = f'<img src="{_link(file)}" alt="{alt}" loading="lazy">'
     else:
         inner = f"{LINKED.get(suffix, suffix)} of {escape(clip)}"

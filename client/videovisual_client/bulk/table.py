@@ -26,6 +26,7 @@ _EXPLANATION = pa.struct(
     [
         ("method", pa.string()),
         ("target", _PREDICTION),
+        ("summary", pa.string()),
         ("caveats", pa.list_(pa.string())),
         ("faithfulness", pa.map_(pa.string(), pa.float64())),
         ("diagnostics", pa.string()),
@@ -110,6 +111,7 @@ def _explanation(explanation: Explanation) -> dict[str, Any]:
     return {
         "method": explanation.method,
         "target": explanation.target.model_dump(),
+        "summary": explanation.summary,
         "caveats": list(caveats(explanation)),
         "faithfulness": list((explanation.faithfulness or {}).items()),
         "diagnostics": json.dumps(explanation.diagnostics),

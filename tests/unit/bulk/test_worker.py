@@ -62,6 +62,7 @@ def test_a_clip_is_answered_once_until_it_is_replaced(
     assert row["map"] == f"clips/{row['key']}.npz"
     (explained,) = row["explanations"]
     assert explained["method"] == "gradient"
+    assert explained["summary"].startswith("tsm-motion says moves left")
     assert json.loads(explained["provenance"])["seed"] == 0
 
     again = answer(request_to(OUT, "gradient", options={"seed": "0"}), "memory://clips")

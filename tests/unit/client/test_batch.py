@@ -184,7 +184,7 @@ def test_the_overview_links_pictures_with_label_confidence_and_caveats(
     page = Path("results/grad_cam/m/index.html").read_text()
     assert "<h1>grad_cam: m</h1>" in page
     assert 'href="ironing-%3Cb%3E%231.html"' in page
-    assert 'src="ironing-%3Cb%3E%231.png" alt="Saliency of ironing-&lt;b&gt;#1"' in page
+    assert 'src="ironing-%3Cb%3E%231.png" alt="Saliency of ironing-&lt;b&gt;#1."' in page
     assert "ironing (75.0%)" in page
     assert "<script" not in page
     assert "http://" not in page

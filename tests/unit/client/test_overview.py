@@ -10,7 +10,12 @@ from videovisual_client.overview import to_page
 
 def test_rows_remarks_and_caveats_are_escaped() -> None:
     rows = [
-        Row("a<b", "x", "y&z", 0.25, False, caveats=["Unlikely: <1%."], files=["a<b.mp4"]),
+        Row(
+            *("a<b", "x", "y&z", 0.25, False),
+            caveats=["Unlikely: <1%."],
+            words=["m says y&z.", "Early."],
+            files=["a<b.mp4", "a<b.png"],
+        ),
         Row("broken", None, error="malformed_clip: <cut>"),
     ]
     summary = {
@@ -31,8 +36,10 @@ def test_rows_remarks_and_caveats_are_escaped() -> None:
         "left out: &lt;r&gt;",
         "<td>y&amp;z (25.0%)</td><td>no</td>",
         "<li>Unlikely: &lt;1%.</li>",
+        "<td>m says y&amp;z.<br>Early.</td>",
+        'src="a%3Cb.png" alt="Saliency of a&lt;b. m says y&amp;z. Early."',
         '<a href="a%3Cb.mp4">film of a&lt;b</a>',
-        '<td class="warn" colspan="5">malformed_clip: &lt;cut&gt;</td>',
+        '<td class="warn" colspan="6">malformed_clip: &lt;cut&gt;</td>',
     ):
         assert text in page
     assert "<script" not in page
