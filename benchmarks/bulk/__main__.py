@@ -6,18 +6,16 @@ As root, on Linux: Ray's nodes are processes in a network namespace of their own
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import click
 
 from benchmarks import page
 from benchmarks.bulk.cluster import enter_loopback
+from benchmarks.kept import as_rows, keep, where_and_when
 from benchmarks.machine import machine
 from benchmarks.row import Row, table
 
@@ -44,7 +42,10 @@ def main(rows: str, clips: int, quick: bool, output: Path, inside: bool) -> None
         measured = measure(wanted, Path(name), 24 if quick else clips, quick=quick)
     print(f"\n{table(list(measured.values()))}\n\n{machine()}")
     if not quick or output != RESULTS:
-        keep(measured, output)
+        kept = keep(measured, output)
+        if output == RESULTS:
+            lines = [table(list(as_rows(kept).values())), "", where_and_when(kept.values())]
+            page.write_section(PAGE, COMMAND, lines)
     if failed := [row.measure for row in measured.values() if not row.passed]:
         raise click.ClickException(f"missed: {'; '.join(failed)}")
 
@@ -73,26 +74,6 @@ def measure(wanted: list[str], folder: Path, count: int, *, quick: bool) -> dict
         row = measured[name] = measures[name]()
         print(f"{row.measure}: {row.measured}", flush=True)
     return measured
-
-
-def keep(measured: dict[str, Row], output: Path) -> None:
-    """Write the figures, with the earlier ones of other rows, and the table in the documents."""
-    about = {"when": datetime.now(timezone.utc).isoformat(timespec="seconds"), "machine": machine()}
-    known: dict[str, Any] = json.loads(output.read_text("utf-8")) if output.is_file() else {}
-    for name, row in measured.items():
-        known[name] = {**row.to_json(), **about}
-    kept = {name: known[name] for name in ROWS if name in known}
-    output.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
-    if output == RESULTS:
-        fields = ("measure", "bar", "measured", "passed")
-        rows = [Row(*(row[name] for name in fields)) for row in kept.values()]
-        when = sorted({row["when"][:10] for row in kept.values()})
-        where = "; ".join(sorted({_where(row["machine"]) for row in kept.values()}))
-        page.write_section(PAGE, COMMAND, [table(rows), "", f"{where}; {', '.join(when)}."])
-
-
-def _where(facts: dict[str, Any]) -> str:
-    return f"{facts['cores']} cores of {facts['cpu']}, torch {facts['torch']}"
 
 
 if __name__ == "__main__":

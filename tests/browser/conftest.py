@@ -31,6 +31,10 @@ WAIT_S = 60
 POLL_MS = 30
 
 
+def chromium_path() -> str | None:
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @dataclass
 class Watched:
     """A page with its console messages and network requests, both of which should stay empty."""
@@ -57,7 +61,7 @@ class Watched:
 def chromium() -> Iterator[Browser]:
     # Per module, because Playwright keeps an event loop running, which blocks any other.
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    path = chromium_path()
     if path is None:
         pytest.skip("needs Chromium: apt-get install chromium, or name it in $CHROMIUM")
     with sync_api.sync_playwright() as driver:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.browser.viewer import MODEL, Open, shown, viewer, written
-
-from videovisual import motion
-from videovisual.render.thumbnail import thumbnail
-from videovisual_client.viewer.history import History
+from tests.browser.viewer import MODEL, Open, kept, shown, viewer, written
 
 pytestmark = pytest.mark.browser
 
@@ -67,22 +63,6 @@ def test_a_folder_is_dropped_in_and_its_results_are_filtered_by_keys(
     page.keyboard.press("Escape")
     # Chromium says of each frame that its sandbox lets no script run; there is no script.
     assert [text for text in watched.messages if "sandbox" not in text] == []
-
-
-def kept(cache: Path, count: int) -> None:
-    """A viewer's folder with results of so many clips, without their maps."""
-    history = History(cache / "viewer", 2**30)
-    frames = motion.sample(3).frames
-    picture = thumbnail(frames, None)
-    for number in range(count):
-        clip = history.new()
-        history.content(clip).write_bytes(b"x")
-        history.add(clip, "clip", f"clip{number}.mp4")
-        best = {"index": 0, "label": f"class {number % 7}", "probability": 0.9, "logit": 3.0}
-        facts = {"name": f"clip{number}.mp4", "model": MODEL, "method": "gradient"}
-        doubts = ["Unlikely: yes."] if number % 2 else []
-        more = {"target": best, "best": best, "doubts": doubts, "options": {}, "agreement": {}}
-        history.add_result(clip, f"{number:016x}", {"jpg": picture}, {**facts, **more})
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from videovisual import motion
+from videovisual.render.thumbnail import thumbnail
+from videovisual_client.viewer.history import History
 
 Open = Callable[..., Any]
 MODEL, OTHER = "tsm-motion", "r3d-motion"
@@ -39,6 +41,22 @@ def viewer(folder: Path, *words: str) -> Iterator[str]:
 def written(path: Path, number: int) -> Path:
     np.savez_compressed(path, frames=motion.sample(number).frames, fps=8.0)
     return path
+
+
+def kept(cache: Path, count: int) -> None:
+    """A viewer's folder with results of so many clips, without their maps."""
+    history = History(cache / "viewer", 2**30)
+    frames = motion.sample(3).frames
+    picture = thumbnail(frames, None)
+    for number in range(count):
+        clip = history.new()
+        history.content(clip).write_bytes(b"x")
+        history.add(clip, "clip", f"clip{number}.mp4")
+        best = {"index": 0, "label": f"class {number % 7}", "probability": 0.9, "logit": 3.0}
+        facts = {"name": f"clip{number}.mp4", "model": MODEL, "method": "gradient"}
+        doubts = ["Unlikely: yes."] if number % 2 else []
+        more = {"target": best, "best": best, "doubts": doubts, "options": {}, "agreement": {}}
+        history.add_result(clip, f"{number:016x}", {"jpg": picture}, {**facts, **more})
 
 
 def opened(open_page: Open, address: str, clip: Path, **how: Any) -> Any:

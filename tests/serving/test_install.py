@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests import light
-from tests.browser.conftest import FLAGS, NAMES
+from tests.browser.conftest import FLAGS, chromium_path
 from tests.serving.api import Api
 from tests.serving.conftest import QUICK
 
@@ -275,7 +275,7 @@ def test_the_first_five_minutes_of_somebody_with_a_network(
 
 def assert_plays(report: Path, word: str) -> None:
     """A report that was sent by mail, in a browser of somebody who has nothing installed."""
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    chromium = chromium_path()
     if chromium is None:
         pytest.skip("needs Chromium")
     command = [chromium, *FLAGS, "--virtual-time-budget=5000", "--dump-dom", report.as_uri()]
