@@ -1,111 +1,163 @@
-"""Measure a real TorchServe with the motion models: `python -m benchmarks.load`.
+"""Measure real servers with the motion models: `python -m benchmarks.load`.
 
-Rows: classification under load, throughput, overhead, refusals, disconnects, a killed worker, mixed
-load. The figures go to `benchmarks/results/load.json`.
+Rows: classification under load, also beside a foreign process, throughput, overhead, refusals,
+disconnects, a killed worker (TorchServe's), mixed load, and the start of the real I3D. The figures
+go to `benchmarks/results/load.json` and `docs/operating.md`; those of rows that weren't measured
+are kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
-from collections.abc import Callable
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.load import latency, leaving, material, mixed, refusing, throughput
-from benchmarks.load.endpoint import Endpoint
+from benchmarks import page
+from benchmarks.kept import keep
+from benchmarks.load import (
+    latency,
+    leaving,
+    material,
+    mixed,
+    refusing,
+    report,
+    starting,
+    throughput,
+)
+from benchmarks.load.endpoint import AnyServer, Endpoint
+from benchmarks.load.uvicorn import Uvicorn
 from benchmarks.machine import machine
 from benchmarks.row import Row, table
 from videovisual_client.torchserve import Server
 
+COMMAND = "python -m benchmarks.load"
 RESULTS = Path(__file__).parents[1] / "results" / "load.json"
-ROWS = ("latency", "throughput", "overhead", "refusals", "leavers", "crash", "mixed")
+PAGE = page.DOCS / "operating.md"
+ROWS = (
+    *("latency", "foreign", "throughput", "overhead", "refusals", "leavers", "crash", "mixed"),
+    "ready",
+)
+MODELS = "i3d-motion,tsm-motion"
+LARGE = "i3d-kinetics400"
+PORT, OTHER_PORT = 18100, 18200
+
+Start = Callable[[str, Path], AnyServer]
+SERVERS: Mapping[str, Start] = {
+    "TorchServe": lambda model, store: Server([model], store=store, port=PORT),
+    "uvicorn": lambda model, store: Uvicorn([model], store, "--port", str(PORT)),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, and how much of it.
+
+    Attributes:
+        models: the small models, one server each.
+        rows: of `ROWS`.
+        minutes: of mixed load.
+    """
+
+    models: Sequence[str]
+    rows: frozenset[str]
+    minutes: float = 20
+    samples: int = 200
+    iterations: int = 20
+    rounds: int = 3
+    leavers: int = 200
+    starts: int = 3
+
+    def quick(self) -> Plan:
+        few = {"samples": 20, "iterations": 6, "rounds": 1, "leavers": 40, "starts": 1}
+        return Plan(self.models, self.rows, min(self.minutes, 1), **few)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
-    parser.add_argument("--models", default="i3d-motion,tsm-motion", help="comma-separated")
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("--models", default=MODELS, help="comma-separated")
+    parser.add_argument("--servers", default=",".join(SERVERS), help="comma-separated")
     parser.add_argument("--rows", default=",".join(ROWS), help="comma-separated, which to measure")
-    parser.add_argument("--minutes", type=float, default=20, help="of mixed load")
-    parser.add_argument("--quick", action="store_true", help="few samples, 1 minute of mixed load")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
+    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="of mixed load")
+    parser.add_argument("--quick", action="store_true", help="few samples; nothing is kept")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="kept figures")
     given = parser.parse_args()
-    rows = measure(
-        given.models.split(","),
-        set(given.rows.split(",")),
-        minutes=min(given.minutes, 1) if given.quick else given.minutes,
-        quick=given.quick,
-    )
-    where = machine()
-    print(f"\n{table(rows)}\n\n{where}")
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    report = {
-        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "quick": given.quick,
-        "machine": where,
-        "rows": [row.to_json() for row in rows],
-    }
-    given.output.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-
-
-def measure(models: list[str], wanted: set[str], *, minutes: float, quick: bool) -> list[Row]:
-    rows: list[Row] = []
-
-    def add(row: Row) -> None:
-        rows.append(row)
-        print(f"{row.measure}: {row.measured}", flush=True)
-
-    samples = 20 if quick else 200
-    iterations = 6 if quick else 20
-    motion = [material.motion_clip(index) for index in range(8)]
+    plan = Plan(given.models.split(","), frozenset(given.rows.split(",")), given.minutes)
+    plan = plan.quick() if given.quick else plan
+    measured: dict[str, Row] = {}
     with tempfile.TemporaryDirectory(prefix="videovisual-load-") as name:
-        ours, plain = Path(name, "ours"), Path(name, "plain")
-        for model in models:
-            material.served(model, ours)
-            if "latency" in wanted:
-                material.plain(model, plain)
-        # One server a model, so that only this model runs.
-        for model in models:
-            with Server([model], store=ours, port=18100) as server:
-                endpoint = Endpoint(server, model)
-                if "latency" in wanted:
-                    with Server([model], store=plain, port=18200) as other:
-                        add(
-                            latency.classification_under_load(
-                                endpoint,
-                                Endpoint(other, model),
-                                motion[0],
-                                samples=samples,
-                                iterations=iterations,
-                            )
-                        )
-                if "throughput" in wanted:
-                    for options in (
-                        {"method": "step", "iterations": iterations},
-                        {"method": "integrated_gradients", "steps": iterations},
-                    ):
-                        rounds = 1 if quick else 3
-                        add(throughput.together(endpoint, motion, rounds=rounds, **options))
-                if model == models[0]:
-                    for row in _once(endpoint, motion, wanted, minutes=minutes, quick=quick):
-                        add(row())
-    return rows
+        for server in given.servers.split(","):
+            for measure, row in measure_server(server, plan, Path(name)):
+                measured[f"{server}{report.SEPARATOR}{measure}"] = row
+                print(f"{server}: {row.measure}: {row.measured}", flush=True)
+    print(f"\n{table(list(measured.values()))}\n\n{machine()}")
+    if not given.quick or given.output != RESULTS:
+        kept = keep(measured, given.output)
+        if given.output == RESULTS:
+            page.write_section(PAGE, COMMAND, report.lines(kept))
 
 
-def _once(
-    endpoint: Endpoint, motion: list[bytes], wanted: set[str], *, minutes: float, quick: bool
-) -> list[Callable[[], Row]]:
-    """The measures of the first model only."""
-    samples, count = (20, 40) if quick else (200, 200)
-    measures: dict[str, Callable[[], Row]] = {
-        "overhead": lambda: latency.overhead(endpoint, material.video(), samples=samples),
-        "refusals": lambda: refusing.refusals(endpoint, motion[0], samples=samples),
-        "leavers": lambda: leaving.leavers(endpoint, motion[0], count=count),
-        "crash": lambda: leaving.crash(endpoint, motion[0], material.video()),
-        "mixed": lambda: mixed.mixed(endpoint, motion[:2], minutes=minutes),
+def measure_server(name: str, plan: Plan, work: Path) -> Iterator[tuple[str, Row]]:
+    """The rows of one server by name."""
+    start = SERVERS[name]
+    motion = [material.motion_clip(index) for index in range(throughput.COUNT)]
+    ours, plain = work / "ours", work / "plain"
+    # One server a model, so that only this model runs.
+    for model in plan.models:
+        material.served(model, ours)
+        with start(model, ours) as server:
+            for row, measure in _measures(server, model, plan, motion, plain).items():
+                is_once = row not in ("latency", "foreign", "throughput")
+                if row in plan.rows and (model == plan.models[0] or not is_once):
+                    for number, found in enumerate(measure()):
+                        yield f"{row} {model} {number}", found
+    if "ready" in plan.rows:
+        material.served(LARGE, ours)
+        started = starting.ready(
+            LARGE, lambda: start(LARGE, ours), times=plan.starts, has_bar=name == "uvicorn"
+        )
+        yield "ready", started
+
+
+def _measures(
+    server: AnyServer, model: str, plan: Plan, motion: list[bytes], plain: Path
+) -> Mapping[str, Callable[[], list[Row]]]:
+    """How each row is measured on a running server."""
+    endpoint = Endpoint(server, model)
+    long = {"samples": plan.samples, "iterations": plan.iterations}
+
+    def under_load() -> list[Row]:
+        if not isinstance(server, Server):
+            return [latency.classification_under_load(endpoint, None, motion[0], **long)]
+        material.plain(model, plain)
+        with Server([model], store=plain, port=OTHER_PORT) as other:
+            compared = Endpoint(other, model)
+            return [latency.classification_under_load(endpoint, compared, motion[0], **long)]
+
+    def together() -> list[Row]:
+        asked = (
+            {"method": "step", "iterations": plan.iterations},
+            {"method": "integrated_gradients", "steps": plan.iterations},
+        )
+        return [throughput.together(endpoint, motion, rounds=plan.rounds, **each) for each in asked]
+
+    def killed() -> list[Row]:
+        # uvicorn's process is the whole server: whoever started it starts it again.
+        if not isinstance(server, Server):
+            return []
+        return [leaving.crash(endpoint, server, motion[0], material.video())]
+
+    return {
+        "latency": under_load,
+        "foreign": lambda: [latency.beside_a_foreign_process(endpoint, motion[0], **long)],
+        "throughput": together,
+        "overhead": lambda: [latency.overhead(endpoint, material.video(), samples=plan.samples)],
+        "refusals": lambda: [refusing.refusals(endpoint, motion[0], samples=plan.samples)],
+        "leavers": lambda: [leaving.leavers(endpoint, motion[0], count=plan.leavers)],
+        "crash": killed,
+        "mixed": lambda: [mixed.mixed(endpoint, motion[:2], minutes=plan.minutes)],
     }
-    return [row for name, row in measures.items() if name in wanted]
 
 
 if __name__ == "__main__":

@@ -14,15 +14,18 @@ from typing import Any
 import httpx
 import psutil
 
+from benchmarks.load.uvicorn import Uvicorn
 from videovisual_client.torchserve import Server
 
 PATIENCE_S = 600
+
+AnyServer = Server | Uvicorn
 
 
 class Endpoint:
     """One model of a running server; may be used from several threads."""
 
-    def __init__(self, server: Server, model: str) -> None:
+    def __init__(self, server: AnyServer, model: str) -> None:
         self.server = server
         self.model = model
         self.http = httpx.Client(
@@ -65,7 +68,7 @@ class Endpoint:
 
     def level(self, name: str) -> float:
         """A gauge or counter of this model, summed over its other labels."""
-        text = httpx.get(f"{self.server.metrics_url}/metrics", timeout=30).text
+        text = self.http.get(f"{self.server.metrics_url}/metrics").text
         found = re.findall(rf'^videovisual_{name}{{model="{self.model}".*}} (\S+)$', text, re.M)
         return sum(map(float, found))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from typing import NamedTuple
@@ -10,13 +12,16 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.load.endpoint import Endpoint, busy, eventually
+from benchmarks.load.uvicorn import Uvicorn
 from benchmarks.row import Row, milliseconds, quantile
 from videovisual import clips, zoo
 from videovisual.api import classify
 from videovisual.zoo import Classifier
+from videovisual_client.torchserve import Server
 
 CLIENTS = 8
 WARM_UP = 3
+MOST_OVERHEAD_MS = {Server: 12, Uvicorn: 5}
 
 
 class Latencies(NamedTuple):
@@ -54,15 +59,13 @@ def under_load(
 
 
 def classification_under_load(
-    ours: Endpoint, plain: Endpoint, clip: bytes, *, samples: int, iterations: int
+    ours: Endpoint, plain: Endpoint | None, clip: bytes, *, samples: int, iterations: int
 ) -> Row:
     """Ours, and a plain handler, which gets fewer samples since each takes seconds."""
-    found = {
-        "ours": under_load(ours, clip, idle=samples, loaded=samples, iterations=iterations),
-        "plain": under_load(
-            plain, clip, idle=samples, loaded=max(3, samples // 25), iterations=iterations
-        ),
-    }
+    found = {"ours": under_load(ours, clip, idle=samples, loaded=samples, iterations=iterations)}
+    if plain is not None:
+        few = max(3, samples // 25)
+        found["plain"] = under_load(plain, clip, idle=samples, loaded=few, iterations=iterations)
     figures = {
         name: {"idle": milliseconds(each.idle), "loaded": milliseconds(each.loaded)}
         for name, each in found.items()
@@ -72,10 +75,30 @@ def classification_under_load(
     return Row(
         f"{ours.model}: classification p95 while 8 STEP jobs run, over p95 idle",
         "≤ 2.0",
-        f"{ratios['ours']:.2f} ({mine['loaded']['p95_ms']} over {mine['idle']['p95_ms']} ms); "
-        f"plain handler {ratios['plain']:.0f}",
+        f"{ratios['ours']:.2f} ({mine['loaded']['p95_ms']} over {mine['idle']['p95_ms']} ms)"
+        + (f"; plain handler {ratios['plain']:.0f}" if plain else ""),
         ratios["ours"] <= 2.0,
         {"ratios": ratios, "iterations": iterations, **figures},
+    )
+
+
+def beside_a_foreign_process(
+    endpoint: Endpoint, clip: bytes, *, samples: int, iterations: int
+) -> Row:
+    """Both parts while another program, of this process's scheduling group, takes a core."""
+    foreign = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        found = under_load(endpoint, clip, idle=samples, loaded=samples, iterations=iterations)
+    finally:
+        foreign.kill()
+        foreign.wait()
+    figures = {name: milliseconds(seconds) for name, seconds in found._asdict().items()}
+    return Row(
+        f"{endpoint.model}: the same while a foreign process computes all the time, also when idle",
+        "≤ 3.0",
+        f"{found.ratio:.2f} ({figures['loaded']['p95_ms']} over {figures['idle']['p95_ms']} ms)",
+        found.ratio <= 3.0,
+        {"ratio": found.ratio, "iterations": iterations, **figures},
     )
 
 
@@ -122,13 +145,14 @@ def _decode(classifier: Classifier, clip: bytes) -> None:
 
 
 def overhead(endpoint: Endpoint, clip: bytes, *, samples: int) -> Row:
+    limit = MOST_OVERHEAD_MS[type(endpoint.server)]
     found = calls(endpoint, clip, samples=samples)
     more = (quantile(found.http, 0.5) - quantile(found.in_process, 0.5)) * 1e3
     return Row(
         f"HTTP and handler over the same call in process, p50, {len(clip) // 1000} KB clip",
-        "≤ 12 ms",
+        "≤ 12 ms, uvicorn ≤ 5 ms",
         f"{more:.1f} ms (decoding, {quantile(found.decoding, 0.5) * 1e3:.1f} ms, is in both and "
         "not counted)",
-        more <= 12,
+        more <= limit,
         {name: milliseconds(seconds) for name, seconds in found._asdict().items()},
     )

@@ -12,6 +12,7 @@ import httpx
 from benchmarks.load.answers import differs
 from benchmarks.load.endpoint import Endpoint, eventually
 from benchmarks.row import Row
+from videovisual_client.torchserve import Server
 
 AT_ONCE = 20
 TIDYING_S = 60
@@ -88,7 +89,9 @@ def _settled(endpoint: Endpoint) -> int:
     return least[-1]
 
 
-def crash(endpoint: Endpoint, clip: bytes, video: bytes, *, in_flight: int = 30) -> Row:
+def crash(
+    endpoint: Endpoint, server: Server, clip: bytes, video: bytes, *, in_flight: int = 30
+) -> Row:
     """The worker is killed during explanations and classifications of a longer video."""
     expected = endpoint.request(clip)
     at = [0.0]
@@ -123,8 +126,8 @@ def crash(endpoint: Endpoint, clip: bytes, video: bytes, *, in_flight: int = 30)
 
     def ready() -> bool:
         # The management address reports the killed worker as ready for a moment.
-        pids = endpoint.server.worker_pids(endpoint.model)
-        return endpoint.server.is_ready(endpoint.model) and bool(pids) and worker.pid not in pids
+        pids = server.worker_pids(endpoint.model)
+        return server.is_ready(endpoint.model) and bool(pids) and worker.pid not in pids
 
     back = eventually(ready, 120)
     for thread in threads:

@@ -9,13 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
-from tests.serving.uvicorn import Uvicorn
-
-from videovisual_client.torchserve import Server
+from benchmarks.load.endpoint import AnyServer
 
 TIMEOUT_S = 120
-
-AnyServer = Server | Uvicorn
 
 
 class Api:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from benchmarks.load.uvicorn import Uvicorn
 from tests.serving.api import AnyServer, Api
 from tests.serving.clips import bikes_like_mp4
-from tests.serving.uvicorn import Uvicorn
 
 from videovisual_archive import archive
 from videovisual_client import Client

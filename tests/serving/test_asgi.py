@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from benchmarks.load.uvicorn import Uvicorn
 from starlette.applications import Starlette
 from tests.serving import clips
 from tests.serving.api import TIMEOUT_S, Api, eventually
 from tests.serving.conftest import ANOTHER, QUICK, STORE
-from tests.serving.uvicorn import Uvicorn
 
 from videovisual.errors import InvalidParameter
 from videovisual_client import Client

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.load.uvicorn import Uvicorn
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from tests.serving import fuzz
 from tests.serving.api import Api
 from tests.serving.conftest import QUICK
-from tests.serving.uvicorn import Uvicorn
 
 from videovisual.attribution.catalogue import ENTRIES
 from videovisual.server.asgi.openapi import document

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from benchmarks.load.uvicorn import Uvicorn
 from tests.serving import clips
 from tests.serving.api import Api
 from tests.serving.conftest import ANOTHER, BOTH, QUICK
-from tests.serving.uvicorn import Uvicorn
 
 from videovisual.server.settings import Settings
 from videovisual.version import __version__

@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
+from benchmarks.load.uvicorn import Uvicorn
 from tests.serving import clips
 from tests.serving.api import TIMEOUT_S, AnyServer, Api, eventually
 from tests.serving.conftest import ANOTHER, BOTH, QUICK, STORE
 from tests.serving.relay import Relay
-from tests.serving.uvicorn import Uvicorn
 
 from videovisual_client import AsyncClient, Cancelled, Client, Explained, Partial, Progress
 

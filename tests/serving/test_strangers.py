@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.load.uvicorn import Uvicorn
 from tests.serving import clips
 from tests.serving.api import Api
 from tests.serving.conftest import BOTH, QUICK
-from tests.serving.uvicorn import Uvicorn
 
 HERE = Path(__file__).parent / "strangers"
 REQUIREMENTS = HERE / "requirements.txt"

@@ -38,8 +38,8 @@ class Uvicorn:
             text=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
-        assert self.process.stdout is not None
-        self.url = self.metrics_url = str(json.loads(self.process.stdout.readline())["url"])
+        said = self.process.stdout.readline() if self.process.stdout else ""
+        self.url = self.metrics_url = str(json.loads(said)["url"])
         return self
 
     def __exit__(self, *_: object) -> None:
