@@ -26,6 +26,10 @@ SHORT_PASS_S = 0.1
 """A pass that takes less gains nothing by more threads: each layer ends before they wake up."""
 
 
+SURELY_LONG_S = 0.3
+"""The same for the first pass of all, which takes longer than any other."""
+
+
 @dataclass(frozen=True)
 class Pass:
     """Statistics of one pass of the network.
@@ -102,13 +106,23 @@ class Device:
             job.cancel()
             job.stop_if_due()
 
-    def calibrate(self, trial: Callable[[], object]) -> None:
+    def calibrate(
+        self, trial: Callable[[], object], shorter: Callable[[], object] | None = None
+    ) -> None:
         """Warm up, and measure whether the network is large enough for `Worker.lone_threads`.
 
         Args:
             trial: makes this device run a pass, and returns when it has ended.
+            shorter: the same with fewer frames. If these take long, that is all: a request then
+                doesn't feel whether it is the first.
         """
         wanted, self._gives_lone_threads = self._gives_lone_threads, False
+        if wanted and shorter is not None:
+            began = time.perf_counter()
+            shorter()
+            if time.perf_counter() - began > SURELY_LONG_S:
+                self._gives_lone_threads = True
+                return
         trial()
         began = time.perf_counter()
         if wanted:

@@ -85,14 +85,14 @@ class Service:
         leaf = torch.zeros(1, requires_grad=True)
         # A gradient from a gradient makes torch import sympy: 0.4 s in which nothing else runs.
         torch.autograd.grad(leaf * 1, leaf, torch.ones(1))
-        spec = self.classifier.card.input
-        clip = torch.zeros(1, *spec.shape)
+        clip = torch.zeros(1, *self.classifier.card.input.shape)
+        few = clip[:, :, : self.classifier.fewest_frames]
         _ = self.classifier.attention_bytes
         for number, device in enumerate(self.engine.devices):
             # Now, since nothing else may use a GPU while a search is recorded on it.
             _ = self._copies[number].temporal_stride
-            device.runner.prepare(clip[0])
-            device.calibrate(partial(self._classify, clip, number))
+            device.runner.prepare(few[0])
+            device.calibrate(*(partial(self._classify, each, number) for each in (clip, few)))
 
     def submit(
         self, request: Request, number: str | None = None, *listeners: Callable[[], None]

@@ -222,7 +222,17 @@ class Classifier(ByScores):
 
         Measured by one pass when it is first asked for.
         """
-        return attention_bytes(self.network, self._zeros) if self.differentiable else 0
+        if not self.differentiable or self.fewest_frames is not None:
+            return 0
+        return attention_bytes(self.network, self._zeros)
+
+    @property
+    def fewest_frames(self) -> int | None:
+        """The least frames of a network of convolutions alone, the same for any number of frames.
+
+        Its passes are warmed up and measured with these. None for other networks.
+        """
+        return getattr(self.network, "fewest_frames", None)
 
     @property
     def _zeros(self) -> torch.Tensor:

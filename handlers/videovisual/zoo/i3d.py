@@ -110,6 +110,8 @@ class I3D(nn.Module):
         width: factor on every channel count; 1 is the published network.
     """
 
+    fewest_frames = 8
+
     def __init__(self, classes: int, width: float = 1.0) -> None:
         super().__init__()
 

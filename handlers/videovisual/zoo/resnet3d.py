@@ -95,6 +95,8 @@ class VideoResNet(nn.Module):
         width: channels of the first layer (published: 64); the other layers scale with it.
     """
 
+    fewest_frames = 8
+
     def __init__(self, family: str, classes: int, width: int = WIDTH) -> None:
         super().__init__()
         self.stem = _stem(family, width)

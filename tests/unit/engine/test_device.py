@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Generator
+from functools import partial
 
 import pytest
 import torch
@@ -213,6 +214,28 @@ def test_only_a_large_network_gets_all_threads(
         assert seen[:2] == [1, 1]
         engine.submit(probes()).result(TIMEOUT_S)
     assert seen[-1] == threads
+
+
+@pytest.mark.parametrize(
+    ("surely_long_s", "calls", "threads"), [(0.0, ["few"], 3), (60.0, ["few", "all", "all"], 1)]
+)
+def test_a_pass_of_few_frames_tells_a_large_network(
+    monkeypatch: pytest.MonkeyPatch, surely_long_s: float, calls: list[str], threads: int
+) -> None:
+    monkeypatch.setattr(device, "SURELY_LONG_S", surely_long_s)
+    monkeypatch.setattr(device, "SHORT_PASS_S", 60.0)
+    seen: list[str] = []
+    found: list[int] = []
+
+    def probes() -> Work[None]:
+        yield Probe(torch.zeros(1, 3, 2, 4, 4))
+        found.append(torch.get_num_threads())
+
+    with Engine(ModelRunner(Narrow(1), "cpu"), (Worker(threads=1, lone_threads=3),)) as engine:
+        engine.devices[0].calibrate(*(partial(seen.append, name) for name in ("all", "few")))
+        engine.submit(probes()).result(TIMEOUT_S)
+    assert seen == calls
+    assert found == [threads]
 
 
 def test_in_a_shared_pass_only_the_broken_job_fails() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from videovisual import zoo
+from videovisual.engine.attention import attention_bytes
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.optimise.batchnorm_folding import find_pairs, fold
 from videovisual.engine.optimise.network import optimised
@@ -132,6 +133,15 @@ def test_every_batch_norm_of_a_model_is_folded(motion_model: Classifier) -> None
     clip = torch.randn(1, 3, 8, spec.height, spec.width)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
     assert len(find_pairs(network, clip)) == len(norms)
+
+
+def test_networks_of_convolutions_are_the_same_for_few_frames(motion_model: Classifier) -> None:
+    if (fewest := motion_model.fewest_frames) is None:
+        pytest.skip("warmed up with its own frames")
+    clip = torch.zeros(1, *motion_model.card.input.shape)
+    network = motion_model.network
+    assert find_pairs(network, clip[:, :, :fewest]) == find_pairs(network, clip)
+    assert attention_bytes(network, clip[0]) == motion_model.attention_bytes == 0
 
 
 def test_folded_gradients_equal_exact_ones_up_to_rounding(motion_model: Classifier) -> None:
