@@ -7,22 +7,25 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from statistics import median
 from typing import NamedTuple
 
 import torch
 
-from benchmarks.load.endpoint import Endpoint, busy, eventually
-from benchmarks.load.uvicorn import Uvicorn
+from benchmarks.load.endpoint import AnyServer, Endpoint, busy, eventually
 from benchmarks.row import Row, milliseconds, quantile
 from videovisual import clips, zoo
 from videovisual.api import classify
 from videovisual.engine.memory import tune_allocator
 from videovisual.zoo import Classifier
-from videovisual_client.torchserve import Server
 
 CLIENTS = 8
 WARM_UP = 3
-MOST_OVERHEAD_MS = {Server: 12, Uvicorn: 5}
+STARTS = 5
+WARM_UP_CALLS = 20
+"""On a server that was just started: Java compiles what runs often."""
 
 
 class Latencies(NamedTuple):
@@ -123,10 +126,10 @@ def calls(endpoint: Endpoint, clip: bytes, *, samples: int) -> Calls:
     threads = torch.get_num_threads()
     torch.set_num_threads(explained["explanations"][0]["provenance"]["threads"])
     try:
-        found = [_call(endpoint, classifier, clip) for _ in range(samples + WARM_UP)]
+        found = [_call(endpoint, classifier, clip) for _ in range(samples + WARM_UP_CALLS)]
     finally:
         torch.set_num_threads(threads)
-    http, in_process, decoding = map(list, zip(*found[WARM_UP:], strict=True))
+    http, in_process, decoding = map(list, zip(*found[WARM_UP_CALLS:], strict=True))
     return Calls(http, in_process, decoding)
 
 
@@ -150,15 +153,38 @@ def _decode(classifier: Classifier, clip: bytes) -> None:
     clips.sample(clips.open_bytes(clip), plan)
 
 
-def overhead(endpoint: Endpoint, clip: bytes, *, samples: int) -> Row:
-    limit = MOST_OVERHEAD_MS[type(endpoint.server)]
-    found = calls(endpoint, clip, samples=samples)
-    more = (quantile(found.http, 0.5) - quantile(found.in_process, 0.5)) * 1e3
+def overhead(
+    model: str,
+    start: Callable[[], AbstractContextManager[AnyServer]],
+    clip: bytes,
+    *,
+    samples: int,
+    limit_ms: float,
+) -> Row:
+    """The difference of medians on several servers that were just started.
+
+    Where the system puts a process decides about some milliseconds, so one server tells little.
+    """
+    found = []
+    for _ in range(STARTS):
+        with start() as server:
+            found.append(calls(Endpoint(server, model), clip, samples=samples // STARTS))
+    more = sorted(
+        (quantile(each.http, 0.5) - quantile(each.in_process, 0.5)) * 1e3 for each in found
+    )
+    decoding = quantile([seconds for each in found for seconds in each.decoding], 0.5) * 1e3
     return Row(
-        f"HTTP and handler over the same call in process, p50, {len(clip) // 1000} KB clip",
+        f"HTTP and handler over the same call in process, p50, {len(clip) // 1000} KB clip, median "
+        f"of {STARTS} servers",
         "≤ 12 ms, uvicorn ≤ 5 ms",
-        f"{more:.1f} ms (decoding, {quantile(found.decoding, 0.5) * 1e3:.1f} ms, is in both and "
-        "not counted)",
-        more <= limit,
-        {name: milliseconds(seconds) for name, seconds in found._asdict().items()},
+        f"{median(more):.1f} ms ({more[0]:.1f} to {more[-1]:.1f}; decoding, {decoding:.1f} ms, is "
+        "in both and not counted)",
+        median(more) <= limit_ms,
+        {
+            "more_ms": more,
+            "servers": [
+                {name: milliseconds(seconds) for name, seconds in each._asdict().items()}
+                for each in found
+            ],
+        },
     )
