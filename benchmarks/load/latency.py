@@ -115,12 +115,7 @@ class Calls(NamedTuple):
 
 
 def calls(endpoint: Endpoint, clip: bytes, *, samples: int) -> Calls:
-    """Classify by turns over HTTP and in this process, with the same threads and allocator.
-
-    Without the server's allocator, what a process did before decides whether the call takes 77 or
-    94 ms.
-    """
-    tune_allocator()
+    """Classify by turns over HTTP and in this process, with the same number of threads."""
     classifier = zoo.load(endpoint.model)
     explained = endpoint.request(clip, method="gradient").json()
     threads = torch.get_num_threads()
@@ -164,7 +159,10 @@ def overhead(
     """The difference of medians on several servers that were just started.
 
     Where the system puts a process decides about some milliseconds, so one server tells little.
+    This process gets the server's allocator: without it, what it did before decides whether the
+    same call takes 77 or 94 ms.
     """
+    tune_allocator()
     found = []
     for _ in range(STARTS):
         with start() as server:
