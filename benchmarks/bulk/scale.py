@@ -21,6 +21,9 @@ from videovisual_client.bulk.run import Totals, run
 
 NODES = (1, 2, 4)
 SLEEP_S = 0.25
+MOST_SHARE = 0.9
+"""Of linear growth over cores or nodes."""
+
 PEAK = """
 import sys
 from pathlib import Path
@@ -61,15 +64,30 @@ def throughput(clips: Path, results: Path, out: Path, count: int) -> Row:
     expected = results / "one" / material.METHOD / material.MODEL
     listing = list_clips(str(clips))
     found = check(out, expected, listing.clips.column("clip").to_pylist())
+    running = answering(expected) / answering(out / "clips")
     return Row(
         f"{count} clips: one process of the folder command, a clip at a time, over Ray on {cores} "
         "cores",
-        "≥ 1.5, nothing lost, results bit-equal",
-        f"{one / ray:.2f} ({one:.1f} over {ray:.1f} s, starting included); two clips at a time in "
-        f"one process: {two / ray:.2f}; {found.clips - found.other} of {count} equal",
-        one / ray >= 1.5 and found.right and found.clips == count,
-        {**found.to_json(), "one_s": round(one, 2), "two_s": round(two, 2), "ray_s": round(ray, 2)},
+        f"≥ 1.5, or {MOST_SHARE} of the cores from the first answer on; nothing lost, results "
+        "bit-equal",
+        f"{one / ray:.2f} ({one:.1f} over {ray:.1f} s, starting included), {running:.2f} from the "
+        f"first answer to the last; two clips at a time in one process: {two / ray:.2f}; "
+        f"{found.clips - found.other} of {count} equal",
+        (one / ray >= 1.5 or running >= MOST_SHARE * cores)
+        and found.right
+        and found.clips == count,
+        {
+            **found.to_json(),
+            **{"one_s": round(one, 2), "two_s": round(two, 2), "ray_s": round(ray, 2)},
+            "running": round(running, 3),
+        },
     )
+
+
+def answering(results: Path) -> float:
+    """Seconds from the first record of a folder to the last."""
+    written = [path.stat().st_mtime for path in results.glob("*.json")]
+    return max(written) - min(written)
 
 
 def growth(out: Path, clips_each: int) -> Row:
@@ -92,9 +110,9 @@ def growth(out: Path, clips_each: int) -> Row:
     shown = ", ".join(f"{nodes}: {share:.2f}" for nodes, share in linear.items())
     return Row(
         f"growth over {', '.join(map(str, NODES))} nodes of a model that sleeps {SLEEP_S} s",
-        "≥ 0.9 of linear",
+        f"≥ {MOST_SHARE} of linear",
         shown,
-        min(linear.values()) >= 0.9,
+        min(linear.values()) >= MOST_SHARE,
         {"clips_per_s": {str(nodes): round(speed, 3) for nodes, speed in speeds.items()}},
     )
 

@@ -94,7 +94,7 @@ def to_page(summary: Mapping[str, Any], request: Mapping[str, Any]) -> str:
 
 
 def _totals(summary: Mapping[str, Any]) -> str:
-    text = f"{summary['clips']} clips, {summary['failed']} failed"
+    text = f"clips: {summary['clips']}, failed: {summary['failed']}"
     if summary["accuracy"] is not None:
         text += f"; accuracy {100 * summary['accuracy']:.1f}% of {summary['labelled']} that count"
     return text

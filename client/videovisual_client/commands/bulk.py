@@ -129,8 +129,8 @@ def bulk(
         print_json({"out": request.out, **asdict(totals)})
     else:
         out.print(
-            f"{totals.clips} clips: {totals.computed} answered, {totals.restored} were already "
-            f"finished, {totals.failed} failed; {totals.processes} processes, "
+            f"clips: {totals.clips}, answered: {totals.computed}, already finished: "
+            f"{totals.restored}, failed: {totals.failed}, processes: {totals.processes}; "
             f"{totals.seconds:.0f} s",
             soft_wrap=True,
         )

@@ -193,8 +193,8 @@ def _show(made: Diff) -> None:
         )
     out.print(rows)
     out.print(
-        f"{len(made.comparisons)} clips, {len(made.failed)} failed; {len(made.flips())} answers "
-        f"flipped; mean correlation of maps whose answer stayed {number(made.agreement())}",
+        f"clips: {len(made.comparisons)}, failed: {len(made.failed)}, flipped answers: "
+        f"{len(made.flips())}; mean correlation of maps whose answer stayed {number(made.agreement())}",
         soft_wrap=True,
     )
 

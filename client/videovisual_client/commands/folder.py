@@ -85,7 +85,7 @@ def run(
         if clip.name in finished:
             batch.restore(clip, finished[clip.name])
     if finished:
-        log.print(f"{title}: {len(finished)} of {len(clips)} clips are already finished")
+        log.print(f"{title}: already finished: {len(finished)} of {len(clips)}")
     waiting = [clip for clip in clips if clip.name not in finished]
 
     def work(clip: NamedClip) -> tuple[Classification, float, str]:
@@ -145,12 +145,11 @@ def _show(summary: dict[str, Any]) -> None:
         predicted = f"{escape(row['predicted'])} ({said(row['probability'], row['logit'])})"
         rows.add_row(*names, predicted, mark, *scores)
     out.print(rows)
-    totals = f"{summary['clips']} clips, {summary['failed']} failed"
+    totals = f"clips: {summary['clips']}, failed: {summary['failed']}"
     if summary["accuracy"] is not None:
         totals += (
-            f"; of {summary['labelled']} clips that count: accuracy "
-            f"{100 * summary['accuracy']:.1f}%, label among the listed classes "
-            f"{100 * summary['in_top']:.1f}%"
+            f"; accuracy {100 * summary['accuracy']:.1f}% of {summary['labelled']} that count, "
+            f"label among the listed classes {100 * summary['in_top']:.1f}%"
         )
     for name in measures:
         totals += f"; mean {name} {summary['faithfulness'][name]:.3f}"

@@ -134,7 +134,7 @@ def test_labels_that_the_model_does_not_have_do_not_count(
     assert (found["clips"], found["labelled"], found["accuracy"]) == (7, 2, 0.5)
     assert found["unknown_labels"] == {"cooking": 1}
     assert found["remarks"] == ["left out, because they are no clips: 1 (notes.txt)"]
-    assert "of 2 clips that count: accuracy 50.0%" in done.stdout
+    assert "accuracy 50.0% of 2 that count" in done.stdout
     assert "they don't count: 1 (cooking (1))" in done.stderr
     assert "notes.txt" in done.stderr
 

@@ -31,7 +31,7 @@ def test_rows_remarks_and_caveats_are_escaped() -> None:
     page = to_page(summary, {"model": "m", "method": ["grad_cam", "rise"]})
     for text in (
         "<h1>grad_cam, rise: m</h1>",
-        "2 clips, 1 failed; accuracy 0.0% of 1 that count",
+        "clips: 2, failed: 1; accuracy 0.0% of 1 that count",
         "The model has no class &lt;q&gt; (3)",
         "left out: &lt;r&gt;",
         "<td>y&amp;z (25.0%)</td><td>no</td>",

@@ -122,7 +122,7 @@ def test_a_key_given_later_signs_all_records(folder: Path, tmp_path: Path) -> No
     again = ("explain", folder / "clips", *ASKED, "-o", folder / "results")
     kept = [path.read_bytes() for path in records(folder)]
     assert told(folder, "--key", tmp_path / "second.pub")[0] == exits.ALTERED
-    assert "3 of 3 clips are already finished" in run(*again).stderr
+    assert "already finished: 3 of 3" in run(*again).stderr
     assert [path.read_bytes() for path in records(folder)] == kept
     done = run(*again, "--sign-with", tmp_path / "second.key")
     assert done.exit_code == 0, done.output
