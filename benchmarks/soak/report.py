@@ -50,7 +50,7 @@ def rows(progress: Progress) -> list[Row]:
             not measured["wrongs"],
         ),
         Row(
-            "memory of the server's processes, last fifth over second fifth",
+            "memory of the server's processes, growth over the last two thirds",
             f"within {FLAT:.0%}",
             ", ".join(f"{name} {value:+.1%}" for name, value in grown.items()),
             bool(grown) and abs(worst) <= FLAT,

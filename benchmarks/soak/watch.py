@@ -4,11 +4,15 @@ import time
 from statistics import median
 
 import psutil
+from scipy.stats import theilslopes
 
 from videovisual_client.torchserve import Server
 
 FLAT = 0.03
-"""How far memory may move between a run's second and its last fifth."""
+"""How far memory may move in the last two thirds of a run."""
+
+LEAST_RESTS = 4
+"""Samples that a slope needs."""
 
 SIGNS = ("Traceback (most recent call last)", "Worker died", "OutOfMemoryError", "SIGSEGV")
 """What the log has after a crash."""
@@ -89,18 +93,18 @@ def _resident(pid: int) -> float:
 
 
 def growth(memory: list[dict[str, float]]) -> dict[str, float]:
-    """Of each process, how much more the median of the last fifth of the rests is than that of the
-    second fifth."""
-    fifth = len(memory) // 5
-    if not fifth:
+    """Of each process, what it grew by over the last two thirds of the rests, as a share.
+
+    It is the median slope between any two of them (Theil and Sen): single rests differ by some
+    per cent, and in the first third the process meets each kind of request for the first time.
+    """
+    late = memory[len(memory) // 3 :]
+    if len(late) < LEAST_RESTS:
         return {}
-    names = memory[0].keys() - {"at_s", "peak"}
-    return {
-        name: round(
-            median(sample[name] for sample in memory[-fifth:])
-            / max(1.0, median(sample[name] for sample in memory[fifth : 2 * fifth]))
-            - 1,
-            4,
-        )
-        for name in sorted(names)
-    }
+    times = [sample["at_s"] for sample in late]
+    grown = {}
+    for name in sorted(late[0].keys() - {"at_s", "peak"}):
+        sizes = [sample[name] for sample in late]
+        slope = theilslopes(sizes, times).slope
+        grown[name] = round(slope * (times[-1] - times[0]) / max(1.0, median(sizes)), 4)
+    return grown

@@ -8,7 +8,11 @@ ARENAS = 2
 """Pools of the C library from which all threads allocate."""
 
 LARGE_BYTES = 4 * 2**20
-"""Blocks from this size on go back to the system as soon as they are freed."""
+"""Blocks from this size on go back to the system as soon as they are freed.
+
+With 32 MiB a gradient pass of I3D took 12% less time, and a worker's memory grew by 14% in half an
+hour of `make soak`.
+"""
 
 KEPT_BYTES = 64 * 2**20
 """So much free memory stays at the end of a pool until `free_memory`. Without it each request gets

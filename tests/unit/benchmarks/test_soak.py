@@ -115,7 +115,13 @@ def test_progress_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert Progress.read(tmp_path / "progress.json") == progress
 
 
-def test_growth_is_that_of_the_last_fifth_over_the_second() -> None:
-    samples = [{"at_s": float(at), "one": 100.0 if at < 80 else 105.0} for at in range(100)]
-    assert growth(samples) == {"one": 0.05}
+def test_growth_is_the_slope_of_the_last_two_thirds() -> None:
+    samples = [{"at_s": float(at), "one": 100 + max(0, at - 4) / 2} for at in range(13)]
+    assert growth(samples) == {"one": pytest.approx(4 / 102, abs=1e-4)}
     assert growth(samples[:3]) == {}
+
+
+def test_growth_is_not_that_of_a_single_rest() -> None:
+    noise = [0, 1, -1, 0, -8, 1, 0, 0]
+    samples = [{"at_s": float(at), "one": 100.0 + each} for at, each in enumerate([0] * 4 + noise)]
+    assert abs(growth(samples)["one"]) <= 0.01
