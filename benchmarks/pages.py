@@ -21,9 +21,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 from tests.browser.conftest import FLAGS, chromium_path
 from tests.browser.viewer import MODEL, kept, viewer, written
+from tests.unit.client.film import film as made_film
 
 from benchmarks import page
 from benchmarks.kept import as_rows, keep, where_and_when
+from benchmarks.load.material import served
+from benchmarks.load.uvicorn import Uvicorn
 from benchmarks.row import Row, quantile, table
 
 if TYPE_CHECKING:
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
 COMMAND = "python -m benchmarks.pages"
 RESULTS = Path(__file__).parent / "results" / "pages.json"
 PAGE = page.DOCS / "pictures.md"
+PORT = 18300
+SCENES = ((8, 4), (2, 4), (6, 4))
+"""A film's classes of Motion, and the seconds of each."""
+
 TIMES = 5
 SETTLED_MS = 1500
 RESULTS_KEPT = 1000
@@ -96,11 +103,25 @@ def _pages(work: Path) -> Iterator[tuple[str, str]]:
     options = ["--model", MODEL, "--local", "--method", "gradient", "--method", "grad_cam"]
     _run("explain", clip, *options, "-o", work / "report.html")
     yield "report of two methods", (work / "report.html").as_uri()
+    yield "report of a film, explained by a server", _film(work).as_uri()
     with viewer(work / "empty", MODEL, "--local", "--device", "cpu") as address:
         yield "viewer", address
     kept(work / "full", RESULTS_KEPT)
     with viewer(work / "full", MODEL, "--local", "--device", "cpu") as address:
         yield f"viewer with a gallery of {RESULTS_KEPT:,} results", address
+
+
+def _film(work: Path) -> Path:
+    """The page that the command writes for a film of 12 s."""
+    film, store = work / "film.mp4", work / "store"
+    film.write_bytes(made_film(SCENES))
+    served(MODEL, store)
+    with Uvicorn([MODEL], store, "--port", str(PORT)) as server:
+        where = ["--url", server.url, "--key-file", server.key_file]
+        asked = ["--model", MODEL, "--method", "grad_cam", "--timeline", "--windows", "2"]
+        _run("explain", film, *asked, *where, "-o", work / "film")
+    (report,) = (work / "film").glob("**/index.html")
+    return report
 
 
 def _run(*words: str | Path) -> None:

@@ -65,3 +65,25 @@ def test_the_command(server: Server, film: Path) -> None:
     assert rows == ["0-1", "1-2", "2-3"]
     as_json = run("classify", str(film), "--json", views="2", **where)
     assert len(json.loads(as_json.stdout)["clip"]["windows"]) == 2
+
+
+def test_a_film_is_explained_as_in_this_process(server: Server, film: Path, tmp_path: Path) -> None:
+    asked = {"model": QUICK, "method": "grad_cam", "windows": "1"}
+    there = {"url": server.url, "key_file": str(server.key_file)}
+    written = []
+    for name, where in (("server", there), ("local", {})):
+        folder = tmp_path / name
+        flags = ["--timeline", "-o", str(folder), *([] if where else ["--local"])]
+        done = run("explain", str(film), *flags, **asked, **where)
+        assert done.returncode == 0, done.stderr
+        (page,) = folder.glob("**/index.html")
+        assert page.read_text("utf-8").count('id="window-') == 1
+        written.append(json.loads(page.with_name("timeline.json").read_text("utf-8")))
+    remote, local = written
+    assert [each["predictions"][0]["label"] for each in remote["windows"]] == [
+        each["predictions"][0]["label"] for each in local["windows"]
+    ]
+    (moment,) = [each for each in remote["moments"] if each["explanation"]]
+    (same,) = [each for each in local["moments"] if each["explanation"]]
+    assert moment["best"] == same["best"]
+    assert moment["class"]["logit"] == pytest.approx(same["class"]["logit"], abs=1e-4)
