@@ -21,11 +21,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 from tests.browser.conftest import FLAGS, chromium_path
 from tests.browser.viewer import MODEL, kept, viewer, written
-from tests.unit.client.film import film as made_film
 
 from benchmarks import page
 from benchmarks.kept import as_rows, keep, where_and_when
-from benchmarks.load.material import served
+from benchmarks.load.material import served, video
 from benchmarks.load.uvicorn import Uvicorn
 from benchmarks.row import Row, quantile, table
 
@@ -36,9 +35,7 @@ COMMAND = "python -m benchmarks.pages"
 RESULTS = Path(__file__).parent / "results" / "pages.json"
 PAGE = page.DOCS / "pictures.md"
 PORT = 18300
-SCENES = ((8, 4), (2, 4), (6, 4))
-"""A film's classes of Motion, and the seconds of each."""
-
+FILM_S = 12
 TIMES = 5
 SETTLED_MS = 1500
 RESULTS_KEPT = 1000
@@ -112,12 +109,12 @@ def _pages(work: Path) -> Iterator[tuple[str, str]]:
 
 
 def _film(work: Path) -> Path:
-    """The page that the command writes for a film of 12 s."""
+    """The page that the command writes of a film."""
     film, store = work / "film.mp4", work / "store"
-    film.write_bytes(made_film(SCENES))
+    film.write_bytes(video(count=FILM_S * 25, fps=25))
     served(MODEL, store)
     with Uvicorn([MODEL], store, "--port", str(PORT)) as server:
-        where = ["--url", server.url, "--key-file", server.key_file]
+        where: list[str | Path] = ["--url", server.url, "--key-file", server.key_file]
         asked = ["--model", MODEL, "--method", "grad_cam", "--timeline", "--windows", "2"]
         _run("explain", film, *asked, *where, "-o", work / "film")
     (report,) = (work / "film").glob("**/index.html")

@@ -194,7 +194,8 @@ def _show(made: Diff) -> None:
     out.print(rows)
     out.print(
         f"clips: {len(made.comparisons)}, failed: {len(made.failed)}, flipped answers: "
-        f"{len(made.flips())}; mean correlation of maps whose answer stayed {number(made.agreement())}",
+        f"{len(made.flips())}; mean correlation of maps whose answer stayed "
+        f"{number(made.agreement())}",
         soft_wrap=True,
     )
 
