@@ -30,7 +30,7 @@ RESULTS = {"cpu": FOLDER / "speed.json", "cuda": FOLDER / "speed-gpu.json"}
 QUALITY = FOLDER / "quality.json"
 LARGE = ("r3d-kinetics400", "mc3-kinetics400", "r2plus1d-kinetics400", "i3d-kinetics400")
 SMALL = tuple(card.name for card in CARDS)
-ROWS = ("masks", "rate", "share", "search", "gradients", "together", "memory")
+ROWS = ("masks", "rate", "share", "search", "wall", "gradients", "together", "memory")
 FASTER = {"ep_3d": 20.0, "step": 8.0}
 I3D = "i3d-kinetics400"
 LONGEST = {"cpu": {I3D: 240.0}, "cuda": {"r2plus1d-kinetics400": 3.0, I3D: 6.0}}
@@ -147,6 +147,8 @@ def _rows(models: list[str], wanted: set[str], rounds: int, quality: Quality) ->
         if "search" in wanted:
             for method in FASTER:
                 yield from _searches(subject, method, quality, rounds)
+        if "wall" in wanted and name in LONGEST["cpu"]:
+            yield perturbation.wall(subject, LONGEST["cpu"][name])
         if "gradients" in wanted and subject.trained:
             # One turn of a large network takes minutes and varies little.
             turns = rounds if name in SMALL else 1
@@ -178,8 +180,6 @@ def _searches(subject: Subject, method: str, quality: Quality, rounds: int) -> I
         bar=50 if real and ep_3d else FASTER[method],
     )
     yield perturbation.judged(details, _quality(quality, details))
-    if ep_3d and subject.name in LONGEST["cpu"]:
-        yield perturbation.wall(details, LONGEST["cpu"][subject.name])
 
 
 def _gpu_rows(models: list[str], wanted: set[str], rounds: int, quality: Quality) -> Iterator[Row]:
@@ -196,8 +196,8 @@ def _gpu_rows(models: list[str], wanted: set[str], rounds: int, quality: Quality
             for method in FASTER:
                 details = perturbation.searched(subject, method)
                 yield perturbation.judged(details, _quality(quality, details))
-                if method == "ep_3d" and name in LONGEST["cuda"]:
-                    yield perturbation.wall(details, LONGEST["cuda"][name])
+        if "wall" in wanted and name in LONGEST["cuda"]:
+            yield perturbation.wall(subject, LONGEST["cuda"][name])
         if "gradients" in wanted and subject.trained:
             for method in gradients.METHODS:
                 yield gradients.alone(subject, method, rounds=rounds)

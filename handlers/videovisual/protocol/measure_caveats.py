@@ -40,14 +40,21 @@ UNSEEN = {
 def measure_caveats(explanation: Explanation) -> Iterator[str]:
     """What the measures of a map say against it; as `caveats`."""
     facts, likely = explanation.diagnostics, explanation.target.probability
+    scores = explanation.faithfulness or {}
+    kept, measured = facts.get("kept"), scores.get("sufficiency") is not None
     for area in facts.get("areas") or ():
         yield from _area_caveats(area)
         # Shares of a raw score say nothing.
         if likely is not None:
             whole = facts.get("probability_clip")
-            measured = (explanation.faithfulness or {}).get("sufficiency") is not None
-            yield from _mask_caveats(area, whole, measured=measured)
-    scores = explanation.faithfulness or {}
+            yield from _mask_caveats(area, whole, measured=measured or kept is not None)
+    if kept is not None and kept < KEPT_SHARE and not measured:
+        shows = any("probability_preserve" in area for area in facts.get("areas") or ())
+        yield (
+            f"Does not hold: {'with only' if shows else 'without'} the map's upper area the target "
+            f"{'keeps' if shows else 'loses'} {100 * kept:.0f}% in the mean of several ways of "
+            "hiding. evaluate=true measures it in others."
+        )
     insertion, deletion = scores.get("insertion"), scores.get("deletion")
     least = MIN_SCORE if likely is not None else -math.inf
     if insertion is not None and deletion is not None and insertion <= deletion > least:

@@ -78,6 +78,19 @@ def kept(sufficiency: float, **others: float) -> dict[str, float | None]:
     return {**plain, "sufficiency": sufficiency, "sufficiency_held": 0.5, **others}
 
 
+def test_what_a_search_found_its_map_to_keep_decides_until_more_is_measured() -> None:
+    facts = mask(probability_preserve={"soft": 0.8, "hard": 0.1})
+    assert caveats_of(kept=0.5, **facts) == []
+    (text,) = caveats_of(kept=0.14, **facts)
+    assert text.startswith("Does not hold: with only the map's upper area the target keeps 14%")
+    lost = mask(probability_delete={"soft": 0.1, "hard": 0.1})
+    (text,) = caveats_of(kept=0.2, **lost)
+    assert text.startswith("Does not hold: without the map's upper area the target loses 20%")
+    assert caveats_of(kept(0.8), kept=0.14, **facts) == []
+    (unknown,) = caveats_of(kept=None, **facts)
+    assert unknown.startswith("Perhaps lives on half-shown pixels")
+
+
 def test_half_shown_pixels_are_judged_by_many_ways_of_hiding() -> None:
     """Where sufficiency was measured, it decides; the hard cut's own edge may be the reason."""
     facts = mask(probability_preserve={"soft": 0.8, "hard": 0.1})

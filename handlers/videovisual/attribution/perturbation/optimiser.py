@@ -1,7 +1,7 @@
 """The search for masks, which all extremal perturbations share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import inf
 from statistics import fmean
@@ -22,7 +22,6 @@ from videovisual.attribution.perturbation.objective import MaskObjective
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import Preset
 from videovisual.attribution.perturbation.pyramid import Pyramid
-from videovisual.attribution.perturbation.worth import TINY, random_worth
 from videovisual.engine.probe import Attribution, Probe, Work
 from videovisual.engine.progress import Progress
 from videovisual.engine.scores import Scores
@@ -58,16 +57,17 @@ class Best:
         )
 
 
-def optimise(case: Case, parameters: PerturbationParameters, preset: Preset) -> Attribution:
+def optimise(
+    case: Case, parameters: PerturbationParameters, preset: Preset, more: int = 0
+) -> Attribution:
     """Minimise the objective by gradient descent from masks that show everything.
 
     The map is the mean of all areas' masks, which are optimised side by side. A share of the map,
     `preset.mean_share`, is the mean mask over all iterations. It orders the pixels that a final
-    mask leaves equal, inside and outside, by how long the search kept them. Another share,
-    `preset.worth_share`, is what showing each pixel is worth behind random masks, which does not
-    hang on the masks that the search happened to find.
+    mask leaves equal, inside and outside, by how long the search kept them. `more` is the number of
+    steps that follow, for the progress.
     """
-    return _Search(case, parameters, preset).run()
+    return _Search(case, parameters, preset).run(more)
 
 
 class _Search:
@@ -81,15 +81,14 @@ class _Search:
             key = (preset, parameters.area, parameters.variant)
             self.step = RecordedMaskStep(case.recorder, key, self.objective, self.pyramid, targets)
 
-    def run(self) -> Attribution:
+    def run(self, more: int) -> Attribution:
         preset, of = self.preset, self.parameters.iterations or self.preset.iterations
-        random = round(preset.random * of)
         areas = len(self.parameters.area)
         coarse = torch.ones(areas, *self.objective.cells, device=self.case.clip.device)
         weights = coarse.new_tensor([preset.goal.weights_at(iteration) for iteration in range(of)])
         velocity: torch.Tensor | None = None
         best, total, history = Best(coarse, [inf] * areas), torch.zeros_like(coarse), History()
-        progress = Progress(0, of + random)
+        progress = Progress(0, of + more)
         for iteration in range(of):
             result, precision = yield from self._evaluate(coarse, weights[iteration], progress)
             total += coarse
@@ -99,7 +98,7 @@ class _Search:
             facts = history.diagnostics() | {"precision": str(precision).removeprefix("torch.")}
             progress = Progress(
                 iteration + 1,
-                of + random,
+                of + more,
                 objective=history.values[-1],
                 probability=self._mean_probability(gains),
                 partial=partial(self._partial, best, facts),
@@ -122,11 +121,6 @@ class _Search:
         pairs = zip(self._areas(masks, best), probabilities["areas"], strict=True)
         mean_mask = _smooth(self.objective.masks(total / len(history.values)))
         values = torch.lerp(masks, mean_mask, preset.mean_share).mean(dim=0)
-        if random:
-            progress = replace(progress, step=of)
-            worth = yield from random_worth(self.case, self.parameters, random, progress)
-            values = torch.lerp(values / values.max().clamp_min(TINY), worth, preset.worth_share)
-            facts = facts | {"random_masks": random}
         return _saliency(
             values,
             **facts,

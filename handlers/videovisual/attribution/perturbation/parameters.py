@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from videovisual.attribution.parameters import Parameters, Shape
-from videovisual.attribution.perturbation.preset import RANDOM
+from videovisual.attribution.perturbation.preset import CHECKS, averaged_of, random_of
 
 MAX_AREAS = 5
 
@@ -53,9 +53,9 @@ class PerturbationParameters(Parameters):
     )
     preset: Literal["default", "quick", "averaged", "reference"] = Field(
         default="default",
-        description="default: a short descent and the worth of pixels behind random masks; quick: "
-        "the descent alone; averaged: a search that averages over ways of hiding; reference: the "
-        "published settings",
+        description="default: a short descent and the worth of pixels behind random masks, and "
+        "averaged where that does not hold; quick: the descent alone; averaged: a search that "
+        "averages over ways of hiding; reference: the published settings",
     )
     iterations: int | None = Field(
         default=None, ge=1, le=10000, description="steps of the search; default: the preset's"
@@ -74,13 +74,17 @@ class PerturbationParameters(Parameters):
     def passes(self, shape: Shape) -> int:
         """See `Parameters`."""
         iterations = self.iterations or ITERATIONS[self.preset]
-        return self.masks * (iterations + 2) + 2 + self._random_passes(iterations)
+        return self.masks * (iterations + 2) + 2 + self._more_passes(iterations)
 
-    def _random_passes(self, iterations: int) -> int:
-        """Passes behind random masks, which all areas share, and of the clip shown and hidden."""
+    def _more_passes(self, iterations: int) -> int:
+        """Passes of the default after its descent, if its map doesn't hold: random masks, which
+        all areas share, the averaged search, four checks; and in each the clip shown and hidden.
+        """
         if self.preset != "default":
             return 0
-        return round(RANDOM * iterations) * self.masks // len(self.area) + 2
+        random = random_of(iterations) * self.masks // len(self.area)
+        averaged = (averaged_of(iterations) + 2) * self.masks
+        return random + averaged + 4 * CHECKS * self.masks + 6 * 2
 
     def held(self, batch: int) -> float:
         """See `Parameters`."""
@@ -88,12 +92,12 @@ class PerturbationParameters(Parameters):
 
 
 class DescentParameters(PerturbationParameters):
-    """Parameters of `ep_2d` and `step`, whose searches show no random masks."""
+    """Parameters of `ep_2d` and `step`, whose default is a descent alone."""
 
     preset: Literal["default", "quick", "reference"] = Field(
         default="default",
         description="default, quick: a short descent; reference: the published settings",
     )
 
-    def _random_passes(self, iterations: int) -> int:
+    def _more_passes(self, iterations: int) -> int:
         return 0

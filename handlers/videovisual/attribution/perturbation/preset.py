@@ -6,11 +6,21 @@ from math import cos, pi
 CELLS = 4096
 """Cells of a mask over 16 frames of 112 × 112 pixels, for which rates are given."""
 
-RANDOM = 0.75
-"""Random masks for each iteration of a descent, in the default of `ep_3d`."""
+CHECKS = 10
+"""Ways of hiding by which the default of `ep_3d` checks a map: each fill, hard and soft edges."""
 
 SIGMAS = {112: 11.0, 224: 23.0}
 """The published scales of the kernel, in pixels, by the clip's height."""
+
+
+def random_of(iterations: int) -> int:
+    """Passes behind random masks in the default of `ep_3d`, by the iterations of its descent."""
+    return round(0.75 * iterations)
+
+
+def averaged_of(iterations: int) -> int:
+    """The same of its averaged search, where it needs one."""
+    return max(1, round(2.25 * iterations))
 
 
 @dataclass(frozen=True)
@@ -59,8 +69,6 @@ class Preset:
         progress: the share by which the best objective must fall to count as progress.
         last: whether the last mask is the result, or the best.
         mean_share: the share of the mean mask over all iterations in the map, in [0, 1].
-        random: passes behind random masks after the descent, as a share of `iterations`.
-        worth_share: the share in the map of the worth behind these masks, in [0, 1].
         blur: largest blur of hidden pixels, in pixels; None for the model's own.
         fine: whether cells are 7 pixels apart at any height above 112, or a 16th of the height.
         halved: whether masks are computed at half their height and width where cells are an even
@@ -80,8 +88,6 @@ class Preset:
     progress: float = 1e-3
     last: bool = False
     mean_share: float = 0.0
-    random: float = 0.0
-    worth_share: float = 0.0
     blur: float | None = None
     fine: bool = False
     halved: bool = False

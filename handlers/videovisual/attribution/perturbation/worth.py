@@ -47,9 +47,17 @@ SOFT_EDGE = 0.2
 """Width of the soft mask's edge as a multiple of the card's blur: 4 of 224 pixels."""
 
 
-def search(case: Case, parameters: PerturbationParameters, preset: WorthPreset) -> Attribution:
-    """The map is the worth of showing each pixel, at least 0, as a share of the highest."""
-    return _WorthSearch(case, parameters, preset).run()
+def search(
+    case: Case,
+    parameters: PerturbationParameters,
+    preset: WorthPreset,
+    before: Progress | None = None,
+) -> Attribution:
+    """The map is the worth of showing each pixel, at least 0, as a share of the highest.
+
+    `before` is the progress of what precedes this search. Its partial map stays the partial one.
+    """
+    return _WorthSearch(case, parameters, preset).run(before)
 
 
 def random_worth(
@@ -109,10 +117,10 @@ class _WorthSearch:
         self.ways, self.blotches = Ways(case, parameters.perturbation), Blotches(case)
         self.games = VARIANTS[parameters.variant]
 
-    def run(self) -> Attribution:
+    def run(self, before: Progress | None) -> Attribution:
         of = self.parameters.iterations or self.preset.iterations
         random, areas = self.preset.random_of(of), self.parameters.area
-        progress = Progress(0, of)
+        start = progress = before or Progress(0, of)
         own, facts = yield from self.ends(progress)
         worth = torch.zeros(len(areas), *self.cells.shape, device=self.case.clip.device)
         total, history, earlier = worth.new_zeros(len(areas), 1, 1, 1), History(), worth
@@ -133,11 +141,11 @@ class _WorthSearch:
             precision = str(change.precision).removeprefix("torch.")
             facts |= history.diagnostics() | {"precision": precision}
             progress = Progress(
-                iteration + 1,
-                of,
+                start.step + iteration + 1,
+                start.of,
                 objective=history.values[-1],
                 probability=self._probability(change.gains),
-                partial=partial(self._saliency, worth, dict(facts), partial=True),
+                partial=start.partial or partial(self._saliency, worth, dict(facts), partial=True),
             )
         found = yield from self._probabilities(worth, progress)
         return self._saliency(

@@ -13,7 +13,7 @@ from tests.unit.attribution.perturbation.conftest import BOX, SHAPE
 
 from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation.mask import SmoothMasks
-from videovisual.attribution.perturbation.methods import PRESETS, ep_3d
+from videovisual.attribution.perturbation.methods import PRESETS
 from videovisual.attribution.perturbation.objective import MaskObjective
 from videovisual.attribution.perturbation.optimiser import Best, optimise
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
@@ -275,36 +275,3 @@ def test_the_mean_mask_orders_pixels_that_the_mask_leaves_equal(
     assert mean_mask[inside].mean() > 1.5 * mean_mask[~inside].mean()
     hidden = plain < plain.min() + 1e-6
     assert len(np.unique(trailing[hidden])) > len(np.unique(plain[hidden]))
-
-
-def test_the_default_shows_random_masks_after_the_descent_for_half_of_the_map(
-    spot: ModelRunner, bright: Case
-) -> None:
-    given = {"area": [0.05, 0.2], "iterations": 20, "perturbation": "fade", "variant": "dual"}
-    default = PerturbationParameters.model_validate(given)
-    quick = default.model_copy(update={"preset": "quick"})
-    job, clips, progress = ep_3d(bright, default), 0, []
-    probe = next(job)
-    try:
-        while True:
-            clips += len(probe.clips)
-            progress.append(probe.progress)
-            probe = job.send(spot.evaluate(probe))
-    except StopIteration as stop:
-        found: Saliency = stop.value
-    descent = run(spot, ep_3d(bright, quick)).map
-    worth = 2 * found.map - descent / descent.max()
-    inside = np.zeros(SHAPE, np.bool_)
-    inside[BOX] = True
-    assert worth[inside].mean() > 5 * worth[~inside].mean()
-    assert worth.max() == pytest.approx(1, abs=1e-5)
-    assert found.diagnostics["random_masks"] == 15
-    assert clips <= default.passes(SHAPE)
-    assert default.passes(SHAPE) - quick.passes(SHAPE) == 2 * 15 + 2
-    steps = [each.step for each in progress if each is not None]
-    assert steps == sorted(steps)
-    assert steps[-1] == 34
-    assert {each.of for each in progress if each is not None} == {35}
-    assert progress[-1] is not None
-    assert progress[-1].partial is not None
-    assert progress[-1].partial().diagnostics["partial"] is True

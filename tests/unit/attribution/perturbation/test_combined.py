@@ -1,0 +1,189 @@
+"""The default of `ep_3d`: which searches its map comes from, and how a map is checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.attribution.perturbation.conftest import BOX, SHAPE, Spot
+
+from videovisual.attribution.method import Case
+from videovisual.attribution.perturbation import combined
+from videovisual.attribution.perturbation.hiding import feather
+from videovisual.attribution.perturbation.methods import WORTH, ep_3d
+from videovisual.attribution.perturbation.parameters import PerturbationParameters
+from videovisual.attribution.perturbation.worth import random_worth, search
+from videovisual.engine.engine import run
+from videovisual.engine.model_runner import ModelRunner
+from videovisual.engine.progress import Progress
+from videovisual.saliency import Map, Saliency
+
+GIVEN = {"area": [0.05, 0.2], "iterations": 20, "perturbation": "fade", "variant": "dual"}
+RANDOM, AVERAGED = 15, 45
+"""Passes of the other searches, for 20 iterations of the descent."""
+
+NEVER, ALWAYS = 2.0, -2.0
+"""Shares of the target that no map, and every map, exceeds."""
+
+
+def parameters(**given: Any) -> PerturbationParameters:
+    return PerturbationParameters.model_validate(GIVEN | given)
+
+
+@dataclasses.dataclass
+class Trace:
+    """What a search asked for, and its result."""
+
+    saliency: Saliency
+    clips: int
+    progress: list[Progress]
+
+
+def trace(runner: ModelRunner, case: Case) -> Trace:
+    job, clips, progress = ep_3d(case, parameters()), 0, []
+    probe = next(job)
+    try:
+        while True:
+            clips += len(probe.clips)
+            progress.append(probe.progress)
+            probe = job.send(runner.evaluate(probe))
+    except StopIteration as stop:
+        return Trace(stop.value, clips, [each for each in progress if each is not None])
+
+
+def scaled(values: Map) -> Map:
+    return values / values.max()
+
+
+def descent(runner: ModelRunner, case: Case) -> Map:
+    return scaled(run(runner, ep_3d(case, parameters(preset="quick"))).map)
+
+
+def steady(runner: ModelRunner, case: Case) -> Map:
+    found = run(runner, random_worth(case, parameters(), RANDOM, Progress(0, RANDOM)))
+    return np.asarray(found.numpy())
+
+
+def averaged(runner: ModelRunner, case: Case) -> Saliency:
+    return run(runner, search(case, parameters(iterations=AVERAGED), WORTH))
+
+
+def test_a_map_that_holds_is_the_mean_of_a_descent_and_random_masks(
+    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(combined, "HOLDS", ALWAYS)
+    found = trace(spot, bright)
+    expected = (descent(spot, bright) + steady(spot, bright)) / 2
+    np.testing.assert_allclose(found.saliency.map, expected, atol=1e-6)
+    facts = found.saliency.diagnostics
+    assert (facts["random_masks"], facts["averaged_share"]) == (RANDOM, 0)
+    assert 0 < facts["kept"] <= 1
+    assert found.progress[-1].step == 20 + RANDOM - 1
+    partial = found.progress[-1].partial
+    assert partial is not None
+    assert partial().diagnostics["partial"] is True
+
+
+def test_where_it_does_not_hold_averaged_worth_is_a_third(
+    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(combined, "HOLDS", NEVER)
+    monkeypatch.setattr(combined, "MORE", (NEVER, NEVER + 1))
+    found = trace(spot, bright)
+    maps = [descent(spot, bright), steady(spot, bright), scaled(averaged(spot, bright).map)]
+    np.testing.assert_allclose(found.saliency.map, np.mean(maps, axis=0), atol=1e-6)
+    assert found.saliency.diagnostics["averaged_share"] == pytest.approx(1 / 3)
+    assert found.saliency.diagnostics["iterations"] == 20
+
+
+def test_averaged_worth_that_keeps_more_is_the_map_alone(
+    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(combined, "HOLDS", NEVER)
+    monkeypatch.setattr(combined, "MORE", (ALWAYS - 1, ALWAYS))
+    found, alone = trace(spot, bright), averaged(spot, bright)
+    np.testing.assert_allclose(found.saliency.map, scaled(alone.map), atol=1e-6)
+    facts = found.saliency.diagnostics
+    assert facts["averaged_share"] == 1
+    assert facts["areas"] == alone.diagnostics["areas"]
+    assert facts["iterations"] == AVERAGED
+
+
+def test_between_both_its_share_grows_with_what_it_keeps_more(
+    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps = [descent(spot, bright), steady(spot, bright), scaled(averaged(spot, bright).map)]
+    mean, alone = torch.from_numpy(np.mean(maps[:2], axis=0)), torch.from_numpy(maps[2])
+    third = torch.lerp(mean, alone, 1 / 3)
+    both = [run(spot, combined._kept(bright, parameters(), each)) for each in (alone, third)]
+    assert both[0] is not None
+    assert both[1] is not None
+    gain = both[0] - both[1]
+    monkeypatch.setattr(combined, "HOLDS", NEVER)
+    monkeypatch.setattr(combined, "MORE", (gain - 0.05, gain + 0.15))  # a quarter of the way
+    found = trace(spot, bright)
+    assert found.saliency.diagnostics["averaged_share"] == pytest.approx(0.5, abs=1e-3)
+    expected = torch.lerp(mean, alone, 0.5)
+    np.testing.assert_allclose(found.saliency.map, expected.numpy(), atol=1e-3)
+    kept = run(spot, combined._kept(bright, parameters(), expected))
+    assert found.saliency.diagnostics["kept"] == pytest.approx(kept, abs=1e-3)
+    assert found.clips == parameters().passes(SHAPE)
+
+
+def test_its_progress_counts_all_searches_and_its_passes_are_foreseen(
+    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(combined, "HOLDS", NEVER)
+    found = trace(spot, bright)
+    steps = [each.step for each in found.progress]
+    assert steps == sorted(steps)
+    assert steps[-1] == 20 + RANDOM + AVERAGED
+    assert {each.of for each in found.progress} == {20 + RANDOM + AVERAGED}
+    assert found.clips <= parameters().passes(SHAPE)
+    partial = found.progress[-1].partial
+    assert partial is not None
+    expected = (descent(spot, bright) + steady(spot, bright)) / 2
+    np.testing.assert_allclose(partial().map, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("scores", ["softmax", "raw"])
+@pytest.mark.parametrize("variant", ["preserve", "delete", "dual"])
+def test_what_a_map_keeps_is_the_mean_over_ways_of_hiding(
+    spot: ModelRunner, bright: Case, variant: str, scores: str
+) -> None:
+    case = dataclasses.replace(bright, card=dataclasses.replace(bright.card, scores=scores))
+    runner = ModelRunner(spot.network, "cpu", scores=case.scores)
+    inside = torch.zeros(SHAPE)
+    inside[BOX] = 1
+    given = parameters(variant=variant, area=inside.mean().item())
+    widths = [combined.Ways(case, "fade")[index].width for index in range(combined.CHECKS)]
+    assert min(widths) == 0 < max(widths)
+    shares = []
+    for width in widths:
+        seen = feather(inside[None], width)[0][BOX].mean().item()
+        preserved, deleted = (_share(each, scores) for each in (seen, 1 - seen))
+        shares += [preserved] if variant != "delete" else []
+        shares += [1 - deleted] if variant != "preserve" else []
+    found = run(runner, combined._kept(case, given, inside))
+    assert found == pytest.approx(np.mean(shares), abs=1e-4)
+    assert found > 0.5
+    assert run(runner, combined._kept(case, given, 1 - inside)) < 0.1
+
+
+def _share(seen: float, scores: str) -> float:
+    """What `spot` says of a clip whose box has this mean, over what it says of a bright one."""
+    if scores == "raw":
+        return seen
+    return (1 + math.exp(-4)) / (1 + math.exp(-8 * (seen - 0.5)))
+
+
+def test_raw_scores_that_the_clip_does_not_raise_end_the_search(bright: Case) -> None:
+    case = dataclasses.replace(bright, card=dataclasses.replace(bright.card, scores="raw"))
+    runner = ModelRunner(Spot(BOX, scale=-8.0), "cpu", scores=case.scores)
+    found = trace(runner, case)
+    assert found.saliency.diagnostics["kept"] is None
+    assert found.saliency.diagnostics["averaged_share"] == 0
