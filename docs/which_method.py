@@ -170,7 +170,7 @@ def questions(measured: Measured) -> list[Question]:
         Question("pixels that make and lose the class", "difference", methods, every),
         Question(
             *("an answer from scores alone: ONNX, a function, another server", "difference"),
-            *(scores, every, "needs no gradient"),
+            *(scores, every, f"the default, `{catalogue.DEFAULT_BY_SCORES}`, points better"),
         ),
         Question("the evidence of a transformer", "pointing", methods, measured.transformers),
         Question(
