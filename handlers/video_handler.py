@@ -40,6 +40,13 @@ YOUNG_S = 0.05
 """A round waits until the newest classification is this old, because most are ready by then; an
 answer that comes between two rounds has to wait for the next one."""
 
+LONE_S = 0.2
+"""The same where no two requests came at once for CALM_S: then nobody waits for the next round, and
+each takes CPU from the pass. As the wait of all, two clients got 11 answers a second, not 16."""
+
+QUEUED_S = 0.01
+"""A request that follows the last round within this time was there before, and had to wait."""
+
 HOLD_S = 2.0
 """How long a request is left without any answer, so that its status is still open for an error."""
 
@@ -64,7 +71,7 @@ class VideoHandler:
         self._open: dict[str, request_state.RequestState] = {}
         self._begun: set[str] = set()
         self._changes: int | None = None
-        self._called = self._newest = time.monotonic()
+        self._called = self._newest = self._crowded = time.monotonic()
 
     def initialize(self, context: Any) -> None:
         """Load the archive that TorchServe unpacked, and warm it up."""
@@ -90,7 +97,7 @@ class VideoHandler:
     def handle(self, data: list[Mapping[str, Any]], context: Any) -> list[bytes]:
         """One round of TorchServe's loop over all active requests."""
         # Set before its requests are open: `_cancel_lost` would take them for lost ones.
-        self._called = time.monotonic()
+        ended, self._called = self._called, time.monotonic()
         numbers = [context.get_request_id(index) for index in range(len(data))]
         # A client's request has other headers or parts: TorchServe's own has none.
         if len(data) == 1 and not data[0] and _headers(context, 0) == {"describe": "True"}:
@@ -99,6 +106,8 @@ class VideoHandler:
             self._close(gone).cancel()
         for index, number in enumerate(numbers):
             if number not in self._open:
+                if self._open or self._called - ended < QUEUED_S:
+                    self._crowded = self._called
                 self._open[number] = self._accept(data[index], context, index, number)
                 self._newest = time.monotonic()
         answered = any(self._open[number].reply is not None for number in numbers)
@@ -135,7 +144,8 @@ class VideoHandler:
         states = [self._open[number] for number in numbers]
         youngest = max((state.issued for state in states if not state.explains), default=0.0)
         wait = CALM_WAIT_S if now - self._newest > CALM_S else WAIT_S
-        return max(wait, youngest + YOUNG_S - now)
+        is_lone = len(states) == 1 and now - self._crowded > CALM_S
+        return max(wait, youngest + (LONE_S if is_lone else YOUNG_S) - now)
 
     def _part(self, context: Any, index: int, number: str) -> tuple[bytes, bool | None]:
         """What to send now; False for a part, True for the last part, None for a whole reply."""

@@ -21,8 +21,10 @@ from ts.protocol import otf_message_handler
 from ts.protocol.otf_message_handler import _retrieve_input_data, retrieve_msg
 
 from video_handler import (
+    CALM_S,
     HOLD_S,
     LOST_S,
+    QUEUED_S,
     READ_BYTES,
     WAIT_S,
     YOUNG_S,
@@ -62,12 +64,15 @@ class Rounds:
         """Let the last round have ended long ago."""
         self.handler._called -= LONG_AGO
 
-    def begin(self, number: str, body: dict[str, object]) -> tuple[bytes, Context]:
-        """One round with one request: what is answered, and with which status."""
-        context = Context("small", None, None, 1, None, "0.12.0")
-        context.request_ids = {0: number}
-        context._request_processor = [RequestProcessor({"content-type": "application/json"})]
-        (answer,) = self.handler.handle([{"body": body}], context)
+    def begin(self, number: str, body: dict[str, object], *others: str) -> tuple[bytes, Context]:
+        """One round with one request, besides open ones: what is answered, with which status."""
+        numbers = [number, *others]
+        context = Context("small", None, None, len(numbers), None, "0.12.0")
+        context.request_ids = dict(enumerate(numbers))
+        context._request_processor = [
+            RequestProcessor({"content-type": "application/json"}) for _ in numbers
+        ]
+        answer, *_ = self.handler.handle([{"body": body}] * len(numbers), context)
         return answer, context
 
     def ask(self, number: str, body: dict[str, object]) -> tuple[int, bytes]:
@@ -124,6 +129,40 @@ def test_a_round_waits_for_a_young_classification_and_not_for_a_young_explanatio
     rounds.handler._open["classification"] = RequestState("classification", lambda: None)
     both = ["explanation", "classification"]
     assert WAIT_S < rounds.handler._round_s(both) <= YOUNG_S
+
+
+def test_a_round_waits_longer_where_no_two_requests_came_at_once(
+    rounds: Rounds, video: str
+) -> None:
+    def is_long(number: str) -> bool:
+        rounds.handler._open[number].issued = time.monotonic()
+        return rounds.handler._round_s([number]) > YOUNG_S
+
+    rounds.begin("first", {"video": video, **SLOW})
+    assert not is_long("first"), "nothing is known yet"
+    calm(rounds)
+    rounds.handler._open["lone"] = RequestState("lone", lambda: None)
+    assert is_long("lone")
+    assert rounds.handler._round_s(["first", "lone"]) <= YOUNG_S
+    rounds.handler._called -= 2 * QUEUED_S
+    rounds.begin("second", {"video": video, **SLOW}, "first", "lone")
+    assert not is_long("lone"), "others were open"
+
+
+@pytest.mark.parametrize(("after_s", "is_queued"), [(0.0, True), (2 * QUEUED_S, False)])
+def test_a_request_right_after_a_round_was_waiting_for_it(
+    rounds: Rounds, video: str, after_s: float, is_queued: bool
+) -> None:
+    rounds.ask("first", {"video": video})
+    calm(rounds)
+    rounds.handler._called = time.monotonic() - after_s
+    rounds.begin("next", {"video": video, **SLOW})
+    assert (time.monotonic() - rounds.handler._crowded < CALM_S) == is_queued
+
+
+def calm(rounds: Rounds) -> None:
+    """Let two requests have come at once long ago."""
+    rounds.handler._crowded = time.monotonic() - 2 * CALM_S
 
 
 def test_an_answer_of_tensors_is_sent_whole_however_late(rounds: Rounds, video: str) -> None:
