@@ -56,7 +56,7 @@ def combine(
         iterations + random + averaged,
         partial=partial(_saliency, torch.from_numpy(found.map), found.diagnostics, partial=True),
     )
-    steady = yield from random_worth(case, parameters, random, progress)
+    steady, average = yield from random_worth(case, parameters, random, progress)
     descended = torch.from_numpy(found.map).to(steady.device)
     values = (descended / descended.max().clamp_min(TINY) + steady) / 2
     facts = {**found.diagnostics, "random_masks": random, "averaged_share": 0.0}
@@ -68,7 +68,7 @@ def combine(
         iterations + random, progress.of, partial=partial(_saliency, values, facts, partial=True)
     )
     last = yield from search(
-        case, parameters.model_copy(update={"iterations": averaged}), worth, progress
+        case, parameters.model_copy(update={"iterations": averaged}), worth, progress, average
     )
     alone = torch.from_numpy(last.map).to(steady.device)
     alone = alone / alone.max().clamp_min(TINY)

@@ -19,8 +19,8 @@ def random_of(iterations: int) -> int:
 
 
 def averaged_of(iterations: int) -> int:
-    """The same of its averaged search, where it needs one."""
-    return max(1, round(2.25 * iterations))
+    """The same of its averaged search, which goes on from them, where it needs one."""
+    return max(1, round(1.5 * iterations))
 
 
 @dataclass(frozen=True)

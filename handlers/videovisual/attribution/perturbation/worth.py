@@ -8,6 +8,8 @@ mask, whose area shrinks from the whole clip to the one asked for. The average r
 search, so later masks change it little: a mask that follows the last gradients amplifies any noise.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
@@ -52,17 +54,19 @@ def search(
     parameters: PerturbationParameters,
     preset: WorthPreset,
     before: Progress | None = None,
+    start: Average | None = None,
 ) -> Attribution:
     """The map is the worth of showing each pixel, at least 0, as a share of the highest.
 
     `before` is the progress of what precedes this search. Its partial map stays the partial one.
+    `start` is an average behind random masks. The search then goes on from it and shows none.
     """
-    return _WorthSearch(case, parameters, preset).run(before)
+    return _WorthSearch(case, parameters, preset).run(before, start)
 
 
 def random_worth(
     case: Case, parameters: PerturbationParameters, count: int, progress: Progress
-) -> Work[torch.Tensor]:
+) -> Work[tuple[torch.Tensor, Average]]:
     """The mean worth of showing each pixel, behind random masks with soft edges.
 
     Args:
@@ -72,18 +76,44 @@ def random_worth(
         progress: before the first of them.
 
     Returns:
-        float32 [T, H, W], at least 0, as a share of the highest.
+        float32 [T, H, W], at least 0, as a share of the highest; and the cells' average.
     """
     search = _WorthSearch(case, parameters, WorthPreset())
     search.ways = Ways(case, parameters.perturbation, SOFT_EDGES)
     own, _ = yield from search.ends(progress)
-    total = torch.zeros(1, *search.cells.shape, device=case.clip.device)
-    for index in range(count):
+    average = search.nothing()
+    for _ in range(count):
         shown = search.blotches.draw(case.clip.device)
-        change = yield from search.change(shown, search.ways[index], own, progress)
-        total = total + change.weight * change.cells
+        change = yield from search.change(shown, search.ways[average.count], own, progress)
+        average = average.add(change)
         progress = replace(progress, step=progress.step + 1)
-    return search.shares(total)[0]
+    return search.shares(average.worth)[0], average
+
+
+@dataclass(frozen=True)
+class Average:
+    """The mean worth of the cells over ways of hiding.
+
+    Attributes:
+        worth: float32 [A, t, h, w]; A is the number of areas, or 1 for all of them.
+        weight: of all ways, float32 [A, 1, 1, 1].
+        count: of the ways.
+    """
+
+    worth: torch.Tensor
+    weight: torch.Tensor
+    count: int
+
+    def add(self, change: _Change) -> Average:
+        """The average with one way more."""
+        weight = self.weight + change.weight
+        worth = self.worth + change.weight / weight * (change.cells - self.worth)
+        return Average(worth, weight, self.count + 1)
+
+    def expand(self, areas: int) -> Average:
+        """The same for each of several areas."""
+        worth, weight = (each.expand(areas, -1, -1, -1) for each in (self.worth, self.weight))
+        return Average(worth, weight, self.count)
 
 
 @dataclass(frozen=True)
@@ -117,40 +147,45 @@ class _WorthSearch:
         self.ways, self.blotches = Ways(case, parameters.perturbation), Blotches(case)
         self.games = VARIANTS[parameters.variant]
 
-    def run(self, before: Progress | None) -> Attribution:
+    def run(self, before: Progress | None, start: Average | None) -> Attribution:
         of = self.parameters.iterations or self.preset.iterations
-        random, areas = self.preset.random_of(of), self.parameters.area
-        start = progress = before or Progress(0, of)
+        random, areas = 0 if start else self.preset.random_of(of), self.parameters.area
+        first = progress = before or Progress(0, of)
         own, facts = yield from self.ends(progress)
-        worth = torch.zeros(len(areas), *self.cells.shape, device=self.case.clip.device)
-        total, history, earlier = worth.new_zeros(len(areas), 1, 1, 1), History(), worth
+        average = (start or self.nothing()).expand(len(areas))
+        history, earlier = History(), average.worth
         for iteration in range(of):
             if iteration < random:
-                shown = self.blotches.draw(worth.device).expand(len(areas), -1, -1, -1)
+                shown = self.blotches.draw(average.worth.device).expand(len(areas), -1, -1, -1)
             else:
                 step, steps = iteration - random, of - random
                 at = [self.preset.area_at(step, steps, area) for area in areas]
-                shown = cut_to(self.cells.enlarge(worth), at)
-            way = self.ways[iteration]
-            change = yield from self.change(shown, way, own, progress)
-            total = total + change.weight
-            worth = worth + change.weight / total * (change.cells - worth)
+                shown = cut_to(self.cells.enlarge(average.worth), at)
+            change = yield from self.change(shown, self.ways[average.count], own, progress)
+            average = average.add(change)
             if iteration == of * 3 // 4:
-                earlier = worth
+                earlier = average.worth
             history.add(-fmean(change.gains), 0.0)
             precision = str(change.precision).removeprefix("torch.")
             facts |= history.diagnostics() | {"precision": precision}
             progress = Progress(
-                start.step + iteration + 1,
-                start.of,
+                first.step + iteration + 1,
+                first.of,
                 objective=history.values[-1],
                 probability=self._probability(change.gains),
-                partial=start.partial or partial(self._saliency, worth, dict(facts), partial=True),
+                partial=first.partial
+                or partial(self._saliency, average.worth, dict(facts), partial=True),
             )
+        worth = average.worth
         found = yield from self._probabilities(worth, progress)
         return self._saliency(
             worth, facts, areas=found, converged=self._settled(worth, earlier), partial=False
         )
+
+    def nothing(self) -> Average:
+        """The average before any way of hiding."""
+        worth = torch.zeros(1, *self.cells.shape, device=self.case.clip.device)
+        return Average(worth, worth.new_zeros(1, 1, 1, 1), 0)
 
     def ends(self, progress: Progress) -> Work[tuple[list[float], dict[str, Any]]]:
         """Each game's objective where the mask shows (or hides) everything, and probabilities."""

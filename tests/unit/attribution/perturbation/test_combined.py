@@ -23,7 +23,7 @@ from videovisual.engine.progress import Progress
 from videovisual.saliency import Map, Saliency
 
 GIVEN = {"area": [0.05, 0.2], "iterations": 20, "perturbation": "fade", "variant": "dual"}
-RANDOM, AVERAGED = 15, 45
+RANDOM, AVERAGED = 15, 30
 """Passes of the other searches, for 20 iterations of the descent."""
 
 NEVER, ALWAYS = 2.0, -2.0
@@ -64,12 +64,13 @@ def descent(runner: ModelRunner, case: Case) -> Map:
 
 
 def steady(runner: ModelRunner, case: Case) -> Map:
-    found = run(runner, random_worth(case, parameters(), RANDOM, Progress(0, RANDOM)))
+    found, _ = run(runner, random_worth(case, parameters(), RANDOM, Progress(0, RANDOM)))
     return np.asarray(found.numpy())
 
 
 def averaged(runner: ModelRunner, case: Case) -> Saliency:
-    return run(runner, search(case, parameters(iterations=AVERAGED), WORTH))
+    _, start = run(runner, random_worth(case, parameters(), RANDOM, Progress(0, RANDOM)))
+    return run(runner, search(case, parameters(iterations=AVERAGED), WORTH, start=start))
 
 
 def test_a_map_that_holds_is_the_mean_of_a_descent_and_random_masks(
@@ -101,11 +102,11 @@ def test_where_it_does_not_hold_averaged_worth_is_a_third(
 
 
 def test_averaged_worth_that_keeps_more_is_the_map_alone(
-    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
+    toy: ModelRunner, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(combined, "HOLDS", NEVER)
     monkeypatch.setattr(combined, "MORE", (ALWAYS - 1, ALWAYS))
-    found, alone = trace(spot, bright), averaged(spot, bright)
+    found, alone = trace(toy, case), averaged(toy, case)
     np.testing.assert_allclose(found.saliency.map, scaled(alone.map), atol=1e-6)
     facts = found.saliency.diagnostics
     assert facts["averaged_share"] == 1

@@ -15,7 +15,7 @@ from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation.methods import ep_3d
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import WorthPreset
-from videovisual.attribution.perturbation.worth import _WorthSearch, search
+from videovisual.attribution.perturbation.worth import Average, _Change, _WorthSearch, search
 from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Attribution, Objective
@@ -24,6 +24,7 @@ from videovisual.errors import InvalidParameter
 from videovisual.saliency import Saliency
 
 PRESET = WorthPreset(cells=12)
+FEW = torch.ones(1, 1, 1, 1)
 
 
 def work(case: Case, preset: WorthPreset = PRESET, **given: Any) -> Attribution:
@@ -86,6 +87,34 @@ def test_random_masks_come_first_then_the_area_shrinks(toy: ModelRunner, case: C
     assert len(shares) == 30
     assert (np.diff(hidden) >= -1e-6).all()
     assert hidden[-1] == pytest.approx(0.8, abs=0.01)
+
+
+def test_it_goes_on_from_an_average_without_random_masks(toy: ModelRunner, case: Case) -> None:
+    parameters = PerturbationParameters(area=(0.2,), iterations=6)
+    other = Average(torch.randn(1, *_WorthSearch(case, parameters, PRESET).cells.shape), FEW, 4)
+    heavy = dataclasses.replace(other, weight=1e6 * other.weight)
+    found = [run(toy, search(case, parameters, PRESET, start=each)) for each in (other, heavy)]
+    before = _WorthSearch(case, parameters, PRESET).shares(other.worth)[0]
+    assert not np.allclose(found[0].map, before, atol=1e-3)
+    np.testing.assert_allclose(found[1].map, before, atol=1e-3)
+    job, clips = search(case, parameters, PRESET, start=other), []
+    probe = next(job)
+    while probe.gradient or not clips:
+        clips += [probe.clips] if probe.gradient else []
+        probe = job.send(toy.evaluate(probe))
+    job.close()
+    assert len(clips) == 6
+    torch.testing.assert_close(clips[0][0], case.clip)
+
+
+def test_an_average_weighs_each_way() -> None:
+    cells, weights = torch.randn(3, 2, 1, 4, 4), torch.rand(3, 2, 1, 1, 1)
+    average = Average(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 1, 1), 0).expand(2)
+    for each, weight in zip(cells, weights, strict=True):
+        average = average.add(_Change(each, weight, [], torch.float32))
+    torch.testing.assert_close(average.worth, (cells * weights).sum(dim=0) / weights.sum(dim=0))
+    torch.testing.assert_close(average.weight, weights.sum(dim=0))
+    assert average.count == 3
 
 
 def test_a_way_weighs_less_the_more_it_exceeds_the_clip_s_own_probability(
