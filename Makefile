@@ -10,7 +10,8 @@ CHECK_PYTHON := "import sys; sys.version_info >= (3, 10) or sys.exit('Python 3.1
 and this is %d.%d. Name another: make PYTHON=python3.12' % sys.version_info[:2])"
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-serving test-methods test-models test-rest test-slow lint types check docs site bench bench-load bench-bulk headline soak container-test clean
+.PHONY: demo test test-serving test-methods test-models test-rest lint types check docs site bench bench-load bench-bulk headline soak container-test clean
+.PHONY: test-slow test-slow-servers test-slow-rest
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -18,9 +19,9 @@ demo: $(VENV)/demo-installed
 
 # Two processes at a time: explanations of servers give way to all other work, so with more of them
 # they would stand still on two cores.
+TWO := $(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 test: $(VENV)/dev-installed
-	$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
-		test-serving test-rest test-methods test-models
+	$(TWO) test-serving test-rest test-methods test-models
 
 test-serving:
 	$(BIN)/python -m pytest -m "not slow" tests/serving
@@ -38,7 +39,14 @@ test-rest:
 		$(addprefix --ignore ,tests/serving $(METHODS) $(MODELS))
 
 test-slow: $(VENV)/dev-installed
-	$(BIN)/python -m pytest -m slow
+	$(TWO) test-slow-servers test-slow-rest
+
+SERVERS := tests/serving tests/browser $(addprefix tests/unit/,bulk client)
+test-slow-servers:
+	$(BIN)/python -m pytest -m slow $(SERVERS)
+
+test-slow-rest:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(SERVERS))
 
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
