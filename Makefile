@@ -11,7 +11,7 @@ and this is %d.%d. Name another: make PYTHON=python3.12' % sys.version_info[:2])
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-serving test-methods test-models test-rest lint types check docs site bench bench-load bench-bulk headline soak container-test clean
-.PHONY: test-slow test-slow-servers test-slow-rest
+.PHONY: test-slow test-slow-servers test-slow-methods test-slow-rest
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo-installed
@@ -39,14 +39,17 @@ test-rest:
 		$(addprefix --ignore ,tests/serving $(METHODS) $(MODELS))
 
 test-slow: $(VENV)/dev-installed
-	$(TWO) test-slow-servers test-slow-rest
+	$(TWO) test-slow-servers test-slow-methods test-slow-rest
 
 SERVERS := tests/serving tests/browser $(addprefix tests/unit/,bulk client)
 test-slow-servers:
 	$(BIN)/python -m pytest -m slow $(SERVERS)
 
+test-slow-methods:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(METHODS)
+
 test-slow-rest:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(SERVERS))
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(SERVERS) $(METHODS))
 
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
