@@ -16,6 +16,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "convergence_delta": "the points' sum less the logit's rise",
     "course": "what the search minimised, over its iterations",
     "course_every": "iterations from one of these values to the next",
+    "descent_agreement": "correlation of the descent's map with the worth behind random masks",
     "evaluated": "whether all measures were taken",
     "hard": "with the mask cut to a hard edge",
     "index_of": "the class whose index has the same digits",

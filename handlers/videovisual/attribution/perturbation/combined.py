@@ -1,8 +1,9 @@
-"""The default of `ep_3d`: maps of several searches, checked by how much of the target they keep.
+"""The default of `ep_3d`: averaged worth, and a descent's mask as far as it can be relied on.
 
-A descent's mask may suit one way of hiding alone. The worth behind random masks hangs on nothing
-that a search found, but says little of what a small area needs. Where their mean does not keep the
-target however the rest is hidden, the averaged search follows, which takes more than both.
+A descent's mask may suit one way of hiding alone, and on a rough network noise changes it. The
+worth behind random masks hangs on nothing that a search found, but says little of what a small area
+needs; the averaged search goes on from it. Where the descent's mask agrees with it, the mean of all
+three marks the evidence more sharply than averaged worth.
 """
 
 from collections.abc import Mapping
@@ -29,14 +30,9 @@ from videovisual.engine.progress import Progress
 from videovisual.engine.scores import Scores
 from videovisual.saliency import Saliency
 
-HOLDS = 0.9
-"""The share of the target that a map must keep for the search to end without averaged worth."""
-
-EQUAL = 1 / 3
-"""The share of averaged worth in the mean of all maps."""
-
-MORE = (0.1, 0.2)
-"""From how much more averaged worth keeps than this mean its share grows, and where it is the map.
+AGREES = (0.3, 0.4)
+"""The correlation with the worth behind random masks from which a descent's mask counts, and from
+which it counts in full.
 
 A step in place of the ramp would let noise choose between two different maps."""
 
@@ -44,10 +40,8 @@ A step in place of the ramp would let noise choose between two different maps.""
 def combine(
     case: Case, parameters: PerturbationParameters, descent: Preset, worth: WorthPreset
 ) -> Attribution:
-    """The mean of a descent's map and the worth behind random masks, if it keeps `HOLDS`.
-
-    Otherwise the mean of both and averaged worth, of which more is taken where it keeps `MORE`.
-    """
+    """From averaged worth to the mean of a descent's map, the worth behind random masks and
+    averaged worth, the more the first two agree."""
     iterations = parameters.iterations or descent.iterations
     random, averaged = random_of(iterations), averaged_of(iterations)
     found = yield from optimise(case, parameters, descent, more=random + averaged)
@@ -57,32 +51,35 @@ def combine(
         partial=partial(_saliency, torch.from_numpy(found.map), found.diagnostics, partial=True),
     )
     steady, average = yield from random_worth(case, parameters, random, progress)
-    descended = torch.from_numpy(found.map).to(steady.device)
-    values = (descended / descended.max().clamp_min(TINY) + steady) / 2
-    facts = {**found.diagnostics, "random_masks": random, "averaged_share": 0.0}
-    facts["kept"] = kept = yield from _kept(case, parameters, values)
-    if kept is None or kept >= HOLDS:
-        return _saliency(values, facts)
-
+    descended = _scaled(found, steady.device)
+    agreement = _correlation(descended, steady)
+    weight = _ramp(agreement, *AGREES)
+    facts: dict[str, Any] = {"random_masks": random, "descent_agreement": agreement}
+    values = torch.lerp(steady, descended, weight / 2)
     progress = Progress(
-        iterations + random, progress.of, partial=partial(_saliency, values, facts, partial=True)
+        iterations + random,
+        progress.of,
+        partial=partial(_saliency, values, {**found.diagnostics, **facts}, partial=True),
     )
     last = yield from search(
         case, parameters.model_copy(update={"iterations": averaged}), worth, progress, average
     )
-    alone = torch.from_numpy(last.map).to(steady.device)
-    alone = alone / alone.max().clamp_min(TINY)
-    kept_alone = yield from _kept(case, parameters, alone)
-    kept = yield from _kept(case, parameters, torch.lerp(values, alone, EQUAL))
-    assert kept is not None
-    assert kept_alone is not None
-    share = EQUAL + (1 - EQUAL) * _ramp(kept_alone - kept, *MORE)
-    if share == 1:
-        return _saliency(alone, last.diagnostics, averaged_share=share, kept=kept_alone)
-    values = torch.lerp(values, alone, share)
-    if share > EQUAL:
-        kept = yield from _kept(case, parameters, values)
-    return _saliency(values, facts, averaged_share=share, kept=kept)
+    alone = _scaled(last, steady.device)
+    values = torch.lerp(alone, (descended + steady + alone) / 3, weight)
+    kept = yield from _kept(case, parameters, values)
+    facts |= {"averaged_share": 1 - weight * 2 / 3, "kept": kept}
+    return _saliency(values, (found if weight > 0 else last).diagnostics, **facts)
+
+
+def _scaled(saliency: Saliency, device: torch.device) -> torch.Tensor:
+    """A map as a share of its highest value: float32 [T, H, W]."""
+    values = torch.from_numpy(saliency.map).to(device)
+    return values / values.max().clamp_min(TINY)
+
+
+def _correlation(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Pearson's, of two maps; 0 where one of them is the same everywhere."""
+    return torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1].nan_to_num().item()
 
 
 def _ramp(value: float, start: float, end: float) -> float:

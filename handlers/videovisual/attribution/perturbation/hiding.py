@@ -102,6 +102,29 @@ def cut_to(fields: torch.Tensor, areas: list[float]) -> torch.Tensor:
     return cut(rows, counts).view_as(fields)
 
 
+def ramp_to(fields: torch.Tensor, areas: list[float], width: float) -> torch.Tensor:
+    """Masks around each area's share of the largest values, whose edge is a ramp by rank.
+
+    A hard cut flips whole pixels where the values change by next to nothing, and behind the other
+    mask a rough network has another gradient.
+
+    Args:
+        fields: float32 [A, T, H, W].
+        areas: of each field.
+        width: of the ramp, in the logarithm of the rank.
+
+    Returns:
+        float32 [A, T, H, W]: where the share q of the values is higher, 1/2 + log(area / q) / width
+        within 0 and 1.
+    """
+    rows = fields.flatten(1)
+    order = rows.argsort(dim=1, descending=True, stable=True)
+    places = torch.arange(1, rows.shape[1] + 1, device=rows.device, dtype=rows.dtype)
+    shares = rows.new_tensor(areas)[:, None] * rows.shape[1] / places
+    heights = (0.5 + shares.log() / width).clamp(0, 1)
+    return torch.empty_like(rows).scatter_(1, order, heights).view_as(fields)
+
+
 def feather(masks: torch.Tensor, width: float) -> torch.Tensor:
     """Masks [A, T, H, W] with their edges blurred; only pixels inside of the frame count."""
     return masks if width == 0 else blur(masks, width) / blur(torch.ones_like(masks[:1]), width)

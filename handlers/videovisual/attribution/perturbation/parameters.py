@@ -53,9 +53,9 @@ class PerturbationParameters(Parameters):
     )
     preset: Literal["default", "quick", "averaged", "reference"] = Field(
         default="default",
-        description="default: a short descent and the worth of pixels behind random masks, and "
-        "averaged where that does not hold; quick: the descent alone; averaged: a search that "
-        "averages over ways of hiding; reference: the published settings",
+        description="default: the worth of pixels averaged over ways of hiding, and a descent "
+        "as far as it agrees with random masks; quick: the descent alone; averaged: that worth "
+        "alone; reference: the published settings",
     )
     iterations: int | None = Field(
         default=None, ge=1, le=10000, description="steps of the search; default: the preset's"
@@ -77,14 +77,14 @@ class PerturbationParameters(Parameters):
         return self.masks * (iterations + 2) + 2 + self._more_passes(iterations)
 
     def _more_passes(self, iterations: int) -> int:
-        """Passes of the default after its descent, if its map doesn't hold: random masks, which
-        all areas share, the averaged search, four checks; and in each the clip shown and hidden.
+        """Passes of the default after its descent: random masks, which all areas share, the
+        averaged search, a check of the map; and in each the clip shown and hidden.
         """
         if self.preset != "default":
             return 0
         random = random_of(iterations) * self.masks // len(self.area)
         averaged = (averaged_of(iterations) + 2) * self.masks
-        return random + averaged + 4 * CHECKS * self.masks + 6 * 2
+        return random + averaged + CHECKS * self.masks + 3 * 2
 
     def held(self, batch: int) -> float:
         """See `Parameters`."""

@@ -7,7 +7,7 @@ CELLS = 4096
 """Cells of a mask over 16 frames of 112 × 112 pixels, for which rates are given."""
 
 CHECKS = 10
-"""Ways of hiding by which the default of `ep_3d` checks a map: each fill, hard and soft edges."""
+"""Ways of hiding by which the default of `ep_3d` checks its map: each fill, hard and soft edges."""
 
 SIGMAS = {112: 11.0, 224: 23.0}
 """The published scales of the kernel, in pixels, by the clip's height."""
@@ -19,7 +19,7 @@ def random_of(iterations: int) -> int:
 
 
 def averaged_of(iterations: int) -> int:
-    """The same of its averaged search, which goes on from them, where it needs one."""
+    """The same of its averaged search, which goes on from them."""
     return max(1, round(1.5 * iterations))
 
 
@@ -132,6 +132,8 @@ class WorthPreset:
         reach: in shorter clips, frames before and after its own that a cell shows in part.
         slack: of log p. The larger it is, the more a mask gains by a higher probability than the
             clip's own.
+        ramp: width of the search's own masks' edge, in the logarithm of a pixel's rank. The wider
+            it is, the less noise changes the map, and the less a small area keeps.
     """
 
     iterations: int = 180
@@ -142,6 +144,7 @@ class WorthPreset:
     reach: int = 2
     fine_below: int = 16
     slack: float = 0.25
+    ramp: float = 0.8
 
     def random_of(self, iterations: int) -> int:
         """The number of iterations with random masks."""

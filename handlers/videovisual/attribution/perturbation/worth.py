@@ -6,6 +6,7 @@ transformations, Athalye et al. 2018, arXiv 1707.07397). The mask is the area's 
 with the highest worth. The worth is first averaged over random masks, then over the search's own
 mask, whose area shrinks from the whole clip to the one asked for. The average runs over the whole
 search, so later masks change it little: a mask that follows the last gradients amplifies any noise.
+So does a mask that is cut hard.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from videovisual.attribution.perturbation.hiding import (
     Ways,
     cut_to,
     feather,
+    ramp_to,
 )
 from videovisual.attribution.perturbation.history import History
 from videovisual.attribution.perturbation.objective import VARIANTS
@@ -160,7 +162,7 @@ class _WorthSearch:
             else:
                 step, steps = iteration - random, of - random
                 at = [self.preset.area_at(step, steps, area) for area in areas]
-                shown = cut_to(self.cells.enlarge(average.worth), at)
+                shown = ramp_to(self.cells.enlarge(average.worth), at, self.preset.ramp)
             change = yield from self.change(shown, self.ways[average.count], own, progress)
             average = average.add(change)
             if iteration == of * 3 // 4:

@@ -26,8 +26,8 @@ GIVEN = {"area": [0.05, 0.2], "iterations": 20, "perturbation": "fade", "variant
 RANDOM, AVERAGED = 15, 30
 """Passes of the other searches, for 20 iterations of the descent."""
 
-NEVER, ALWAYS = 2.0, -2.0
-"""Shares of the target that no map, and every map, exceeds."""
+NEVER, ALWAYS = (2.0, 3.0), (-3.0, -2.0)
+"""Limits that no correlation, and every one, exceeds."""
 
 
 def parameters(**given: Any) -> PerturbationParameters:
@@ -73,82 +73,67 @@ def averaged(runner: ModelRunner, case: Case) -> Saliency:
     return run(runner, search(case, parameters(iterations=AVERAGED), WORTH, start=start))
 
 
-def test_a_map_that_holds_is_the_mean_of_a_descent_and_random_masks(
-    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(combined, "HOLDS", ALWAYS)
-    found = trace(spot, bright)
-    expected = (descent(spot, bright) + steady(spot, bright)) / 2
-    np.testing.assert_allclose(found.saliency.map, expected, atol=1e-6)
-    facts = found.saliency.diagnostics
-    assert (facts["random_masks"], facts["averaged_share"]) == (RANDOM, 0)
-    assert 0 < facts["kept"] <= 1
-    assert found.progress[-1].step == 20 + RANDOM - 1
-    partial = found.progress[-1].partial
-    assert partial is not None
-    assert partial().diagnostics["partial"] is True
-
-
-def test_where_it_does_not_hold_averaged_worth_is_a_third(
-    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(combined, "HOLDS", NEVER)
-    monkeypatch.setattr(combined, "MORE", (NEVER, NEVER + 1))
-    found = trace(spot, bright)
-    maps = [descent(spot, bright), steady(spot, bright), scaled(averaged(spot, bright).map)]
-    np.testing.assert_allclose(found.saliency.map, np.mean(maps, axis=0), atol=1e-6)
-    assert found.saliency.diagnostics["averaged_share"] == pytest.approx(1 / 3)
-    assert found.saliency.diagnostics["iterations"] == 20
-
-
-def test_averaged_worth_that_keeps_more_is_the_map_alone(
+def test_a_descent_that_does_not_agree_is_left_out(
     toy: ModelRunner, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(combined, "HOLDS", NEVER)
-    monkeypatch.setattr(combined, "MORE", (ALWAYS - 1, ALWAYS))
+    monkeypatch.setattr(combined, "AGREES", NEVER)
     found, alone = trace(toy, case), averaged(toy, case)
     np.testing.assert_allclose(found.saliency.map, scaled(alone.map), atol=1e-6)
     facts = found.saliency.diagnostics
-    assert facts["averaged_share"] == 1
+    assert (facts["random_masks"], facts["averaged_share"]) == (RANDOM, 1)
     assert facts["areas"] == alone.diagnostics["areas"]
     assert facts["iterations"] == AVERAGED
 
 
-def test_between_both_its_share_grows_with_what_it_keeps_more(
+def test_where_it_agrees_the_map_is_the_mean_of_all_three(
+    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(combined, "AGREES", ALWAYS)
+    found = trace(spot, bright)
+    maps = [descent(spot, bright), steady(spot, bright), scaled(averaged(spot, bright).map)]
+    np.testing.assert_allclose(found.saliency.map, np.mean(maps, axis=0), atol=1e-6)
+    facts = found.saliency.diagnostics
+    assert facts["averaged_share"] == pytest.approx(1 / 3)
+    assert facts["iterations"] == 20
+    kept = run(spot, combined._kept(bright, parameters(), torch.from_numpy(found.saliency.map)))
+    assert facts["kept"] == pytest.approx(kept, abs=1e-3)
+
+
+def test_between_both_its_share_grows_with_its_agreement(
     spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maps = [descent(spot, bright), steady(spot, bright), scaled(averaged(spot, bright).map)]
-    mean, alone = torch.from_numpy(np.mean(maps[:2], axis=0)), torch.from_numpy(maps[2])
-    third = torch.lerp(mean, alone, 1 / 3)
-    both = [run(spot, combined._kept(bright, parameters(), each)) for each in (alone, third)]
-    assert both[0] is not None
-    assert both[1] is not None
-    gain = both[0] - both[1]
-    monkeypatch.setattr(combined, "HOLDS", NEVER)
-    monkeypatch.setattr(combined, "MORE", (gain - 0.05, gain + 0.15))  # a quarter of the way
+    agreement = np.corrcoef(maps[0].ravel(), maps[1].ravel())[0, 1]
+    monkeypatch.setattr(combined, "AGREES", (agreement - 0.05, agreement + 0.15))  # a quarter
     found = trace(spot, bright)
-    assert found.saliency.diagnostics["averaged_share"] == pytest.approx(0.5, abs=1e-3)
-    expected = torch.lerp(mean, alone, 0.5)
-    np.testing.assert_allclose(found.saliency.map, expected.numpy(), atol=1e-3)
-    kept = run(spot, combined._kept(bright, parameters(), expected))
-    assert found.saliency.diagnostics["kept"] == pytest.approx(kept, abs=1e-3)
-    assert found.clips == parameters().passes(SHAPE)
+    expected = 0.75 * maps[2] + 0.25 * np.mean(maps, axis=0)
+    np.testing.assert_allclose(found.saliency.map, expected, atol=1e-4)
+    facts = found.saliency.diagnostics
+    assert facts["descent_agreement"] == pytest.approx(agreement, abs=1e-5)
+    assert facts["averaged_share"] == pytest.approx(1 - 0.25 * 2 / 3, abs=1e-4)
+
+
+def test_a_map_without_differences_agrees_with_none() -> None:
+    field = torch.rand(SHAPE)
+    assert combined._correlation(field, torch.ones(SHAPE)) == 0
+    assert combined._correlation(field, 2 * field + 1) == pytest.approx(1, abs=1e-6)
 
 
 def test_its_progress_counts_all_searches_and_its_passes_are_foreseen(
     spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(combined, "HOLDS", NEVER)
+    monkeypatch.setattr(combined, "AGREES", ALWAYS)
     found = trace(spot, bright)
     steps = [each.step for each in found.progress]
     assert steps == sorted(steps)
     assert steps[-1] == 20 + RANDOM + AVERAGED
     assert {each.of for each in found.progress} == {20 + RANDOM + AVERAGED}
-    assert found.clips <= parameters().passes(SHAPE)
+    assert found.clips == parameters().passes(SHAPE)
     partial = found.progress[-1].partial
     assert partial is not None
     expected = (descent(spot, bright) + steady(spot, bright)) / 2
     np.testing.assert_allclose(partial().map, expected, atol=1e-6)
+    assert partial().diagnostics["partial"] is True
 
 
 @pytest.mark.parametrize("scores", ["softmax", "raw"])
@@ -182,9 +167,10 @@ def _share(seen: float, scores: str) -> float:
     return (1 + math.exp(-4)) / (1 + math.exp(-8 * (seen - 0.5)))
 
 
-def test_raw_scores_that_the_clip_does_not_raise_end_the_search(bright: Case) -> None:
+def test_raw_scores_that_the_clip_does_not_raise_keep_nothing_that_can_be_told(
+    bright: Case,
+) -> None:
     case = dataclasses.replace(bright, card=dataclasses.replace(bright.card, scores="raw"))
     runner = ModelRunner(Spot(BOX, scale=-8.0), "cpu", scores=case.scores)
     found = trace(runner, case)
     assert found.saliency.diagnostics["kept"] is None
-    assert found.saliency.diagnostics["averaged_share"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from math import exp, floor, log
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from videovisual.attribution.perturbation.hiding import (
     Ways,
     cut_to,
     feather,
+    ramp_to,
 )
 
 
@@ -59,6 +61,26 @@ def test_a_cut_has_exactly_the_area_of_each() -> None:
         round(0.1 * masks[0].numel()),
         masks[0].numel() / 2,
     ]
+
+
+def test_a_ramp_is_half_at_each_area_and_follows_the_logarithm_of_the_rank() -> None:
+    fields = torch.stack([torch.arange(100.0), -torch.arange(100.0)]).view(2, 1, 10, 10)
+    masks = ramp_to(fields, [0.2, 0.5], 0.8).flatten(1)
+    assert masks[0, 80].item() == masks[1, 49].item() == 0.5
+    assert masks[0, 78].item() == pytest.approx(0.5 + log(20 / 22) / 0.8)
+    for mask, area in zip((masks[0].flip(0), masks[1]), (0.2, 0.5), strict=True):
+        assert (mask.diff() <= 0).all()
+        assert (mask == 1).sum().item() == floor(100 * area * exp(-0.4))
+        assert (mask > 0).sum().item() == floor(100 * area * exp(0.4))
+
+
+def test_a_ramp_changes_little_where_its_field_does() -> None:
+    field = torch.randn(1, *SHAPE, generator=torch.Generator().manual_seed(0))
+    other = field + 1e-3 * torch.randn(field.shape, generator=torch.Generator().manual_seed(1))
+    hard = cut_to(field, [0.2]) - cut_to(other, [0.2])
+    soft = ramp_to(field, [0.2], 0.8) - ramp_to(other, [0.2], 0.8)
+    assert hard.abs().max() == 1
+    assert soft.abs().max() < 0.05
 
 
 @pytest.mark.parametrize("width", [0.0, 2.0])

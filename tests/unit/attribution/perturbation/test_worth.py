@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.unit.attribution.perturbation.conftest import BOX, SHAPE
 
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
+from videovisual.attribution.perturbation.hiding import ramp_to
 from videovisual.attribution.perturbation.methods import ep_3d
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import WorthPreset
@@ -86,7 +88,7 @@ def test_random_masks_come_first_then_the_area_shrinks(toy: ModelRunner, case: C
     hidden = np.array(shares[10:])[::5]  # iterations with a hard edge
     assert len(shares) == 30
     assert (np.diff(hidden) >= -1e-6).all()
-    assert hidden[-1] == pytest.approx(0.8, abs=0.01)
+    assert hidden[-1] == pytest.approx(1 - 0.2 * exp(PRESET.ramp / 2), abs=0.01)
 
 
 def test_it_goes_on_from_an_average_without_random_masks(toy: ModelRunner, case: Case) -> None:
@@ -94,7 +96,8 @@ def test_it_goes_on_from_an_average_without_random_masks(toy: ModelRunner, case:
     other = Average(torch.randn(1, *_WorthSearch(case, parameters, PRESET).cells.shape), FEW, 4)
     heavy = dataclasses.replace(other, weight=1e6 * other.weight)
     found = [run(toy, search(case, parameters, PRESET, start=each)) for each in (other, heavy)]
-    before = _WorthSearch(case, parameters, PRESET).shares(other.worth)[0]
+    itself = _WorthSearch(case, parameters, PRESET)
+    before = itself.shares(other.worth)[0]
     assert not np.allclose(found[0].map, before, atol=1e-3)
     np.testing.assert_allclose(found[1].map, before, atol=1e-3)
     job, clips = search(case, parameters, PRESET, start=other), []
@@ -104,7 +107,9 @@ def test_it_goes_on_from_an_average_without_random_masks(toy: ModelRunner, case:
         probe = job.send(toy.evaluate(probe))
     job.close()
     assert len(clips) == 6
-    torch.testing.assert_close(clips[0][0], case.clip)
+    shown = ramp_to(itself.cells.enlarge(other.worth), [1.0], PRESET.ramp)
+    way = itself.ways[other.count]
+    torch.testing.assert_close(clips[0], way.clips(case.clip, shown))
 
 
 def test_an_average_weighs_each_way() -> None:
