@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.serving.api import eventually
 from tests.serving.conftest import QUICK
 
 from videovisual_archive import archive
@@ -51,7 +52,8 @@ def test_a_server_without_keys_is_found_ready_and_takes_requests(tmp_path: Path)
         answer = httpx.post(f"{url}/predictions/{QUICK}", content=b"no video", timeout=DEADLINE_S)
         assert answer.status_code == 415
         # All that is said goes to the one log, and nothing is kept in files.
-        assert '{"event"' in (run_folder / "torchserve.log").read_text("utf-8")
+        log = run_folder / "torchserve.log"
+        assert eventually(lambda: '{"event"' in log.read_text("utf-8"), DEADLINE_S)
         assert not (run_folder / "logs").exists()
     finally:
         process.terminate()

@@ -218,6 +218,7 @@ def test_a_gateway_that_cuts_connections_stops_no_polling_client(
     # The first answer was lost, and still there was one job.
     assert relay.cut >= 1
     assert relay.lost >= 1
+    assert eventually(lambda: len(at.journal()) > before)
     assert len(at.journal()) == before + 1
 
 
