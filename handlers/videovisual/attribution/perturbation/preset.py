@@ -126,7 +126,10 @@ class WorthPreset:
         iterations: of the search.
         random: the share of the iterations that show random masks, before any shows the search's.
         shrinking: the share of the others in which the area shrinks; then it is the one asked for.
-        cells: along the height of a frame.
+        cells: along the height of a frame, at least.
+        distance: of the cells in frames that have room for more of them, in pixels. The finer they
+            are, the more a small area keeps, and the less noise changes the map: a cell that comes
+            and goes changes what the network sees by less.
         frames: of a cell, in clips of `fine_below` frames or more; in shorter ones each frame has
             cells of its own.
         reach: in shorter clips, frames before and after its own that a cell shows in part.
@@ -140,6 +143,7 @@ class WorthPreset:
     random: float = 1 / 3
     shrinking: float = 0.6
     cells: int = 16
+    distance: int = 7
     frames: int = 2
     reach: int = 2
     fine_below: int = 16
@@ -149,6 +153,10 @@ class WorthPreset:
     def random_of(self, iterations: int) -> int:
         """The number of iterations with random masks."""
         return round(self.random * iterations)
+
+    def cells_of(self, height: int) -> int:
+        """The number of cells along a height of `height` pixels."""
+        return max(self.cells, height // self.distance)
 
     def frames_of(self, length: int) -> int:
         """The frames of a cell in a clip of `length` frames."""

@@ -141,7 +141,7 @@ class _WorthSearch:
         shape: tuple[int, int, int] = tuple(case.clip.shape[1:])  # type: ignore[assignment]
         self.cells = Cells(
             shape,
-            preset.cells,
+            preset.cells_of(shape[1]),
             preset.frames_of(shape[0]),
             case.clip.device,
             preset.reach_of(shape[0]),

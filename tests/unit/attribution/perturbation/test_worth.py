@@ -53,6 +53,11 @@ def test_in_a_short_clip_evidence_shows_in_neighbouring_frames_too(
     assert found[before, rows, columns].mean() > inside / 4
 
 
+def test_cells_are_at_most_seven_pixels_apart_in_frames_with_room_for_more() -> None:
+    preset = WorthPreset()
+    assert [preset.cells_of(height) for height in (28, 112, 182, 224)] == [16, 16, 26, 32]
+
+
 def test_cells_of_two_frames_reach_no_others() -> None:
     assert [PRESET.reach_of(length) for length in (8, 15, 16, 48)] == [2, 2, 0, 0]
     assert [PRESET.frames_of(length) for length in (8, 15, 16, 48)] == [1, 1, 2, 2]
