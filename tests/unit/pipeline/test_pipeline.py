@@ -205,18 +205,24 @@ class LateExecutor(Executor):
 
 
 @pytest.mark.parametrize(
-    ("method", "parameters"), [("ep_3d", {"iterations": 20}), ("rise", {"masks": 50})]
+    ("method", "parameters", "steps"),
+    [
+        ("ep_3d", {"iterations": 20}, 3),
+        ("ep_3d", {"iterations": 20}, 20),
+        ("rise", {"masks": 50}, 3),
+    ],
 )
 def test_a_partial_map_has_the_provenance_of_a_whole_one(
     small: Classifier,
     frames: np.ndarray,
     method: str,
     parameters: dict[str, int],
+    steps: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runner_of(small), "precision", "bfloat16")
     asked = plan(small, method=method, partial=True, polarity="positive", **parameters)
-    (partial,) = run_plan(asked, lambda: frames, LateExecutor(small, steps=3)).saliencies
+    (partial,) = run_plan(asked, lambda: frames, LateExecutor(small, steps)).saliencies
     (whole,) = run_plan(asked, lambda: frames, Executor(small)).saliencies
     assert partial.diagnostics["partial"] is True
     assert partial.provenance == whole.provenance

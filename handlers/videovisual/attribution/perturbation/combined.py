@@ -3,10 +3,12 @@
 A descent's mask may suit one way of hiding alone, and on a rough network noise changes it. The
 worth behind random masks hangs on nothing that a search found, but says little of what a small area
 needs; the averaged search goes on from it. Where the descent's mask agrees with it, the mean of all
-three marks the evidence more sharply than averaged worth.
+three marks the evidence more sharply than averaged worth. Where it does not after a few steps, it
+is given up.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -36,6 +38,14 @@ which it counts in full.
 
 A step in place of the ramp would let noise choose between two different maps."""
 
+TRIED = 1 / 4
+"""The share of a descent's steps after which it may be given up.
+
+Its agreement is then nearly that of its end."""
+
+GIVEN_UP = 0.25
+"""The agreement up to which it is. It is below `AGREES`, since in its other steps it may rise."""
+
 
 def combine(
     case: Case, parameters: PerturbationParameters, descent: Preset, worth: WorthPreset
@@ -44,21 +54,23 @@ def combine(
     averaged worth, the more the first two agree."""
     iterations = parameters.iterations or descent.iterations
     random, averaged = random_of(iterations), averaged_of(iterations)
-    found = yield from optimise(case, parameters, descent, more=random + averaged)
-    progress = Progress(
-        iterations,
-        iterations + random + averaged,
-        partial=partial(_saliency, torch.from_numpy(found.map), found.diagnostics, partial=True),
-    )
-    steady, average = yield from random_worth(case, parameters, random, progress)
-    descended = _scaled(found, steady.device)
-    agreement = _correlation(descended, steady)
+    start = Progress(0, random + iterations + averaged)
+    behind_random, average = yield from random_worth(case, parameters, random, start)
+    steady = torch.from_numpy(behind_random.map).to(case.clip.device)
+    facts: dict[str, Any] = {"random_masks": random}
+    so_far = {**behind_random.diagnostics, **facts}
+    progress = replace(start, step=random, partial=partial(_saliency, steady, so_far))
+    tried = max(1, round(TRIED * iterations))
+    found = yield from _descend(optimise(case, parameters, descent), steady, tried, progress)
+    descended, agreement = _scaled(found, steady.device), _agreement(found, steady)
     weight = _ramp(agreement, *AGREES)
-    facts: dict[str, Any] = {"random_masks": random, "descent_agreement": agreement}
+    facts["descent_agreement"] = agreement
+    if found.diagnostics["partial"]:
+        iterations = tried
     values = torch.lerp(steady, descended, weight / 2)
     progress = Progress(
-        iterations + random,
-        progress.of,
+        random + iterations,
+        random + iterations + averaged,
         partial=partial(_saliency, values, {**found.diagnostics, **facts}, partial=True),
     )
     last = yield from search(
@@ -69,6 +81,39 @@ def combine(
     kept = yield from _kept(case, parameters, values)
     facts |= {"averaged_share": 1 - weight * 2 / 3, "kept": kept}
     return _saliency(values, (found if weight > 0 else last).diagnostics, **facts)
+
+
+def _descend(
+    descent: Attribution, steady: torch.Tensor, tried: int, before: Progress
+) -> Attribution:
+    """The map of a descent, or its partial one where it is given up after `tried` steps.
+
+    Args:
+        descent: not yet started.
+        steady: the worth behind random masks, float32 [T, H, W].
+        tried: steps, at least 1.
+        before: the progress of what precedes it. Its partial map stays the partial one.
+    """
+    probe = next(descent)
+    while True:
+        progress = probe.progress
+        assert progress is not None
+        if progress.step == tried and progress.partial is not None:
+            found = progress.partial()
+            if _agreement(found, steady) <= GIVEN_UP:
+                descent.close()
+                return found
+        reading = yield replace(probe, progress=replace(before, step=before.step + progress.step))
+        try:
+            probe = descent.send(reading)
+        except StopIteration as stop:
+            whole: Saliency = stop.value
+            return whole
+
+
+def _agreement(found: Saliency, steady: torch.Tensor) -> float:
+    """The correlation of a descent's map with the worth behind random masks."""
+    return _correlation(_scaled(found, steady.device), steady)
 
 
 def _scaled(saliency: Saliency, device: torch.device) -> torch.Tensor:

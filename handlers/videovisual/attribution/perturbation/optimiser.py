@@ -57,17 +57,14 @@ class Best:
         )
 
 
-def optimise(
-    case: Case, parameters: PerturbationParameters, preset: Preset, more: int = 0
-) -> Attribution:
+def optimise(case: Case, parameters: PerturbationParameters, preset: Preset) -> Attribution:
     """Minimise the objective by gradient descent from masks that show everything.
 
     The map is the mean of all areas' masks, which are optimised side by side. A share of the map,
     `preset.mean_share`, is the mean mask over all iterations. It orders the pixels that a final
-    mask leaves equal, inside and outside, by how long the search kept them. `more` is the number of
-    steps that follow, for the progress.
+    mask leaves equal, inside and outside, by how long the search kept them.
     """
-    return _Search(case, parameters, preset).run(more)
+    return _Search(case, parameters, preset).run()
 
 
 class _Search:
@@ -81,14 +78,14 @@ class _Search:
             key = (preset, parameters.area, parameters.variant)
             self.step = RecordedMaskStep(case.recorder, key, self.objective, self.pyramid, targets)
 
-    def run(self, more: int) -> Attribution:
+    def run(self) -> Attribution:
         preset, of = self.preset, self.parameters.iterations or self.preset.iterations
         areas = len(self.parameters.area)
         coarse = torch.ones(areas, *self.objective.cells, device=self.case.clip.device)
         weights = coarse.new_tensor([preset.goal.weights_at(iteration) for iteration in range(of)])
         velocity: torch.Tensor | None = None
         best, total, history = Best(coarse, [inf] * areas), torch.zeros_like(coarse), History()
-        progress = Progress(0, of + more)
+        progress = Progress(0, of)
         for iteration in range(of):
             result, precision = yield from self._evaluate(coarse, weights[iteration], progress)
             total += coarse
@@ -98,7 +95,7 @@ class _Search:
             facts = history.diagnostics() | {"precision": str(precision).removeprefix("torch.")}
             progress = Progress(
                 iteration + 1,
-                of + more,
+                of,
                 objective=history.values[-1],
                 probability=self._mean_probability(gains),
                 partial=partial(self._partial, best, facts),

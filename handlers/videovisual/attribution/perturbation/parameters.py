@@ -77,7 +77,7 @@ class PerturbationParameters(Parameters):
         return self.masks * (iterations + 2) + 2 + self._more_passes(iterations)
 
     def _more_passes(self, iterations: int) -> int:
-        """Passes of the default after its descent: random masks, which all areas share, the
+        """Passes of the default beside its descent: random masks, which all areas share, the
         averaged search, a check of the map; and in each the clip shown and hidden.
         """
         if self.preset != "default":

@@ -11,7 +11,7 @@ So does a mask that is cut hard.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -68,7 +68,7 @@ def search(
 
 def random_worth(
     case: Case, parameters: PerturbationParameters, count: int, progress: Progress
-) -> Work[tuple[torch.Tensor, Average]]:
+) -> Work[tuple[Saliency, Average]]:
     """The mean worth of showing each pixel, behind random masks with soft edges.
 
     Args:
@@ -78,18 +78,9 @@ def random_worth(
         progress: before the first of them.
 
     Returns:
-        float32 [T, H, W], at least 0, as a share of the highest; and the cells' average.
+        A partial map, at least 0, as a share of the highest; and the cells' average.
     """
-    search = _WorthSearch(case, parameters, WorthPreset())
-    search.ways = Ways(case, parameters.perturbation, SOFT_EDGES)
-    own, _ = yield from search.ends(progress)
-    average = search.nothing()
-    for _ in range(count):
-        shown = search.blotches.draw(case.clip.device)
-        change = yield from search.change(shown, search.ways[average.count], own, progress)
-        average = average.add(change)
-        progress = replace(progress, step=progress.step + 1)
-    return search.shares(average.worth)[0], average
+    return (yield from _WorthSearch(case, parameters, WorthPreset()).random(count, progress))
 
 
 @dataclass(frozen=True)
@@ -183,6 +174,24 @@ class _WorthSearch:
         return self._saliency(
             worth, facts, areas=found, converged=self._settled(worth, earlier), partial=False
         )
+
+    def random(self, count: int, progress: Progress) -> Work[tuple[Saliency, Average]]:
+        """See `random_worth`."""
+        self.ways = Ways(self.case, self.parameters.perturbation, SOFT_EDGES)
+        own, facts = yield from self.ends(progress)
+        average = self.nothing()
+        for _ in range(count):
+            shown = self.blotches.draw(self.case.clip.device)
+            change = yield from self.change(shown, self.ways[average.count], own, progress)
+            average = average.add(change)
+            facts["precision"] = str(change.precision).removeprefix("torch.")
+            progress = Progress(
+                progress.step + 1,
+                progress.of,
+                probability=self._probability(change.gains),
+                partial=partial(self._saliency, average.worth, dict(facts), partial=True),
+            )
+        return self._saliency(average.worth, facts, partial=True), average
 
     def nothing(self) -> Average:
         """The average before any way of hiding."""

@@ -23,8 +23,9 @@ from videovisual.engine.progress import Progress
 from videovisual.saliency import Map, Saliency
 
 GIVEN = {"area": [0.05, 0.2], "iterations": 20, "perturbation": "fade", "variant": "dual"}
-RANDOM, AVERAGED = 15, 30
-"""Passes of the other searches, for 20 iterations of the descent."""
+RANDOM, AVERAGED, TRIED = 15, 30, 5
+"""Passes of the other searches, for 20 iterations of the descent, and those after which it may be
+given up."""
 
 NEVER, ALWAYS = (2.0, 3.0), (-3.0, -2.0)
 """Limits that no correlation, and every one, exceeds."""
@@ -65,7 +66,7 @@ def descent(runner: ModelRunner, case: Case) -> Map:
 
 def steady(runner: ModelRunner, case: Case) -> Map:
     found, _ = run(runner, random_worth(case, parameters(), RANDOM, Progress(0, RANDOM)))
-    return np.asarray(found.numpy())
+    return found.map
 
 
 def averaged(runner: ModelRunner, case: Case) -> Saliency:
@@ -73,16 +74,46 @@ def averaged(runner: ModelRunner, case: Case) -> Saliency:
     return run(runner, search(case, parameters(iterations=AVERAGED), WORTH, start=start))
 
 
+@pytest.mark.parametrize("given_up", [False, True])
 def test_a_descent_that_does_not_agree_is_left_out(
-    toy: ModelRunner, case: Case, monkeypatch: pytest.MonkeyPatch
+    toy: ModelRunner, case: Case, monkeypatch: pytest.MonkeyPatch, given_up: bool
 ) -> None:
     monkeypatch.setattr(combined, "AGREES", NEVER)
+    monkeypatch.setattr(combined, "GIVEN_UP", 2 if given_up else -2)
     found, alone = trace(toy, case), averaged(toy, case)
     np.testing.assert_allclose(found.saliency.map, scaled(alone.map), atol=1e-6)
     facts = found.saliency.diagnostics
     assert (facts["random_masks"], facts["averaged_share"]) == (RANDOM, 1)
     assert facts["areas"] == alone.diagnostics["areas"]
     assert facts["iterations"] == AVERAGED
+    steps = TRIED if given_up else 20
+    check_progress(found, steps)
+    masks = parameters().masks
+    closing = 2 * masks + 2  # its masks soft and hard, the clip shown and hidden
+    left = (20 - TRIED) * masks + closing if given_up else 0
+    assert found.clips == parameters().passes(SHAPE) - left
+
+
+def test_a_descent_is_judged_by_its_mask_so_far(
+    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Map] = []
+
+    def agreement(one: Saliency, _: torch.Tensor) -> float:
+        seen.append(one.map)
+        return 0.9 if len(seen) <= 2 else 0.35  # both games of the step at which it is tried
+
+    monkeypatch.setattr(combined, "_agreement", agreement)
+    found = trace(spot, bright)
+    job = ep_3d(bright, parameters(preset="quick"))
+    probe = next(job)
+    while probe.progress is None or probe.progress.step < TRIED:
+        probe = job.send(spot.evaluate(probe))
+    assert probe.progress.partial is not None
+    np.testing.assert_array_equal(seen[0], probe.progress.partial().map)
+    np.testing.assert_allclose(scaled(seen[-1]), descent(spot, bright), atol=1e-6)
+    job.close()
+    assert found.saliency.diagnostics["descent_agreement"] == 0.35
 
 
 def test_where_it_agrees_the_map_is_the_mean_of_all_three(
@@ -95,6 +126,8 @@ def test_where_it_agrees_the_map_is_the_mean_of_all_three(
     facts = found.saliency.diagnostics
     assert facts["averaged_share"] == pytest.approx(1 / 3)
     assert facts["iterations"] == 20
+    quick = run(spot, ep_3d(bright, parameters(preset="quick")))
+    assert facts["areas"] == quick.diagnostics["areas"]
     kept = run(spot, combined._kept(bright, parameters(), torch.from_numpy(found.saliency.map)))
     assert facts["kept"] == pytest.approx(kept, abs=1e-3)
 
@@ -124,16 +157,39 @@ def test_its_progress_counts_all_searches_and_its_passes_are_foreseen(
 ) -> None:
     monkeypatch.setattr(combined, "AGREES", ALWAYS)
     found = trace(spot, bright)
-    steps = [each.step for each in found.progress]
-    assert steps == sorted(steps)
-    assert steps[-1] == 20 + RANDOM + AVERAGED
-    assert {each.of for each in found.progress} == {20 + RANDOM + AVERAGED}
+    check_progress(found, 20)
     assert found.clips == parameters().passes(SHAPE)
-    partial = found.progress[-1].partial
-    assert partial is not None
-    expected = (descent(spot, bright) + steady(spot, bright)) / 2
-    np.testing.assert_allclose(partial().map, expected, atol=1e-6)
-    assert partial().diagnostics["partial"] is True
+
+
+def check_progress(found: Trace, descent: int) -> None:
+    """That each step is counted once; what is given up is taken from the total."""
+    steps, totals = zip(*((each.step, each.of) for each in found.progress), strict=True)
+    assert list(steps) == sorted(steps)
+    assert steps[-1] == totals[-1] == RANDOM + descent + AVERAGED
+    whole = RANDOM + 20 + AVERAGED
+    assert set(totals[: totals.index(totals[-1])]) <= {whole}
+    assert totals[0] == whole
+
+
+def test_a_partial_map_is_what_is_relied_on_so_far(
+    spot: ModelRunner, bright: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(combined, "AGREES", ALWAYS)
+    few, _ = run(spot, random_worth(bright, parameters(), 3, Progress(0, 3)))
+    random = steady(spot, bright)
+    expected = {
+        3: few.map,
+        RANDOM: random,
+        RANDOM + 12: random,
+        20 + RANDOM + AVERAGED: (descent(spot, bright) + random) / 2,
+    }
+    partials = {each.step: each.partial for each in trace(spot, bright).progress}
+    assert [step for step, each in partials.items() if each is None] == [0]
+    for step, values in expected.items():
+        partial = partials[step]
+        assert partial is not None
+        np.testing.assert_allclose(partial().map, values, atol=1e-6)
+        assert partial().diagnostics["partial"] is True
 
 
 @pytest.mark.parametrize("scores", ["softmax", "raw"])
