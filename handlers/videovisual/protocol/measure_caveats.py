@@ -17,7 +17,8 @@ MIN_SCORE = 0.05
 
 KEPT_SHARE = 0.5
 """The share of the whole clip's probability that a preserving mask must keep and a deleting mask
-must go below; and the share of the soft mask's that the hard mask must keep."""
+must go below; the share of the soft mask's that the hard mask must keep; and the share of a map's
+that the blurred map must keep."""
 
 MAX_GAIN = 1.5
 """The target's largest probability behind a soft mask, over that in the whole clip."""
@@ -48,13 +49,8 @@ def measure_caveats(explanation: Explanation) -> Iterator[str]:
         if likely is not None:
             whole = facts.get("probability_clip")
             yield from _mask_caveats(area, whole, measured=measured or kept is not None)
-    if kept is not None and kept < KEPT_SHARE and not measured:
-        shows = any("probability_preserve" in area for area in facts.get("areas") or ())
-        yield (
-            f"Does not hold: {'with only' if shows else 'without'} the map's upper area the target "
-            f"{'keeps' if shows else 'loses'} {100 * kept:.0f}% in the mean of several ways of "
-            "hiding. evaluate=true measures it in others."
-        )
+    if kept is not None:
+        yield from _kept_caveats(kept, facts, measured=measured)
     insertion, deletion = scores.get("insertion"), scores.get("deletion")
     least = MIN_SCORE if likely is not None else -math.inf
     if insertion is not None and deletion is not None and insertion <= deletion > least:
@@ -65,6 +61,26 @@ def measure_caveats(explanation: Explanation) -> Iterator[str]:
     what = "probability" if likely is not None else "rise over the hidden clip"
     yield from _sufficiency_caveats(scores, facts.get("areas") or (), what)
     yield from _stability_caveats(scores)
+
+
+def _kept_caveats(kept: float, facts: Mapping[str, Any], *, measured: bool) -> Iterator[str]:
+    """What a search's own check of its map says; `measured` as in `_mask_caveats`."""
+    shows = any("probability_preserve" in area for area in facts.get("areas") or ())
+    verb = "keeps" if shows else "loses"
+    if kept < KEPT_SHARE and not measured:
+        yield (
+            f"Does not hold: {'with only' if shows else 'without'} the map's upper area the target "
+            f"{verb} {100 * kept:.0f}% in the mean of several ways of hiding. evaluate=true "
+            "measures it in others."
+        )
+    blurred = facts.get("kept_blurred")
+    if blurred is not None and kept >= KEPT_SHARE and blurred < KEPT_SHARE * kept:
+        yield (
+            f"Fine pattern: {'with only' if shows else 'without'} the map's upper area the target "
+            f"{verb} {100 * kept:.0f}%, and {100 * blurred:.0f}% where the map is slightly "
+            "blurred. Its spots hold together, not the places around them, and noise that no one "
+            "sees moves some of them. stability=true measures how many."
+        )
 
 
 def _sufficiency_caveats(

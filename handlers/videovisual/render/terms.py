@@ -22,6 +22,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "index_of": "the class whose index has the same digits",
     "iterations": "how many the search took",
     "kept": "share of the class that the map's upper area keeps, over the search's ways of hiding",
+    "kept_blurred": "the same of the map blurred, so of the places around its spots",
     "layer": "the network's layer that the map is made of",
     "layer_shape": "times, rows and columns that the layer tells apart",
     "layers": "how many layers of attention were read",

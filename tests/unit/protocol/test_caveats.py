@@ -91,6 +91,21 @@ def test_what_a_search_found_its_map_to_keep_decides_until_more_is_measured() ->
     assert unknown.startswith("Perhaps lives on half-shown pixels")
 
 
+def test_a_map_that_holds_only_by_its_spots_says_so() -> None:
+    facts = mask(probability_preserve={"soft": 0.8, "hard": 0.8})
+    (text,) = caveats_of(kept=0.9, kept_blurred=0.44, **facts)
+    assert text.startswith("Fine pattern: with only the map's upper area the target keeps 90%, and")
+    assert "44% where the map is slightly blurred" in text
+    assert caveats_of(kept(0.8), kept=0.9, kept_blurred=0.44, **facts) == [text]
+    assert caveats_of(kept=0.9, kept_blurred=0.46, **facts) == []
+    assert caveats_of(kept=0.9, kept_blurred=None, **facts) == []
+    (other,) = caveats_of(kept=0.4, kept_blurred=0.1, **facts)
+    assert other.startswith("Does not hold")
+    lost = mask(probability_delete={"soft": 0.1, "hard": 0.1})
+    (text,) = caveats_of(kept=0.9, kept_blurred=0.2, **lost)
+    assert text.startswith("Fine pattern: without the map's upper area the target loses 90%")
+
+
 def test_half_shown_pixels_are_judged_by_many_ways_of_hiding() -> None:
     """Where sufficiency was measured, it decides; the hard cut's own edge may be the reason."""
     facts = mask(probability_preserve={"soft": 0.8, "hard": 0.1})

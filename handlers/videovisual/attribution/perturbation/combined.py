@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from videovisual.attribution.method import Case, to_map
-from videovisual.attribution.perturbation.hiding import Ways, cut_to
+from videovisual.attribution.perturbation.hiding import Ways, cut_to, feather
 from videovisual.attribution.perturbation.objective import VARIANTS
 from videovisual.attribution.perturbation.optimiser import optimise
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
@@ -45,6 +45,10 @@ Its agreement is then nearly that of its end."""
 
 GIVEN_UP = 0.25
 """The agreement up to which it is. It is below `AGREES`, since in its other steps it may rise."""
+
+SPOT = 3 / 112
+"""Blur of a map in heights of a frame, 6 of 224 pixels, by which spots become the places around
+them."""
 
 
 def combine(
@@ -79,7 +83,9 @@ def combine(
     alone = _scaled(last, steady.device)
     values = torch.lerp(alone, (descended + steady + alone) / 3, weight)
     kept = yield from _kept(case, parameters, values)
-    facts |= {"averaged_share": 1 - weight * 2 / 3, "kept": kept}
+    places = feather(values[None], SPOT * values.shape[1])[0]
+    blurred = yield from _kept(case, parameters, places)
+    facts |= {"averaged_share": 1 - weight * 2 / 3, "kept": kept, "kept_blurred": blurred}
     return _saliency(values, (found if weight > 0 else last).diagnostics, **facts)
 
 

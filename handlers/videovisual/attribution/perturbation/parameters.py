@@ -78,13 +78,14 @@ class PerturbationParameters(Parameters):
 
     def _more_passes(self, iterations: int) -> int:
         """Passes of the default beside its descent: random masks, which all areas share, the
-        averaged search, a check of the map; and in each the clip shown and hidden.
+        averaged search, a check of the map and of the map blurred; and in each the clip shown and
+        hidden.
         """
         if self.preset != "default":
             return 0
         random = random_of(iterations) * self.masks // len(self.area)
         averaged = (averaged_of(iterations) + 2) * self.masks
-        return random + averaged + CHECKS * self.masks + 3 * 2
+        return random + averaged + 2 * CHECKS * self.masks + 4 * 2
 
     def held(self, batch: int) -> float:
         """See `Parameters`."""

@@ -130,6 +130,10 @@ def test_where_it_agrees_the_map_is_the_mean_of_all_three(
     assert facts["areas"] == quick.diagnostics["areas"]
     kept = run(spot, combined._kept(bright, parameters(), torch.from_numpy(found.saliency.map)))
     assert facts["kept"] == pytest.approx(kept, abs=1e-3)
+    sigma = combined.SPOT * SHAPE[1]
+    places = feather(torch.from_numpy(found.saliency.map)[None], sigma)[0]
+    kept = run(spot, combined._kept(bright, parameters(), places))
+    assert facts["kept_blurred"] == pytest.approx(kept, abs=1e-3)
 
 
 def test_between_both_its_share_grows_with_its_agreement(
@@ -230,3 +234,4 @@ def test_raw_scores_that_the_clip_does_not_raise_keep_nothing_that_can_be_told(
     runner = ModelRunner(Spot(BOX, scale=-8.0), "cpu", scores=case.scores)
     found = trace(runner, case)
     assert found.saliency.diagnostics["kept"] is None
+    assert found.saliency.diagnostics["kept_blurred"] is None
