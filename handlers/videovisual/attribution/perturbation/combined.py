@@ -43,6 +43,9 @@ TRIED = 1 / 4
 
 Its agreement is then nearly that of its end."""
 
+LEAST_TRIED = 10
+"""Fewer steps tell nothing: the first mask shows everything."""
+
 GIVEN_UP = 0.25
 """The agreement up to which it is. It is below `AGREES`, since in its other steps it may rise."""
 
@@ -64,7 +67,7 @@ def combine(
     facts: dict[str, Any] = {"random_masks": random}
     so_far = {**behind_random.diagnostics, **facts}
     progress = replace(start, step=random, partial=partial(_saliency, steady, so_far))
-    tried = max(1, round(TRIED * iterations))
+    tried = max(LEAST_TRIED, round(TRIED * iterations))
     found = yield from _descend(optimise(case, parameters, descent), steady, tried, progress)
     descended, agreement = _scaled(found, steady.device), _agreement(found, steady)
     weight = _ramp(agreement, *AGREES)

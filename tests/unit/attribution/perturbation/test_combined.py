@@ -23,7 +23,7 @@ from videovisual.engine.progress import Progress
 from videovisual.saliency import Map, Saliency
 
 GIVEN = {"area": [0.05, 0.2], "iterations": 20, "perturbation": "fade", "variant": "dual"}
-RANDOM, AVERAGED, TRIED = 15, 30, 5
+RANDOM, AVERAGED, TRIED = 15, 30, 10
 """Passes of the other searches, for 20 iterations of the descent, and those after which it may be
 given up."""
 
@@ -44,8 +44,8 @@ class Trace:
     progress: list[Progress]
 
 
-def trace(runner: ModelRunner, case: Case) -> Trace:
-    job, clips, progress = ep_3d(case, parameters()), 0, []
+def trace(runner: ModelRunner, case: Case, **given: Any) -> Trace:
+    job, clips, progress = ep_3d(case, parameters(**given)), 0, []
     probe = next(job)
     try:
         while True:
@@ -235,3 +235,11 @@ def test_raw_scores_that_the_clip_does_not_raise_keep_nothing_that_can_be_told(
     found = trace(runner, case)
     assert found.saliency.diagnostics["kept"] is None
     assert found.saliency.diagnostics["kept_blurred"] is None
+
+
+def test_a_descent_of_few_steps_is_not_given_up(
+    toy: ModelRunner, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(combined, "GIVEN_UP", 2)
+    found = trace(toy, case, iterations=4)
+    assert {each.of for each in found.progress} == {3 + 4 + 6}
