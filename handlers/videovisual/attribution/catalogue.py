@@ -194,7 +194,7 @@ ENTRIES = (
         "the mask that keeps the target best, of a given share of space-time",
         "Li et al. 2021, arXiv 2005.00375",
         "gradients",
-        "a search of up to 260 gradients",
+        "a search of up to 320 gradients",
         PerturbationParameters,
         ("3d_ep",),
         module="perturbation.methods",

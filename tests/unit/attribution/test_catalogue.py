@@ -12,7 +12,7 @@ from tests import transformer
 from videovisual import motion, zoo
 from videovisual.attribution import catalogue
 from videovisual.attribution.perturbation.methods import PRESETS
-from videovisual.attribution.perturbation.preset import averaged_of, random_of
+from videovisual.attribution.perturbation.preset import STEADIER, random_of
 from videovisual.engine.probe import Attribution
 from videovisual.pipeline.executor import Executor
 from videovisual.pipeline.explainer import Explainer
@@ -72,5 +72,5 @@ def test_the_cost_of_reading_attention_is_one_pass(name: str) -> None:
 @pytest.mark.parametrize("name", SEARCHES)
 def test_the_cost_of_a_search_is_its_most_iterations(name: str) -> None:
     iterations = PRESETS[name]["quick"].iterations
-    more = random_of(iterations) + averaged_of(iterations) if name == "ep_3d" else 0
+    more = random_of(iterations) + STEADIER.passes_of(iterations) if name == "ep_3d" else 0
     assert number(catalogue.find(name)) == iterations + more

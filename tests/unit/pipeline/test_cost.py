@@ -44,10 +44,10 @@ def planned(classifier: Classifier, **given: Any) -> Plan:
         ("occlusion", {"stride": 1, "stride_frames": 1}, 1 + 13 * 169**2),
         ("occlusion", {"box": 1, "box_frames": 1}, 1 + 16 * 224 * 224),
         ("ep_3d", {"iterations": 50, "preset": "quick"}, 54),
-        ("ep_3d", {"iterations": 40}, 44 + 32 + 64 + 2 * 12),
+        ("ep_3d", {"iterations": 40}, 44 + 32 + 94 + 2 * 12),
         (
             *("ep_3d", {"iterations": 40, "area": "0.1,0.2", "variant": "dual"}),
-            (4 * 42 + 2) + (60 + 2) + (4 * 62 + 2) + 2 * (40 + 2),
+            (4 * 42 + 2) + (60 + 2) + (4 * 92 + 2) + 2 * (40 + 2),
         ),
         ("step", {"iterations": 50, "area": "0.1,0.2", "variant": "dual"}, 4 * 52 + 2),
         ("ep_2d", {"preset": "reference"}, 2004),

@@ -159,6 +159,7 @@ def test_the_heaviest_request_of_each_method_keeps_its_promise() -> None:
     evaluated = {
         "evaluated": {"method": "gradient", "evaluate": "true"},
         "stable": {"method": "ep_3d", "stability": "true", "iterations": 3},
+        "areas": {"method": "ep_3d", "area": AREAS, "iterations": 3},
     }
     targets = {
         "four maps": {"method": "gradient_x_input", "polarity": "positive", "target": '["0","1"]'}

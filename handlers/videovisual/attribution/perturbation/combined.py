@@ -19,13 +19,7 @@ from videovisual.attribution.perturbation.hiding import Ways, cut_to, feather
 from videovisual.attribution.perturbation.objective import VARIANTS
 from videovisual.attribution.perturbation.optimiser import optimise
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
-from videovisual.attribution.perturbation.preset import (
-    CHECKS,
-    Preset,
-    WorthPreset,
-    averaged_of,
-    random_of,
-)
+from videovisual.attribution.perturbation.preset import CHECKS, Preset, WorthPreset, random_of
 from videovisual.attribution.perturbation.worth import TINY, random_worth, search
 from videovisual.engine.probe import Attribution, Probe, Work
 from videovisual.engine.progress import Progress
@@ -60,7 +54,7 @@ def combine(
     """From averaged worth to the mean of a descent's map, the worth behind random masks and
     averaged worth, the more the first two agree."""
     iterations = parameters.iterations or descent.iterations
-    random, averaged = random_of(iterations), averaged_of(iterations)
+    random, averaged = random_of(iterations), iterations
     start = Progress(0, random + iterations + averaged)
     behind_random, average = yield from random_worth(case, parameters, random, start)
     steady = torch.from_numpy(behind_random.map).to(case.clip.device)

@@ -12,6 +12,7 @@ from videovisual.attribution.perturbation.combined import combine
 from videovisual.attribution.perturbation.optimiser import optimise
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
 from videovisual.attribution.perturbation.preset import (
+    STEADIER,
     Goal,
     WorthPreset,
     quick_preset,
@@ -52,7 +53,7 @@ def ep_3d(case: Case, parameters: PerturbationParameters) -> Attribution:
     if parameters.preset == "averaged":
         return search(case, parameters, WORTH)
     if parameters.preset == "default":
-        return combine(case, parameters, PRESETS["ep_3d"]["quick"], WORTH)
+        return combine(case, parameters, PRESETS["ep_3d"]["quick"], STEADIER)
     return _descend("ep_3d", case, parameters)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from videovisual.attribution.parameters import Parameters, Shape
-from videovisual.attribution.perturbation.preset import CHECKS, averaged_of, random_of
+from videovisual.attribution.perturbation.preset import CHECKS, STEADIER, random_of
 
 MAX_AREAS = 5
 
@@ -78,18 +78,24 @@ class PerturbationParameters(Parameters):
 
     def _more_passes(self, iterations: int) -> int:
         """Passes of the default beside its descent: random masks, which all areas share, the
-        averaged search, a check of the map and of the map blurred; and in each the clip shown and
-        hidden.
+        averaged search and its restarts, a check of the map and of the map blurred; and in each
+        the clip shown and hidden.
         """
         if self.preset != "default":
             return 0
         random = random_of(iterations) * self.masks // len(self.area)
-        averaged = (averaged_of(iterations) + 2) * self.masks
+        averaged = (STEADIER.passes_of(iterations) + 2) * self.masks
         return random + averaged + 2 * CHECKS * self.masks + 4 * 2
 
     def held(self, batch: int) -> float:
         """See `Parameters`."""
-        return 20 + 8 * self.masks + 4 * batch
+        shared = self._restarts * len(self.area)
+        return max(20 + 8 * self.masks, 16 + 5.6 * shared) + 4 * batch
+
+    @property
+    def _restarts(self) -> int:
+        """The searches of each area that share a pass."""
+        return STEADIER.restarts if self.preset == "default" else 1
 
 
 class DescentParameters(PerturbationParameters):
@@ -102,3 +108,7 @@ class DescentParameters(PerturbationParameters):
 
     def _more_passes(self, iterations: int) -> int:
         return 0
+
+    @property
+    def _restarts(self) -> int:
+        return 1

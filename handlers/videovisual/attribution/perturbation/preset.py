@@ -18,11 +18,6 @@ def random_of(iterations: int) -> int:
     return round(0.75 * iterations)
 
 
-def averaged_of(iterations: int) -> int:
-    """The same of its averaged search, which goes on from them."""
-    return max(1, round(1.5 * iterations))
-
-
 @dataclass(frozen=True)
 class Goal:
     """The weights of the terms of the objective.
@@ -124,8 +119,12 @@ class WorthPreset:
 
     Attributes:
         iterations: of the search.
+        restarts: searches that share each pass and differ in the order of the ways of hiding.
+        apart: the share of the iterations without random masks after which one search goes on from
+            the restarts' mean. By then each has reached the area asked for.
         random: the share of the iterations that show random masks, before any shows the search's.
-        shrinking: the share of the others in which the area shrinks; then it is the one asked for.
+        shrinking: the share of the others, while restarts are apart, in which the area shrinks;
+            then it is the one asked for.
         cells: along the height of a frame, at least.
         distance: of the cells in frames that have room for more of them, in pixels. The finer they
             are, the more a small area keeps, and the less noise changes the map: a cell that comes
@@ -140,6 +139,8 @@ class WorthPreset:
     """
 
     iterations: int = 180
+    restarts: int = 1
+    apart: float = 1.0
     random: float = 1 / 3
     shrinking: float = 0.6
     cells: int = 16
@@ -153,6 +154,14 @@ class WorthPreset:
     def random_of(self, iterations: int) -> int:
         """The number of iterations with random masks."""
         return round(self.random * iterations)
+
+    def apart_of(self, iterations: int) -> int:
+        """Of the iterations without random masks, the number in which restarts are apart."""
+        return max(1, round(self.apart * iterations))
+
+    def passes_of(self, iterations: int) -> int:
+        """The passes of each area in as many iterations without random masks."""
+        return iterations + (self.restarts - 1) * self.apart_of(iterations)
 
     def cells_of(self, height: int) -> int:
         """The number of cells along a height of `height` pixels."""
@@ -173,6 +182,10 @@ class WorthPreset:
         """
         left = max(0.0, 1 - iteration / max(1.0, self.shrinking * of))
         return float(area ** (1 - left**2))
+
+
+STEADIER = WorthPreset(restarts=3, apart=5 / 8)
+"""The averaged search of the default of `ep_3d`."""
 
 
 def reference_preset(goal: Goal) -> Preset:

@@ -6,11 +6,14 @@ transformations, Athalye et al. 2018, arXiv 1707.07397). The mask is the area's 
 with the highest worth. The worth is first averaged over random masks, then over the search's own
 mask, whose area shrinks from the whole clip to the one asked for. The average runs over the whole
 search, so later masks change it little: a mask that follows the last gradients amplifies any noise.
-So does a mask that is cut hard.
+So does a mask that is cut hard. What noise still changes in one search it changes otherwise in the
+next, so several that go their own ways have a steadier mean. From it one search goes on, because
+the mean of several patterns keeps less of the target than one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
@@ -44,6 +47,9 @@ SETTLED = 0.8
 TINY = 1e-30
 """Keeps a division by the size of a gradient that vanished from being one by 0."""
 
+BETWEEN = 7
+"""Ways of hiding from one restart's to the next one's: another fill and another edge."""
+
 LEAST_WEIGHT = 1e-3
 """Of a way behind which the target is far more probable than in the clip."""
 
@@ -59,6 +65,8 @@ def search(
     start: Average | None = None,
 ) -> Attribution:
     """The map is the worth of showing each pixel, at least 0, as a share of the highest.
+
+    The preset's restarts share each pass and differ in the order of the ways of hiding.
 
     `before` is the progress of what precedes this search. Its partial map stays the partial one.
     `start` is an average behind random masks. The search then goes on from it and shows none.
@@ -88,8 +96,9 @@ class Average:
     """The mean worth of the cells over ways of hiding.
 
     Attributes:
-        worth: float32 [A, t, h, w]; A is the number of areas, or 1 for all of them.
-        weight: of all ways, float32 [A, 1, 1, 1].
+        worth: float32 [N, t, h, w]; N is the number of searches, one for each restart and each
+            area of it, or 1 for all of them.
+        weight: of all ways, float32 [N, 1, 1, 1].
         count: of the ways.
     """
 
@@ -103,20 +112,28 @@ class Average:
         worth = self.worth + change.weight / weight * (change.cells - self.worth)
         return Average(worth, weight, self.count + 1)
 
-    def expand(self, areas: int) -> Average:
-        """The same for each of several areas."""
-        worth, weight = (each.expand(areas, -1, -1, -1) for each in (self.worth, self.weight))
+    def expand(self, searches: int) -> Average:
+        """The same for each of several searches."""
+        worth, weight = (each.expand(searches, -1, -1, -1) for each in (self.worth, self.weight))
         return Average(worth, weight, self.count)
+
+    def join(self, restarts: int) -> Average:
+        """One search for each area, over the ways of all its restarts. Its weight is their mean."""
+        weight = self.weight.view(restarts, -1, 1, 1, 1)
+        worth = self.worth.view(restarts, -1, *self.worth.shape[1:])
+        return Average(
+            (worth * (weight / weight.sum(dim=0))).sum(dim=0), weight.mean(dim=0), self.count
+        )
 
 
 @dataclass(frozen=True)
 class _Change:
-    """What the network says of one way of hiding, for each area.
+    """What the network says of one way of hiding in each of N searches.
 
     Attributes:
-        cells: the worth of each cell, float32 [A, t, h, w], of mean size 1.
-        weight: of this way in the average, float32 [A, 1, 1, 1].
-        gains: the first game's objective, [A].
+        cells: the worth of each cell, float32 [N, t, h, w], of mean size 1.
+        weight: of this way in the average, float32 [N, 1, 1, 1].
+        gains: the first game's objective, [N].
         precision: of the network's products.
     """
 
@@ -141,23 +158,29 @@ class _WorthSearch:
         self.games = VARIANTS[parameters.variant]
 
     def run(self, before: Progress | None, start: Average | None) -> Attribution:
-        of = self.parameters.iterations or self.preset.iterations
+        of, restarts = self.parameters.iterations or self.preset.iterations, self.preset.restarts
         random, areas = 0 if start else self.preset.random_of(of), self.parameters.area
+        searches, apart = restarts * len(areas), random + self.preset.apart_of(of - random)
         first = progress = before or Progress(0, of)
         own, facts = yield from self.ends(progress)
-        average = (start or self.nothing()).expand(len(areas))
-        history, earlier = History(), average.worth
+        average = (start or self.nothing()).expand(searches)
+        history, joined = History(), average
+        earlier = joined
         for iteration in range(of):
+            if iteration == apart:
+                average, restarts = joined, 1
             if iteration < random:
-                shown = self.blotches.draw(average.worth.device).expand(len(areas), -1, -1, -1)
+                shown = self.blotches.draw(average.worth.device).expand(searches, -1, -1, -1)
             else:
-                step, steps = iteration - random, of - random
-                at = [self.preset.area_at(step, steps, area) for area in areas]
+                step, steps = iteration - random, apart - random
+                at = [self.preset.area_at(step, steps, area) for area in areas] * restarts
                 shown = ramp_to(self.cells.enlarge(average.worth), at, self.preset.ramp)
-            change = yield from self.change(shown, self.ways[average.count], own, progress)
+            ways = [self.ways[average.count + number * BETWEEN] for number in range(restarts)]
+            change = yield from self.change(shown, ways, own, progress)
             average = average.add(change)
+            joined = average.join(restarts)
             if iteration == of * 3 // 4:
-                earlier = average.worth
+                earlier = joined
             history.add(-fmean(change.gains), 0.0)
             precision = str(change.precision).removeprefix("torch.")
             facts |= history.diagnostics() | {"precision": precision}
@@ -167,13 +190,12 @@ class _WorthSearch:
                 objective=history.values[-1],
                 probability=self._probability(change.gains),
                 partial=first.partial
-                or partial(self._saliency, average.worth, dict(facts), partial=True),
+                or partial(self._saliency, joined.worth, dict(facts), partial=True),
             )
-        worth = average.worth
+        worth = joined.worth
         found = yield from self._probabilities(worth, progress)
-        return self._saliency(
-            worth, facts, areas=found, converged=self._settled(worth, earlier), partial=False
-        )
+        converged = self._settled(worth, earlier.worth)
+        return self._saliency(worth, facts, areas=found, converged=converged, partial=False)
 
     def random(self, count: int, progress: Progress) -> Work[tuple[Saliency, Average]]:
         """See `random_worth`."""
@@ -182,7 +204,7 @@ class _WorthSearch:
         average = self.nothing()
         for _ in range(count):
             shown = self.blotches.draw(self.case.clip.device)
-            change = yield from self.change(shown, self.ways[average.count], own, progress)
+            change = yield from self.change(shown, [self.ways[average.count]], own, progress)
             average = average.add(change)
             facts["precision"] = str(change.precision).removeprefix("torch.")
             progress = Progress(
@@ -213,14 +235,23 @@ class _WorthSearch:
         ], facts
 
     def change(
-        self, shown: torch.Tensor, way: Way, own: list[float], progress: Progress
+        self, shown: torch.Tensor, ways: Sequence[Way], own: list[float], progress: Progress
     ) -> Work[_Change]:
-        """The first-order change of all games' objectives, more of those with room to rise."""
+        """The first-order change of all games' objectives, more of those with room to rise.
+
+        Args:
+            shown: masks, float32 [N, T, H, W].
+            ways: of hiding, each for as many of the masks.
+            own: the objective of each game in the clip.
+            progress: the search's.
+        """
+        clip, count = self.case.clip, len(ways)
         change, weight = torch.zeros((), device=shown.device), torch.zeros((), device=shown.device)
         gains: list[list[float]] = []
         for game, most in zip(self.games, own, strict=True):
+            masks = game.shown(shown).chunk(count)
             reading = yield Probe(
-                way.clips(self.case.clip, game.shown(shown)),
+                torch.cat([way.clips(clip, each) for way, each in zip(ways, masks, strict=True)]),
                 self.case.targets(len(shown)),
                 game.objective,
                 gradient=True,
@@ -229,7 +260,13 @@ class _WorthSearch:
                 progress=progress,
             )
             assert reading.gradient is not None
-            pixels = (reading.gradient * (self.case.clip - way.fill)).sum(dim=1)
+            gradients = reading.gradient.chunk(count)
+            pixels = torch.cat(
+                [
+                    (gradient * (clip - way.fill)).sum(dim=1)
+                    for way, gradient in zip(ways, gradients, strict=True)
+                ]
+            )
             cells = self.cells.reduce(-pixels if game.deletes else pixels)
             gain = game.objective.of(
                 reading.logits, self.case.targets(len(shown)), self.case.scores

@@ -14,8 +14,9 @@ from tests.unit.attribution.perturbation.conftest import BOX, SHAPE, Spot
 from videovisual.attribution.method import Case
 from videovisual.attribution.perturbation import combined
 from videovisual.attribution.perturbation.hiding import feather
-from videovisual.attribution.perturbation.methods import WORTH, ep_3d
+from videovisual.attribution.perturbation.methods import ep_3d
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
+from videovisual.attribution.perturbation.preset import STEADIER
 from videovisual.attribution.perturbation.worth import random_worth, search
 from videovisual.engine.engine import run
 from videovisual.engine.model_runner import ModelRunner
@@ -23,7 +24,7 @@ from videovisual.engine.progress import Progress
 from videovisual.saliency import Map, Saliency
 
 GIVEN = {"area": [0.05, 0.2], "iterations": 20, "perturbation": "fade", "variant": "dual"}
-RANDOM, AVERAGED, TRIED = 15, 30, 10
+RANDOM, AVERAGED, TRIED = 15, 20, 10
 """Passes of the other searches, for 20 iterations of the descent, and those after which it may be
 given up."""
 
@@ -71,7 +72,7 @@ def steady(runner: ModelRunner, case: Case) -> Map:
 
 def averaged(runner: ModelRunner, case: Case) -> Saliency:
     _, start = run(runner, random_worth(case, parameters(), RANDOM, Progress(0, RANDOM)))
-    return run(runner, search(case, parameters(iterations=AVERAGED), WORTH, start=start))
+    return run(runner, search(case, parameters(iterations=AVERAGED), STEADIER, start=start))
 
 
 @pytest.mark.parametrize("given_up", [False, True])
@@ -242,4 +243,4 @@ def test_a_descent_of_few_steps_is_not_given_up(
 ) -> None:
     monkeypatch.setattr(combined, "GIVEN_UP", 2)
     found = trace(toy, case, iterations=4)
-    assert {each.of for each in found.progress} == {3 + 4 + 6}
+    assert {each.of for each in found.progress} == {3 + 4 + 4}

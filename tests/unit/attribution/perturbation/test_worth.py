@@ -13,6 +13,7 @@ from tests.unit.attribution.perturbation.conftest import BOX, SHAPE
 
 from videovisual.attribution import catalogue
 from videovisual.attribution.method import Case
+from videovisual.attribution.perturbation import worth
 from videovisual.attribution.perturbation.hiding import ramp_to
 from videovisual.attribution.perturbation.methods import ep_3d
 from videovisual.attribution.perturbation.parameters import PerturbationParameters
@@ -23,7 +24,7 @@ from videovisual.engine.model_runner import ModelRunner
 from videovisual.engine.probe import Attribution, Objective
 from videovisual.engine.progress import Progress
 from videovisual.errors import InvalidParameter
-from videovisual.saliency import Saliency
+from videovisual.saliency import Map, Saliency
 
 PRESET = WorthPreset(cells=12)
 FEW = torch.ones(1, 1, 1, 1)
@@ -127,6 +128,50 @@ def test_an_average_weighs_each_way() -> None:
     assert average.count == 3
 
 
+def test_restarts_share_each_pass_until_one_search_goes_on(toy: ModelRunner, case: Case) -> None:
+    preset = dataclasses.replace(PRESET, restarts=3, apart=5 / 8)
+    parameters = PerturbationParameters(area=(0.1, 0.2), iterations=16, perturbation="fade")
+    itself = _WorthSearch(case, parameters, preset)
+    start = Average(torch.randn(1, *itself.cells.shape), FEW, 4)
+    job, clips = search(case, parameters, preset, start=start), []
+    probe = next(job)
+    while probe.gradient or not clips:
+        clips += [probe.clips] if probe.gradient else []
+        probe = job.send(toy.evaluate(probe))
+    job.close()
+    assert [len(each) for each in clips] == [6] * 10 + [2] * 6
+    assert sum(map(len, clips)) == 2 * preset.passes_of(16)
+    shown = ramp_to(itself.cells.enlarge(start.worth), [1.0], PRESET.ramp)
+    for restart, pair in enumerate(clips[0].split(2)):
+        way = itself.ways[start.count + 7 * restart]
+        torch.testing.assert_close(pair, way.clips(case.clip, shown).expand_as(pair))
+    for iteration in (6, 11):  # hard edges, the first right after the area's last fall
+        shares = (clips[iteration][:2] != 0).float().mean(dim=(1, 2, 3, 4)).tolist()
+        assert shares == pytest.approx([area * exp(PRESET.ramp / 2) for area in (0.1, 0.2)], 0.05)
+
+
+def test_restarts_that_do_not_differ_are_one_search(
+    toy: ModelRunner, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(restarts: int) -> Map:
+        preset = dataclasses.replace(PRESET, restarts=restarts, apart=5 / 8)
+        return run(toy, work(case, preset, area=[0.1, 0.3], iterations=16)).map
+
+    one = found(1)
+    assert not np.allclose(found(3), one, atol=1e-2)
+    monkeypatch.setattr(worth, "BETWEEN", 20)  # four fills and five edges
+    np.testing.assert_allclose(found(3), one, atol=1e-3)
+
+
+def test_what_is_joined_weighs_each_way_of_each_restart() -> None:
+    cells, weights = torch.randn(6, 1, 4, 4), torch.rand(6, 1, 1, 1)
+    joined = Average(cells, weights, 5).join(3)
+    shares = weights[::2] / weights[::2].sum()
+    torch.testing.assert_close(joined.worth[:1], (cells[::2] * shares).sum(dim=0, keepdim=True))
+    torch.testing.assert_close(joined.weight[1:], weights[1::2].mean(dim=0, keepdim=True))
+    assert joined.count == 5
+
+
 def test_a_way_weighs_less_the_more_it_exceeds_the_clip_s_own_probability(
     toy: ModelRunner, case: Case
 ) -> None:
@@ -136,7 +181,7 @@ def test_a_way_weighs_less_the_more_it_exceeds_the_clip_s_own_probability(
         with torch.no_grad():
             own = toy.network(case.clip[None]).log_softmax(dim=1)[0, case.target].item()
         work = _WorthSearch(case, parameters, PRESET)
-        job = work.change(shown, work.ways[0], [own - above], Progress(0, 1))
+        job = work.change(shown, [work.ways[0]], [own - above], Progress(0, 1))
         with pytest.raises(StopIteration) as done:
             job.send(toy.evaluate(next(job)))
         found: float = done.value.value.weight.item()
