@@ -55,7 +55,8 @@ def combine(
     averaged worth, the more the first two agree."""
     iterations = parameters.iterations or descent.iterations
     random, averaged = random_of(iterations), iterations
-    start = Progress(0, random + iterations + averaged)
+    passes = worth.passes_of(averaged)
+    start = Progress(0, random + iterations + passes)
     behind_random, average = yield from random_worth(case, parameters, random, start)
     steady = torch.from_numpy(behind_random.map).to(case.clip.device)
     facts: dict[str, Any] = {"random_masks": random}
@@ -71,7 +72,7 @@ def combine(
     values = torch.lerp(steady, descended, weight / 2)
     progress = Progress(
         random + iterations,
-        random + iterations + averaged,
+        random + iterations + passes,
         partial=partial(_saliency, values, {**found.diagnostics, **facts}, partial=True),
     )
     last = yield from search(

@@ -161,11 +161,12 @@ class _WorthSearch:
         of, restarts = self.parameters.iterations or self.preset.iterations, self.preset.restarts
         random, areas = 0 if start else self.preset.random_of(of), self.parameters.area
         searches, apart = restarts * len(areas), random + self.preset.apart_of(of - random)
-        first = progress = before or Progress(0, of)
+        total = restarts * random + self.preset.passes_of(of - random)
+        first = progress = before or Progress(0, total)
         own, facts = yield from self.ends(progress)
         average = (start or self.nothing()).expand(searches)
         history, joined = History(), average
-        earlier = joined
+        earlier, passes = joined, 0
         for iteration in range(of):
             if iteration == apart:
                 average, restarts = joined, 1
@@ -179,13 +180,14 @@ class _WorthSearch:
             change = yield from self.change(shown, ways, own, progress)
             average = average.add(change)
             joined = average.join(restarts)
+            passes += restarts
             if iteration == of * 3 // 4:
                 earlier = joined
             history.add(-fmean(change.gains), 0.0)
             precision = str(change.precision).removeprefix("torch.")
             facts |= history.diagnostics() | {"precision": precision}
             progress = Progress(
-                first.step + iteration + 1,
+                first.step + passes,
                 first.of,
                 objective=history.values[-1],
                 probability=self._probability(change.gains),

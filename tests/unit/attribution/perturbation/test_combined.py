@@ -25,8 +25,11 @@ from videovisual.saliency import Map, Saliency
 
 GIVEN = {"area": [0.05, 0.2], "iterations": 20, "perturbation": "fade", "variant": "dual"}
 RANDOM, AVERAGED, TRIED = 15, 20, 10
-"""Passes of the other searches, for 20 iterations of the descent, and those after which it may be
-given up."""
+"""Iterations of the other searches, for 20 of the descent, and those after which it may be given
+up."""
+
+PASSES = 3 * 12 + 8
+"""Of the averaged search: three restarts, from whose mean one search goes on."""
 
 NEVER, ALWAYS = (2.0, 3.0), (-3.0, -2.0)
 """Limits that no correlation, and every one, exceeds."""
@@ -170,8 +173,9 @@ def check_progress(found: Trace, descent: int) -> None:
     """That each step is counted once; what is given up is taken from the total."""
     steps, totals = zip(*((each.step, each.of) for each in found.progress), strict=True)
     assert list(steps) == sorted(steps)
-    assert steps[-1] == totals[-1] == RANDOM + descent + AVERAGED
-    whole = RANDOM + 20 + AVERAGED
+    assert steps[-1] == totals[-1] == RANDOM + descent + PASSES
+    assert set(np.diff(steps)) == {0, 1, 3}
+    whole = RANDOM + 20 + PASSES
     assert set(totals[: totals.index(totals[-1])]) <= {whole}
     assert totals[0] == whole
 
@@ -186,7 +190,7 @@ def test_a_partial_map_is_what_is_relied_on_so_far(
         3: few.map,
         RANDOM: random,
         RANDOM + 12: random,
-        20 + RANDOM + AVERAGED: (descent(spot, bright) + random) / 2,
+        20 + RANDOM + PASSES: (descent(spot, bright) + random) / 2,
     }
     partials = {each.step: each.partial for each in trace(spot, bright).progress}
     assert [step for step, each in partials.items() if each is None] == [0]
@@ -243,4 +247,4 @@ def test_a_descent_of_few_steps_is_not_given_up(
 ) -> None:
     monkeypatch.setattr(combined, "GIVEN_UP", 2)
     found = trace(toy, case, iterations=4)
-    assert {each.of for each in found.progress} == {3 + 4 + 4}
+    assert {each.of for each in found.progress} == {3 + 4 + 8}
